@@ -1,0 +1,25 @@
+"""The errors that leave this package, as a tree.
+
+    StreamgaugeError
+    ├── UserError            a setting, file or argument is wrong: one line says what to do (exit code 2)
+    ├── DependencyError      Kafka or ClickHouse did not answer within the bounds of the retries
+    └── BrokenPromiseError   a guarantee can't be kept: the process must stop, loudly
+"""
+
+from __future__ import annotations
+
+
+class StreamgaugeError(Exception):
+    """Base of all errors that Streamgauge raises itself."""
+
+
+class UserError(StreamgaugeError):
+    """Something the person who runs the command can mend. The message is one line and says how."""
+
+
+class DependencyError(StreamgaugeError):
+    """A system we depend on (Kafka, ClickHouse) failed for longer than the retries allow."""
+
+
+class BrokenPromiseError(StreamgaugeError):
+    """Going on would lose or double events. Never caught: it ends the process."""

@@ -1,0 +1,1 @@
+"""Bytes in, accepted or rejected out: validation, duplicates, lateness, routing. No I/O."""

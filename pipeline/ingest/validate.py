@@ -1,0 +1,192 @@
+"""Bytes to a valid event, or a reason why not.
+
+The fast way is one call into Pydantic; only a record that fails takes the slow way, which finds words for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from schemas.event import EARLIEST_TS
+from schemas.models import known_events, unknown_event
+from schemas.plan import Plan
+
+#: A larger record is rejected unread: no event needs it, and it would cost every consumer.
+MAX_RECORD_BYTES: Final = 1_000_000
+_MICRO: Final = 1_000_000
+
+# An event name or property that a stranger chose is quoted in the reason, so its length has a bound.
+_MAX_DETAIL: Final = 500
+
+
+class Rejection(Exception):
+    """Why a record is not an event of the plan: `reason` is a stable code, `detail` a sentence for a person."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail[:_MAX_DETAIL]
+
+
+@dataclass(slots=True)
+class Event:
+    """A valid event. `ts` is epoch ms, `value` is in 10^-6 units, `fields` is the event as it was sent."""
+
+    fields: dict[str, Any]
+    name: str
+    event_id: str
+    actor: str
+    ts: int
+    value: int
+
+
+class Validator:
+    """Checks records against a plan. Pure: the same bytes always give the same answer."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._known = known_events(plan).validator.validate_json
+        self._unknown: Callable[[bytes], Any] | None = (
+            unknown_event(plan).validator.validate_json if plan.unknown_events == "keep" else None
+        )
+        self._names = frozenset(plan.events)
+        self._values = {name: spec.value for name, spec in plan.events.items() if spec.value}
+
+    def parse(self, value: bytes | None) -> Event:
+        """Return the event in `value`; raises Rejection."""
+        if not value or len(value) > MAX_RECORD_BYTES:
+            raise _no_payload(value)
+        try:
+            fields = self._known(value)
+        except ValidationError as exc:
+            fields = self._second_look(value, exc)
+        actor = fields.get("user_id") or fields.get("anonymous_id")
+        if actor is None:
+            raise Rejection("missing_actor", "user_id or anonymous_id is needed: whose event is it?")
+        ts = fields["ts"]
+        if type(ts) is not int:
+            ts = epoch_ms(ts)
+        if ts < EARLIEST_TS:
+            hint = " (seconds? send milliseconds)" if 946_684_800 <= ts < 10_000_000_000 else ""
+            raise Rejection("time_too_old", f"ts {ts} lies before the year 2000{hint}")
+        name = fields["event"]
+        number = 0
+        if name in self._values:
+            properties = fields.get("properties")
+            if properties:
+                number = round((properties.get(self._values[name]) or 0) * _MICRO)
+        # Python's JSON accepts these words, JSON does not; the search costs less than a stricter parser.
+        if b"NaN" in value or b"Infinity" in value:
+            _refuse_non_finite(fields)
+        return Event(fields, name, fields["event_id"], actor, ts, number)
+
+    def _second_look(self, value: bytes, exc: ValidationError) -> Any:
+        first = exc.errors(include_url=False, include_input=True)[0]
+        if self._unknown is not None and first["type"] == "union_tag_invalid":
+            try:
+                return self._unknown(value)
+            except ValidationError as again:
+                exc = again
+        elif self._unknown is not None and first["type"] == "literal_error" and first["loc"][-1:] == ("event",):
+            try:
+                return self._unknown(value)
+            except ValidationError as again:
+                exc = again
+        raise explain(value, exc, self._names)
+
+
+def epoch_ms(moment: datetime) -> int:
+    """Epoch milliseconds of an aware datetime, exactly (a float would round)."""
+    seconds = int(moment.replace(microsecond=0).timestamp())
+    return seconds * 1000 + moment.microsecond // 1000
+
+
+def _no_payload(value: bytes | None) -> Rejection:
+    if value is None:
+        return Rejection("empty", "a record without a value (a tombstone) is not an event")
+    if not value:
+        return Rejection("empty", "the record is empty")
+    return Rejection("too_large", f"{len(value)} bytes; an event may have {MAX_RECORD_BYTES}")
+
+
+def _refuse_non_finite(data: Any) -> None:
+    stack = [data]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+        elif isinstance(item, float) and not (-1e309 < item < 1e309):
+            raise Rejection("not_finite", "NaN and Infinity are not JSON: leave the property out or send null")
+
+
+_REASONS: Final = {
+    "json_invalid": "invalid_json",
+    "dict_type": "not_an_object",
+    "union_tag_invalid": "unknown_event",
+    "union_tag_not_found": "missing_field",
+    "missing": "missing_field",
+    "extra_forbidden": "unknown_field",
+    "finite_number": "not_finite",
+}
+
+
+def explain(value: bytes, exc: ValidationError, names: frozenset[str]) -> Rejection:
+    """Put the first mistakes of a failed validation into words that its producer can act on."""
+    errors = exc.errors(include_url=False, include_input=True)
+    first = errors[0]
+    kind = first["type"]
+    if kind == "json_invalid":
+        try:
+            value.decode("utf-8")
+        except UnicodeDecodeError as bad:
+            return Rejection("not_utf8", f"byte {bad.start} is not UTF-8")
+        if "recursion limit" in first["msg"]:
+            return Rejection("too_deep", "more than 200 levels of nesting")
+        return Rejection("invalid_json", first["msg"].removeprefix("Invalid JSON: "))
+    if kind == "dict_type" and not first["loc"]:
+        return Rejection("not_an_object", "an event is a JSON object")
+    if kind == "union_tag_invalid" or (kind == "literal_error" and first["loc"][-1:] == ("event",)):
+        found = first.get("ctx", {}).get("tag", first.get("input"))
+        return Rejection("unknown_event", f"the plan has no event {found!r}; it has {', '.join(sorted(names))}")
+    if kind == "union_tag_not_found":
+        return Rejection("missing_field", "event: the name of the event is missing or not a string")
+    parts = []
+    for path, message in _by_field(errors, names).items():
+        parts.append(f"{path}: {message}")
+    reason = _REASONS.get(kind, "wrong_type" if kind.endswith(("_type", "_parsing")) else "bad_value")
+    return Rejection(reason, "; ".join(parts[:5]))
+
+
+def _by_field(errors: list[Any], names: frozenset[str]) -> dict[str, str]:
+    """One message a field, the tag of the union and the branches of `ts` left out."""
+    out: dict[str, str] = {}
+    for error in errors:
+        loc = [str(part) for part in error["loc"]]
+        if len(loc) > 1 and loc[0] in names:
+            loc = loc[1:]
+        if loc[:1] == ["ts"] and error["type"] != "missing":
+            out["ts"] = "must be epoch milliseconds (an integer) or an RFC 3339 time with a zone"
+            continue
+        path = ".".join(loc)
+        if path not in out:
+            out[path] = _words(error)
+    return out
+
+
+def _words(error: Any) -> str:
+    match error["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return "is not in the plan (own data goes under properties, declared in the plan)"
+        case "string_pattern_mismatch":
+            return "has characters that are not allowed here (control characters?)"
+        case _:
+            found = repr(error.get("input"))
+            found = found if len(found) <= 60 else found[:57] + "..."
+            return f"{error['msg'][:1].lower()}{error['msg'][1:]}, found {found}"

@@ -1,0 +1,1 @@
+"""What is served live: metrics and health."""

@@ -1,0 +1,1 @@
+"""ClickHouse: client, migrations, archiver, publisher of live windows, verification."""

@@ -1,0 +1,1 @@
+"""The Faust worker: record batches, partition state, checkpoints."""

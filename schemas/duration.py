@@ -1,0 +1,36 @@
+"""Durations as people write them: `90s`, `15m`, `1h`, `7d`, or several in a row (`1h30m`)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer
+
+_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_PART = re.compile(r"(\d+)(ms|[smhdw])")
+
+
+def parse_duration(text: Any) -> int:
+    """Return milliseconds. Integers pass through as milliseconds; raises ValueError for anything else."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    if isinstance(text, str):
+        parts = _PART.findall(text.replace(" ", ""))
+        if parts and "".join(n + u for n, u in parts) == text.replace(" ", ""):
+            return sum(int(n) * _UNITS[u] for n, u in parts)
+    raise ValueError(f"{text!r} is not a duration: write it like 30s, 15m, 1h30m or 7d")
+
+
+def format_duration(ms: int) -> str:
+    """The shortest text that parses back to `ms`."""
+    out = ""
+    for unit, size in sorted(_UNITS.items(), key=lambda item: -item[1]):
+        if ms >= size:
+            out += f"{ms // size}{unit}"
+            ms %= size
+    return out or "0s"
+
+
+#: Milliseconds, written as a duration in YAML.
+Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")]

@@ -1,0 +1,64 @@
+"""The event envelope: the fields that every event has, whatever the tracking plan says of its properties.
+
+A producer may depend on this module alone. One event is one JSON object:
+
+    {"event_id": "5b1c...", "event": "purchase", "user_id": "u42", "ts": 1790000000123,
+     "platform": "ios", "channel": "search", "session_id": "s9", "properties": {"amount": 19.9}}
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from pydantic import AwareDatetime, Field, StringConstraints
+from typing_extensions import NotRequired, Required, TypedDict
+
+#: 2000-01-01T00:00:00Z. An earlier time is a producer's mistake (seconds for milliseconds, an unset clock).
+EARLIEST_TS: Final = 946_684_800_000
+#: Largest absolute value of an event, in units of currency: below it, 10^-6 units are exact in a float64.
+MAX_VALUE: Final = 1_000_000_000.0
+
+#: No control characters: these strings become keys, labels and table cells.
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Label = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+#: Epoch milliseconds, or an RFC 3339 string with a zone.
+Timestamp = Annotated[int, Field(description="epoch milliseconds, UTC")] | AwareDatetime
+
+#: Context fields: optional strings that describe where an event came from; each can be a dimension.
+CONTEXT_FIELDS: Final = (
+    "platform",
+    "app_version",
+    "channel",
+    "campaign",
+    "country",
+    "device",
+    "os",
+    "language",
+    "referrer",
+)
+
+
+class EventDict(TypedDict, total=False):
+    """An event as it is sent. `user_id` or `anonymous_id` must be there: whichever is, is the actor."""
+
+    event_id: Required[Identifier]
+    event: Required[Identifier]
+    ts: Required[Timestamp]
+    user_id: Identifier | None
+    anonymous_id: Identifier | None
+    session_id: Identifier | None
+    platform: Label | None
+    app_version: Label | None
+    channel: Label | None
+    campaign: Label | None
+    country: Label | None
+    device: Label | None
+    os: Label | None
+    language: Label | None
+    referrer: Label | None
+    properties: NotRequired[dict[str, Any]]
+
+
+def actor_of(user_id: str | None, anonymous_id: str | None) -> str | None:
+    """The actor: the user if known, else the anonymous visitor, else None."""
+    return user_id or anonymous_id

@@ -1,0 +1,235 @@
+"""The tracking plan: one YAML file that says which events exist and what is measured live.
+
+Everything else derives from it: validation models (`schemas.models`), live counters (`pipeline.measure`),
+the SQL that recomputes them (`pipeline.store`). Loading with line numbers is in `schemas.plan_io`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from schemas.duration import Duration
+from schemas.event import CONTEXT_FIELDS
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.:\-]*$", max_length=100)]
+Scalar = str | int | float | bool
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
+
+
+class PropertySpec(_Model):
+    """One property of an event: its type and bounds. `type: number` accepts integers too."""
+
+    type: Literal["string", "integer", "number", "boolean", "timestamp", "array", "object"] = "string"
+    description: str = ""
+    required: bool = False
+    enum: tuple[Scalar, ...] | None = None
+    min: float | None = None
+    max: float | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+
+    @model_validator(mode="after")
+    def _bounds_fit_type(self) -> PropertySpec:
+        if (self.min is not None or self.max is not None) and self.type not in ("integer", "number"):
+            raise ValueError(f"min and max are for numbers, not for type {self.type}")
+        if (self.max_length is not None or self.pattern) and self.type != "string":
+            raise ValueError(f"max_length and pattern are for strings, not for type {self.type}")
+        return self
+
+
+class EventSpec(_Model):
+    """One event of the product. `value` names the property that is summed as its value (revenue)."""
+
+    description: str = ""
+    value: str | None = None
+    unknown_properties: Literal["keep", "reject"] | None = None
+    properties: dict[str, PropertySpec] = Field(default_factory=dict)
+
+    @field_validator("properties", mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        """`amount: number` is short for `amount: {type: number}`; a trailing `!` makes it required."""
+        if not isinstance(value, dict):
+            return value
+        out = {}
+        for name, spec in value.items():
+            if isinstance(spec, str):
+                spec = {"type": spec.rstrip("!"), "required": spec.endswith("!")}
+            out[name] = spec
+        return out
+
+    @model_validator(mode="after")
+    def _value_is_a_number(self) -> EventSpec:
+        if self.value is not None:
+            spec = self.properties.get(self.value)
+            if spec is None or spec.type not in ("number", "integer"):
+                raise ValueError(f"value: {self.value} must be one of this event's properties, of type number")
+        return self
+
+
+class Condition(_Model):
+    """A condition on one field: all the operators given must hold. A missing field fulfils none of them."""
+
+    eq: Scalar | None = None
+    ne: Scalar | None = None
+    one_of: tuple[Scalar, ...] | None = Field(default=None, alias="in")
+    gt: float | None = None
+    gte: float | None = None
+    lt: float | None = None
+    lte: float | None = None
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Condition:
+        if not self.model_fields_set:
+            raise ValueError("an empty condition: use one of eq, ne, in, gt, gte, lt, lte")
+        return self
+
+
+def _condition_short_form(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return {"in": value}
+    return value if isinstance(value, dict | Condition) else {"eq": value}
+
+
+#: Field (an envelope field or `properties.NAME`) to condition: `platform: ios`, `properties.amount: {gte: 10}`.
+Where = dict[str, Annotated[Condition, BeforeValidator(_condition_short_form)]]
+
+
+class Step(_Model):
+    """A funnel step, or an exclusion: an event name and conditions on its fields."""
+
+    event: Name
+    where: Where = Field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people read: the given name, else the event's."""
+        return self.name or self.event
+
+
+def _step_short_form(value: Any) -> Any:
+    return {"event": value} if isinstance(value, str) else value
+
+
+StepItem = Annotated[Step, BeforeValidator(_step_short_form)]
+Mode = Literal["strict_deduplication", "strict_order", "strict_increase", "strict_once"]
+
+
+class Funnel(_Model):
+    """A funnel: ordered steps within a conversion window, counted per cohort bucket.
+
+    The meaning is ClickHouse's `windowFunnel(window, modes...)` with the first step restricted to the bucket.
+    """
+
+    description: str = ""
+    steps: tuple[StepItem, ...] = Field(min_length=2, max_length=16)
+    window: Duration = 3_600_000
+    bucket: Literal["hour", "day"] = "day"
+    breakdown: tuple[str, ...] = ()
+    attribution: Literal["first", "last", "any"] = "first"
+    modes: tuple[Mode, ...] = ()
+    exclude: tuple[StepItem, ...] = ()
+    per: Literal["user", "session"] = "user"
+
+    @field_validator("breakdown", "modes", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("window")
+    @classmethod
+    def _window_positive(cls, value: int) -> int:
+        if value <= 0:
+            raise ValueError("the conversion window must be longer than 0")
+        return value
+
+
+def _dimension(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+Dimension = Annotated[tuple[str, ...], BeforeValidator(_dimension)]
+
+
+class Plan(_Model):
+    """A tracking plan. Durations are milliseconds here; see the README for the YAML."""
+
+    product: str
+    description: str = ""
+    timezone: str = "UTC"
+    #: How long after its time an event still counts live, measured in the partition's stream time.
+    lateness: Duration = 3_600_000
+    #: For how long (stream time) an event_id is remembered, at least.
+    dedupe: Duration = 3_600_000
+    #: How far an event's time may lie after the time its record was written.
+    max_future: Duration = 300_000
+    unknown_events: Literal["keep", "reject"] = "reject"
+    unknown_properties: Literal["keep", "reject"] = "keep"
+    dimensions: tuple[Dimension, ...] = (("event",), ("platform",), ("channel",))
+    #: Distinct values of a dimension kept per window and partition; the rest is counted under `(other)`.
+    max_values: int = Field(default=1000, ge=1, le=100_000)
+    registration: Name | None = None
+    events: dict[Name, EventSpec]
+    funnels: dict[Name, Funnel] = Field(default_factory=dict)
+
+    @field_validator("events", mode="before")
+    @classmethod
+    def _bare_events(cls, value: Any) -> Any:
+        return {k: ({} if v is None else v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as exc:
+            raise ValueError(f"{value!r} is not a time zone: write it like Asia/Shanghai or UTC") from exc
+        return value
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Plan:
+        if self.unknown_events == "reject":
+            if self.registration is not None:
+                self._known("registration", self.registration)
+            for name, funnel in self.funnels.items():
+                for step in (*funnel.steps, *funnel.exclude):
+                    self._known(f"funnels.{name}", step.event)
+        for name, funnel in self.funnels.items():
+            for field in funnel.breakdown:
+                check_field(field, f"funnels.{name}.breakdown")
+            for step in (*funnel.steps, *funnel.exclude):
+                for field in step.where:
+                    check_field(field, f"funnels.{name}: where")
+        for dimension in self.dimensions:
+            for field in dimension:
+                check_field(field, "dimensions")
+        return self
+
+    def _known(self, where: str, event: str) -> None:
+        if event not in self.events:
+            raise ValueError(f"{where}: the event {event!r} is not among this plan's events")
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The time zone of the plan's days."""
+        return ZoneInfo(self.timezone)
+
+
+def check_field(field: str, where: str) -> None:
+    """Raise ValueError unless `field` is an envelope field or `properties.NAME`."""
+    if field in ("event", *CONTEXT_FIELDS):
+        return
+    if field.startswith("properties.") and len(field) > len("properties."):
+        return
+    raise ValueError(
+        f"{where}: {field!r} is neither a field of the envelope ({', '.join(('event', *CONTEXT_FIELDS))}) "
+        f"nor properties.NAME"
+    )
