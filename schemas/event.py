@@ -8,6 +8,7 @@ A producer may depend on this module alone. One event is one JSON object:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, Field, StringConstraints
@@ -59,6 +60,13 @@ class EventDict(TypedDict, total=False):
     properties: NotRequired[dict[str, Any]]
 
 
-def actor_of(user_id: str | None, anonymous_id: str | None) -> str | None:
-    """The actor: the user if known, else the anonymous visitor, else None."""
-    return user_id or anonymous_id
+@dataclass(slots=True)
+class Event:
+    """A valid event. `ts` is epoch ms, `value` is in 10^-6 units, `fields` is the event as it was sent."""
+
+    fields: dict[str, Any]
+    name: str
+    event_id: str
+    actor: str
+    ts: int
+    value: int

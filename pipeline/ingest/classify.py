@@ -56,7 +56,7 @@ class Classified:
     rejections: dict[int, Rejection] = field(default_factory=dict)  # index to reason
     moved: dict[int, int] = field(default_factory=dict)  # index to the partition it belongs to
     actor_hashes: list[int] = field(default_factory=list)  # 64 bits, of each event's actor (0 where rejected)
-    id_hashes: U64 = field(default_factory=lambda: np.empty(0, np.uint64))  # remembered because of this batch
+    remembered: list[tuple[int, U64]] = field(default_factory=list)  # (generation, hashes) new in the memory of ids
 
 
 class PartitionClassifier:
@@ -117,18 +117,14 @@ class PartitionClassifier:
         return valid
 
     def _duplicates_and_lateness(self, result: Classified, here: list[int]) -> None:
-        here = self._drop_repeated(result, here)
         digest = xxhash.xxh3_64_intdigest
         events = result.events
         ids = np.array([digest(events[i].event_id.encode()) or 1 for i in here], np.uint64)  # type: ignore[union-attr]
         times = np.array([events[i].ts for i in here], np.int64)  # type: ignore[union-attr]
         at = np.array(here, np.int64)
-        added: list[U64] = []
         start = 0
         while start < len(at):
-            start += self._one_generation(result, at[start:], ids[start:], times[start:], added)
-        if added:
-            result.id_hashes = np.concatenate([result.id_hashes, *added])
+            start += self._one_generation(result, at[start:], ids[start:], times[start:])
 
     def _one_generation(
         self,
@@ -136,7 +132,6 @@ class PartitionClassifier:
         at: npt.NDArray[np.int64],
         ids: U64,
         times: npt.NDArray[np.int64],
-        added: list[U64],
     ) -> int:
         """Handle records up to the one that moves the watermark into the next generation; returns how many."""
         fresh = ~self.seen.contains(ids)
@@ -151,35 +146,37 @@ class PartitionClassifier:
         later = np.flatnonzero(before // self.seen.span > generation)
         count = int(later[0]) if len(later) else len(ids)
         self.seen.move_to(generation)
-        if generation != self.seen.generation_of(self.watermark):  # pragma: no cover - stated for the reader
-            raise AssertionError("the watermark moved back")
         fresh, late = fresh[:count], times[:count] < before[:count] - self._lateness
         outcome = np.where(fresh, np.where(late, Outcome.LATE, Outcome.ACCEPTED), Outcome.DUPLICATE)
         outcomes = result.outcomes
         for i, code in zip(at[:count].tolist(), outcome.tolist(), strict=True):
             outcomes[i] = _OUTCOMES[code]
         new = ids[:count][fresh]
-        self.seen.add(new)
-        added.append(new)
+        self._remember(result, new)
+        self._mark_repeated(result, at[:count])
         self.watermark = int(after[count - 1])
         self.seen.move_to(self.seen.generation_of(self.watermark))
         return count
 
-    def _drop_repeated(self, result: Classified, here: list[int]) -> list[int]:
-        """Set aside records that were sent on twice, by the origin in their header, remembered like an id."""
-        kept = []
-        for i in here:
-            record = result.records[i]
-            origin = next((v for k, v in record.headers if k == ORIGIN_HEADER), None) if record.headers else None
-            if origin is not None:
-                mark = np.array([xxhash.xxh3_64_intdigest(b"origin:" + origin) or 1], np.uint64)
-                if self.seen.contains(mark)[0]:
-                    result.outcomes[i] = Outcome.REPEATED
-                    continue
-                self.seen.add(mark)
-                result.id_hashes = np.concatenate([result.id_hashes, mark])
-            kept.append(i)
-        return kept
+    def _remember(self, result: Classified, hashes: U64) -> None:
+        if len(hashes):
+            self.seen.add(hashes)
+            result.remembered.append((self.seen.generation, hashes))
+
+    def _mark_repeated(self, result: Classified, at: npt.NDArray[np.int64]) -> None:
+        """Tell a record that was sent on twice from a true duplicate, by its origin, remembered like an id."""
+        records = result.records
+        for i in at.tolist():
+            if not records[i].headers:
+                continue
+            origin = next((v for k, v in records[i].headers if k == ORIGIN_HEADER), None)
+            if origin is None:
+                continue
+            mark = np.array([xxhash.xxh3_64_intdigest(b"origin:" + origin) or 1], np.uint64)
+            if not self.seen.contains(mark)[0]:
+                self._remember(result, mark)
+            elif result.outcomes[i] is Outcome.DUPLICATE:
+                result.outcomes[i] = Outcome.REPEATED
 
     def restore(self, hashes: U64, watermarks: npt.NDArray[np.int64]) -> None:
         """Remember ids that were accepted when the partition's watermark stood at `watermarks` (not decreasing)."""

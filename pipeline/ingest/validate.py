@@ -6,13 +6,12 @@ The fast way is one call into Pydantic; only a record that fails takes the slow 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from schemas.event import EARLIEST_TS
+from schemas.event import EARLIEST_TS, Event
 from schemas.models import known_events, unknown_event
 from schemas.plan import Plan
 
@@ -30,18 +29,6 @@ class Rejection(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason, self.detail = reason, detail[:_MAX_DETAIL]
-
-
-@dataclass(slots=True)
-class Event:
-    """A valid event. `ts` is epoch ms, `value` is in 10^-6 units, `fields` is the event as it was sent."""
-
-    fields: dict[str, Any]
-    name: str
-    event_id: str
-    actor: str
-    ts: int
-    value: int
 
 
 class Validator:

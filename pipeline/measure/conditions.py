@@ -1,0 +1,73 @@
+"""Conditions of the plan (`where:`) as predicates over an event's fields.
+
+A missing or null field fulfils no condition. Values compare by JSON type: a boolean is not a number, `1` equals
+`1.0`, and the order operators hold for numbers only. `pipeline.store.conditions_sql` says the same in SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from schemas.plan import Condition, Scalar, Where
+
+Fields = Mapping[str, Any]
+Predicate = Callable[[Fields], bool]
+
+
+def field_value(fields: Fields, name: str) -> Any:
+    """The value of an envelope field or of `properties.NAME`; None if it is missing."""
+    if name.startswith("properties."):
+        properties = fields.get("properties")
+        return properties.get(name[11:]) if properties else None
+    return fields.get(name)
+
+
+def text_value(fields: Fields, name: str) -> str:
+    """The field as a dimension value: text as it is, JSON's word for booleans, "" if missing or not a scalar."""
+    value = field_value(fields, name)
+    if value is None or isinstance(value, dict | list):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _same(value: Any, wanted: Scalar) -> bool:
+    if isinstance(value, bool) or isinstance(wanted, bool):
+        return value is wanted
+    if isinstance(value, int | float) and isinstance(wanted, int | float):
+        return value == wanted
+    return isinstance(value, str) and value == wanted
+
+
+def holds(condition: Condition, value: Any) -> bool:
+    """Whether one field's value fulfils its condition."""
+    if value is None:
+        return False
+    if condition.eq is not None and not _same(value, condition.eq):
+        return False
+    if condition.ne is not None and _same(value, condition.ne):
+        return False
+    if condition.one_of is not None and not any(_same(value, wanted) for wanted in condition.one_of):
+        return False
+    bounds = (condition.gt, condition.gte, condition.lt, condition.lte)
+    if any(bound is not None for bound in bounds):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        gt, gte, lt, lte = bounds
+        return (
+            (gt is None or value > gt)
+            and (gte is None or value >= gte)
+            and (lt is None or value < lt)
+            and (lte is None or value <= lte)
+        )
+    return True
+
+
+def predicate(where: Where) -> Predicate | None:
+    """One predicate for all conditions of `where`; None if there are none."""
+    if not where:
+        return None
+    items = tuple(where.items())
+    return lambda fields: all(holds(condition, field_value(fields, name)) for name, condition in items)
