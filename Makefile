@@ -1,0 +1,33 @@
+# Streamgauge: the targets of everyday work. `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# The stamp is newer than what it depends on: setting up happens only when something changed.
+.venv/.ready: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
+	@touch $@
+
+setup: .venv/.ready  ## a virtual environment with everything in it
+
+demo: .venv/.ready  ## the whole system with simulated users, live in the terminal
+	@$(BIN)/streamgauge demo $(ARGS)
+
+test: .venv/.ready  ## all tests
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+lint: .venv/.ready  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: .venv/.ready  ## how fast it is on this machine
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+clean:  ## remove what the targets made
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,192 @@
+"""The state of one partition of the events topic: everything that its log up to an offset amounts to.
+
+Pure: records in, changed rows and checkpoint entries out. The Faust worker, the offline replay and the tests all
+fold through this class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record
+from pipeline.ingest.seen import U64
+from pipeline.ingest.validate import Validator
+from pipeline.measure.activity import Activity, Cell, WindowKey
+from pipeline.measure.funnels import CounterKey, Funnels
+from pipeline.measure.rows import ActivityRow, FunnelRow, PartitionRow
+from pipeline.stream.checkpoint import Checkpoint, Entry, Restorer
+from schemas.plan import Plan
+
+_ACTIVITY, _FUNNEL_COUNTER, _FUNNEL_ACTOR, _IDS = "a", "c", "f", "i"
+
+
+class PartitionState:
+    """Folds one partition. `mark` is the next offset to fold: all before it is in, nothing after it."""
+
+    def __init__(self, plan: Plan, validator: Validator, partition: int, partitions: int) -> None:
+        self.plan = plan
+        self.partition = partition
+        self.mark = 0
+        self.totals = dict.fromkeys(Outcome, 0)
+        self.reasons: dict[str, int] = {}
+        self.classifier = PartitionClassifier(plan, validator, partition, partitions)
+        self.activity = Activity(plan)
+        self.funnels = Funnels(plan)
+        #: Source offset of the last checkpoint handed out.
+        self.saved_mark = -1
+        #: Set while a checkpoint is being written: until it is acknowledged, only the changelog knows the truth.
+        self.doubtful = False
+        self._unsaved_cells: set[WindowKey] = set()
+        self._unsaved_counters: set[CounterKey] = set()
+        self._unsaved_ids: list[tuple[int, U64]] = []
+        self._unpublished_cells: set[WindowKey] = set()
+        self._unpublished_counters: set[CounterKey] = set()
+
+    @property
+    def watermark(self) -> int:
+        """Largest event time accepted, epoch ms; 0 before the first event."""
+        return self.classifier.watermark
+
+    def fold(self, records: Sequence[Record]) -> Classified | None:
+        """Fold the next records, in offset order; those before `mark` are in already and are skipped.
+
+        Returns what became of each new record, None if there was none.
+        """
+        if records and records[0].offset < self.mark:
+            records = [record for record in records if record.offset >= self.mark]
+        if not records:
+            return None
+        result = self.classifier.classify(records)
+        version = records[-1].offset + 1
+        outcomes = result.outcomes
+        for outcome in outcomes:
+            self.totals[outcome] += 1
+        for why in result.rejections.values():
+            self.reasons[why.reason] = self.reasons.get(why.reason, 0) + 1
+        events = []
+        actors = []
+        for event, outcome, actor in zip(result.events, outcomes, result.actor_hashes, strict=True):
+            if outcome is Outcome.ACCEPTED:
+                events.append(event)
+                actors.append(actor)
+        if events:
+            cells = self.activity.fold(events, actors, version)  # type: ignore[arg-type]
+            counters = self.funnels.fold(events, version, self.watermark)  # type: ignore[arg-type]
+            self._unsaved_cells |= cells
+            self._unpublished_cells |= cells
+            self._unsaved_counters |= counters
+            self._unpublished_counters |= counters
+        self._unsaved_ids += result.remembered
+        self.mark = version
+        return result
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there is something that the last checkpoint doesn't hold."""
+        return self.mark != self.saved_mark
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything that changed since the last checkpoint, as of `mark`."""
+        entries: list[Entry] = []
+        for key in self._unsaved_cells:
+            cell = self.activity.cells.get(key)
+            if cell is not None:
+                entries.append((_pack(_ACTIVITY, *key), cell.dump()))
+        entries += [(_pack(_FUNNEL_COUNTER, *key), value) for key, value in self.funnels.dump(self._unsaved_counters)]
+        entries += [(_pack(_FUNNEL_ACTOR, *key), value) for key, value in self.funnels.changed_actors()]
+        for number, (generation, hashes) in enumerate(_joined(self._unsaved_ids)):
+            entries.append((_pack(_IDS, generation, self.mark, number), hashes.tobytes()))
+        self._unsaved_cells, self._unsaved_counters, self._unsaved_ids = set(), set(), []
+        self.saved_mark = self.mark
+        return Checkpoint(self.mark, self._meta(), entries)
+
+    def everything(self) -> Iterable[Entry]:
+        """All entries that the state needs, for rewriting the changelog's old part."""
+        for cell_key, cell in list(self.activity.cells.items()):
+            yield _pack(_ACTIVITY, *cell_key), cell.dump()
+        yield from ((_pack(_FUNNEL_COUNTER, *key), value) for key, value in self.funnels.dump(None))
+        yield from ((_pack(_FUNNEL_ACTOR, *key), value) for key, value in self.funnels.all_actors())
+        for number, (generation, hashes) in enumerate(self.classifier.seen.dump()):
+            yield _pack(_IDS, generation, self.mark, number + 1_000_000), hashes.tobytes()
+
+    def _meta(self) -> dict[str, Any]:
+        return {
+            "watermark": self.watermark,
+            "totals": [self.totals[outcome] for outcome in Outcome],
+            "reasons": self.reasons,
+        }
+
+    def restore(self, restorer: Restorer) -> None:
+        """Take over what a changelog holds. All of it is published again: what was in flight is not known."""
+        if restorer.mark is None:
+            return
+        self.mark = self.saved_mark = restorer.mark
+        meta = restorer.meta
+        self.classifier.watermark = meta["watermark"]
+        self.totals = dict(zip(Outcome, meta["totals"], strict=True))
+        self.reasons = dict(meta["reasons"])
+        ids: dict[int, list[U64]] = {}
+        for key, value in restorer.values.items():
+            kind, *rest = msgpack.unpackb(key, use_list=False)
+            if kind == _ACTIVITY:
+                self.activity.load(WindowKey(*rest), Cell.load(value))
+            elif kind == _FUNNEL_COUNTER:
+                self.funnels.load_counter(CounterKey(*rest), value)
+            elif kind == _FUNNEL_ACTOR:
+                self.funnels.load_actor(*rest, value)
+            elif kind == _IDS:
+                ids.setdefault(rest[0], []).append(np.frombuffer(value, np.uint64))
+        seen = self.classifier.seen
+        seen.move_to(seen.generation_of(self.watermark))
+        for generation, parts in ids.items():
+            if generation >= seen.generation - seen.KEPT:
+                seen.add(np.unique(np.concatenate(parts)), generation)
+        self._unpublished_cells = set(self.activity.cells)
+        self._unpublished_counters = set(self.funnels.counter_keys())
+
+    # -- publishing ----------------------------------------------------------------------------------------------
+
+    def changed_rows(self) -> tuple[list[ActivityRow], list[FunnelRow], PartitionRow]:
+        """The rows that changed since the last call. If publishing them fails, call `publish_again`."""
+        self._in_flight = (self._unpublished_cells, self._unpublished_counters)
+        self._unpublished_cells, self._unpublished_counters = set(), set()
+        cells, counters = self._in_flight
+        return (
+            list(self.activity.rows(cells, self.partition)),
+            list(self.funnels.rows(counters, self.partition)),
+            self.partition_row(),
+        )
+
+    def publish_again(self) -> None:
+        """Put the rows of the last `changed_rows` back among the changed ones."""
+        cells, counters = self._in_flight
+        self._unpublished_cells |= cells
+        self._unpublished_counters |= counters
+
+    def partition_row(self) -> PartitionRow:
+        """Where the partition stands now."""
+        return PartitionRow(self.partition, self.mark, self.watermark, *[self.totals[outcome] for outcome in Outcome])
+
+    def expire(self) -> int:
+        """Forget what no event can change any more and what has been published; returns how many entries."""
+        closed = [key for key in self.activity.closed(self.watermark) if key not in self._unpublished_cells]
+        self.activity.drop(closed)
+        return len(closed) + self.funnels.expire(self.watermark, keep=self._unpublished_counters)
+
+
+def _pack(*parts: Any) -> bytes:
+    return msgpack.packb(parts)  # type: ignore[no-any-return]
+
+
+def _joined(pieces: Iterable[tuple[int, U64]]) -> Iterable[tuple[int, U64]]:
+    """One array a generation."""
+    by_generation: dict[int, list[U64]] = {}
+    for generation, hashes in pieces:
+        by_generation.setdefault(generation, []).append(hashes)
+    return [(generation, np.concatenate(parts)) for generation, parts in by_generation.items()]
