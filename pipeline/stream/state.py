@@ -18,6 +18,7 @@ from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity, Cell, WindowKey
 from pipeline.measure.funnels import CounterKey, Funnels
 from pipeline.measure.rows import ActivityRow, FunnelRow, PartitionRow
+from pipeline.measure.windows import MINUTE
 from pipeline.stream.checkpoint import Checkpoint, Entry, Restorer
 from schemas.plan import Plan
 
@@ -40,6 +41,7 @@ class PartitionState:
         self.saved_mark = -1
         #: Set while a checkpoint is being written: until it is acknowledged, only the changelog knows the truth.
         self.doubtful = False
+        self._expired_minute = 0
         self._unsaved_cells: set[WindowKey] = set()
         self._unsaved_counters: set[CounterKey] = set()
         self._unsaved_ids: list[tuple[int, U64]] = []
@@ -174,7 +176,13 @@ class PartitionState:
         return PartitionRow(self.partition, self.mark, self.watermark, *[self.totals[outcome] for outcome in Outcome])
 
     def expire(self) -> int:
-        """Forget what no event can change any more and what has been published; returns how many entries."""
+        """Forget what no event can change any more and what has been published; returns how many entries.
+
+        Looks only once a minute of stream time: that takes a walk over all entries.
+        """
+        if self.watermark // MINUTE == self._expired_minute:
+            return 0
+        self._expired_minute = self.watermark // MINUTE
         closed = [key for key in self.activity.closed(self.watermark) if key not in self._unpublished_cells]
         self.activity.drop(closed)
         return len(closed) + self.funnels.expire(self.watermark, keep=self._unpublished_counters)

@@ -112,6 +112,12 @@ class StateStore(Store[Any, Any]):
     def reset_state(self) -> None:
         """Nothing is kept on disk."""
 
+    async def backup_partition(self, tp: Any, flush: bool = True, purge: bool = False, keep: int = 1) -> None:
+        """Nothing is kept on disk."""
+
+    def restore_backup(self, tp: Any, latest: bool = True, backup_id: int = 0) -> None:
+        """Nothing is kept on disk."""
+
 
 class StateTable(faust.Table[Any, Any]):
     """A Faust table with the store above."""

@@ -1,0 +1,55 @@
+"""The small web server of a worker or archiver: `/metrics`, `/health`, `/live`. Loopback unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from pipeline.live.metrics import CONTENT_TYPE, render
+
+#: What `/health` says: whether the role is alive and ready, and why not.
+Health = Callable[[], dict[str, Any]]
+
+
+class LiveServer:
+    """Serves the figures of one process. Start it first: health must answer while everything else is starting."""
+
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, health: Health, live: Callable[[], Any] | None = None
+    ) -> None:
+        self._host, self._port = host, port
+        self._registry, self._health, self._live = registry, health, live
+        self._runner: web.AppRunner | None = None
+        self.port = port
+
+    async def start(self) -> None:
+        """Listen. With port 0 any free port is taken; `port` says which."""
+        app = web.Application(client_max_size=1024)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/health", self._health_page)
+        if self._live is not None:
+            app.router.add_get("/live", self._live_page)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening and free the port."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=render(self._registry), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _health_page(self, _: web.Request) -> web.Response:
+        health = self._health()
+        return web.json_response(health, status=200 if health["ready"] else 503)
+
+    async def _live_page(self, _: web.Request) -> web.Response:
+        assert self._live is not None
+        return web.json_response(self._live())

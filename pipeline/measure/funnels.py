@@ -1,0 +1,276 @@
+"""The plan's funnels in one partition: which events are steps, what each actor has done, how many got how far.
+
+The meaning of a funnel is in `funnel.py`; here it is bound to a plan. Each breakdown of a funnel is a view of its
+own: its actors' states and its counters. The total is the sum over a view's values (each actor counts under one),
+except for the attribution `any`, which gets a view without breakdown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pipeline.measure.conditions import Predicate, predicate, text_value
+from pipeline.measure.funnel import FunnelSpec
+from pipeline.measure.funnel_state import FunnelCounters, expires_at, fold_actor
+from pipeline.measure.rows import FunnelRow
+from pipeline.measure.windows import bounds
+from schemas.event import Event
+from schemas.plan import Funnel, Plan, Step
+
+#: Separates actor and session in the key of a funnel that counts sessions; neither can contain it.
+_SEPARATOR = "\x1f"
+
+
+class CounterKey(NamedTuple):
+    """What one counter counts: users of a cohort bucket and breakdown value."""
+
+    funnel: str
+    definition: str
+    breakdown: str
+    bucket: int
+    value: str
+
+
+def definition_of(funnel: Funnel, plan: Plan) -> str:
+    """A short hash of what a funnel means: state of an older meaning is not mixed with the new one."""
+    text = funnel.model_dump_json(exclude={"description"}) + plan.timezone
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+class _View:
+    """One funnel under one breakdown."""
+
+    def __init__(self, name: str, funnel: Funnel, breakdown: str, definition: str, spec: FunnelSpec) -> None:
+        self.name, self.funnel, self.breakdown, self.definition, self.spec = name, funnel, breakdown, definition, spec
+        self.actors: dict[str, bytes] = {}
+        self.changed: set[str] = set()
+        self.counters = FunnelCounters(spec)
+        self.versions: dict[tuple[int, str], int] = {}
+
+    def key(self, bucket: int, value: str) -> CounterKey:
+        return CounterKey(self.name, self.definition, self.breakdown, bucket, value)
+
+
+class Funnels:
+    """All funnels of one partition."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.views: dict[tuple[str, str, str], _View] = {}
+        # Per funnel: its views, and whether every event matters (strict_order) or only those named.
+        self._funnels: list[tuple[Funnel, list[_View]]] = []
+        #: By event name: (funnel index, code bit, condition).
+        self._steps: dict[str, list[tuple[int, int, Predicate | None]]] = {}
+        self._every: list[int] = []
+        for index, (name, funnel) in enumerate(plan.funnels.items()):
+            self._add(index, name, funnel)
+
+    def _add(self, index: int, name: str, funnel: Funnel) -> None:
+        zone, grain = self.plan.zone, funnel.bucket
+        spec = FunnelSpec(
+            len(funnel.steps),
+            funnel.window,
+            lambda ts: bounds(grain, ts, zone),
+            frozenset(funnel.modes),
+            funnel.attribution,
+        )
+        definition = definition_of(funnel, self.plan)
+        fields: Sequence[str] = funnel.breakdown or ("",)
+        if funnel.attribution == "any" and funnel.breakdown:
+            fields = ("", *fields)
+        views = [_View(name, funnel, field, definition, spec) for field in fields]
+        for view in views:
+            self.views[name, definition, view.breakdown] = view
+        self._funnels.append((funnel, views))
+        if "strict_order" in funnel.modes:
+            self._every.append(index)
+        for bit, step in enumerate(funnel.steps):
+            self._on(index, 1 << bit, step)
+        for step in funnel.exclude:
+            self._on(index, 1 << len(funnel.steps), step)
+
+    def _on(self, index: int, code: int, step: Step) -> None:
+        self._steps.setdefault(step.event, []).append((index, code, predicate(step.where)))
+
+    # -- folding -------------------------------------------------------------------------------------------------
+
+    def fold(self, events: Sequence[Event], version: int, watermark: int) -> set[CounterKey]:
+        """Count accepted events; `version` is the offset after the batch. Returns the counters that changed."""
+        work: list[dict[str, list[tuple[Event, int]]]] = [{} for _ in self._funnels]
+        steps, every = self._steps, self._every
+        for event in events:
+            found = steps.get(event.name)
+            if not found:
+                for index in every:
+                    self._collect(work, index, event, 0)
+                continue
+            codes: dict[int, int] = dict.fromkeys(every, 0)
+            for index, code, condition in found:
+                if condition is None or condition(event.fields):
+                    codes[index] = codes.get(index, 0) | code
+            for index, code in codes.items():
+                self._collect(work, index, event, code)
+        changed: set[CounterKey] = set()
+        horizon = watermark - self.plan.lateness
+        for (_, views), by_actor in zip(self._funnels, work, strict=True):
+            if by_actor:
+                for view in views:
+                    self._fold_view(view, by_actor, version, horizon, changed)
+        return changed
+
+    def _collect(
+        self, work: list[dict[str, list[tuple[Event, int]]]], index: int, event: Event, code: int
+    ) -> None:
+        actor = event.actor
+        if self._funnels[index][0].per == "session":
+            session = event.fields.get("session_id")
+            if not session:
+                return
+            actor = f"{actor}{_SEPARATOR}{session}"
+        waiting = work[index].get(actor)
+        if waiting is None:
+            work[index][actor] = [(event, code)]
+        else:
+            waiting.append((event, code))
+
+    def _fold_view(
+        self,
+        view: _View,
+        by_actor: dict[str, list[tuple[Event, int]]],
+        version: int,
+        horizon: int,
+        changed: set[CounterKey],
+    ) -> None:
+        actors, spec, field, counters = view.actors, view.spec, view.breakdown, view.counters
+        for actor, items in by_actor.items():
+            new = [
+                (event.ts, code, text_value(event.fields, field) if field and spec.carries_value(code) else "")
+                for event, code in items
+            ]
+            before = actors.get(actor)
+            entry, changes = fold_actor(spec, before, new)
+            if entry != before:
+                actors[actor] = entry
+                view.changed.add(actor)
+            for bucket, value in counters.apply(changes):
+                view.versions[bucket, value] = version
+                changed.add(view.key(bucket, value))
+
+    # -- rows ----------------------------------------------------------------------------------------------------
+
+    def rows(self, keys: Iterable[CounterKey], partition: int) -> Iterator[FunnelRow]:
+        """The rows of these counters, and of the totals that they change."""
+        totals: set[tuple[str, str, int]] = set()
+        for key in keys:
+            view = self.views.get((key.funnel, key.definition, key.breakdown))
+            if view is None:
+                continue
+            row = self._row(view, key.bucket, [key.value], key.breakdown, key.value, partition)
+            if row is not None:
+                yield row
+                if view is self._first_view(view) and view.breakdown:
+                    totals.add((key.funnel, key.definition, key.bucket))
+        for name, definition, bucket in totals:
+            view = next(v for k, v in self.views.items() if k[:2] == (name, definition))
+            values = [value for b, value in view.counters.keys() if b == bucket]  # noqa: SIM118 - not a dict
+            row = self._row(view, bucket, values, "", "", partition)
+            if row is not None:
+                yield row
+
+    def _first_view(self, view: _View) -> _View:
+        return next(v for k, v in self.views.items() if k[:2] == (view.name, view.definition))
+
+    def _row(
+        self, view: _View, bucket: int, values: Sequence[str], breakdown: str, value: str, partition: int
+    ) -> FunnelRow | None:
+        summary = view.counters.summary([(bucket, v) for v in values])
+        if summary is None:
+            return None
+        version = max(view.versions.get((bucket, v), 0) for v in values)
+        end = view.spec.bounds(bucket)[1]
+        times = summary.times
+        return FunnelRow(
+            partition, view.name, view.definition, bucket, end, breakdown, value, version,
+            tuple(summary.users),
+            tuple(t.count for t in times),
+            tuple(t.sum_ms for t in times),
+            tuple(t.quantile(0.5) or 0.0 for t in times),
+            tuple(t.quantile(0.9) or 0.0 for t in times),
+            tuple(dict(t.bins) for t in times),
+        )  # fmt: skip
+
+    def current(self, now: int) -> dict[str, list[int]]:
+        """Per funnel: users that reached each step, in the bucket around `now`, over all values."""
+        found: dict[str, list[int]] = {}
+        for view in self.views.values():
+            if view is not self._first_view(view):
+                continue
+            bucket = view.spec.bounds(now)[0]
+            keys = [key for key in view.counters.keys() if key[0] == bucket]  # noqa: SIM118 - not a dict
+            summary = view.counters.summary(keys) if keys else None
+            found[view.name] = list(summary.users) if summary else [0] * view.spec.steps
+        return found
+
+    # -- checkpoints and expiry ----------------------------------------------------------------------------------
+
+    def counter_keys(self) -> Iterator[CounterKey]:
+        """All counters."""
+        for view in self.views.values():
+            for bucket, value in view.counters.keys():  # noqa: SIM118 - not a dict
+                yield view.key(bucket, value)
+
+    def dump(self, keys: Iterable[CounterKey] | None) -> Iterator[tuple[CounterKey, bytes]]:
+        """Counters as bytes for a checkpoint; all of them if None."""
+        for key in self.counter_keys() if keys is None else keys:
+            view = self.views[key.funnel, key.definition, key.breakdown]
+            data = view.counters.dump((key.bucket, key.value))
+            if data is not None:
+                version = view.versions.get((key.bucket, key.value), 0)
+                yield key, version.to_bytes(8, "big") + data
+
+    def load_counter(self, key: CounterKey, data: bytes) -> None:
+        """Put back a counter; one of a funnel that the plan no longer has in this form is left out."""
+        view = self.views.get((key.funnel, key.definition, key.breakdown))
+        if view is not None:
+            view.counters.load((key.bucket, key.value), data[8:])
+            view.versions[key.bucket, key.value] = int.from_bytes(data[:8], "big")
+
+    def changed_actors(self) -> Iterator[tuple[tuple[str, str, str, str], bytes]]:
+        """The actors' states that changed since the last call."""
+        for (name, definition, breakdown), view in self.views.items():
+            changed, view.changed = view.changed, set()
+            for actor in changed:
+                yield (name, definition, breakdown, actor), view.actors[actor]
+
+    def all_actors(self) -> Iterator[tuple[tuple[str, str, str, str], bytes]]:
+        """Every actor's state."""
+        for (name, definition, breakdown), view in self.views.items():
+            for actor, entry in list(view.actors.items()):
+                yield (name, definition, breakdown, actor), entry
+
+    def load_actor(self, name: str, definition: str, breakdown: str, actor: str, entry: bytes) -> None:
+        """Put back an actor's state."""
+        view = self.views.get((name, definition, breakdown))
+        if view is not None:
+            view.actors[actor] = entry
+
+    def expire(self, watermark: int, keep: set[CounterKey]) -> int:
+        """Forget what no event can change any more, except counters in `keep`; returns how many entries."""
+        horizon = watermark - self.plan.lateness
+        dropped = 0
+        for view in self.views.values():
+            old = [a for a, entry in view.actors.items() if a not in view.changed and expires_at(entry) < horizon]
+            for actor in old:
+                del view.actors[actor]
+            final = [
+                (bucket, value)
+                for bucket, value in view.counters.keys()  # noqa: SIM118 - not a dict
+                if view.spec.final_at(bucket) < horizon and view.key(bucket, value) not in keep
+            ]
+            for key in final:
+                view.counters.drop(key)
+                view.versions.pop(key, None)
+            dropped += len(old) + len(final)
+        return dropped
