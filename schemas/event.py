@@ -16,6 +16,8 @@ from typing_extensions import NotRequired, Required, TypedDict
 
 #: 2000-01-01T00:00:00Z. An earlier time is a producer's mistake (seconds for milliseconds, an unset clock).
 EARLIEST_TS: Final = 946_684_800_000
+#: 2200-01-01T00:00:00Z. A later time is one too (microseconds for milliseconds).
+LATEST_TS: Final = 7_258_118_400_000
 #: Largest absolute value of an event, in units of currency: below it, 10^-6 units are exact in a float64.
 MAX_VALUE: Final = 1_000_000_000.0
 

@@ -17,12 +17,14 @@ import xxhash
 
 from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.seen import U64, SeenIds
-from pipeline.ingest.validate import Event, Rejection, Validator
+from pipeline.ingest.validate import Rejection, Validator
+from schemas.event import Event
 from schemas.plan import Plan
 
-#: Header of a record that was sent on from the partition it did not belong to: `PARTITION:OFFSET` of the original.
+#: Header of a record that was sent on from the partition it did not belong to: the original's `PARTITION:OFFSET`.
 ORIGIN_HEADER = "streamgauge-origin"
-_ZERO = np.uint64(0)
+#: Records looked at together at least, where the watermark moves on fast.
+_MIN_PIECE = 64
 
 
 class Record(NamedTuple):
@@ -56,7 +58,8 @@ class Classified:
     rejections: dict[int, Rejection] = field(default_factory=dict)  # index to reason
     moved: dict[int, int] = field(default_factory=dict)  # index to the partition it belongs to
     actor_hashes: list[int] = field(default_factory=list)  # 64 bits, of each event's actor (0 where rejected)
-    remembered: list[tuple[int, U64]] = field(default_factory=list)  # (generation, hashes) new in the memory of ids
+    #: (generation, hashes) that are new in the memory of ids.
+    remembered: list[tuple[int, U64]] = field(default_factory=list)
 
 
 class PartitionClassifier:
@@ -83,9 +86,9 @@ class PartitionClassifier:
             try:
                 event = parse(record.value)
                 if event.ts > record.timestamp + max_future:
+                    ahead = (event.ts - record.timestamp) // 1000
                     raise Rejection(
-                        "time_in_future",
-                        f"ts {event.ts} is {(event.ts - record.timestamp) // 1000} s after it was written to Kafka",
+                        "time_in_future", f"ts {event.ts} is {ahead} s after it was written to Kafka"
                     )
             except Rejection as why:
                 result.rejections[i] = why
@@ -121,10 +124,15 @@ class PartitionClassifier:
         events = result.events
         ids = np.array([digest(events[i].event_id.encode()) or 1 for i in here], np.uint64)  # type: ignore[union-attr]
         times = np.array([events[i].ts for i in here], np.int64)  # type: ignore[union-attr]
+        origins = np.array([_origin_mark(result.records[i]) for i in here], np.uint64)
         at = np.array(here, np.int64)
-        start = 0
+        start, size = 0, len(at)
         while start < len(at):
-            start += self._one_generation(result, at[start:], ids[start:], times[start:])
+            piece = slice(start, start + size)
+            done = self._one_generation(result, at[piece], ids[piece], times[piece], origins[piece])
+            # Sparse events begin a generation every few records: looking far ahead then is work for nothing.
+            size = max(_MIN_PIECE, 2 * done)
+            start += done
 
     def _one_generation(
         self,
@@ -132,54 +140,43 @@ class PartitionClassifier:
         at: npt.NDArray[np.int64],
         ids: U64,
         times: npt.NDArray[np.int64],
+        origins: U64,
     ) -> int:
-        """Handle records up to the one that moves the watermark into the next generation; returns how many."""
-        fresh = ~self.seen.contains(ids)
-        first = np.zeros(len(ids), np.bool_)
-        first[np.unique(ids, return_index=True)[1]] = True
-        fresh &= first
-        moves = np.where(fresh, times, 0)
-        after = np.maximum(np.maximum.accumulate(moves), self.watermark)
+        """Handle records up to the one that moves the watermark into another generation; returns how many."""
+        seen = self.seen
+        fresh = ~seen.contains(ids) & _first_of_its_kind(ids)
+        after = np.maximum(np.maximum.accumulate(np.where(fresh, times, 0)), self.watermark)
         before = np.concatenate([[self.watermark], after[:-1]])
-        # Ids belong to the generation of the watermark they met, so what they meet must be one generation.
-        generation = self.seen.generation_of(int(before[0]))
-        later = np.flatnonzero(before // self.seen.span > generation)
+        # What an id meets depends on the generation of the watermark before its record, so that must be one.
+        generation = seen.generation_of(self.watermark)
+        later = np.flatnonzero(before // seen.span > generation)
         count = int(later[0]) if len(later) else len(ids)
-        self.seen.move_to(generation)
-        fresh, late = fresh[:count], times[:count] < before[:count] - self._lateness
-        outcome = np.where(fresh, np.where(late, Outcome.LATE, Outcome.ACCEPTED), Outcome.DUPLICATE)
+        late = times[:count] < before[:count] - self._lateness
+        outcome = np.where(fresh[:count], np.where(late, Outcome.LATE, Outcome.ACCEPTED), Outcome.DUPLICATE)
+        marks = origins != 0
+        if marks.any():
+            # An origin is remembered like an id: it tells a record sent on twice from a true duplicate.
+            again = marks & (seen.contains(origins) | ~_first_of_its_kind(origins))
+            outcome[(again & ~fresh)[:count]] = Outcome.REPEATED
+            marks &= ~again
         outcomes = result.outcomes
         for i, code in zip(at[:count].tolist(), outcome.tolist(), strict=True):
             outcomes[i] = _OUTCOMES[code]
-        new = ids[:count][fresh]
-        self._remember(result, new)
-        self._mark_repeated(result, at[:count])
+        # An id is remembered from the watermark after its record. From the one before, the first id after a
+        # quiet time (or in a new partition) would be forgotten the moment it has moved the watermark.
         self.watermark = int(after[count - 1])
-        self.seen.move_to(self.seen.generation_of(self.watermark))
+        then = seen.generation_of(self.watermark)
+        head = count if then == generation else count - 1
+        for number, part in ((generation, slice(0, head)), (then, slice(head, count))):
+            seen.move_to(number)
+            new = np.concatenate([ids[part][fresh[part]], origins[part][marks[part]]])
+            if len(new):
+                seen.add(new)
+                result.remembered.append((number, new))
         return count
 
-    def _remember(self, result: Classified, hashes: U64) -> None:
-        if len(hashes):
-            self.seen.add(hashes)
-            result.remembered.append((self.seen.generation, hashes))
-
-    def _mark_repeated(self, result: Classified, at: npt.NDArray[np.int64]) -> None:
-        """Tell a record that was sent on twice from a true duplicate, by its origin, remembered like an id."""
-        records = result.records
-        for i in at.tolist():
-            if not records[i].headers:
-                continue
-            origin = next((v for k, v in records[i].headers if k == ORIGIN_HEADER), None)
-            if origin is None:
-                continue
-            mark = np.array([xxhash.xxh3_64_intdigest(b"origin:" + origin) or 1], np.uint64)
-            if not self.seen.contains(mark)[0]:
-                self._remember(result, mark)
-            elif result.outcomes[i] is Outcome.DUPLICATE:
-                result.outcomes[i] = Outcome.REPEATED
-
     def restore(self, hashes: U64, watermarks: npt.NDArray[np.int64]) -> None:
-        """Remember ids that were accepted when the partition's watermark stood at `watermarks` (not decreasing)."""
+        """Remember ids, each by the partition's watermark after its record (in any order within one call)."""
         if not len(hashes):
             return
         generations = watermarks // self.seen.span
@@ -189,3 +186,19 @@ class PartitionClassifier:
 
 
 _OUTCOMES = list(Outcome)
+
+
+def _origin_mark(record: Record) -> int:
+    """The hash by which a record that was sent on is known again; 0 for one that came by itself."""
+    if record.headers:
+        for name, value in record.headers:
+            if name == ORIGIN_HEADER:
+                return xxhash.xxh3_64_intdigest(b"origin:" + value) or 1
+    return 0
+
+
+def _first_of_its_kind(hashes: U64) -> npt.NDArray[np.bool_]:
+    """Which of the hashes stand in this array for the first time."""
+    first = np.zeros(len(hashes), np.bool_)
+    first[np.unique(hashes, return_index=True)[1]] = True
+    return first

@@ -56,7 +56,8 @@ class HashTable:
 
     def values(self) -> U64:
         """All hashes in the set, in no useful order."""
-        return self.slots[self.slots != _EMPTY]
+        found: U64 = self.slots[self.slots != _EMPTY]
+        return found
 
     def _home(self, hashes: U64) -> npt.NDArray[np.int64]:
         # Multiply and shift: maps to any table size, not just powers of two, so that growth can be gentle.

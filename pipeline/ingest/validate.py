@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from math import isfinite
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from schemas.event import EARLIEST_TS, Event
+from schemas.event import EARLIEST_TS, LATEST_TS, Event
 from schemas.models import known_events, unknown_event
 from schemas.plan import Plan
 
@@ -23,8 +24,11 @@ _MICRO: Final = 1_000_000
 _MAX_DETAIL: Final = 500
 
 
-class Rejection(Exception):
-    """Why a record is not an event of the plan: `reason` is a stable code, `detail` a sentence for a person."""
+class Rejection(Exception):  # noqa: N818 - an answer rather than a failure
+    """Why a record is not an event of the plan.
+
+    `reason` is a stable code, `detail` a sentence for a person.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -59,25 +63,27 @@ class Validator:
         if ts < EARLIEST_TS:
             hint = " (seconds? send milliseconds)" if 946_684_800 <= ts < 10_000_000_000 else ""
             raise Rejection("time_too_old", f"ts {ts} lies before the year 2000{hint}")
+        if ts > LATEST_TS:
+            raise Rejection("time_in_future", f"ts {str(ts)[:30]} lies after the year 2200 (microseconds?)")
         name = fields["event"]
         number = 0
-        if name in self._values:
-            properties = fields.get("properties")
-            if properties:
+        properties = fields.get("properties")
+        if properties:
+            if name in self._values:
                 number = round((properties.get(self._values[name]) or 0) * _MICRO)
-        # Python's JSON accepts these words, JSON does not; the search costs less than a stricter parser.
-        if b"NaN" in value or b"Infinity" in value:
-            _refuse_non_finite(fields)
+            # The parser lets the words NaN and Infinity pass where the plan says nothing, and 1e999 too.
+            for item in properties.values():
+                kind = type(item)
+                if kind is float:
+                    if item - item != 0.0:
+                        raise _not_finite()
+                elif kind is list or kind is dict:
+                    _refuse_non_finite(item)
         return Event(fields, name, fields["event_id"], actor, ts, number)
 
     def _second_look(self, value: bytes, exc: ValidationError) -> Any:
         first = exc.errors(include_url=False, include_input=True)[0]
-        if self._unknown is not None and first["type"] == "union_tag_invalid":
-            try:
-                return self._unknown(value)
-            except ValidationError as again:
-                exc = again
-        elif self._unknown is not None and first["type"] == "literal_error" and first["loc"][-1:] == ("event",):
+        if self._unknown is not None and _is_unknown_event(first):
             try:
                 return self._unknown(value)
             except ValidationError as again:
@@ -107,8 +113,21 @@ def _refuse_non_finite(data: Any) -> None:
             stack.extend(item.values())
         elif isinstance(item, list):
             stack.extend(item)
-        elif isinstance(item, float) and not (-1e309 < item < 1e309):
-            raise Rejection("not_finite", "NaN and Infinity are not JSON: leave the property out or send null")
+        elif isinstance(item, float) and not isfinite(item):
+            raise _not_finite()
+
+
+def _not_finite() -> Rejection:
+    return Rejection(
+        "not_finite", "NaN and infinite numbers are not data: leave the property out or send null"
+    )
+
+
+def _is_unknown_event(error: Any) -> bool:
+    """Whether a Pydantic error says that the plan has no such event (a plan of one event has no tag)."""
+    if error["type"] == "union_tag_invalid":
+        return True
+    return error["type"] == "literal_error" and error["loc"] == ("event",)
 
 
 _REASONS: Final = {
@@ -137,9 +156,10 @@ def explain(value: bytes, exc: ValidationError, names: frozenset[str]) -> Reject
         return Rejection("invalid_json", first["msg"].removeprefix("Invalid JSON: "))
     if kind == "dict_type" and not first["loc"]:
         return Rejection("not_an_object", "an event is a JSON object")
-    if kind == "union_tag_invalid" or (kind == "literal_error" and first["loc"][-1:] == ("event",)):
+    if _is_unknown_event(first):
         found = first.get("ctx", {}).get("tag", first.get("input"))
-        return Rejection("unknown_event", f"the plan has no event {found!r}; it has {', '.join(sorted(names))}")
+        has = ", ".join(sorted(names))
+        return Rejection("unknown_event", f"the plan has no event {repr(found)[:100]}; it has {has}")
     if kind == "union_tag_not_found":
         return Rejection("missing_field", "event: the name of the event is missing or not a string")
     parts = []
