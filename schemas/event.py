@@ -9,10 +9,10 @@ A producer may depend on this module alone. One event is one JSON object:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NotRequired, Required
 
 from pydantic import AwareDatetime, Field, StringConstraints
-from typing_extensions import NotRequired, Required, TypedDict
+from typing_extensions import TypedDict
 
 #: 2000-01-01T00:00:00Z. An earlier time is a producer's mistake (seconds for milliseconds, an unset clock).
 EARLIEST_TS: Final = 946_684_800_000

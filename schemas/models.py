@@ -5,31 +5,56 @@ TypedDicts rather than models: they validate straight from JSON bytes and leave 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Union
+from collections.abc import Callable
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, Literal, NotRequired, Required, get_type_hints
 
-from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter
-from typing_extensions import NotRequired, Required, TypedDict
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, TypeAdapter
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
 from schemas.event import MAX_VALUE, EventDict
-from schemas.plan import EventSpec, Plan, PropertySpec
+from schemas.plan import EventSpec, Plan, PropertySpec, Scalar
 
-# Strict: a number is not a string. `extra=forbid`: a misspelt field is a mistake that its producer should see.
+# Strict: a number is not a string. `extra=forbid`: a misspelt field is a mistake its producer should see.
 _ENVELOPE = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+#: Characters that a string property may have where the plan doesn't say.
+MAX_STRING = 10_000
+
+
+def _one_of(allowed: tuple[Scalar, ...]) -> Callable[[Scalar], Scalar]:
+    def check(value: Scalar) -> Scalar:
+        if value not in allowed:
+            raise PydanticCustomError(
+                "enum", "input should be one of {allowed}", {"allowed": ", ".join(map(str, allowed))}
+            )
+        return value
+
+    return check
 
 
 def property_type(spec: PropertySpec, *, is_value: bool = False) -> Any:
     """The Python type that a property's specification means."""
+    if spec.enum is not None and spec.type == "string":
+        return Literal[spec.enum]
     if spec.enum is not None:
-        return Literal[spec.enum]  # type: ignore[valid-type]
+        # Not a Literal: 1 equals true and 1.0, so it would let those pass for an integer.
+        bare = property_type(spec.model_copy(update={"enum": None}), is_value=is_value)
+        return Annotated[bare, AfterValidator(_one_of(spec.enum))]
     low, high = spec.min, spec.max
     if is_value:
-        low = -MAX_VALUE if low is None else low
-        high = MAX_VALUE if high is None else high
+        low = -MAX_VALUE if low is None else max(low, -MAX_VALUE)
+        high = MAX_VALUE if high is None else min(high, MAX_VALUE)
     match spec.type:
         case "string":
-            return Annotated[str, Field(max_length=spec.max_length or 10_000, pattern=spec.pattern)]
+            return Annotated[str, Field(max_length=spec.max_length or MAX_STRING, pattern=spec.pattern)]
         case "integer":
-            return Annotated[int, Field(ge=low, le=high)]
+            smallest = -(2**63) if low is None else int(low)
+            largest = 2**63 - 1 if high is None else int(high)
+            return Annotated[int, Field(ge=smallest, le=largest)]
         case "number":
             return Annotated[float, Field(ge=low, le=high)]
         case "boolean":
@@ -49,26 +74,28 @@ def event_type(name: str | None, spec: EventSpec, plan: Plan) -> Any:
     for prop, prop_spec in spec.properties.items():
         inner = property_type(prop_spec, is_value=prop == spec.value)
         fields[prop] = Required[inner] if prop_spec.required else NotRequired[inner | None]
-    properties: Any = TypedDict("properties", fields)  # type: ignore[misc]
-    properties.__pydantic_config__ = ConfigDict(
-        extra="allow" if extra == "keep" else "forbid", strict=True, allow_inf_nan=False
-    )
+    config = ConfigDict(extra="allow" if extra == "keep" else "forbid", strict=True, allow_inf_nan=False)
+    properties = _typed_dict("properties", fields, config)
     needed = any(p.required for p in spec.properties.values())
-    envelope = dict(EventDict.__annotations__)
-    hints: dict[str, Any] = {**_resolved(envelope), "properties": Required[properties] if needed else NotRequired[properties]}
+    hints = _envelope_fields()
+    hints["properties"] = Required[properties] if needed else NotRequired[properties]
     if name is not None:
-        hints["event"] = Required[Literal[name]]  # type: ignore[valid-type]
-    made: Any = TypedDict(name or "unknown_event", hints)  # type: ignore[misc]
-    made.__pydantic_config__ = _ENVELOPE
+        hints["event"] = Required[Literal[name]]
+    return _typed_dict(name or "unknown_event", hints, _ENVELOPE)
+
+
+def _typed_dict(name: str, hints: dict[str, Any], config: ConfigDict) -> Any:
+    make: Any = TypedDict  # made at run time: nothing that a type checker could know
+    made = make(name, hints)
+    made.__pydantic_config__ = config
     return made
 
 
-def _resolved(hints: dict[str, Any]) -> dict[str, Any]:
-    from typing import get_type_hints
-
-    full = get_type_hints(EventDict, include_extras=True)
+def _envelope_fields() -> dict[str, Any]:
+    """The fields of `EventDict`, each marked as required or not."""
     required = EventDict.__required_keys__
-    return {k: (Required[full[k]] if k in required else NotRequired[full[k]]) for k in hints}
+    hints = get_type_hints(EventDict, include_extras=True)
+    return {name: (Required[hint] if name in required else NotRequired[hint]) for name, hint in hints.items()}
 
 
 def known_events(plan: Plan) -> TypeAdapter[Any]:
@@ -76,7 +103,8 @@ def known_events(plan: Plan) -> TypeAdapter[Any]:
     types = [event_type(name, spec, plan) for name, spec in plan.events.items()]
     if len(types) == 1:
         return TypeAdapter(types[0])
-    return TypeAdapter(Annotated[Union[tuple(types)], Field(discriminator="event")])
+    union: Any = Annotated[reduce(or_, types), Field(discriminator="event")]
+    return TypeAdapter(union)
 
 
 def unknown_event(plan: Plan) -> TypeAdapter[Any]:

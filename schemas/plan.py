@@ -10,7 +10,16 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import SchemaError
 
 from schemas.duration import Duration
 from schemas.event import CONTEXT_FIELDS
@@ -29,11 +38,23 @@ class PropertySpec(_Model):
     type: Literal["string", "integer", "number", "boolean", "timestamp", "array", "object"] = "string"
     description: str = ""
     required: bool = False
-    enum: tuple[Scalar, ...] | None = None
+    enum: tuple[Scalar, ...] | None = Field(default=None, min_length=1)
     min: float | None = None
     max: float | None = None
-    max_length: int | None = None
+    max_length: int | None = Field(default=None, ge=1)
     pattern: str | None = None
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_compiles(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                TypeAdapter(Annotated[str, Field(pattern=value)])
+            except SchemaError as exc:
+                raise ValueError(
+                    f"{value!r} is not a regular expression (look-around is not supported)"
+                ) from exc
+        return value
 
     @model_validator(mode="after")
     def _bounds_fit_type(self) -> PropertySpec:
@@ -41,6 +62,24 @@ class PropertySpec(_Model):
             raise ValueError(f"min and max are for numbers, not for type {self.type}")
         if (self.max_length is not None or self.pattern) and self.type != "string":
             raise ValueError(f"max_length and pattern are for strings, not for type {self.type}")
+        for bound in (self.min, self.max):
+            if self.type == "integer" and bound is not None and (bound % 1 or abs(bound) >= 2**63):
+                raise ValueError(f"{bound} is not a bound for type integer: it is a 64-bit whole number")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is greater than max {self.max}")
+        return self
+
+    @model_validator(mode="after")
+    def _enum_fits_type(self) -> PropertySpec:
+        for value in self.enum or ():
+            fits = {
+                "string": isinstance(value, str),
+                "integer": isinstance(value, int) and not isinstance(value, bool),
+                "number": isinstance(value, int | float) and not isinstance(value, bool),
+                "boolean": isinstance(value, bool),
+            }
+            if not fits.get(self.type, False):
+                raise ValueError(f"enum: {value!r} is not of type {self.type}: give the type that it has")
         return self
 
 
@@ -70,7 +109,7 @@ class EventSpec(_Model):
         if self.value is not None:
             spec = self.properties.get(self.value)
             if spec is None or spec.type not in ("number", "integer"):
-                raise ValueError(f"value: {self.value} must be one of this event's properties, of type number")
+                raise ValueError(f"value: {self.value} must be a property of this event, of type number")
         return self
 
 
@@ -98,7 +137,7 @@ def _condition_short_form(value: Any) -> Any:
     return value if isinstance(value, dict | Condition) else {"eq": value}
 
 
-#: Field (an envelope field or `properties.NAME`) to condition: `platform: ios`, `properties.amount: {gte: 10}`.
+#: Field (of the envelope, or `properties.NAME`) to condition: `platform: ios`, `properties.price: {gte: 10}`.
 Where = dict[str, Annotated[Condition, BeforeValidator(_condition_short_form)]]
 
 
@@ -177,13 +216,20 @@ class Plan(_Model):
     #: Distinct values of a dimension kept per window and partition; the rest is counted under `(other)`.
     max_values: int = Field(default=1000, ge=1, le=100_000)
     registration: Name | None = None
-    events: dict[Name, EventSpec]
+    events: dict[Name, EventSpec] = Field(min_length=1)
     funnels: dict[Name, Funnel] = Field(default_factory=dict)
 
     @field_validator("events", mode="before")
     @classmethod
     def _bare_events(cls, value: Any) -> Any:
         return {k: ({} if v is None else v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("lateness", "dedupe", "max_future")
+    @classmethod
+    def _not_negative(cls, value: int) -> int:
+        if value < 0:
+            raise ValueError("a duration can't be negative")
+        return value
 
     @field_validator("timezone")
     @classmethod

@@ -51,10 +51,15 @@ def load_plan(source: str | Path) -> Plan:
     Raises PlanError with line numbers if it is not a valid plan, FileNotFoundError if there is none.
     """
     path = Path(source)
-    if path.suffix in (".yaml", ".yml") or path.exists():
+    if path.suffix in (".yaml", ".yml") or path.is_file():
         if path.stat().st_size > MAX_PLAN_BYTES:
             raise PlanError(str(source), [PlanProblem(1, "", f"larger than {MAX_PLAN_BYTES} bytes")])
-        return parse_plan(path.read_text("utf-8"), str(source))
+        try:
+            text = path.read_text("utf-8")
+        except UnicodeDecodeError as exc:
+            line = exc.object.count(b"\n", 0, exc.start) + 1
+            raise PlanError(str(source), [PlanProblem(line, "", "not UTF-8 text")]) from exc
+        return parse_plan(text, str(source))
     ready = ready_plans()
     if str(source) in ready:
         return parse_plan(ready[str(source)], str(source))
@@ -72,7 +77,7 @@ def parse_plan(text: str, source: str = "plan") -> Plan:
         raise PlanError(source, [PlanProblem(line, "", str(getattr(exc, "problem", exc)))]) from exc
     if not isinstance(data, dict):
         raise PlanError(source, [PlanProblem(1, "", "a plan is a YAML mapping that begins with product:")])
-    problems = _duplicate_keys(node)
+    problems = _duplicate_keys(node, "", set())
     try:
         plan = Plan.model_validate(data)
     except ValidationError as exc:
@@ -99,7 +104,7 @@ def _path(loc: tuple[int | str, ...]) -> str:
 
 def _line_of(node: Any, loc: tuple[int | str, ...]) -> int:
     """The line of the deepest YAML node that `loc` still names (unions add parts that no node has)."""
-    line = node.start_mark.line + 1
+    line: int = node.start_mark.line + 1
     for part in loc:
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
@@ -112,17 +117,23 @@ def _line_of(node: Any, loc: tuple[int | str, ...]) -> int:
     return line
 
 
-def _duplicate_keys(node: Any, path: str = "") -> list[PlanProblem]:
-    """YAML lets a later key win silently; in a plan that is always a mistake."""
+def _duplicate_keys(node: Any, path: str, visited: set[int]) -> list[PlanProblem]:
+    """YAML lets a later key win silently; in a plan that is always a mistake.
+
+    Each node is visited once: an alias can stand for itself, or be repeated beyond any measure.
+    """
     found: list[PlanProblem] = []
+    if id(node) in visited:
+        return found
+    visited.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             if key.value in seen:
                 found.append(PlanProblem(key.start_mark.line + 1, f"{path}{key.value}", "stands here twice"))
             seen.add(key.value)
-            found += _duplicate_keys(value, f"{path}{key.value}.")
+            found += _duplicate_keys(value, f"{path}{key.value}.", visited)
     elif isinstance(node, yaml.SequenceNode):
         for i, value in enumerate(node.value):
-            found += _duplicate_keys(value, f"{path}{i}.")
+            found += _duplicate_keys(value, f"{path}{i}.", visited)
     return found

@@ -21,7 +21,7 @@ from pipeline.ingest.validate import Rejection, Validator
 from schemas.event import Event
 from schemas.plan import Plan
 
-#: Header of a record that was sent on from the partition it did not belong to: the original's `PARTITION:OFFSET`.
+#: Header of a record that was sent on from another partition: the original's `PARTITION:OFFSET`.
 ORIGIN_HEADER = "streamgauge-origin"
 #: Records looked at together at least, where the watermark moves on fast.
 _MIN_PIECE = 64

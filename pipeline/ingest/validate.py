@@ -11,6 +11,7 @@ from math import isfinite
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from schemas.event import EARLIEST_TS, LATEST_TS, Event
 from schemas.models import known_events, unknown_event
@@ -82,13 +83,13 @@ class Validator:
         return Event(fields, name, fields["event_id"], actor, ts, number)
 
     def _second_look(self, value: bytes, exc: ValidationError) -> Any:
-        first = exc.errors(include_url=False, include_input=True)[0]
-        if self._unknown is not None and _is_unknown_event(first):
+        errors = exc.errors(include_url=False)
+        if self._unknown is not None and _is_unknown_event(errors[0]):
             try:
                 return self._unknown(value)
             except ValidationError as again:
-                exc = again
-        raise explain(value, exc, self._names)
+                errors = again.errors(include_url=False)
+        raise explain(value, errors, self._names)
 
 
 def epoch_ms(moment: datetime) -> int:
@@ -123,7 +124,7 @@ def _not_finite() -> Rejection:
     )
 
 
-def _is_unknown_event(error: Any) -> bool:
+def _is_unknown_event(error: ErrorDetails) -> bool:
     """Whether a Pydantic error says that the plan has no such event (a plan of one event has no tag)."""
     if error["type"] == "union_tag_invalid":
         return True
@@ -132,7 +133,6 @@ def _is_unknown_event(error: Any) -> bool:
 
 _REASONS: Final = {
     "json_invalid": "invalid_json",
-    "dict_type": "not_an_object",
     "union_tag_invalid": "unknown_event",
     "union_tag_not_found": "missing_field",
     "missing": "missing_field",
@@ -141,9 +141,8 @@ _REASONS: Final = {
 }
 
 
-def explain(value: bytes, exc: ValidationError, names: frozenset[str]) -> Rejection:
+def explain(value: bytes, errors: list[ErrorDetails], names: frozenset[str]) -> Rejection:
     """Put the first mistakes of a failed validation into words that its producer can act on."""
-    errors = exc.errors(include_url=False, include_input=True)
     first = errors[0]
     kind = first["type"]
     if kind == "json_invalid":
@@ -162,14 +161,12 @@ def explain(value: bytes, exc: ValidationError, names: frozenset[str]) -> Reject
         return Rejection("unknown_event", f"the plan has no event {repr(found)[:100]}; it has {has}")
     if kind == "union_tag_not_found":
         return Rejection("missing_field", "event: the name of the event is missing or not a string")
-    parts = []
-    for path, message in _by_field(errors, names).items():
-        parts.append(f"{path}: {message}")
+    parts = [f"{path}: {message}" for path, message in _by_field(errors, names).items()]
     reason = _REASONS.get(kind, "wrong_type" if kind.endswith(("_type", "_parsing")) else "bad_value")
     return Rejection(reason, "; ".join(parts[:5]))
 
 
-def _by_field(errors: list[Any], names: frozenset[str]) -> dict[str, str]:
+def _by_field(errors: list[ErrorDetails], names: frozenset[str]) -> dict[str, str]:
     """One message a field, the tag of the union and the branches of `ts` left out."""
     out: dict[str, str] = {}
     for error in errors:
@@ -185,13 +182,15 @@ def _by_field(errors: list[Any], names: frozenset[str]) -> dict[str, str]:
     return out
 
 
-def _words(error: Any) -> str:
+def _words(error: ErrorDetails) -> str:
     match error["type"]:
         case "missing":
             return "is missing"
         case "extra_forbidden":
             return "is not in the plan (own data goes under properties, declared in the plan)"
         case "string_pattern_mismatch":
+            if "properties" in error["loc"]:
+                return f"does not match the plan's pattern {error['ctx']['pattern']}"
             return "has characters that are not allowed here (control characters?)"
         case _:
             found = repr(error.get("input"))
