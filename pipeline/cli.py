@@ -1,0 +1,219 @@
+"""The `streamgauge` command: arguments in, exit codes out. The work is done elsewhere.
+
+Exit codes: 0 done, 1 something was found (a difference, an invalid line), 2 a mistake in the arguments or settings,
+3 a dependency or a promise failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline import __version__
+from pipeline.errors import StreamgaugeError, UserError
+from pipeline.settings import Settings, load_settings
+
+app = typer.Typer(
+    name="streamgauge",
+    help="Exact live counting of user events, from Kafka to ClickHouse.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+plan_app = typer.Typer(help="The tracking plan: show, check, export as JSON Schema.", no_args_is_help=True)
+app.add_typer(plan_app, name="plan")
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); else PIPELINE_* variables.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+PlanOption = Annotated[str | None, typer.Option("--plan", help="A plan file, or the name of a ready one (shop).")]
+
+
+def main() -> None:
+    """Run the command; every expected error is one line on standard error."""
+    try:
+        app()
+    except UserError as exc:
+        _fail(str(exc), 2)
+    except StreamgaugeError as exc:
+        _fail(f"{type(exc).__name__}: {exc}", 3)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"streamgauge: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _settings(config: Path | None, **changes: Any) -> Settings:
+    settings = load_settings(config)
+    return settings.model_copy(update={k: v for k, v in changes.items() if v is not None})
+
+
+def _run(work: Coroutine[Any, Any, Any], level: int = logging.INFO) -> Any:
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    # These two say at INFO what nobody needs at every fetch and rebalance.
+    for name in ("aiokafka", "faust.transport.drivers.aiokafka"):
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    return asyncio.run(work)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"streamgauge {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    rate: Annotated[float, typer.Option(help="Events a second.")] = 500,
+    users: Annotated[int, typer.Option(help="Simulated users.")] = 5_000,
+    for_: Annotated[str | None, typer.Option("--for", help="Stop after this long (30s, 5m) and verify.")] = None,
+    plan: PlanOption = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same users.")] = 1,
+    data: Annotated[Path | None, typer.Option(help="Keep ClickHouse's data in this folder.")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run everything on this machine, with simulated users, live in the terminal."""
+    from pipeline.demo import Demo
+    from schemas.duration import parse_duration
+
+    try:
+        seconds = parse_duration(for_) / 1000 if for_ else None
+    except ValueError as exc:
+        raise UserError(f"--for: {exc}") from None
+    work = Demo(_settings(config, plan=plan), rate, users, seconds, seed, data, as_json)
+    raise typer.Exit(_run(work.run(), logging.WARNING))
+
+
+@app.command()
+def up(
+    kafka: Annotated[str | None, typer.Option(help="Use this Kafka (host:port) instead of the embedded one.")] = None,
+    clickhouse: Annotated[
+        str | None, typer.Option(help="Use this ClickHouse (http://host:8123) instead of the embedded one.")
+    ] = None,
+    plan: PlanOption = None,
+    data: Annotated[Path, typer.Option(help="Folder for data and logs.")] = Path("data"),
+    config: Config = None,
+) -> None:
+    """Run everything on this machine, for events of your own."""
+    from pipeline.demo import up as run_up
+
+    settings = _settings(config, plan=plan, kafka_bootstrap=kafka, clickhouse_url=clickhouse)
+    _run(run_up(settings, data, kafka is None, clickhouse is None), logging.WARNING)
+
+
+@app.command()
+def worker(config: Config = None) -> None:
+    """The worker: folds the events topic into live counters. Any number of them."""
+    from pipeline.roles import run_worker
+
+    _run(run_worker(load_settings(config)))
+
+
+@app.command()
+def archiver(config: Config = None) -> None:
+    """The archiver: stores every event in ClickHouse. Any number of them."""
+    from pipeline.roles import run_archiver
+
+    _run(run_archiver(load_settings(config)))
+
+
+@app.command()
+def send(
+    file: Annotated[str, typer.Argument(help="JSON lines or CSV, .gz too; - for standard input.")],
+    mapping: Annotated[
+        str | None, typer.Option("--map", help="Which columns are which: user_id=uid,event=name,ts=time,...")
+    ] = None,
+    tz: Annotated[str, typer.Option(help="Zone of times that have none.")] = "UTC",
+    rate: Annotated[float | None, typer.Option(help="At most this many events a second.")] = None,
+    kafka: Annotated[str | None, typer.Option(help="Kafka to send to (host:port).")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Produce the events of a file, keyed by actor."""
+    from pipeline.produce.command import send_file
+
+    settings = _settings(config, kafka_bootstrap=kafka)
+    raise typer.Exit(_run(send_file(settings, file, mapping, tz, rate, as_json), logging.WARNING))
+
+
+@app.command()
+def check(
+    file: Annotated[str, typer.Argument(help="JSON lines, .gz too; - for standard input.")],
+    plan: PlanOption = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Validate JSON lines against the plan, without a broker; says per line what is wrong."""
+    from pipeline.produce.command import check_file
+    from pipeline.roles import plan_of
+
+    raise typer.Exit(check_file(plan_of(_settings(config, plan=plan)), file, as_json))
+
+
+@app.command()
+def migrate(config: Config = None, as_json: AsJson = False) -> None:
+    """Bring ClickHouse to the current schema. Safe to run twice, and by two at once."""
+    from pipeline.store.migrate import migrate as run_migrate
+
+    applied = _run(run_migrate(load_settings(config)), logging.WARNING)
+    if as_json:
+        print(json.dumps({"applied": applied}))
+    else:
+        print(f"{len(applied)} migrations applied: {', '.join(applied)}" if applied else "nothing to do")
+
+
+@app.command()
+def verify(plan: PlanOption = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Compare the live windows with what ClickHouse computes from the raw events; exit 1 if they differ."""
+    from pipeline.demo import print_verification
+    from pipeline.roles import plan_of
+    from pipeline.store.verify import verify as run_verify
+
+    settings = _settings(config, plan=plan)
+    result = _run(run_verify(settings, plan_of(settings)), logging.WARNING)
+    raise typer.Exit(print_verification(result, as_json))
+
+
+@plan_app.command("show")
+def plan_show(plan: PlanOption = None, config: Config = None, as_json: AsJson = False) -> None:
+    """The plan, readable."""
+    from pipeline.plans import show
+    from pipeline.roles import plan_of
+
+    show(plan_of(_settings(config, plan=plan)), as_json)
+
+
+@plan_app.command("check")
+def plan_check(
+    file: Annotated[str, typer.Argument(help="A plan file, or the name of a ready one.")], as_json: AsJson = False
+) -> None:
+    """Every mistake in a plan, with its line; exit 1 if there is one."""
+    from pipeline.plans import check as run_check
+
+    raise typer.Exit(run_check(file, as_json))
+
+
+@plan_app.command("export")
+def plan_export(plan: PlanOption = None, config: Config = None) -> None:
+    """The plan's events as JSON Schema, for producers in any language."""
+    from pipeline.plans import export
+    from pipeline.roles import plan_of
+
+    export(plan_of(_settings(config, plan=plan)))
+
+
+if __name__ == "__main__":
+    main()

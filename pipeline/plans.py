@@ -1,0 +1,74 @@
+"""What `streamgauge plan` prints: a plan as tables, its mistakes, its JSON Schema."""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.errors import UserError
+from schemas.duration import format_duration
+from schemas.models import known_events
+from schemas.plan import Plan, PropertySpec
+from schemas.plan_io import PlanError, load_plan
+
+
+def show(plan: Plan, as_json: bool) -> None:
+    """Print the plan for a person, or as JSON with every default filled in."""
+    if as_json:
+        print(plan.model_dump_json(indent=2, by_alias=True))
+        return
+    console = Console()
+    console.print(f"[bold]{plan.product}[/bold]  {plan.description}")
+    console.print(
+        f"time zone {plan.timezone}, lateness {format_duration(plan.lateness)}, "
+        f"dedupe {format_duration(plan.dedupe)}, unknown events: {plan.unknown_events}, "
+        f"unknown properties: {plan.unknown_properties}"
+    )
+    console.print("counted live by: " + ", ".join(" + ".join(d) for d in plan.dimensions))
+    events = Table(title="Events", title_justify="left")
+    for column in ("event", "properties", "value", "description"):
+        events.add_column(column)
+    for name, spec in plan.events.items():
+        properties = ", ".join(_property(p, s) for p, s in spec.properties.items())
+        role = " (registration)" if name == plan.registration else ""
+        events.add_row(name + role, properties, spec.value or "", spec.description)
+    console.print(events)
+    for name, funnel in plan.funnels.items():
+        console.print(
+            f"[bold]funnel {name}[/bold]: {' → '.join(step.title for step in funnel.steps)}\n"
+            f"  within {format_duration(funnel.window)}, per {funnel.per}, by {funnel.bucket}"
+            + (f", broken down by {', '.join(funnel.breakdown)}" if funnel.breakdown else "")
+            + (f", modes {', '.join(funnel.modes)}" if funnel.modes else "")
+        )
+
+
+def _property(name: str, spec: PropertySpec) -> str:
+    return f"{name}: {spec.type}{'!' if spec.required else ''}"
+
+
+def check(source: str, as_json: bool) -> int:
+    """Print every mistake of a plan; returns the exit code."""
+    try:
+        plan = load_plan(source)
+    except PlanError as exc:
+        if as_json:
+            print(json.dumps({"ok": False, "problems": [vars(p) for p in exc.problems]}))
+        else:
+            print(exc)
+        return 1
+    except OSError as exc:
+        raise UserError(f"the plan can't be read: {exc}") from None
+    if as_json:
+        print(json.dumps({"ok": True, "events": len(plan.events), "funnels": len(plan.funnels)}))
+    else:
+        print(f"{source}: fine ({len(plan.events)} events, {len(plan.funnels)} funnels)")
+    return 0
+
+
+def export(plan: Plan) -> None:
+    """Print the JSON Schema of the plan's events."""
+    schema = known_events(plan).json_schema()
+    schema["title"] = f"Events of {plan.product}"
+    print(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2))

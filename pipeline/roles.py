@@ -1,0 +1,151 @@
+"""The two production roles, one process each: worker and archiver. Started by the command, ended by signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import signal
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from pipeline.errors import BrokenPromiseError, UserError
+from pipeline.live.metrics import ArchiverCollector, WorkerCollector, registry
+from pipeline.live.numbers import snapshot
+from pipeline.live.server import LiveServer
+from pipeline.settings import Settings
+from pipeline.store.archiver import Archiver
+from pipeline.store.publisher import Publisher
+from pipeline.stream.app import WorkerApp, background, make_app
+from pipeline.stream.topics import ensure_topics
+from schemas.plan import Plan
+from schemas.plan_io import PlanError, load_plan
+
+log = logging.getLogger(__name__)
+
+#: A graceful stop that takes longer ends at once: what was not saved is folded again by the next owner.
+STOP_SECONDS = 10.0
+
+
+def plan_of(settings: Settings) -> Plan:
+    """The plan that the settings name; raises UserError with every mistake in it."""
+    try:
+        return load_plan(settings.plan)
+    except PlanError as exc:
+        raise UserError(str(exc)) from None
+    except OSError as exc:
+        raise UserError(f"the plan can't be read: {exc}") from None
+
+
+async def run_worker(settings: Settings) -> None:
+    """Fold the events topic until SIGTERM; raises what ended it otherwise."""
+    plan = plan_of(settings)
+    partitions = await ensure_topics(settings)
+    app = make_app(settings, plan, partitions, Publisher(settings, plan))
+    server = LiveServer(
+        settings.metrics_host,
+        settings.metrics_port,
+        registry(WorkerCollector(app)),
+        lambda: worker_health(app),
+        lambda: live_numbers(app),
+    )
+    stop = _stop_event()
+    await server.start()
+    announce("worker", server.port)
+    gc.freeze()
+    try:
+        await app.start()
+        async with background(app) as loops:
+            await _until([stop.wait(), app.wait_until_stopped(), *loops])
+            if app.crash_reason is not None:
+                raise app.crash_reason
+    finally:
+        await _within("the worker's stop", _stop_app(app))
+        await server.stop()
+
+
+async def _stop_app(app: WorkerApp) -> None:
+    if app.crash_reason is None and not app.rebalancing:
+        await app.checkpoint()
+        await app.publish()
+    await app.stop()
+
+
+async def run_archiver(settings: Settings) -> None:
+    """Archive the events topic until SIGTERM; raises what ended it otherwise."""
+    plan = plan_of(settings)
+    partitions = await ensure_topics(settings)
+    archiver = Archiver(settings, plan, partitions)
+    server = LiveServer(
+        settings.metrics_host, settings.metrics_port, registry(ArchiverCollector(archiver)), archiver.health
+    )
+    stop = _stop_event()
+    await server.start()
+    announce("archiver", server.port)
+    running = asyncio.create_task(archiver.run(), name="archiver")
+    try:
+        await _until([stop.wait(), running])
+    finally:
+        await _within("the archiver's stop", archiver.stop())
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await server.stop()
+
+
+def worker_health(app: WorkerApp) -> dict[str, Any]:
+    """Whether the worker is ready, and which dependency is ill."""
+    problems: dict[str, str] = {}
+    if app.delivery.failing_since is not None:
+        seconds = time.monotonic() - app.delivery.failing_since
+        problems["kafka"] = f"sends failing for {seconds:.0f} s: {app.delivery.last_error}"
+    if app.publish_error:
+        problems["clickhouse"] = f"live rows wait: {app.publish_error}"
+    if app.rebalancing:
+        problems["partitions"] = "a rebalance or recovery is under way"
+    # Without ClickHouse the live numbers go on: that is a problem to see, not a reason to be taken out of service.
+    ready = not problems.keys() - {"clickhouse"} and app.started
+    return {"role": "worker", "ready": ready, "problems": problems, "partitions": sorted(app.store.states)}
+
+
+def live_numbers(app: WorkerApp) -> dict[str, Any]:
+    """What `/live` shows."""
+    numbers = snapshot(list(app.store.states.values()), app.plan, int(time.time() * 1000))
+    numbers["lag"] = app.total_lag()
+    numbers["publish_error"] = app.publish_error
+    return numbers
+
+
+def announce(role: str, port: int) -> None:
+    """One line of JSON on standard output, for whoever started the process: where it can be asked."""
+    print(json.dumps({"role": role, "metrics_port": port}), flush=True)
+
+
+def _stop_event() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    return stop
+
+
+async def _until(awaitables: Iterable[Any]) -> None:
+    """Wait for the first to end, raise what it raised, and cancel those that were only waits."""
+    tasks = {asyncio.ensure_future(item) for item in awaitables}
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        if task.get_name().startswith("Task-"):
+            task.cancel()
+    for task in done:
+        task.result()
+
+
+async def _within(what: str, work: Any) -> None:
+    try:
+        await asyncio.wait_for(work, STOP_SECONDS)
+    except TimeoutError:
+        log.error("%s took longer than %s s", what, STOP_SECONDS)
+        raise BrokenPromiseError(f"{what} took longer than {STOP_SECONDS:.0f} s") from None

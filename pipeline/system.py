@@ -1,0 +1,161 @@
+"""The whole system on one machine: broker, ClickHouse, worker and archiver as processes under one roof.
+
+Used by `up` and `demo`. Parts are started in order, a role that dies is started again, everything ends together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from pipeline.errors import DependencyError
+from pipeline.local.process import ChildProcess
+from pipeline.roles import plan_of
+from pipeline.settings import Settings
+from pipeline.store.migrate import migrate
+from pipeline.stream.topics import ensure_topics
+
+log = logging.getLogger(__name__)
+
+READY_SECONDS = 60.0
+MAX_RESTART_DELAY = 10.0
+
+
+@dataclass
+class Role:
+    """A worker or archiver process, and where its figures are."""
+
+    name: str
+    process: ChildProcess | None = None
+    url: str = ""
+    restarts: int = 0
+    started_at: float = field(default_factory=time.monotonic)
+
+
+class System:
+    """Starts the parts that `settings` don't point elsewhere; `async with` ends them."""
+
+    def __init__(
+        self, settings: Settings, data_dir: Path, *, embedded_kafka: bool = True, embedded_clickhouse: bool = True
+    ) -> None:
+        self.settings, self.data_dir = settings, data_dir
+        self._embedded_kafka, self._embedded_clickhouse = embedded_kafka, embedded_clickhouse
+        self._stack = contextlib.AsyncExitStack()
+        self.worker, self.archiver = Role("worker"), Role("archiver")
+        #: Lines that tell the person where things are, and what was chosen for them.
+        self.notes: list[str] = []
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> System:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        await asyncio.gather(self._stop_role(self.worker), self._stop_role(self.archiver))
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        plan_of(self.settings)  # a mistake in the plan shows before anything starts
+        starting = []
+        if self._embedded_kafka:
+            from pipeline.local.broker import EmbeddedBroker
+
+            broker = EmbeddedBroker(self.data_dir)
+            self.settings = self.settings.model_copy(update={"replication": 1})
+            starting.append(self._stack.enter_async_context(broker))
+        if self._embedded_clickhouse:
+            from pipeline.local.clickhouse import EmbeddedClickHouse
+
+            clickhouse = EmbeddedClickHouse(self.data_dir)
+            starting.append(self._stack.enter_async_context(clickhouse))
+        await asyncio.gather(*starting)
+        if self._embedded_kafka:
+            # The embedded broker forgets everything when it ends: each start is a new stream of offsets.
+            stream = f"local-{int(time.time())}"
+            self.settings = self.settings.model_copy(
+                update={"kafka_bootstrap": broker.bootstrap, "stream": stream}
+            )
+        if self._embedded_clickhouse:
+            self.settings = self.settings.model_copy(update={"clickhouse_url": clickhouse.url})
+        await asyncio.gather(ensure_topics(self.settings), migrate(self.settings))
+        await asyncio.gather(self._start_role(self.worker), self._start_role(self.archiver))
+        self._keeper = asyncio.create_task(self._keep_running(), name="supervisor")
+
+    async def _start_role(self, role: Role) -> None:
+        env = {**os.environ, **self.settings.environment(), "PIPELINE_METRICS_PORT": "0"}
+        role.process = ChildProcess(
+            [sys.executable, "-m", "pipeline.cli", role.name], self.data_dir / f"{role.name}.log", env=env
+        )
+        await role.process.start()
+        line = await role.process.first_line(READY_SECONDS)
+        role.url = f"http://127.0.0.1:{json.loads(line)['metrics_port']}"
+        role.started_at = time.monotonic()
+
+    async def _stop_role(self, role: Role) -> None:
+        if role.process is not None:
+            await role.process.stop(12.0)
+
+    async def _keep_running(self) -> None:
+        """Start a role again when it has died, more slowly each time."""
+        while True:
+            await asyncio.sleep(0.5)
+            for role in (self.worker, self.archiver):
+                if role.process is None or role.process.returncode is None:
+                    continue
+                lived = time.monotonic() - role.started_at
+                role.restarts = 0 if lived > 60 else role.restarts + 1
+                log.error("the %s ended with %s after %.0f s: starting it again (%s)", role.name,
+                          role.process.returncode, lived, role.process.log_file)  # fmt: skip
+                await asyncio.sleep(min(0.5 * 2**role.restarts, MAX_RESTART_DELAY))
+                await self._start_role(role)
+
+    async def wait_ready(self, timeout: float = READY_SECONDS) -> None:
+        """Return when both roles are ready; raises DependencyError naming the one that isn't."""
+        deadline = time.monotonic() + timeout
+        for role in (self.worker, self.archiver):
+            while True:
+                health = await self.ask(role, "/health")
+                if health and health.get("ready"):
+                    break
+                if time.monotonic() > deadline:
+                    raise DependencyError(f"the {role.name} is not ready after {timeout:.0f} s: {health}")
+                await asyncio.sleep(0.1)
+
+    async def ask(self, role: Role, path: str) -> dict[str, Any] | None:
+        """A JSON page of a role; None while it can't be reached."""
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+                session.get(role.url + path) as response,
+            ):
+                answer: dict[str, Any] = await response.json()
+                return answer
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
+
+@contextlib.asynccontextmanager
+async def running(system: System) -> AsyncIterator[System]:
+    """The system, ready."""
+    async with system:
+        await system.wait_ready()
+        yield system
