@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 
 from pipeline.errors import DependencyError
-from pipeline.local.process import ChildProcess
+from pipeline.local.process import Child, free_port
 from pipeline.roles import plan_of
 from pipeline.settings import Settings
 from pipeline.store.migrate import migrate
@@ -37,7 +37,7 @@ class Role:
     """A worker or archiver process, and where its figures are."""
 
     name: str
-    process: ChildProcess | None = None
+    process: Child | None = None
     url: str = ""
     restarts: int = 0
     started_at: float = field(default_factory=time.monotonic)
@@ -101,14 +101,19 @@ class System:
         self._keeper = asyncio.create_task(self._keep_running(), name="supervisor")
 
     async def _start_role(self, role: Role) -> None:
-        env = {**os.environ, **self.settings.environment(), "PIPELINE_METRICS_PORT": "0"}
-        role.process = ChildProcess(
-            [sys.executable, "-m", "pipeline.cli", role.name], self.data_dir / f"{role.name}.log", env=env
-        )
-        await role.process.start()
-        line = await role.process.first_line(READY_SECONDS)
-        role.url = f"http://127.0.0.1:{json.loads(line)['metrics_port']}"
+        port, _ = free_port()
+        env = {**os.environ, **self.settings.environment(), "PIPELINE_METRICS_PORT": str(port)}
+        env.pop("PIPELINE_CONFIG", None)  # what it said is in the variables
+        command = [sys.executable, "-P", "-m", "pipeline.cli", role.name]
+        log_file = self.data_dir / f"{role.name}.log"
+        role.process = Child(f"the {role.name}", command, log_file, death_signal=signal.SIGTERM, env=env)
+        role.url = f"http://127.0.0.1:{port}"
+        role.process.start()
         role.started_at = time.monotonic()
+        await role.process.wait_ready(lambda: self._answers(role), READY_SECONDS)
+
+    async def _answers(self, role: Role) -> bool:
+        return await self.ask(role, "/health") is not None
 
     async def _stop_role(self, role: Role) -> None:
         if role.process is not None:
@@ -119,12 +124,12 @@ class System:
         while True:
             await asyncio.sleep(0.5)
             for role in (self.worker, self.archiver):
-                if role.process is None or role.process.returncode is None:
+                if role.process is None or role.process.running:
                     continue
                 lived = time.monotonic() - role.started_at
                 role.restarts = 0 if lived > 60 else role.restarts + 1
-                log.error("the %s ended with %s after %.0f s: starting it again (%s)", role.name,
-                          role.process.returncode, lived, role.process.log_file)  # fmt: skip
+                log.error("the %s ended after %.0f s: starting it again, see %s", role.name, lived,
+                          self.data_dir / f"{role.name}.log")  # fmt: skip
                 await asyncio.sleep(min(0.5 * 2**role.restarts, MAX_RESTART_DELAY))
                 await self._start_role(role)
 

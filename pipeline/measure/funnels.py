@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 from pipeline.measure.conditions import Predicate, predicate, text_value
 from pipeline.measure.funnel import FunnelSpec
-from pipeline.measure.funnel_state import FunnelCounters, expires_at, fold_actor
+from pipeline.measure.funnel_counts import FunnelCounters
+from pipeline.measure.funnel_fold import FunnelFold
+from pipeline.measure.funnel_state import expires_at
 from pipeline.measure.rows import FunnelRow
 from pipeline.measure.windows import bounds
 from schemas.event import Event
@@ -46,6 +48,7 @@ class _View:
         self.name, self.funnel, self.breakdown, self.definition, self.spec = name, funnel, breakdown, definition, spec
         self.actors: dict[str, bytes] = {}
         self.changed: set[str] = set()
+        self.folder = FunnelFold(spec)
         self.counters = FunnelCounters(spec)
         self.versions: dict[tuple[int, str], int] = {}
 
@@ -97,7 +100,10 @@ class Funnels:
     # -- folding -------------------------------------------------------------------------------------------------
 
     def fold(self, events: Sequence[Event], version: int, watermark: int) -> set[CounterKey]:
-        """Count accepted events; `version` is the offset after the batch. Returns the counters that changed."""
+        """Count accepted events; returns the counters that changed.
+
+        `version` is the offset after the batch, `watermark` the partition's before it, in epoch ms.
+        """
         work: list[dict[str, list[tuple[Event, int]]]] = [{} for _ in self._funnels]
         steps, every = self._steps, self._every
         for event in events:
@@ -143,15 +149,16 @@ class Funnels:
         horizon: int,
         changed: set[CounterKey],
     ) -> None:
-        actors, spec, field, counters = view.actors, view.spec, view.breakdown, view.counters
+        actors, field, counters, fold = view.actors, view.breakdown, view.counters, view.folder.fold
+        carriers = view.spec.carriers
         for actor, items in by_actor.items():
             new = [
-                (event.ts, code, text_value(event.fields, field) if field and spec.carries_value(code) else "")
+                (event.ts, code, text_value(event.fields, field) if field and code & carriers else "")
                 for event, code in items
             ]
             before = actors.get(actor)
-            entry, changes = fold_actor(spec, before, new)
-            if entry != before:
+            entry, changes = fold(before, new, horizon)
+            if entry is not None and entry != before:
                 actors[actor] = entry
                 view.changed.add(actor)
             for bucket, value in counters.apply(changes):
@@ -196,7 +203,7 @@ class Funnels:
             tuple(summary.users),
             tuple(t.count for t in times),
             tuple(t.sum_ms for t in times),
-            tuple(t.quantile(0.5) or 0.0 for t in times),
+            tuple(t.median or 0.0 for t in times),
             tuple(t.quantile(0.9) or 0.0 for t in times),
             tuple(dict(t.bins) for t in times),
         )  # fmt: skip

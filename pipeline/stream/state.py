@@ -62,6 +62,7 @@ class PartitionState:
             records = [record for record in records if record.offset >= self.mark]
         if not records:
             return None
+        watermark = self.watermark
         result = self.classifier.classify(records)
         version = records[-1].offset + 1
         outcomes = result.outcomes
@@ -77,7 +78,7 @@ class PartitionState:
                 actors.append(actor)
         if events:
             cells = self.activity.fold(events, actors, version)  # type: ignore[arg-type]
-            counters = self.funnels.fold(events, version, self.watermark)  # type: ignore[arg-type]
+            counters = self.funnels.fold(events, version, watermark)  # type: ignore[arg-type]
             self._unsaved_cells |= cells
             self._unpublished_cells |= cells
             self._unsaved_counters |= counters
