@@ -1,6 +1,9 @@
-"""Configuration: `PIPELINE_*` environment variables, or a TOML file with the same names in lower case.
+"""Every setting of the roles, from `PIPELINE_*` variables or a TOML file; variables win.
 
-The environment wins over the file. A wrong setting is one clear line, not a traceback.
+    PIPELINE_KAFKA_BOOTSTRAP=kafka-1:9092      # a variable; or, in the file that PIPELINE_CONFIG names,
+    kafka_bootstrap = "kafka-1:9092"           # the same name in lower case
+
+A wrong or unknown setting is a UserError that names it.
 """
 
 from __future__ import annotations
@@ -11,161 +14,223 @@ import ssl
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from faust import SASLCredentials, SSLCredentials
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.errors import UserError
 
-_PREFIX = "PIPELINE_"
-Positive = Annotated[float, Field(gt=0)]
-TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+PREFIX = "PIPELINE_"
+#: Variables with the prefix that are no settings of their own.
+_CONFIG = "PIPELINE_CONFIG"
+
+_TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+_Days = Annotated[int, Field(ge=1, le=36_500)]
+_Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Seconds end in `_s`; secrets are never printed."""
+    """The settings, checked. `load_settings` makes one with errors that a person can use."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", validate_default=True)
 
-    plan: str = "shop"
-    #: Names the incarnation of the Kafka log: a topic that is made anew, with offsets from 0, needs a new name.
-    stream: str = Field(default="main", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    plan: str = Field("shop", min_length=1, description="A tracking plan: a file, or the name of a ready one")
+    stream: str = Field(
+        "main",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="Names this incarnation of the topic: a new one is needed when its offsets start anew",
+    )
 
-    kafka_bootstrap: str = Field(default="127.0.0.1:9092", min_length=1)
+    kafka_bootstrap: str = Field("127.0.0.1:9092", description="host:port of brokers, separated by commas")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
-    kafka_ssl_cafile: Path | None = None
-    kafka_ssl_certfile: Path | None = None
+    kafka_ssl_cafile: Path | None = Field(None, description="Authorities that sign the brokers' certificates")
+    kafka_ssl_certfile: Path | None = Field(None, description="Our certificate, where brokers ask for one")
     kafka_ssl_keyfile: Path | None = None
-    events_topic: TopicName = "events"
-    rejected_topic: TopicName = "events.rejected"
-    partitions: int = Field(default=8, ge=1, le=10_000)
-    replication: int = Field(default=1, ge=1)
-    group: TopicName = "streamgauge"
-    session_timeout_s: Positive = 10.0
+    events_topic: _TopicName = "events"
+    rejected_topic: _TopicName = "events.rejected"
+    partitions: int = Field(8, ge=1, le=10_000, description="Of the events topic, when we create it")
+    replication: int = Field(1, ge=1, le=10, description="Of the topics that we create")
+    group: str = Field(
+        "streamgauge", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Consumer group, of the worker"
+    )
+    session_timeout_s: float = Field(
+        10.0, ge=1, le=300, description="A process silent for longer loses its partitions"
+    )
 
-    clickhouse_url: str = Field(default="http://127.0.0.1:8123", pattern=r"^https?://[^/?#]+/?$")
+    clickhouse_url: str = "http://127.0.0.1:8123"
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")
-    clickhouse_database: str = Field(default="streamgauge", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    clickhouse_cafile: Path | None = None
-    clickhouse_verify: bool = True
-    retention_days: int = Field(default=365, ge=1)
-    live_retention_days: int = Field(default=30, ge=1)
-    rejected_retention_days: int = Field(default=30, ge=1)
+    clickhouse_database: str = Field("streamgauge", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
+    clickhouse_verify: bool = Field(True, description="Check the server's certificate (https)")
+    clickhouse_ca: Path | None = Field(None, description="Authorities that sign the server's certificate")
+    clickhouse_timeout_s: float = Field(60.0, ge=1, le=3600, description="For an answer of ClickHouse")
+    retention_days: _Days = Field(365, description="Days that events are kept, from when they were stored")
+    minute_retention_days: _Days = Field(30, description="Days that live windows of a minute are kept")
+    rejected_retention_days: _Days = Field(30, description="The same for rejected records and duplicates")
 
-    checkpoint_interval_s: Positive = 2.0
-    publish_interval_s: Positive = 1.0
-    watchdog_seconds: Positive = 60.0
-    archiver_batch_rows: int = Field(default=50_000, ge=1, le=1_000_000)
-    archiver_batch_seconds: Positive = 1.0
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = Field(default=0, ge=0, le=65535)
+    checkpoint_interval_s: float = Field(2.0, ge=0.05, le=600)
+    publish_interval_s: float = Field(1.0, ge=0.05, le=600)
+    archiver_batch_rows: int = Field(50_000, ge=1, le=1_000_000, description="Records an insert waits for")
+    archiver_batch_seconds: float = Field(1.0, ge=0.05, le=60, description="and how long it waits for them")
+    watchdog_seconds: float = Field(
+        60.0, ge=1, le=3600, description="A role without progress for so long ends"
+    )
     state_dir: Path | None = None
 
+    metrics_host: str = "127.0.0.1"
+    metrics_port: _Port = Field(9108, description="0: any free one")
+
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _brokers(cls, value: str) -> str:
+        servers = [part.strip() for part in value.split(",")]
+        for server in servers:
+            host, _, port = server.rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+                raise ValueError("write host:port, several separated by commas")
+        return ",".join(servers)
+
+    @field_validator("clickhouse_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        hint = "write it like http://127.0.0.1:8123 or https://clickhouse.example.com:8443"
+        try:
+            parts = urlsplit(value)
+            port = parts.port
+        except ValueError:
+            raise ValueError(hint) from None
+        if parts.username or parts.password:
+            raise ValueError(f"no name or password in it: they go to {PREFIX}CLICKHOUSE_USER and _PASSWORD")
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query:
+            raise ValueError(hint)
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Settings:
+        if self.kafka_security_protocol.startswith("SASL"):
+            if not self.kafka_sasl_username or self.kafka_sasl_password is None:
+                raise ValueError(
+                    f"{PREFIX}KAFKA_SASL_USERNAME and {PREFIX}KAFKA_SASL_PASSWORD are needed with "
+                    f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
+                )
+        elif self.kafka_sasl_username:
+            # Else a password that someone has set would silently not be used.
+            raise ValueError(f"{PREFIX}KAFKA_SASL_USERNAME needs {PREFIX}KAFKA_SECURITY_PROTOCOL=SASL_SSL")
+        if self.kafka_ssl_keyfile and not self.kafka_ssl_certfile:
+            raise ValueError(f"{PREFIX}KAFKA_SSL_KEYFILE needs {PREFIX}KAFKA_SSL_CERTFILE")
+        if self.events_topic == self.rejected_topic:
+            raise ValueError(f"{PREFIX}EVENTS_TOPIC and {PREFIX}REJECTED_TOPIC must be two topics")
+        return self
+
     def kafka_ssl_context(self) -> ssl.SSLContext | None:
-        """The TLS context for Kafka, None without TLS."""
-        if "SSL" not in self.kafka_security_protocol.split("_"):
+        """The TLS context of Kafka clients; None without TLS. Raises UserError if a file can't be used."""
+        if not self.kafka_security_protocol.endswith("SSL"):
             return None
-        context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
-        if self.kafka_ssl_certfile is not None:
-            context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
+        try:
+            context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
+            if self.kafka_ssl_certfile:
+                context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
+        except (OSError, ssl.SSLError) as exc:
+            raise UserError(f"{PREFIX}KAFKA_SSL_*: the certificates can't be used: {exc}") from None
         return context
 
     def kafka_kwargs(self) -> dict[str, Any]:
-        """Connection arguments of aiokafka's clients."""
-        arguments: dict[str, Any] = {
+        """How every aiokafka client (consumer, producer, admin) connects."""
+        kwargs: dict[str, Any] = {
             "bootstrap_servers": self.kafka_bootstrap,
             "security_protocol": self.kafka_security_protocol,
+            "ssl_context": self.kafka_ssl_context(),
         }
-        context = self.kafka_ssl_context()
-        if context is not None:
-            arguments["ssl_context"] = context
-        if self.kafka_security_protocol.startswith("SASL"):
-            arguments["sasl_mechanism"] = self.kafka_sasl_mechanism
-            arguments["sasl_plain_username"] = self.kafka_sasl_username
-            arguments["sasl_plain_password"] = _plain(self.kafka_sasl_password)
-        return arguments
-
-    def faust_credentials(self) -> SASLCredentials | SSLCredentials | None:
-        """The same as Faust wants it."""
-        context = self.kafka_ssl_context()
-        if self.kafka_security_protocol.startswith("SASL"):
-            return SASLCredentials(
-                username=self.kafka_sasl_username,
-                password=_plain(self.kafka_sasl_password),
-                ssl_context=context,
-                mechanism=self.kafka_sasl_mechanism,
-            )
-        return SSLCredentials(context=context) if context is not None else None
+        if self.kafka_sasl_password is not None:
+            kwargs["sasl_mechanism"] = self.kafka_sasl_mechanism
+            kwargs["sasl_plain_username"] = self.kafka_sasl_username
+            kwargs["sasl_plain_password"] = self.kafka_sasl_password.get_secret_value()
+        return kwargs
 
     def clickhouse_kwargs(self) -> dict[str, Any]:
-        """Connection arguments of clickhouse-connect's clients."""
-        scheme, _, rest = self.clickhouse_url.rstrip("/").partition("://")
-        host, _, port = rest.rpartition(":") if ":" in rest else (rest, "", "")
-        return {
-            "host": host,
-            "port": int(port) if port else (8443 if scheme == "https" else 8123),
-            "secure": scheme == "https",
+        """How every clickhouse-connect client connects (without a database: it may not be there yet)."""
+        parts = urlsplit(self.clickhouse_url)
+        kwargs: dict[str, Any] = {
+            "interface": parts.scheme,
+            "host": parts.hostname,
+            "port": parts.port or (8443 if parts.scheme == "https" else 8123),
+            "proxy_path": parts.path,
             "username": self.clickhouse_user,
             "password": self.clickhouse_password.get_secret_value(),
-            "verify": self.clickhouse_verify,
-            **({"ca_cert": str(self.clickhouse_cafile)} if self.clickhouse_cafile else {}),
+            "send_receive_timeout": self.clickhouse_timeout_s,
         }
+        if parts.scheme == "https":
+            kwargs["verify"] = self.clickhouse_verify
+            if self.clickhouse_ca is not None:
+                kwargs["ca_cert"] = str(self.clickhouse_ca)
+        return kwargs
 
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables, for a child process."""
+        """These settings as variables, for a child process. Holds the passwords: not for logs."""
         found: dict[str, str] = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, SecretStr):
                 value = value.get_secret_value()
             if value is not None:
-                found[_PREFIX + name.upper()] = str(value)
+                found[PREFIX + name.upper()] = str(value)
         return found
 
 
-def _plain(secret: SecretStr | None) -> str | None:
-    return None if secret is None else secret.get_secret_value()
+def load_settings(config: str | Path | None = None) -> Settings:
+    """The settings from the environment and from the TOML file `config`, or the one PIPELINE_CONFIG names.
 
-
-def load_settings(config: Path | None = None) -> Settings:
-    """Settings from the environment and an optional TOML file (`config`, or PIPELINE_CONFIG).
-
-    Raises UserError that names the setting.
+    Raises UserError, one line that names each wrong setting.
     """
-    source = config or (Path(os.environ["PIPELINE_CONFIG"]) if "PIPELINE_CONFIG" in os.environ else None)
-    from_file: dict[str, Any] = {}
-    if source is not None:
-        try:
-            from_file = tomllib.loads(source.read_text("utf-8"))
-        except OSError as exc:
-            raise UserError(f"the settings file {source} can't be read: {exc.strerror}") from None
-        except tomllib.TOMLDecodeError as exc:
-            raise UserError(f"the settings file {source} is not TOML: {exc}") from None
-    known = set(Settings.model_fields)
-    for variable in os.environ:
-        if variable.startswith(_PREFIX) and variable != "PIPELINE_CONFIG":
-            _refuse_unknown(variable.removeprefix(_PREFIX).lower(), known, variable)
-    for name in from_file:
-        _refuse_unknown(name, known, f"{source}: {name}")
-    in_environment = {name for name in known if _PREFIX + name.upper() in os.environ}
+    path = config or os.environ.get(_CONFIG)
+    from_file = _read_file(Path(path)) if path else {}
+    _refuse_unknown_variables()
+    variables = {name.upper() for name in os.environ}
+    wanted = {name: value for name, value in from_file.items() if PREFIX + name.upper() not in variables}
     try:
-        return Settings(**{k: v for k, v in from_file.items() if k not in in_environment})
+        return Settings(**wanted)
     except ValidationError as exc:
-        first = exc.errors(include_url=False)[0]
-        name = str(first["loc"][0])
-        where = _PREFIX + name.upper() if name in in_environment else f"{source}: {name}"
-        # A secret's value is never repeated.
-        found = "" if "password" in name else f", found {str(first.get('input'))[:80]!r}"
-        raise UserError(f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}{found}") from None
+        problems = [_problem(error, path, wanted) for error in exc.errors(include_url=False)]
+        raise UserError("; ".join(problems)) from None
 
 
-def _refuse_unknown(name: str, known: set[str], shown: str) -> None:
-    if name not in known:
-        close = difflib.get_close_matches(name, known, 1)
-        hint = f"; did you mean {_PREFIX + close[0].upper()}?" if close else ""
-        raise UserError(f"{shown}: there is no such setting{hint}")
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except OSError as exc:
+        raise UserError(f"the settings file {path} can't be read: {exc.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise UserError(f"the settings file {path} is not TOML: {exc}") from None
+    for name in data:
+        if name not in Settings.model_fields:
+            raise UserError(f"{path}: {name} is not a setting{_similar(name, list(Settings.model_fields))}")
+    return data
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt variable would otherwise be a setting that silently isn't set."""
+    known = [_CONFIG, *(PREFIX + name.upper() for name in Settings.model_fields)]
+    for name in os.environ:
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise UserError(f"{name} is not a setting{_similar(name.upper(), known)}")
+
+
+def _similar(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.75)
+    return f": did you mean {' or '.join(close)}?" if close else ""
+
+
+def _problem(error: Any, path: str | Path | None, from_file: dict[str, Any]) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    name = str(error["loc"][0])
+    where = f"{path}: {name}" if name in from_file else PREFIX + name.upper()
+    field = Settings.model_fields.get(name)
+    secret = field is not None and "Secret" in str(field.annotation)
+    found = "" if secret or name == "clickhouse_url" else f" (found {str(error['input'])[:100]!r})"
+    return f"{where}: {message[:1].lower()}{message[1:]}{found}"
