@@ -65,7 +65,8 @@ def new_topic(kafka: KafkaServer, request: pytest.FixtureRequest) -> NewTopic:
     def create(partitions: int = 1, **config: str) -> str:
         words = re.sub(r"[^A-Za-z0-9_-]", "-", request.node.name)[:60]
         name = f"{words}-{uuid.uuid4().hex[:8]}"
-        kafka.create_topics({name: partitions}, {key.replace("_", "."): value for key, value in config.items()})
+        settings = {key.replace("_", "."): value for key, value in config.items()}
+        kafka.create_topics({name: partitions}, settings)
         return name
 
     return create

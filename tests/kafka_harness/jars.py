@@ -67,8 +67,10 @@ def kafka_jars() -> Path:
 def _fetch(libs: Path) -> None:
     """Let Maven copy the server's jars to `libs`."""
     done = subprocess.run(
-        ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
-        + [f"-DoutputDirectory={libs}", "-DincludeScope=runtime"],
+        [
+            *("mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"),
+            *(f"-DoutputDirectory={libs}", "-DincludeScope=runtime"),
+        ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 import threading
 from collections.abc import Callable, Coroutine
 from types import TracebackType
@@ -38,12 +40,13 @@ class TcpProxy:
             gate.set()
         self._delay = 0.0
         self._accepted = 0
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._serving: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy-{self.port}", daemon=True)
         self._thread.start()
         try:
-            self._do(self._start())
+            self._do(self._listen())
         except BaseException:
             self._stop_loop()
             raise
@@ -73,11 +76,11 @@ class TcpProxy:
         What arrives meanwhile is kept in order (a few MB, then the sender feels a full pipe) and passed on
         by `release()`, even if its sender has hung up by then.
         """
-        self._call(lambda: [self._open[one].clear() for one in _directions(direction)])
+        self._call(lambda: self._set_gates(direction, passing=False))
 
     def release(self, direction: Direction | None = None) -> None:
         """Undo `hold`."""
-        self._call(lambda: [self._open[one].set() for one in _directions(direction)])
+        self._call(lambda: self._set_gates(direction, passing=True))
 
     def delay(self, ms: float) -> None:
         """Let each byte that arrives from now on take `ms` milliseconds longer, each way. 0 undoes it."""
@@ -93,7 +96,7 @@ class TcpProxy:
 
     def accept(self) -> None:
         """Undo `refuse`."""
-        self._do(self._start())
+        self._do(self._listen())
 
     def heal(self) -> None:
         """Undo everything: accept, release, no delay."""
@@ -104,8 +107,7 @@ class TcpProxy:
     def close(self) -> None:
         """Cut all connections and stop listening. May be called twice."""
         if not self._loop.is_closed():
-            self._do(self._refuse())
-            self._do(self._cut())
+            self._do(self._end())
             self._stop_loop()
 
     def __enter__(self) -> TcpProxy:
@@ -130,14 +132,34 @@ class TcpProxy:
         self._thread.join()
         self._loop.close()
 
-    async def _start(self) -> None:
-        if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=_CHUNK)
+    def _set_gates(self, direction: Direction | None, *, passing: bool) -> None:
+        for one, gate in self._open.items():
+            if direction in (one, None):
+                (gate.set if passing else gate.clear)()
+
+    async def _listen(self) -> None:
+        if self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+            self._listener.setblocking(False)
+            self._loop.add_reader(self._listener, self._take_new)
 
     async def _refuse(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listener is not None:
+            self._take_new()  # those who are connected already, as they see it
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+
+    def _take_new(self) -> None:
+        # By hand, for asyncio.Server can leave a connection that it took just before its end unserved.
+        assert self._listener is not None
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client, _ = self._listener.accept()
+                self._accepted += 1
+                task = self._loop.create_task(self._serve(client))
+                self._serving.add(task)
+                task.add_done_callback(self._serving.discard)
 
     async def _cut(self) -> None:
         links = list(self._links)
@@ -145,17 +167,21 @@ class TcpProxy:
             link.abort()
         await asyncio.gather(*(link.ended.wait() for link in links))
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._accepted += 1
+    async def _end(self) -> None:
+        await self._refuse()
+        await self._cut()
+        await asyncio.gather(*self._serving)
+
+    async def _serve(self, accepted: socket.socket) -> None:
+        client = await asyncio.open_connection(sock=accepted, limit=_CHUNK)
         try:
             if self.target is None:
                 raise ConnectionError("no target yet")
-            server_reader, server_writer = await asyncio.open_connection(*self.target, limit=_CHUNK)
+            server = await asyncio.open_connection(*self.target, limit=_CHUNK)
         except OSError:
-            # As near as a proxy can come to a server that isn't there.
-            writer.transport.abort()
+            await _reset(client[1])  # as near as a proxy can come to a server that isn't there
             return
-        link = _Link(self, (reader, writer), (server_reader, server_writer))
+        link = _Link(self, client, server)
         self._links.add(link)
         try:
             await link.run()
@@ -186,22 +212,26 @@ class _Link:
             asyncio.ensure_future(self._take("down", self._server[0], down)),
             asyncio.ensure_future(self._give("down", down, self._client[1])),
         ]
-        try:
-            # A task that fails (one side reset the connection) ends the link. Both sides ending their
-            # halves in good order ends it too, after everything was passed on.
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
-        finally:
-            self.abort()
-            for result in await asyncio.gather(*self._tasks, return_exceptions=True):
-                if not isinstance(result, OSError | asyncio.CancelledError | None):
-                    raise result
-            self.ended.set()
+        # A task that fails (nobody there to give to) or is cancelled (cut) ends the link with a reset. When
+        # both sides ended their halves in good order, all was passed on, and the end is polite.
+        await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        if all(task.done() and not task.cancelled() and not task.exception() for task in self._tasks):
+            for _, writer in (self._client, self._server):
+                writer.close()
+        self.abort()
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _, writer in (self._client, self._server):
+            await _reset(writer)
+        self.ended.set()
+        for result in results:
+            if not isinstance(result, OSError | asyncio.CancelledError | None):
+                raise result
 
     def abort(self) -> None:
         for task in self._tasks:
             task.cancel()
         for _, writer in (self._client, self._server):
-            writer.transport.abort()
+            _abort(writer)
 
     async def _take(
         self, direction: Direction, source: asyncio.StreamReader, queue: asyncio.Queue[tuple[float, bytes]]
@@ -236,5 +266,15 @@ class _Link:
             self.waiting[direction] -= len(data)
 
 
-def _directions(direction: Direction | None) -> tuple[Direction, ...]:
-    return ("up", "down") if direction is None else (direction,)
+def _abort(writer: asyncio.StreamWriter) -> None:
+    # Without a lingering time of 0 the system would say a polite goodbye (FIN) and not reset.
+    if not writer.transport.is_closing():
+        at_once = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        writer.transport.abort()
+
+
+async def _reset(writer: asyncio.StreamWriter) -> None:
+    _abort(writer)
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()

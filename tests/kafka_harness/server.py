@@ -82,7 +82,8 @@ class KafkaServer:
         self._process: subprocess.Popen[bytes] | None = None
         data_dir.mkdir(parents=True, exist_ok=True)
         self._properties = data_dir / "server.properties"
-        settings = {**_SETTINGS, **self._listeners(proxies), "log.dirs": str(data_dir / "log"), **(extra or {})}
+        settings = {**_SETTINGS, **self._listeners(proxies), "log.dirs": str(data_dir / "log")}
+        settings.update(extra or {})
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
     @property
@@ -105,7 +106,7 @@ class KafkaServer:
     def start(self, timeout: float = 60) -> None:
         """Start on the data that is there, or on none. Returns when a topic can be created.
 
-        Raises RuntimeError with the end of the server's log if it ends or isn't ready within `timeout` seconds.
+        Raises RuntimeError with the end of the server's log if it ends, or isn't ready in `timeout` seconds.
         """
         if self.running:
             raise RuntimeError("Kafka is running already")
@@ -122,7 +123,7 @@ class KafkaServer:
         self.ready_seconds = time.monotonic() - began
 
     def stop(self, timeout: float = 30) -> None:
-        """Ask the server to end (SIGTERM) and wait. Raises RuntimeError, and kills it, after `timeout` seconds."""
+        """Ask the server to end (SIGTERM) and wait. After `timeout` seconds: kill it, and RuntimeError."""
         self.resume()
         self._signal(signal.SIGTERM)
         try:
@@ -188,9 +189,11 @@ class KafkaServer:
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(
-            # Joined with "=", for an id may begin with a dash.
-            self._java("kafka.tools.StorageTool", "format", "--standalone")
-            + [f"--cluster-id={cluster}", f"--config={self._properties}"],
+            [
+                *self._java("kafka.tools.StorageTool", "format", "--standalone"),
+                f"--cluster-id={cluster}",  # joined with "=", for an id may begin with a dash
+                f"--config={self._properties}",
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
