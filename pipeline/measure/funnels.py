@@ -203,8 +203,6 @@ class Funnels:
             tuple(summary.users),
             tuple(t.count for t in times),
             tuple(t.sum_ms for t in times),
-            tuple(t.median or 0.0 for t in times),
-            tuple(t.quantile(0.9) or 0.0 for t in times),
             tuple(dict(t.bins) for t in times),
         )  # fmt: skip
 

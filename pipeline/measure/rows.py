@@ -40,8 +40,6 @@ class FunnelRow(NamedTuple):
     users: tuple[int, ...]  # users that reached step 1, 2, ... (at least)
     step_count: tuple[int, ...]  # per transition k -> k+1: users
     step_sum_ms: tuple[int, ...]  # per transition: summed time
-    step_p50_ms: tuple[float, ...]
-    step_p90_ms: tuple[float, ...]
     bins: tuple[dict[int, int], ...]  # per transition: log histogram (bin index to users), mergeable over partitions
 
 
@@ -57,3 +55,6 @@ class PartitionRow(NamedTuple):
     rejected: int
     moved: int
     repeated: int
+    active_1m: float  # users of the current minute and the one before, when the row was made
+    active_5m: float
+    active_30m: float

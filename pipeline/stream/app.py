@@ -190,11 +190,12 @@ class WorkerApp(faust.App):
     async def publish(self) -> None:
         """Send changed rows to the sink; on failure they stay changed."""
         states = list(self.store.states.values())
+        now = int(time.time() * 1000)
         activity: list[ActivityRow] = []
         funnels: list[FunnelRow] = []
         partitions: list[PartitionRow] = []
         for state in states:
-            cells, counters, row = state.changed_rows()
+            cells, counters, row = state.changed_rows(now)
             activity += cells
             funnels += counters
             partitions.append(row)

@@ -155,15 +155,18 @@ class PartitionState:
 
     # -- publishing ----------------------------------------------------------------------------------------------
 
-    def changed_rows(self) -> tuple[list[ActivityRow], list[FunnelRow], PartitionRow]:
-        """The rows that changed since the last call. If publishing them fails, call `publish_again`."""
+    def changed_rows(self, now: int) -> tuple[list[ActivityRow], list[FunnelRow], PartitionRow]:
+        """The rows that changed since the last call. If publishing them fails, call `publish_again`.
+
+        `now` (epoch ms) is for the sliding spans: the last 1, 5 and 30 minutes.
+        """
         self._in_flight = (self._unpublished_cells, self._unpublished_counters)
         self._unpublished_cells, self._unpublished_counters = set(), set()
         cells, counters = self._in_flight
         return (
             list(self.activity.rows(cells, self.partition)),
             list(self.funnels.rows(counters, self.partition)),
-            self.partition_row(),
+            self.partition_row(now),
         )
 
     def publish_again(self) -> None:
@@ -172,9 +175,17 @@ class PartitionState:
         self._unpublished_cells |= cells
         self._unpublished_counters |= counters
 
-    def partition_row(self) -> PartitionRow:
-        """Where the partition stands now."""
-        return PartitionRow(self.partition, self.mark, self.watermark, *[self.totals[outcome] for outcome in Outcome])
+    def partition_row(self, now: int) -> PartitionRow:
+        """Where the partition stands, and who is active, at `now` (epoch ms)."""
+        minute = now - now % MINUTE
+        active = [self.active_users(minute - span * MINUTE) for span in (1, 4, 29)]
+        totals = [self.totals[outcome] for outcome in Outcome]
+        return PartitionRow(self.partition, self.mark, self.watermark, *totals, *active)
+
+    def active_users(self, since: int) -> float:
+        """Estimated users of the minute windows that start at `since` (epoch ms) or later."""
+        found = self.activity.recent(since).get(())
+        return found[1].get_estimate() if found else 0.0
 
     def expire(self) -> int:
         """Forget what no event can change any more and what has been published; returns how many entries.
