@@ -34,7 +34,6 @@ async def connect(settings: Settings, *, database: bool = True) -> Any:
         **settings.clickhouse_kwargs(),
         database=settings.clickhouse_database if database else None,
         autogenerate_session_id=False,
-        send_receive_timeout=60,
         compress=False,
     )
 

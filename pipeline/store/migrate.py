@@ -114,6 +114,6 @@ async def migrate(settings: Settings) -> list[str]:
 
 def _with_settings(statement: str, settings: Settings) -> str:
     # DDL takes no bound parameters; these are integers by their type.
-    for name in ("retention_days", "live_retention_days", "rejected_retention_days"):
+    for name in ("retention_days", "minute_retention_days", "rejected_retention_days"):
         statement = statement.replace("{" + name + "}", str(int(getattr(settings, name))))
     return statement

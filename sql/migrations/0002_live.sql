@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS live_activity_raw
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(start)
 ORDER BY (stream, grain, start, dimension, value, partition)
-TTL toDateTime(start) + INTERVAL {live_retention_days} DAY WHERE grain = 'minute'
+TTL toDateTime(start) + INTERVAL {minute_retention_days} DAY WHERE grain = 'minute'
 COMMENT 'live activity windows by partition; read the view live_activity';
 
 CREATE TABLE IF NOT EXISTS live_funnel_raw
