@@ -115,6 +115,7 @@ def live_numbers(app: WorkerApp) -> dict[str, Any]:
     """What `/live` shows."""
     numbers = snapshot(list(app.store.states.values()), app.plan, int(time.time() * 1000))
     numbers["lag"] = app.total_lag()
+    numbers["unpublished"] = sum(state.unpublished for state in app.store.states.values())
     numbers["publish_error"] = app.publish_error
     return numbers
 

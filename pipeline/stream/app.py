@@ -213,6 +213,7 @@ class WorkerApp(faust.App):
             self.publish_error = ""
             self.last_publish_at = time.monotonic()
             for state in states:
+                state.published()
                 state.expire()
 
     async def run_publishing(self) -> None:
@@ -246,14 +247,26 @@ class WorkerApp(faust.App):
                 )
 
 
+def _credentials(settings: Settings) -> Any:
+    context = settings.kafka_ssl_context()
+    if settings.kafka_security_protocol.startswith("SASL"):
+        password = settings.kafka_sasl_password
+        return faust.SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=password.get_secret_value() if password else None,
+            ssl_context=context,
+            mechanism=settings.kafka_sasl_mechanism,
+        )
+    return faust.SSLCredentials(context=context) if context is not None else None
+
+
 def make_app(settings: Settings, plan: Plan, partitions: int, sink: RowSink | None) -> WorkerApp:
     """The app of a worker, ready to start."""
-    ssl = settings.kafka_ssl_context()
     servers = settings.kafka_bootstrap.split(",")
     app = WorkerApp(
         settings.group,
         broker=[f"kafka://{server.strip()}" for server in servers],
-        broker_credentials=settings.faust_credentials() if hasattr(settings, "faust_credentials") else None,
+        broker_credentials=_credentials(settings),
         store="memory://",
         autodiscover=False,
         web_enabled=False,
@@ -276,7 +289,6 @@ def make_app(settings: Settings, plan: Plan, partitions: int, sink: RowSink | No
         stream_recovery_delay=0.0,
         stream_wait_empty=True,
         stream_publish_on_commit=False,
-        ssl_context=ssl,
     )
     app.setup(settings, plan, partitions, sink)
     return app

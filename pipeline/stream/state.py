@@ -42,6 +42,7 @@ class PartitionState:
         #: Set while a checkpoint is being written: until it is acknowledged, only the changelog knows the truth.
         self.doubtful = False
         self._expired_minute = 0
+        self._in_flight_mark = self.published_mark = 0
         self._unsaved_cells: set[WindowKey] = set()
         self._unsaved_counters: set[CounterKey] = set()
         self._unsaved_ids: list[tuple[int, U64]] = []
@@ -160,6 +161,7 @@ class PartitionState:
 
         `now` (epoch ms) is for the sliding spans: the last 1, 5 and 30 minutes.
         """
+        self._in_flight_mark = self.mark
         self._in_flight = (self._unpublished_cells, self._unpublished_counters)
         self._unpublished_cells, self._unpublished_counters = set(), set()
         cells, counters = self._in_flight
@@ -168,6 +170,15 @@ class PartitionState:
             list(self.funnels.rows(counters, self.partition)),
             self.partition_row(now),
         )
+
+    @property
+    def unpublished(self) -> int:
+        """Rows that changed and are not published, plus one if the partition's own row is behind."""
+        return len(self._unpublished_cells) + len(self._unpublished_counters) + (self.mark != self.published_mark)
+
+    def published(self) -> None:
+        """The rows of the last `changed_rows` are stored."""
+        self.published_mark = self._in_flight_mark
 
     def publish_again(self) -> None:
         """Put the rows of the last `changed_rows` back among the changed ones."""

@@ -1,0 +1,231 @@
+"""`streamgauge demo` and `up`: the whole system on this machine, with and without simulated users."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from rich.console import Console
+from rich.live import Live
+
+from pipeline.errors import DependencyError
+from pipeline.live.terminal import Rates, view
+from pipeline.roles import plan_of
+from pipeline.settings import Settings
+from pipeline.simulate import Dirt, Population, soil
+from pipeline.store.verify import Verification, verify
+from pipeline.system import System
+
+#: How long the demo waits at its end for everything to be counted and stored.
+DRAIN_SECONDS = 60.0
+_TICK_SECONDS = 0.05
+
+
+class Demo:
+    """One run of the demo. `run` returns the exit code."""
+
+    def __init__(
+        self, settings: Settings, rate: float, users: int, seconds: float | None, seed: int,
+        data: Path | None, as_json: bool,
+    ) -> None:  # fmt: skip
+        self._settings, self._rate, self._users, self._seconds = settings, rate, users, seconds
+        self._seed, self._data, self._as_json = seed, data, as_json
+        self._sent: Counter[str] = Counter()
+
+    async def run(self) -> int:
+        """Start everything, send, show; with a time limit also drain, verify and sum up."""
+        stop = stop_event()
+        with _folder(self._data) as folder:
+            console = Console(stderr=self._as_json)
+            console.print("Starting the broker, ClickHouse, the worker and the archiver …")
+            async with System(self._settings, folder) as system:
+                await _unless_stopped(system.wait_ready(), stop)
+                if stop.is_set():
+                    return 130
+                async with self._sending(system, stop) as sending:
+                    await self._show(system, console, stop, sending)
+                if self._seconds is None:
+                    return 0
+                return await self._sum_up(system, console)
+
+    @contextlib.asynccontextmanager
+    async def _sending(self, system: System, stop: asyncio.Event) -> AsyncIterator[asyncio.Task[None]]:
+        producer = AIOKafkaProducer(
+            **system.settings.kafka_kwargs(), linger_ms=10, max_batch_size=1 << 18, max_request_size=4 << 20
+        )
+        await producer.start()
+        task = asyncio.create_task(self._send(producer, system, stop))
+        try:
+            yield task
+            await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await producer.stop()
+
+    async def _send(self, producer: AIOKafkaProducer, system: System, stop: asyncio.Event) -> None:
+        """Send the simulated events as their times come."""
+        plan, topic = plan_of(system.settings), system.settings.events_topic
+        partitions = len(await producer.partitions_for(topic))
+        started = time.time()
+        population = Population(
+            self._seed, start_ms=int(started * 1000), rate=self._rate, users=self._users
+        )
+        records = soil(population.events(), Dirt(), plan, seed=self._seed, partitions=partitions)
+        end = int((started + self._seconds) * 1000) if self._seconds else None
+        for record in records:
+            if end is not None and record.at >= end:
+                break
+            while record.at > time.time() * 1000 and not stop.is_set():
+                await asyncio.sleep(_TICK_SECONDS)
+            if stop.is_set():
+                break
+            await producer.send(topic, record.value, key=record.key, partition=record.partition)
+            self._sent[record.truth] += 1
+        await producer.flush()
+
+    async def _show(
+        self, system: System, console: Console, stop: asyncio.Event, sending: asyncio.Task[None]
+    ) -> None:
+        """The live view, until the sending ends or somebody presses Ctrl-C."""
+        rates = Rates()
+        notes = where(system)
+        for note in notes:
+            console.print(note)
+        live = Live(console=console, refresh_per_second=4, auto_refresh=False, transient=not console.is_terminal)
+        with live if console.is_terminal else contextlib.nullcontext():
+            while not stop.is_set() and not sending.done():
+                numbers = await system.ask(system.worker, "/live")
+                health = await system.ask(system.archiver, "/health")
+                if numbers is not None:
+                    rates.update(sum(numbers["totals"].values()))
+                if console.is_terminal:
+                    live.update(view(numbers, health, rates.value, notes), refresh=True)
+                await _first(stop.wait(), asyncio.shield(sending), asyncio.sleep(1.0))
+            if sending.done():
+                sending.result()
+
+    async def _sum_up(self, system: System, console: Console) -> int:
+        sent = sum(self._sent.values())
+        totals = await drained(system, sent)
+        result = await verify(system.settings, plan_of(system.settings))
+        counted = {name: totals.get(name, 0) for name in ("accepted", "rejected", "duplicate", "late")}
+        complete = sum(counted.values()) == sent
+        as_expected = all(counted[name] == self._sent[name] for name in counted)
+        ok = complete and as_expected and result.ok
+        if self._as_json:
+            summary = {
+                "ok": ok, "sent": sent, "expected": dict(self._sent), **counted,
+                "moved": totals.get("moved", 0), "repeated": totals.get("repeated", 0), "verify": asdict(result),
+            }  # fmt: skip
+            print(json.dumps(summary, default=str))
+            return 0 if ok else 1
+        console.print(f"sent {sent:,} = " + " + ".join(f"{count:,} {name}" for name, count in counted.items()))
+        if not complete:
+            console.print(f"[red]{sent - sum(counted.values())} records are not accounted for[/red]")
+        elif not as_expected:
+            console.print(f"[red]the simulator expected {dict(self._sent)}[/red]")
+        print_verification(result, False)
+        return 0 if ok else 1
+
+
+async def up(settings: Settings, data: Path, embedded_kafka: bool, embedded_clickhouse: bool) -> None:
+    """The system without simulated users, until Ctrl-C."""
+    stop = stop_event()
+    console = Console()
+    system = System(
+        settings, data, embedded_kafka=embedded_kafka, embedded_clickhouse=embedded_clickhouse
+    )
+    async with system:
+        await _unless_stopped(system.wait_ready(), stop)
+        for note in where(system):
+            console.print(note)
+        console.print("Ctrl-C ends it")
+        await stop.wait()
+
+
+def where(system: System) -> list[str]:
+    """Where things are, for a person."""
+    settings = system.settings
+    query = f"SELECT event, count() FROM {settings.clickhouse_database}.events GROUP BY event FORMAT Pretty"
+    return [
+        f"Kafka       {settings.kafka_bootstrap}  (topic {settings.events_topic})",
+        f"ClickHouse  {settings.clickhouse_url}",
+        f"Metrics     {system.worker.url}/metrics  (archiver: {system.archiver.url}/metrics)",
+        f"Try         curl {settings.clickhouse_url} --data-binary '{query}'",
+        *system.notes,
+    ]
+
+
+async def drained(system: System, sent: int) -> dict[str, int]:
+    """Wait until everything sent is counted, stored and published; the worker's totals."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while True:
+        numbers = await system.ask(system.worker, "/live")
+        health = await system.ask(system.archiver, "/health")
+        if numbers is not None and health is not None:
+            totals: dict[str, int] = numbers["totals"]
+            final = sum(totals.get(name, 0) for name in ("accepted", "rejected", "duplicate", "late"))
+            if final >= sent and numbers["lag"] == 0 and numbers["unpublished"] == 0 and health.get("lag") == 0:
+                return totals
+        if time.monotonic() > deadline:
+            raise DependencyError(f"not everything was counted after {DRAIN_SECONDS:.0f} s: {numbers}, {health}")
+        await asyncio.sleep(0.2)
+
+
+def print_verification(result: Verification, as_json: bool) -> int:
+    """Print what `verify` found; the exit code."""
+    if as_json:
+        print(json.dumps(asdict(result), default=str))
+        return 0 if result.ok else 1
+    console = Console()
+    for difference in result.differences[:50]:
+        console.print(f"[red]{difference}[/red]")
+    more = len(result.differences) - 50
+    if more > 0:
+        console.print(f"[red]… and {more} more[/red]")
+    console.print(result.summary())
+    return 0 if result.ok else 1
+
+
+def stop_event() -> asyncio.Event:
+    """Set by Ctrl-C and SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    return stop
+
+
+async def _unless_stopped(work: Any, stop: asyncio.Event) -> None:
+    await _first(work, stop.wait())
+
+
+async def _first(*awaitables: Any) -> None:
+    """Wait for the first of them; raise what it raised; cancel the rest."""
+    tasks = [asyncio.ensure_future(item) for item in awaitables]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+@contextlib.contextmanager
+def _folder(given: Path | None) -> Any:
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="streamgauge-") as folder:
+        yield Path(folder)
