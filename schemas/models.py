@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, Literal, NotRequired, Required, get_type_hints
+from typing import Annotated, Any, Literal, NotRequired, Required, get_origin, get_type_hints
 
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, TypeAdapter
 from pydantic_core import PydanticCustomError
@@ -92,10 +92,13 @@ def _typed_dict(name: str, hints: dict[str, Any], config: ConfigDict) -> Any:
 
 
 def _envelope_fields() -> dict[str, Any]:
-    """The fields of `EventDict`, each marked as required or not."""
-    required = EventDict.__required_keys__
+    """The fields of `EventDict`, each marked as required or not.
+
+    Its own `__required_keys__` is empty: the annotations are strings when the class is made (PEP 563).
+    """
     hints = get_type_hints(EventDict, include_extras=True)
-    return {name: (Required[hint] if name in required else NotRequired[hint]) for name, hint in hints.items()}
+    marks = (Required, NotRequired)
+    return {name: hint if get_origin(hint) in marks else NotRequired[hint] for name, hint in hints.items()}
 
 
 def known_events(plan: Plan) -> TypeAdapter[Any]:

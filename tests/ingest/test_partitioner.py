@@ -1,0 +1,35 @@
+"""Partitions: the same as Kafka's default partitioner, or users would be counted in two places."""
+
+from __future__ import annotations
+
+import numpy as np
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.partitioner import murmur2 as reference
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.ingest.partitioner import murmur2, partitions_of
+
+
+@given(st.lists(st.binary(max_size=40), max_size=30))
+def test_the_hash_is_kafkas(keys: list[bytes]) -> None:
+    assert murmur2(keys).tolist() == [reference(key) & 0xFFFFFFFF for key in keys]
+
+
+@given(st.lists(st.text(min_size=1, max_size=20), max_size=20), st.integers(1, 64))
+def test_the_partition_is_the_default_partitioners(actors: list[str], count: int) -> None:
+    keys = [actor.encode() for actor in actors]
+    choose, everywhere = DefaultPartitioner(), list(range(count))
+    assert partitions_of(keys, count).tolist() == [choose(key, everywhere, everywhere) for key in keys]
+
+
+def test_known_hashes_of_the_java_client() -> None:
+    # From the tests of org.apache.kafka.common.utils.Utils.murmur2.
+    known = {
+        b"21": -973932308,
+        b"foobar": -790332482,
+        b"a-little-bit-long-string": -985981536,
+        b"a-little-bit-longer-string": -1486304829,
+        b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
+    }
+    assert murmur2(list(known)).astype(np.int32).tolist() == list(known.values())
