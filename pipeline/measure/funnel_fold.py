@@ -1,0 +1,375 @@
+"""How new events of an actor change its entry and the counters, whatever order and batches they come in.
+
+The state of an actor is its events, so the change is the contribution of all its events less that of the
+old ones. Two short cuts, both proved against the long way by the tests: a few events in order are looked up
+by the sequence of their codes, and an entry with many buckets remembers their levels, so that only those
+that new events can change are computed again.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Final
+
+from pipeline.measure.funnel import (
+    Bucket,
+    Chain,
+    Event,
+    FunnelSpec,
+    Key,
+    buckets_of,
+    contribution,
+    contributions,
+    cuts_of,
+)
+from pipeline.measure.funnel_state import (
+    COUNT,
+    HEAD,
+    LEVELS,
+    LEVELS_HEAD,
+    MANY,
+    MAX_EVENTS,
+    OVERFLOW,
+    SMALL,
+    WIDE,
+    EntryCodec,
+    expires_at,
+)
+
+#: (key, chain counted so far, chain to count now); () is none. The two chains have the same origin, which
+#: may be any: what counts is their length and the differences within.
+Change = tuple[Key, Chain, Chain]
+
+# Of a sequence of codes at different times, all within the window of the first first step: index of the
+# first and of the last first step, and what picks the chain out of all the times. None if there is no first
+# step.
+_Shape = tuple[int, int, Callable[[Sequence[int]], Chain]]
+_MAX_SHAPES: Final = 1 << 14
+
+
+class FunnelFold:
+    """Folds the events of actors into their entries. Keeps nothing of an actor itself, only shared caches."""
+
+    def __init__(self, spec: FunnelSpec) -> None:
+        self.spec = spec
+        #: Events left out so far because their actor had too many (one that comes again is counted again).
+        self.dropped = 0
+        self._codec = EntryCodec(spec)
+        self._carriers = spec.carriers
+        self._cut = 1 << spec.steps
+        self._order = "strict_order" in spec.modes
+        self._codes = [code.to_bytes(self._codec.width, "little") for code in range(256)]
+        self._shapes: dict[bytes, _Shape | None] = {}
+        self._low = self._high = 0  # the bucket looked up last
+
+    def fold(
+        self, entry: bytes | None, events: Sequence[Event], horizon: int = 0
+    ) -> tuple[bytes | None, list[Change]]:
+        """Add events, in any order, to an actor's entry; return the new one and the counters' changes.
+
+        `entry` is None for an actor without one. `horizon` is a time before which no event can come any more
+        (the watermark less the lateness, before these events): what can't matter from then on is left out
+        of the entry, and buckets that are final by then never change. The entry depends on the actor's
+        events and this horizon, not on their order and batches.
+        An event with code 0 counts under `strict_order` only. The new entry is None if no event counts.
+        Raises ValueError for an event older than the horizon.
+        """
+        if entry is None or entry[12] | entry[13] << 8 < SMALL:
+            short = self._append(entry, events, horizon)
+        else:
+            short = self._extend(entry, events, horizon)
+        return self._merge(entry, events, horizon) if short is None else short
+
+    def _append(
+        self, entry: bytes | None, events: Sequence[Event], horizon: int
+    ) -> tuple[bytes | None, list[Change]] | None:
+        """The short way: few events, each later than the one before, one bucket, one breakdown value.
+
+        Then the chain depends on the sequence of codes alone, and is looked up. None if this is not the case.
+        """
+        text: str | None = None
+        before: _Shape | None = None
+        if entry is None:
+            if not events:
+                return None, []
+            base, last, codes, tail = events[0][0], -1, b"", b""
+            times: list[int] = []
+        else:
+            layout = self._codec.small[entry[12]]
+            base, ttl, _, *times, codes = layout.unpack_from(entry)
+            if base + ttl * 1000 <= horizon:
+                return self._append(None, events, horizon)
+            times.insert(0, 0)
+            last = times[-1]
+            tail = entry[layout.size :]
+            before = self._shape(codes)
+            if tail or before is not None or self._carriers != 1:
+                text = tail.decode()
+        for ts, code, value in events:
+            if not code and not self._order:
+                continue
+            at = ts - base
+            if not last < at < 1 << 32 or ts < horizon:
+                return None
+            if code & self._carriers and text != value:
+                if text is not None:
+                    return None
+                text, tail = value, value.encode()
+            last = at
+            times.append(at)
+            codes += self._codes[code] if code < 256 else code.to_bytes(self._codec.width, "little")
+        count = len(times)
+        if not 0 < count < SMALL or times[0]:
+            return None
+        shape = self._shape(codes)
+        changes: list[Change] = []
+        if shape is None:
+            if horizon > base:
+                return None
+            expires = base + last + 1
+        else:
+            first, final, pick = shape
+            start = base + times[first]
+            if not self._low <= start < self._high:
+                self._low, self._high = self.spec.bounds(start)
+            expires = self._high + self.spec.window_ms
+            if (
+                base + times[final] >= self._high
+                or last - times[first] > self.spec.window_ms
+                or (horizon > base and (first or horizon >= expires))
+            ):
+                return None
+            old = before[2](times) if before is not None else ()
+            new = pick(times)
+            if old != new:
+                changes.append(((self._low, text or ""), old, new))
+        ttl = (expires - base + 999) // 1000
+        return self._codec.small[count].pack(base, ttl, count, *times[1:], codes) + tail, changes
+
+    def _shape(self, codes: bytes) -> _Shape | None:
+        try:
+            return self._shapes[codes]
+        except KeyError:
+            pass
+        width = self._codec.width
+        numbers = [int.from_bytes(codes[i : i + width], "little") for i in range(0, len(codes), width)]
+        shape: _Shape | None = None
+        firsts = [i for i, code in enumerate(numbers) if code & 1]
+        if firsts:
+            end = len(numbers)
+            spec = replace(self.spec, window_ms=end, bounds=lambda ts: (0, end))
+            (picked,) = contributions(spec, [(i, code, "") for i, code in enumerate(numbers)]).values()
+            shape = firsts[0], firsts[-1], itemgetter(*picked) if len(picked) > 1 else _single(picked[0])
+        if len(self._shapes) >= _MAX_SHAPES:
+            self._shapes.clear()
+        self._shapes[codes] = shape
+        return shape
+
+    def _extend(
+        self, entry: bytes, events: Sequence[Event], horizon: int
+    ) -> tuple[bytes | None, list[Change]] | None:
+        """Put events at the end of a longer entry, when its levels show that they can only begin new buckets.
+
+        That is so for events later than all others, with the same breakdown value, none of which is the
+        next step of any bucket. None if this is not the case.
+        """
+        base, ttl, head = HEAD.unpack_from(entry)
+        if not head & LEVELS or head & (WIDE | MANY | OVERFLOW) or base + ttl * 1000 <= horizon:
+            return None
+        count, width = head & COUNT, self._codec.width
+        times_end = HEAD.size + 4 * (count - 1)
+        codes_end = times_end + count * width
+        buckets, high = LEVELS_HEAD.unpack_from(entry, codes_end)
+        if not buckets:
+            return None
+        if horizon > base and (
+            not entry[times_end] & 1 or self.spec.bounds(base)[1] + self.spec.window_ms <= horizon
+        ):
+            return None
+        levels_at = codes_end + LEVELS_HEAD.size
+        levels = entry[levels_at : levels_at + buckets]
+        tail = entry[levels_at + buckets :]
+        text = tail.decode()
+        awaited = 0
+        for level in set(levels):
+            awaited |= 1 << level
+        awaited &= self._cut - 1
+        changes: list[Change] = []
+        last = base + int.from_bytes(entry[times_end - 4 : times_end], "little")
+        times, codes = b"", b""
+        for ts, code, value in events:
+            if not code and not self._order:
+                continue
+            if (
+                not last < ts < base + (1 << 32)
+                or ts < horizon
+                or code & awaited
+                or (code & self._carriers and value != text)
+            ):
+                return None
+            if code & 1 and ts >= high:
+                if code != 1:
+                    return None
+                low, high = self.spec.bounds(ts)
+                changes.append(((low, value), (), (ts,)))
+                levels += b"\1"
+                awaited |= 2
+            last = ts
+            count += 1
+            times += (ts - base).to_bytes(4, "little")
+            codes += code.to_bytes(width, "little")
+        if count > MAX_EVENTS:
+            return None
+        ttl = (max(last + 1, high + self.spec.window_ms) - base + 999) // 1000
+        parts = (
+            HEAD.pack(base, ttl, head & ~COUNT | count),
+            entry[HEAD.size : times_end],
+            times,
+            entry[times_end:codes_end],
+            codes,
+            LEVELS_HEAD.pack(len(levels), high),
+            levels,
+            tail,
+        )
+        return b"".join(parts), changes
+
+    def _merge(
+        self, entry: bytes | None, events: Sequence[Event], horizon: int
+    ) -> tuple[bytes | None, list[Change]]:
+        """The long way: events in any order, any number of buckets and values."""
+        spec = self.spec
+        if entry is not None and expires_at(entry) <= horizon:
+            entry = None
+        old, levels, overflow = self._codec.decode(entry) if entry is not None else ([], None, False)
+        old = old[self._first_needed(old, horizon) :]
+        fresh = self._fresh(events, horizon)
+        append = not fresh or not old or fresh[0][0] > old[-1][0]
+        merged = old + fresh
+        if not append:
+            merged.sort()
+            merged = self._distinct(merged)
+        touch = _Touch.of(spec, fresh, append)
+        if len(merged) > MAX_EVENTS:
+            self.dropped += len(merged) - MAX_EVENTS
+            del merged[MAX_EVENTS:]
+            overflow = True
+            if not append:
+                touch.until = max(merged[-1][0], old[-1][0])
+        if not merged:
+            return None, []
+        cuts = cuts_of(spec, merged)
+        buckets = buckets_of(spec, merged)
+        if append:
+            known = len(old)
+            old_cuts = cuts  # later cuts make no difference to earlier events
+            old_buckets = [
+                Bucket(low, high, begin, min(after, known), min(end, known))
+                for low, high, begin, after, end in buckets
+                if begin < known
+            ]
+        else:
+            old_cuts, old_buckets = cuts_of(spec, old), buckets_of(spec, old)
+        # The levels written with the entry: the first of their buckets may be final by now. -1 is unknown.
+        known_levels = [-1] * len(old_buckets) if levels is None else levels[len(levels) - len(old_buckets) :]
+        before = {
+            bucket.low: (bucket, level) for bucket, level in zip(old_buckets, known_levels, strict=True)
+        }
+        changes: list[Change] = []
+        new_levels: list[int] = []
+        for bucket in buckets:
+            previous, level = before.pop(bucket.low, (None, 0))
+            if level > 0 and not touch.reaches(bucket, level):
+                new_levels.append(level)
+                continue
+            was = contribution(spec, old, old_cuts, previous) if previous else {}
+            now = contribution(spec, merged, cuts, bucket)
+            new_levels.append(len(next(iter(now.values()))))
+            changes += _difference(was, now)
+        for previous, _ in before.values():  # its first steps were left out for earlier events
+            changes += _difference(contribution(spec, old, old_cuts, previous), {})
+        return self._codec.encode(merged, new_levels, overflow), changes
+
+    def _fresh(self, events: Sequence[Event], horizon: int) -> list[Event]:
+        fresh: list[Event] = []
+        for ts, code, value in events:
+            if code or self._order:
+                if ts < horizon:
+                    raise ValueError(f"a funnel event at {ts} is older than the horizon {horizon}")
+                fresh.append((ts, code, value if code & self._carriers else ""))
+        fresh.sort()
+        return self._distinct(fresh)
+
+    def _distinct(self, events: list[Event]) -> list[Event]:
+        """Without the copies that add nothing: all of them, unless a mode counts events rather than steps."""
+        full = self._cut - 1
+        later = full - 1 if "strict_deduplication" in self.spec.modes else 0  # again, it ends the chain
+        once = "strict_once" in self.spec.modes  # two events with the same two steps can be both
+        return [
+            event
+            for i, event in enumerate(events)
+            if not i
+            or event != events[i - 1]
+            or event[1] & later
+            or (once and (event[1] & full).bit_count() > 1)
+        ]
+
+    def _first_needed(self, events: Sequence[Event], horizon: int) -> int:
+        """Index of the first event that can still matter.
+
+        Those in final buckets can't, and those before the first of the remaining first steps neither,
+        unless a first step before them can still come.
+        """
+        i, n = 0, len(events)
+        while i < n and events[i][0] < horizon:
+            _, high = self.spec.bounds(events[i][0])
+            if high + self.spec.window_ms > horizon:
+                break
+            i = bisect_left(events, (high,), i)
+        while i < n and events[i][0] < horizon:
+            if events[i][1] & 1:
+                return bisect_left(events, (events[i][0],), 0, i)
+            i += 1
+        return i
+
+
+@dataclass(slots=True)
+class _Touch:
+    """Which buckets fresh events can change: those whose range they lie in, and fewer if they come last."""
+
+    window: int
+    steps: int
+    attribution: str
+    append: bool  # the fresh events are later than all old ones
+    mask: int  # all their steps
+    since: int
+    until: int
+
+    @classmethod
+    def of(cls, spec: FunnelSpec, fresh: Sequence[Event], append: bool) -> _Touch:
+        mask = 0
+        for _, code, _ in fresh:
+            mask |= code & ((1 << spec.steps) - 1)
+        since, until = (fresh[0][0], fresh[-1][0]) if fresh else (0, -1)
+        return cls(spec.window_ms, spec.steps, spec.attribution, append, mask, since, until)
+
+    def reaches(self, bucket: Bucket, level: int) -> bool:
+        """Whether the contribution to a bucket whose level is known can be another now."""
+        if bucket.low > self.until or bucket.high + self.window <= self.since:
+            return False
+        if not self.append or self.mask >> level & 1:  # a later event changes a chain only as its next step
+            return True
+        return (self.attribution == "last" and self.mask != 0) or (
+            self.attribution == "any" and self.since < bucket.high
+        )
+
+
+def _difference(was: dict[Key, Chain], now: dict[Key, Chain]) -> list[Change]:
+    pairs = ((key, was.get(key, ()), now.get(key, ())) for key in was | now)
+    return [change for change in pairs if change[1] != change[2]]
+
+
+def _single(index: int) -> Callable[[Sequence[int]], Chain]:
+    return lambda times: (times[index],)
