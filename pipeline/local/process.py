@@ -27,6 +27,7 @@ from pipeline.errors import UserError
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.02
 _TAIL_LINES = 5
+_ERROR = "error: "
 
 
 def free_port(preferred: int | None = None) -> tuple[int, bool]:
@@ -76,6 +77,11 @@ class Child:
     def pid(self) -> int | None:
         """Process id while it runs."""
         return self._process.pid if self._process else None
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start the program.
@@ -142,8 +148,11 @@ class Child:
     def _failure(self, what: str) -> UserError:
         with open(self._log, "rb") as log:
             log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - 4096))
-            lines = log.read().decode(errors="replace").split("\n")
-        tail = " | ".join([line.strip() for line in lines if line.strip()][-_TAIL_LINES:])
+            lines = [line.strip() for line in log.read().decode(errors="replace").split("\n") if line.strip()]
+        if lines and lines[-1].startswith(_ERROR):
+            # One of our own programs, which says what to do.
+            return UserError(lines[-1].removeprefix(_ERROR))
+        tail = " | ".join(lines[-_TAIL_LINES:])
         return UserError(f"{self._name} {what}; see {self._log}: {tail or 'it wrote nothing'}")
 
 
@@ -173,7 +182,9 @@ def _supervise(command: list[str], death_signal: int) -> int:
         child.send_signal(number)
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin: the interpreter can't end while a thread reads from that.
+        while os.read(0, 1024):
+            pass
         child.send_signal(death_signal)
         try:
             child.wait(30)
