@@ -100,8 +100,8 @@ class ArchiverCollector(Collector):
         """The metric families of this moment."""
         archiver = self._archiver
         archived = CounterMetricFamily(*ARCHIVED[:2], labels=ARCHIVED[2])
-        for outcome in ("accepted", "late", "duplicate", "rejected"):
-            archived.add_metric([outcome], getattr(archiver, outcome))
+        for outcome, count in archiver.totals.items():
+            archived.add_metric([outcome.name.lower()], count)
         yield archived
         yield CounterMetricFamily(INSERTED[0], INSERTED[1], value=archiver.inserted)
         lag = GaugeMetricFamily(*ARCHIVER_LAG[:2], labels=ARCHIVER_LAG[2])

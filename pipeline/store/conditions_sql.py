@@ -1,0 +1,80 @@
+"""The plan's fields and conditions (`where:`) in ClickHouse's SQL, with the meaning of `pipeline.measure.conditions`.
+
+Own properties are JSON text in the column `properties`. Names and values come from the plan; every literal is quoted
+here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.plan import Condition, Scalar, Step, Where
+
+_NUMBERS: Final = "('Int64', 'UInt64', 'Double')"
+
+
+def quoted(text: str) -> str:
+    """A string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def text_sql(field: str) -> str:
+    """The field as a dimension value: "" if it is missing, null, or not a scalar."""
+    if not field.startswith("properties."):
+        return f"toString({field})"
+    key = quoted(field.removeprefix("properties."))
+    kind = f"toString(JSONType(properties, {key}))"
+    return (
+        f"multiIf({kind} = 'String', JSONExtractString(properties, {key}), "
+        f"{kind} IN ('Null', 'Array', 'Object'), '', JSONExtractRaw(properties, {key}))"
+    )
+
+
+def step_sql(step: Step) -> str:
+    """The condition of a funnel step."""
+    return " AND ".join([f"event = {quoted(step.event)}", *_conditions(step.where)])
+
+
+def _conditions(where: Where) -> list[str]:
+    return [f"({_condition(field, condition)})" for field, condition in where.items()]
+
+
+def _condition(field: str, condition: Condition) -> str:
+    parts: list[str] = []
+    if condition.eq is not None:
+        parts.append(_same(field, condition.eq))
+    if condition.ne is not None:
+        parts += [_present(field), f"NOT ({_same(field, condition.ne)})"]
+    if condition.one_of is not None:
+        parts.append("(" + (" OR ".join(_same(field, value) for value in condition.one_of) or "0") + ")")
+    for operator, bound in ((">", condition.gt), (">=", condition.gte), ("<", condition.lt), ("<=", condition.lte)):
+        if bound is not None:
+            parts.append(_ordered(field, operator, bound))
+    return " AND ".join(parts)
+
+
+def _present(field: str) -> str:
+    if not field.startswith("properties."):
+        return f"{field} != ''"
+    return f"toString(JSONType(properties, {quoted(field.removeprefix('properties.'))})) != 'Null'"
+
+
+def _same(field: str, value: Scalar) -> str:
+    if not field.startswith("properties."):
+        # An envelope field is text, and an empty one counts as missing: it is stored as it was not sent.
+        return f"{field} = {quoted(value)}" if isinstance(value, str) and value else "0"
+    key = quoted(field.removeprefix("properties."))
+    kind = f"toString(JSONType(properties, {key}))"
+    if isinstance(value, bool):
+        return f"{kind} = 'Bool' AND JSONExtractBool(properties, {key}) = {int(value)}"
+    if isinstance(value, int | float):
+        return f"{kind} IN {_NUMBERS} AND JSONExtractFloat(properties, {key}) = {value!r}"
+    return f"{kind} = 'String' AND JSONExtractString(properties, {key}) = {quoted(value)}"
+
+
+def _ordered(field: str, operator: str, bound: float) -> str:
+    if not field.startswith("properties."):
+        return "0"
+    key = quoted(field.removeprefix("properties."))
+    kind = f"toString(JSONType(properties, {key}))"
+    return f"{kind} IN {_NUMBERS} AND JSONExtractFloat(properties, {key}) {operator} {bound!r}"

@@ -1,0 +1,79 @@
+"""Classified records as the columns of ClickHouse's raw tables. Pure: a batch in, columns out."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from pipeline.ingest.classify import Classified, Outcome
+from schemas.event import CONTEXT_FIELDS
+
+EVENT_COLUMNS: Final = (
+    "stream", "partition", "offset", "event", "event_id", "actor", "user_id", "anonymous_id", "session_id", "ts",
+    *CONTEXT_FIELDS, "value", "properties", "late", "ingested_at",
+)  # fmt: skip
+REJECTED_COLUMNS: Final = ("stream", "partition", "offset", "at", "reason", "detail", "key", "value")
+DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "event_id", "actor")
+
+Columns = list[list[Any]]
+
+
+class ArchiveBatch:
+    """Rows of several partitions, collected until they are worth an insert."""
+
+    def __init__(self, stream: str) -> None:
+        self._stream = stream
+        self.events: Columns = [[] for _ in EVENT_COLUMNS]
+        self.rejected: Columns = [[] for _ in REJECTED_COLUMNS]
+        self.duplicates: Columns = [[] for _ in DUPLICATE_COLUMNS]
+        #: Records taken in, whatever became of them.
+        self.records = 0
+        #: Next offset by partition: what may be committed once the rows are acknowledged.
+        self.offsets: dict[int, int] = {}
+
+    def add(self, partition: int, result: Classified) -> None:
+        """Take in the next records of a partition."""
+        records, outcomes, stream = result.records, result.outcomes, self._stream
+        stored = [i for i, outcome in enumerate(outcomes) if outcome <= Outcome.LATE]
+        if stored:
+            self._add_events(partition, result, stored)
+        for i, why in result.rejections.items():
+            record = records[i]
+            row = (stream, partition, record.offset, record.timestamp, why.reason, why.detail,
+                   record.key or b"", record.value or b"")  # fmt: skip
+            for column, cell in zip(self.rejected, row, strict=True):
+                column.append(cell)
+        for i, outcome in enumerate(outcomes):
+            if outcome is Outcome.DUPLICATE:
+                record, event = records[i], result.events[i]
+                assert event is not None
+                found = (stream, partition, record.offset, record.timestamp, event.name, event.event_id, event.actor)
+                for column, cell in zip(self.duplicates, found, strict=True):
+                    column.append(cell)
+        self.records += len(records)
+        self.offsets[partition] = records[-1].offset + 1
+
+    def _add_events(self, partition: int, result: Classified, stored: list[int]) -> None:
+        records, outcomes = result.records, result.outcomes
+        events: list[Any] = [result.events[i] for i in stored]
+        fields = [event.fields for event in events]
+        n = len(stored)
+        (stream, part, offset, name, event_id, actor, user, anonymous, session, ts, *context, value, properties, late,
+         at) = self.events  # fmt: skip
+        stream += [self._stream] * n
+        part += [partition] * n
+        offset += [records[i].offset for i in stored]
+        name += [event.name for event in events]
+        event_id += [event.event_id for event in events]
+        actor += [event.actor for event in events]
+        user += [f.get("user_id") or "" for f in fields]
+        anonymous += [f.get("anonymous_id") or "" for f in fields]
+        session += [f.get("session_id") or "" for f in fields]
+        ts += [event.ts for event in events]
+        for column, field in zip(context, CONTEXT_FIELDS, strict=True):
+            column += [f.get(field) or "" for f in fields]
+        value += [event.value for event in events]
+        properties += [to_json(f["properties"]).decode() if f.get("properties") else "{}" for f in fields]
+        late += [outcomes[i] is Outcome.LATE for i in stored]
+        at += [records[i].timestamp for i in stored]

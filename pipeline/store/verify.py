@@ -1,0 +1,259 @@
+"""`streamgauge verify`: do the live windows equal what ClickHouse computes from the raw events?
+
+A partition's live row says up to which offset it is folded (its version). The raw events before that offset are
+counted here and compared with the live windows: events, sums and funnels exactly, users within the sketch's error.
+Windows with a row that is newer than its partition's row are still moving and are left out; on a system at rest
+there are none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.measure.activity import LG_K, OTHER
+from pipeline.measure.funnels import definition_of
+from pipeline.measure.windows import grains
+from pipeline.settings import Settings
+from pipeline.store.activity_sql import activity_sql
+from pipeline.store.client import Connection
+from pipeline.store.conditions_sql import step_sql, text_sql
+from pipeline.store.funnel_sql import COLUMNS, FunnelQuery, bucket_templates, funnel_sql
+from schemas.plan import Funnel, Plan
+
+#: Four standard errors of a HyperLogLog with 2^12 registers: 1.04 / sqrt(4096) each.
+USERS_RELATIVE_ERROR = 4 * 1.04 / 2 ** (LG_K / 2)
+#: Small counts are exact but for rounding and a few hash collisions.
+USERS_ABSOLUTE_ERROR = 3
+#: How long the archive may lag behind the live windows before that counts as a difference.
+CATCH_UP_SECONDS = 30.0
+
+
+@dataclass
+class Difference:
+    """One figure that is not the same."""
+
+    measure: str
+    where: str
+    live: Any
+    archived: Any
+
+    def __str__(self) -> str:
+        return f"{self.measure} of {self.where}: live {self.live}, archived {self.archived}"
+
+
+@dataclass
+class Verification:
+    """What was compared, and what differs."""
+
+    windows: int = 0
+    funnels: int = 0
+    moving: int = 0
+    records: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    ok: bool = True
+
+    def summary(self) -> str:
+        """One line for a person."""
+        verdict = "no difference" if self.ok else f"{len(self.differences)} differences"
+        moving = f", {self.moving} windows still moving" if self.moving else ""
+        return (
+            f"verify: {verdict} in {self.windows:,} windows and {self.funnels:,} funnel counters "
+            f"over {self.records:,} events{moving}"
+        )
+
+    def differ(self, measure: str, where: str, live: Any, archived: Any) -> None:
+        """Note a difference."""
+        self.differences.append(Difference(measure, where, live, archived))
+        self.ok = False
+
+
+async def verify(settings: Settings, plan: Plan) -> Verification:
+    """Compare everything live in the stream of the settings. Raises DependencyError if ClickHouse does not answer."""
+    check = _Check(settings, plan)
+    try:
+        return await check.run()
+    finally:
+        await check.connection.close()
+
+
+class _Check:
+    def __init__(self, settings: Settings, plan: Plan) -> None:
+        self.settings, self.plan = settings, plan
+        self.connection = Connection(settings)
+        self.result = Verification()
+        self.versions: dict[int, int] = {}
+
+    async def run(self) -> Verification:
+        partitions = await self._query(
+            "SELECT partition, version, accepted, late, rejected, duplicate FROM live_partition_raw FINAL "
+            "WHERE stream = {stream:String}"
+        )
+        self.versions = {row[0]: row[1] for row in partitions}
+        await self._partitions(partitions)
+        await self._activity()
+        for name, funnel in self.plan.funnels.items():
+            await self._funnel(name, funnel)
+        return self.result
+
+    async def _query(self, sql: str, **parameters: Any) -> list[Any]:
+        parameters["stream"] = self.settings.stream
+        parameters["versions"] = [self.versions.get(p, 0) for p in range(max(self.versions, default=-1) + 1)]
+
+        async def ask(client: Any) -> Any:
+            return (await client.query(sql, parameters=parameters)).result_rows
+
+        rows: list[Any] = await self.connection.run(ask)
+        return rows
+
+    def _before(self, table: str) -> str:
+        return (
+            f"{table} FINAL WHERE stream = {{stream:String}} "
+            f"AND offset < {{versions:Array(UInt64)}}[partition + 1]"
+        )
+
+    # -- partitions ----------------------------------------------------------------------------------------------
+
+    async def _partitions(self, partitions: list[Any]) -> None:
+        """Every record that the worker classified must have been stored as what it was classified."""
+        deadline = time.monotonic() + CATCH_UP_SECONDS
+        while True:
+            stored: dict[int, list[int]] = {p: [0, 0, 0, 0] for p in self.versions}
+            for table, columns in (("events_raw", (0, 1)), ("rejected_raw", (2,)), ("duplicates_raw", (3,))):
+                late = "late" if table == "events_raw" else "0"
+                rows = await self._query(
+                    f"SELECT partition, countIf(NOT {late}), countIf({late}) FROM {self._before(table)} GROUP BY partition"
+                )
+                for partition, first, second in rows:
+                    for column, count in zip(columns, (first, second), strict=False):
+                        stored.setdefault(partition, [0, 0, 0, 0])[column] = count
+            live = {row[0]: list(row[2:]) for row in partitions}
+            if stored == live or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.5)
+        for partition, counts in live.items():
+            for measure, ours, theirs in zip(
+                ("accepted", "late", "rejected", "duplicate"), counts, stored[partition], strict=True
+            ):
+                self.result.records += ours
+                if ours != theirs:
+                    self.result.differ(f"{measure} records", f"partition {partition}", ours, theirs)
+
+    # -- activity ------------------------------------------------------------------------------------------------
+
+    async def _activity(self) -> None:
+        source = (
+            f"(SELECT *, toInt128(value * 1000000) AS value_micro FROM {self._before('events_raw')} AND NOT late)"
+        )
+        for grain in grains(self.plan.zone):
+            for dimension in ((), *self.plan.dimensions):
+                name = ",".join(dimension)
+                rows = await self._query(
+                    "SELECT toUnixTimestamp64Milli(start), value, sum(events), toInt128(sum(amount) * 1000000), "
+                    "sum(users), sum(sessions), sum(registrations), "
+                    "max(version > {versions:Array(UInt64)}[partition + 1]) "
+                    "FROM live_activity_raw FINAL WHERE stream = {stream:String} AND grain = {grain:String} "
+                    "AND dimension = {dimension:String} GROUP BY start, value",
+                    grain=grain,
+                    dimension=name,
+                )
+                moving = {row[0] for row in rows if row[7]}
+                live = {(row[0], tuple(row[1])): row[2:7] for row in rows if row[0] not in moving}
+                self.result.moving += len(moving)
+                expected = {
+                    (row[0], tuple(row[1])): tuple(row[2:])
+                    for row in await self._query(activity_sql(self.plan, grain, dimension, source))
+                    if row[0] not in moving
+                }
+                self._compare(f"{grain} {name or 'total'}", live, _fold_other(live, expected))
+
+    def _compare(self, what: str, live: dict[Any, Any], expected: dict[Any, Any]) -> None:
+        for key in sorted(live.keys() | expected.keys()):
+            self.result.windows += 1
+            ours, theirs = live.get(key, (0, 0, 0, 0, 0)), expected.get(key, (0, 0, 0, 0, 0))
+            where = f"{what} {_when(key[0])} {' / '.join(key[1])}".rstrip()
+            for measure, a, b in zip(("events", "amount"), ours, theirs, strict=False):
+                if int(a) != int(b):
+                    self.result.differ(measure, where, int(a), int(b))
+            if key[1] == OTHER:
+                continue  # users of several values: in SQL they would be counted once for each
+            for measure, a, b in zip(("users", "sessions", "registrations"), ours[2:], theirs[2:], strict=True):
+                if abs(a - b) > max(USERS_ABSOLUTE_ERROR, USERS_RELATIVE_ERROR * b):
+                    self.result.differ(measure, where, round(a), b)
+
+    # -- funnels -------------------------------------------------------------------------------------------------
+
+    async def _funnel(self, name: str, funnel: Funnel) -> None:
+        definition = definition_of(funnel, self.plan)
+        for breakdown in ("", *funnel.breakdown):
+            rows = await self._query(
+                "SELECT toUnixTimestamp64Milli(start), value, sumForEach(users), sumForEach(step_sum_ms), "
+                "max(version > {versions:Array(UInt64)}[partition + 1]) "
+                "FROM live_funnel_raw FINAL WHERE stream = {stream:String} AND funnel = {funnel:String} "
+                "AND definition = {definition:String} AND breakdown = {breakdown:String} GROUP BY start, value",
+                funnel=name,
+                definition=definition,
+                breakdown=breakdown,
+            )
+            moving = {row[0] for row in rows if row[4]}
+            self.result.moving += len(moving)
+            live = {(row[0], row[1]): (row[2], row[3]) for row in rows if row[0] not in moving and any(row[2])}
+            query = self.funnel_query(funnel, breakdown)
+            wanted = "bucket, value, users, sums"
+            assert set(wanted.split(", ")) <= COLUMNS.keys()
+            expected = {
+                (int(row[0]), row[1]): (row[2], row[3])
+                for row in await self._query(f"SELECT {wanted} FROM ({funnel_sql(query)})")
+                if int(row[0]) not in moving and any(row[2])
+            }
+            for key in sorted(live.keys() | expected.keys()):
+                self.result.funnels += 1
+                ours, theirs = live.get(key, ([], [])), expected.get(key, ([], []))
+                where = f"funnel {name} {_when(key[0])} {breakdown} {key[1]}".rstrip()
+                if list(ours[0]) != list(theirs[0]):
+                    self.result.differ("users by step", where, list(ours[0]), list(theirs[0]))
+                elif query.has_times and list(ours[1]) != list(theirs[1]):
+                    self.result.differ("step times", where, list(ours[1]), list(theirs[1]))
+
+    def funnel_query(self, funnel: Funnel, breakdown: str) -> FunnelQuery:
+        """The query that counts `funnel` from the raw events."""
+        start, end = bucket_templates(funnel.bucket, self.plan.timezone)
+        per_session = funnel.per == "session"
+        value = text_sql(breakdown) if breakdown else "''"
+        return FunnelQuery(
+            f"(SELECT * REPLACE (toUnixTimestamp64Milli(ts) AS ts) FROM {self._before('events_raw')} AND NOT late)",
+            tuple(step_sql(step) for step in funnel.steps),
+            funnel.window,
+            start,
+            end,
+            actor="(actor, session_id)" if per_session else "actor",
+            breakdown=value,
+            # Without a breakdown every value is the same: the attribution makes no difference.
+            attribution=funnel.attribution if breakdown else "first",
+            modes=frozenset(funnel.modes),
+            exclude=" OR ".join(f"({step_sql(step)})" for step in funnel.exclude),
+            where="session_id != ''" if per_session else "",
+        )
+
+
+def _fold_other(live: dict[Any, Any], expected: dict[Any, Any]) -> dict[Any, Any]:
+    """Put values that have no live row of their own under `(other)` where the live windows have one."""
+    with_other = {key[0] for key in live if key[1] == OTHER}
+    out: dict[Any, Any] = {}
+    for (start, value), figures in expected.items():
+        key = (start, value)
+        if start in with_other and key not in live:
+            key = (start, OTHER)
+        out[key] = _added(out[key], figures) if key in out else figures
+    return out
+
+
+def _added(a: Iterable[Any], b: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
+def _when(ms: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ms / 1000))
