@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 
 from pipeline.produce.check import Check, Summary
@@ -88,7 +88,7 @@ def check_file(plan: Plan, file: str, as_json: bool) -> int:
             print(f"... more than {_MAX_SHOWN} problems: only counted from here on")
     summary = check.summary
     if as_json:
-        print(json.dumps({"summary": asdict(summary)}))
+        print(json.dumps({"summary": {f.name: getattr(summary, f.name) for f in fields(summary)}}))
     else:
         print("\n".join(_summary_lines(summary)))
     return 0 if summary.valid == summary.lines else 1
