@@ -65,6 +65,10 @@ async def run_worker(settings: Settings) -> None:
     finally:
         await _within("the worker's stop", _stop_app(app))
         await server.stop()
+        # Sketches that live when the interpreter ends are reported as leaks by their library.
+        app.store.states.clear()
+        gc.unfreeze()
+        gc.collect()
 
 
 async def _stop_app(app: WorkerApp) -> None:
@@ -104,10 +108,10 @@ def worker_health(app: WorkerApp) -> dict[str, Any]:
         problems["kafka"] = f"sends failing for {seconds:.0f} s: {app.delivery.last_error}"
     if app.publish_error:
         problems["clickhouse"] = f"live rows wait: {app.publish_error}"
-    if app.rebalancing:
+    if app.rebalancing or not app.tables.recovery.completed.is_set():
         problems["partitions"] = "a rebalance or recovery is under way"
     # Without ClickHouse the live numbers go on: that is a problem to see, not a reason to be taken out of service.
-    ready = not problems.keys() - {"clickhouse"} and app.started
+    ready = not problems.keys() - {"clickhouse"}
     return {"role": "worker", "ready": ready, "problems": problems, "partitions": sorted(app.store.states)}
 
 

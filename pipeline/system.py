@@ -91,8 +91,9 @@ class System:
         if self._embedded_kafka:
             # The embedded broker forgets everything when it ends: each start is a new stream of offsets.
             stream = f"local-{int(time.time())}"
+            # Its group coordinator waits for half the session timeout before it lets anybody in.
             self.settings = self.settings.model_copy(
-                update={"kafka_bootstrap": broker.bootstrap, "stream": stream}
+                update={"kafka_bootstrap": broker.bootstrap, "stream": stream, "session_timeout_s": 3.0}
             )
         if self._embedded_clickhouse:
             self.settings = self.settings.model_copy(update={"clickhouse_url": clickhouse.url})

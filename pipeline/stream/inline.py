@@ -19,6 +19,7 @@ class InlineConsumerThread(AIOKafkaConsumerThread):
     """Overrides what `mode.threads.ServiceThread` adds to a service with what a plain service does."""
 
     abstract = False
+    wait_for_shutdown = False  # of the thread, which there is none of
 
     def __init__(self, *args: Any, loop: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, loop=loop, thread_loop=loop, **kwargs)
