@@ -78,9 +78,7 @@ class Demo:
         plan, topic = plan_of(system.settings), system.settings.events_topic
         partitions = len(await producer.partitions_for(topic))
         started = time.time()
-        population = Population(
-            self._seed, start_ms=int(started * 1000), rate=self._rate, users=self._users
-        )
+        population = Population(self._seed, start_ms=int(started * 1000), rate=self._rate, users=self._users)
         records = soil(population.events(), Dirt(), plan, seed=self._seed, partitions=partitions)
         end = int((started + self._seconds) * 1000) if self._seconds else None
         for record in records:
@@ -94,9 +92,7 @@ class Demo:
             self._sent[record.truth] += 1
         await producer.flush()
 
-    async def _show(
-        self, system: System, console: Console, stop: asyncio.Event, sending: asyncio.Task[None]
-    ) -> None:
+    async def _show(self, system: System, console: Console, stop: asyncio.Event, sending: asyncio.Task[None]) -> None:
         """The live view, until the sending ends or somebody presses Ctrl-C."""
         rates = Rates()
         notes = where(system)
@@ -143,9 +139,7 @@ async def up(settings: Settings, data: Path, embedded_kafka: bool, embedded_clic
     """The system without simulated users, until Ctrl-C."""
     stop = stop_event()
     console = Console()
-    system = System(
-        settings, data, embedded_kafka=embedded_kafka, embedded_clickhouse=embedded_clickhouse
-    )
+    system = System(settings, data, embedded_kafka=embedded_kafka, embedded_clickhouse=embedded_clickhouse)
     async with system:
         await _unless_stopped(system.wait_ready(), stop)
         for note in where(system):

@@ -51,9 +51,7 @@ class PropertySpec(_Model):
             try:
                 TypeAdapter(Annotated[str, Field(pattern=value)])
             except SchemaError as exc:
-                raise ValueError(
-                    f"{value!r} is not a regular expression (look-around is not supported)"
-                ) from exc
+                raise ValueError(f"{value!r} is not a regular expression (look-around is not supported)") from exc
         return value
 
     @model_validator(mode="after")

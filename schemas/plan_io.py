@@ -82,8 +82,7 @@ def parse_plan(text: str, source: str = "plan") -> Plan:
         plan = Plan.model_validate(data)
     except ValidationError as exc:
         problems += [
-            PlanProblem(_line_of(node, error["loc"]), _path(error["loc"]), _message(error))
-            for error in exc.errors()
+            PlanProblem(_line_of(node, error["loc"]), _path(error["loc"]), _message(error)) for error in exc.errors()
         ]
         raise PlanError(source, problems) from None
     if problems:

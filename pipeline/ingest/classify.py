@@ -87,9 +87,7 @@ class PartitionClassifier:
                 event = parse(record.value)
                 if event.ts > record.timestamp + max_future:
                     ahead = (event.ts - record.timestamp) // 1000
-                    raise Rejection(
-                        "time_in_future", f"ts {event.ts} is {ahead} s after it was written to Kafka"
-                    )
+                    raise Rejection("time_in_future", f"ts {event.ts} is {ahead} s after it was written to Kafka")
             except Rejection as why:
                 result.rejections[i] = why
                 continue

@@ -25,7 +25,7 @@ _MICRO: Final = 1_000_000
 _MAX_DETAIL: Final = 500
 
 
-class Rejection(Exception):  # noqa: N818 - an answer rather than a failure
+class Rejection(Exception):
     """Why a record is not an event of the plan.
 
     `reason` is a stable code, `detail` a sentence for a person.
@@ -119,9 +119,7 @@ def _refuse_non_finite(data: Any) -> None:
 
 
 def _not_finite() -> Rejection:
-    return Rejection(
-        "not_finite", "NaN and infinite numbers are not data: leave the property out or send null"
-    )
+    return Rejection("not_finite", "NaN and infinite numbers are not data: leave the property out or send null")
 
 
 def _is_unknown_event(error: ErrorDetails) -> bool:

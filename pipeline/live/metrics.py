@@ -50,8 +50,9 @@ class WorkerCollector(Collector):
         app, now = self._app, self._clock()
         states = list(app.store.states.values())
         numbers = snapshot(states, app.plan, int(now * 1000))
-        records, rejected = CounterMetricFamily(*RECORDS[:2], labels=RECORDS[2]), CounterMetricFamily(
-            *REJECTED[:2], labels=REJECTED[2]
+        records, rejected = (
+            CounterMetricFamily(*RECORDS[:2], labels=RECORDS[2]),
+            CounterMetricFamily(*REJECTED[:2], labels=REJECTED[2]),
         )
         lag, marks = GaugeMetricFamily(*LAG[:2], labels=LAG[2]), GaugeMetricFamily(*WATERMARK[:2], labels=WATERMARK[2])
         entries = GaugeMetricFamily(*CELLS[:2], labels=CELLS[2])

@@ -158,7 +158,7 @@ class Activity:
         finest = self._group(events, actors)
         changed: set[WindowKey] = set()
         minutes: dict[tuple[int, str, tuple[str, ...]], _Group] = {}
-        for (minute, *values), group in finest.items():
+        for (minute, values), group in finest.items():
             _merge_into(minutes, (minute, "", ()), group)
             for name, positions in self._dimensions:
                 _merge_into(minutes, (minute, name, tuple([values[p] for p in positions])), group)
@@ -192,17 +192,18 @@ class Activity:
             changed.add(key)
         return changed
 
-    def _group(self, events: Sequence[Event], actors: Sequence[int]) -> dict[tuple[object, ...], _Group]:
-        groups: dict[tuple[object, ...], _Group] = {}
+    def _group(self, events: Sequence[Event], actors: Sequence[int]) -> dict[tuple[int, tuple[str, ...]], _Group]:
+        """The events by minute and values of all dimensions' fields."""
+        groups: dict[tuple[int, tuple[str, ...]], _Group] = {}
         names, plain, registration = self._fields, self._plain, self.plan.registration
         digest = xxhash.xxh3_64_intdigest
         for event, actor in zip(events, actors, strict=True):
             fields = event.fields
             if plain:
                 get = fields.get
-                key = (event.ts // MINUTE, *[get(name) or "" for name in names])
+                key = (event.ts // MINUTE, tuple([get(name) or "" for name in names]))
             else:
-                key = (event.ts // MINUTE, *[text_value(fields, name) for name in names])
+                key = (event.ts // MINUTE, tuple([text_value(fields, name) for name in names]))
             group = groups.get(key)
             if group is None:
                 group = groups[key] = _Group()

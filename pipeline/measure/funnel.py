@@ -22,6 +22,7 @@ from typing import Final, Literal, NamedTuple
 
 MODES: Final = frozenset({"strict_deduplication", "strict_order", "strict_increase", "strict_once"})
 MAX_STEPS: Final = 16
+MAX_WINDOW_MS: Final = 36_525 * 86_400_000
 
 Attribution = Literal["first", "last", "any"]
 #: (ts, code, breakdown value); the code is the mask of steps, and the bit `1 << steps` if it is an exclusion.
@@ -52,8 +53,8 @@ class FunnelSpec:
     def __post_init__(self) -> None:
         if not 2 <= self.steps <= MAX_STEPS:
             raise ValueError(f"a funnel has 2 to {MAX_STEPS} steps, not {self.steps}")
-        if self.window_ms <= 0:
-            raise ValueError("the conversion window must be longer than 0 ms")
+        if not 0 < self.window_ms <= MAX_WINDOW_MS:
+            raise ValueError("the conversion window must be longer than 0 and at most 100 years")
         if unknown := set(self.modes) - MODES:
             raise ValueError(f"unknown funnel mode {min(unknown)!r}: use {', '.join(sorted(MODES))}")
         if self.attribution not in ("first", "last", "any"):
@@ -73,16 +74,12 @@ class FunnelSpec:
         return code & self.carriers != 0
 
 
-def window_funnel(
-    events: Iterable[tuple[int, int]], steps: int, window: int, modes: Iterable[str] = ()
-) -> int:
+def window_funnel(events: Iterable[tuple[int, int]], steps: int, window: int, modes: Iterable[str] = ()) -> int:
     """The level that `windowFunnel(window, modes...)` gives for events (ts, mask), in any order."""
     return len(window_chain(events, steps, window, modes))
 
 
-def window_chain(
-    events: Iterable[tuple[int, int]], steps: int, window: int, modes: Iterable[str] = ()
-) -> Chain:
+def window_chain(events: Iterable[tuple[int, int]], steps: int, window: int, modes: Iterable[str] = ()) -> Chain:
     """The chain with which the level of `windowFunnel` is first reached, in ClickHouse's order of processing.
 
     `events` are (ts, mask) in any order; a mask of 0 is an event without a step, which matters for
@@ -94,9 +91,7 @@ def window_chain(
     if "strict_once" not in modes:
         items = [(ts, step) for ts, mask in events for step in _steps_of(mask, order)]
         items.sort()
-        return _chain(
-            items, steps, window, order, "strict_deduplication" in modes, "strict_increase" in modes
-        )
+        return _chain(items, steps, window, order, "strict_deduplication" in modes, "strict_increase" in modes)
     rows = sorted((ts, mask) for ts, mask in events if mask or order)
     if "strict_deduplication" in modes:
         return _chain_once_deduplicated(rows, steps, window, order, "strict_increase" in modes)
@@ -146,9 +141,7 @@ def _chain(
     return best
 
 
-def _chain_once(
-    rows: Sequence[tuple[int, int]], steps: int, window: int, order: bool, increase: bool
-) -> Chain:
+def _chain_once(rows: Sequence[tuple[int, int]], steps: int, window: int, order: bool, increase: bool) -> Chain:
     """`strict_once`: no event is two steps of one chain.
 
     ClickHouse keeps every path, whose number explodes. Only the events of one timestamp can conflict, and
@@ -289,9 +282,7 @@ def buckets_of(spec: FunnelSpec, events: Sequence[Event]) -> list[Bucket]:
     return found
 
 
-def contribution(
-    spec: FunnelSpec, events: Sequence[Event], cuts: Sequence[int], bucket: Bucket
-) -> dict[Key, Chain]:
+def contribution(spec: FunnelSpec, events: Sequence[Event], cuts: Sequence[int], bucket: Bucket) -> dict[Key, Chain]:
     """What one actor adds to one bucket: the chain it got to, under each breakdown value it counts for.
 
     The first step is cleared from events outside of the bucket. Nothing outside of `[low, high + window)` can

@@ -65,9 +65,7 @@ class FunnelFold:
         self._shapes: dict[bytes, _Shape | None] = {}
         self._low = self._high = 0  # the bucket looked up last
 
-    def fold(
-        self, entry: bytes | None, events: Sequence[Event], horizon: int = 0
-    ) -> tuple[bytes | None, list[Change]]:
+    def fold(self, entry: bytes | None, events: Sequence[Event], horizon: int = 0) -> tuple[bytes | None, list[Change]]:
         """Add events, in any order, to an actor's entry; return the new one and the counters' changes.
 
         `entry` is None for an actor without one. `horizon` is a time before which no event can come any more
@@ -168,9 +166,7 @@ class FunnelFold:
         self._shapes[codes] = shape
         return shape
 
-    def _extend(
-        self, entry: bytes, events: Sequence[Event], horizon: int
-    ) -> tuple[bytes | None, list[Change]] | None:
+    def _extend(self, entry: bytes, events: Sequence[Event], horizon: int) -> tuple[bytes | None, list[Change]] | None:
         """Put events at the end of a longer entry, when its levels show that they can only begin new buckets.
 
         That is so for events later than all others, with the same breakdown value, none of which is the
@@ -185,9 +181,7 @@ class FunnelFold:
         buckets, high = LEVELS_HEAD.unpack_from(entry, codes_end)
         if not buckets:
             return None
-        if horizon > base and (
-            not entry[times_end] & 1 or self.spec.bounds(base)[1] + self.spec.window_ms <= horizon
-        ):
+        if horizon > base and (not entry[times_end] & 1 or self.spec.bounds(base)[1] + self.spec.window_ms <= horizon):
             return None
         levels_at = codes_end + LEVELS_HEAD.size
         levels = entry[levels_at : levels_at + buckets]
@@ -236,9 +230,7 @@ class FunnelFold:
         )
         return b"".join(parts), changes
 
-    def _merge(
-        self, entry: bytes | None, events: Sequence[Event], horizon: int
-    ) -> tuple[bytes | None, list[Change]]:
+    def _merge(self, entry: bytes | None, events: Sequence[Event], horizon: int) -> tuple[bytes | None, list[Change]]:
         """The long way: events in any order, any number of buckets and values."""
         spec = self.spec
         if entry is not None and expires_at(entry) <= horizon:
@@ -274,9 +266,7 @@ class FunnelFold:
             old_cuts, old_buckets = cuts_of(spec, old), buckets_of(spec, old)
         # The levels written with the entry: the first of their buckets may be final by now. -1 is unknown.
         known_levels = [-1] * len(old_buckets) if levels is None else levels[len(levels) - len(old_buckets) :]
-        before = {
-            bucket.low: (bucket, level) for bucket, level in zip(old_buckets, known_levels, strict=True)
-        }
+        before = {bucket.low: (bucket, level) for bucket, level in zip(old_buckets, known_levels, strict=True)}
         changes: list[Change] = []
         new_levels: list[int] = []
         for bucket in buckets:
@@ -310,10 +300,7 @@ class FunnelFold:
         return [
             event
             for i, event in enumerate(events)
-            if not i
-            or event != events[i - 1]
-            or event[1] & later
-            or (once and (event[1] & full).bit_count() > 1)
+            if not i or event != events[i - 1] or event[1] & later or (once and (event[1] & full).bit_count() > 1)
         ]
 
     def _first_needed(self, events: Sequence[Event], horizon: int) -> int:

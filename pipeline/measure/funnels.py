@@ -126,9 +126,7 @@ class Funnels:
                     self._fold_view(view, by_actor, version, horizon, changed)
         return changed
 
-    def _collect(
-        self, work: list[dict[str, list[tuple[Event, int]]]], index: int, event: Event, code: int
-    ) -> None:
+    def _collect(self, work: list[dict[str, list[tuple[Event, int]]]], index: int, event: Event, code: int) -> None:
         actor = event.actor
         if self._funnels[index][0].per == "session":
             session = event.fields.get("session_id")

@@ -1,4 +1,4 @@
-"""The ClickHouse query that counts activity windows from raw events, with the meaning of `pipeline.measure.activity`."""
+"""The ClickHouse query that counts activity windows from raw events, meaning what `pipeline.measure.activity` does."""
 
 from __future__ import annotations
 

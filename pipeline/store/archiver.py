@@ -264,7 +264,10 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         classifier = PartitionClassifier(self._plan, self._validator, partition, self._partitions)
         if offset == 0:
             return classifier
-        scope = "FROM events_raw WHERE stream = {stream:String} AND partition = {partition:UInt16} AND offset < {offset:UInt64}"
+        scope = (
+            "FROM events_raw WHERE stream = {stream:String} AND partition = {partition:UInt16} "
+            "AND offset < {offset:UInt64}"
+        )
         parameters: dict[str, Any] = {"stream": self._settings.stream, "partition": partition, "offset": offset}
         rows = await self._query(f"SELECT toUnixTimestamp64Milli(max(ts)) {scope}", parameters)
         classifier.watermark = max(0, rows[0][0])

@@ -130,7 +130,7 @@ FROM (
 )
 GROUP BY bucket, value
 ORDER BY bucket, value
-"""  # noqa: S608 - names and conditions come from the plan
+"""
 
 
 def cell_of(

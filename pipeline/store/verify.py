@@ -110,10 +110,7 @@ class _Check:
         return rows
 
     def _before(self, table: str) -> str:
-        return (
-            f"{table} FINAL WHERE stream = {{stream:String}} "
-            f"AND offset < {{versions:Array(UInt64)}}[partition + 1]"
-        )
+        return f"{table} FINAL WHERE stream = {{stream:String}} AND offset < {{versions:Array(UInt64)}}[partition + 1]"
 
     # -- partitions ----------------------------------------------------------------------------------------------
 
@@ -125,7 +122,8 @@ class _Check:
             for table, columns in (("events_raw", (0, 1)), ("rejected_raw", (2,)), ("duplicates_raw", (3,))):
                 late = "late" if table == "events_raw" else "0"
                 rows = await self._query(
-                    f"SELECT partition, countIf(NOT {late}), countIf({late}) FROM {self._before(table)} GROUP BY partition"
+                    f"SELECT partition, countIf(NOT {late}), countIf({late}) FROM {self._before(table)} "
+                    "GROUP BY partition"
                 )
                 for partition, first, second in rows:
                     for column, count in zip(columns, (first, second), strict=False):
@@ -145,9 +143,7 @@ class _Check:
     # -- activity ------------------------------------------------------------------------------------------------
 
     async def _activity(self) -> None:
-        source = (
-            f"(SELECT *, toInt128(value * 1000000) AS value_micro FROM {self._before('events_raw')} AND NOT late)"
-        )
+        source = f"(SELECT *, toInt128(value * 1000000) AS value_micro FROM {self._before('events_raw')} AND NOT late)"
         for grain in grains(self.plan.zone):
             for dimension in ((), *self.plan.dimensions):
                 name = ",".join(dimension)

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import faust
@@ -130,9 +132,7 @@ class WorkerApp(faust.App):
             record, event = result.records[i], result.events[i]
             assert event is not None
             headers = (*record.headers, (ORIGIN_HEADER, f"{partition}:{record.offset}".encode()))
-            outgoing.append(
-                Outgoing(self.settings.events_topic, home, event.actor.encode(), record.value, headers)
-            )
+            outgoing.append(Outgoing(self.settings.events_topic, home, event.actor.encode(), record.value, headers))
         task = asyncio.create_task(self.delivery.deliver(outgoing))
         self._undelivered.setdefault(partition, []).append(task)
         waiting = self._undelivered_records.get(partition, 0) + len(outgoing)
@@ -270,7 +270,7 @@ def make_app(settings: Settings, plan: Plan, partitions: int, sink: RowSink | No
         store="memory://",
         autodiscover=False,
         web_enabled=False,
-        datadir=str(settings.state_dir or "/tmp/streamgauge-faust"),
+        datadir=str(settings.state_dir or Path(tempfile.gettempdir()) / "streamgauge"),
         topic_disable_leader=True,
         topic_replication_factor=settings.replication,
         topic_partitions=partitions,

@@ -46,7 +46,7 @@ class Batch(NamedTuple):
 class BatchSchema(Schema[Any, Any]):
     """Leaves a batch as it is: there is nothing to decode before validation."""
 
-    def compile(self, app: AppT, *args: Any, **kwargs: Any) -> Any:  # noqa: D102 - Faust's interface
+    def compile(self, app: AppT, *args: Any, **kwargs: Any) -> Any:
         async def decode(message: Any, *, propagate: bool = False) -> Any:
             return app.create_event(None, message.value, {}, message)
 

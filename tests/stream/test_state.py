@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import msgpack
@@ -31,7 +32,8 @@ events:
   buy: {value: amount, properties: {amount: number!}}
 funnels:
   buying: {steps: [look, buy], window: 5m, bucket: hour, breakdown: [platform]}
-  fast: {steps: [join, look, buy], window: 1m, bucket: day, attribution: any, breakdown: [platform], modes: [strict_increase]}
+  fast:
+    {steps: [join, look, buy], window: 1m, attribution: any, breakdown: [platform], modes: [strict_increase]}
 """
 )
 VALIDATOR = Validator(PLAN)
@@ -105,7 +107,7 @@ def test_batches_do_not_matter(log: list[Record], cuts: list[int]) -> None:
     whole, pieces = new_state(), new_state()
     whole.fold(log)
     bounds = [0, *sorted(cuts), len(log)]
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         pieces.fold(log[begin:end])
     assert facts(pieces) == facts(whole)
 
