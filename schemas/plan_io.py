@@ -82,12 +82,21 @@ def parse_plan(text: str, source: str = "plan") -> Plan:
         plan = Plan.model_validate(data)
     except ValidationError as exc:
         problems += [
-            PlanProblem(_line_of(node, error["loc"]), _path(error["loc"]), _message(error)) for error in exc.errors()
+            PlanProblem(_line_of(node, _place(error)), _path(error["loc"]), _message(error)) for error in exc.errors()
         ]
         raise PlanError(source, problems) from None
     if problems:
         raise PlanError(source, problems)
     return plan
+
+
+def _place(error: Any) -> tuple[int | str, ...]:
+    """Where an error stands. What the whole plan or event complains of begins with the place: `funnels.f: ...`."""
+    place: tuple[int | str, ...] = error["loc"]
+    message = _message(error)
+    if error["type"] == "value_error" and ": " in message:
+        place += tuple(message.split(": ")[0].split("."))
+    return place
 
 
 def _message(error: Any) -> str:

@@ -61,10 +61,7 @@ async def send_file(
         print(json.dumps({**asdict(result), "bad_lines": len(bad), "topic": settings.events_topic}))
     else:
         speed = result.sent / max(result.seconds, 1e-3)
-        print(
-            f"{result.sent:,} events sent to {settings.events_topic} "
-            f"in {result.seconds:.1f} s ({speed:,.0f}/s)"
-        )
+        print(f"{result.sent:,} events sent to {settings.events_topic} in {result.seconds:.1f} s ({speed:,.0f}/s)")
         if bad:
             print(f"{len(bad):,} lines were left out: they are no events")
         if result.failed:
@@ -97,9 +94,7 @@ def check_file(plan: Plan, file: str, as_json: bool) -> int:
 def _summary_lines(summary: Summary) -> Iterator[str]:
     yield f"{summary.lines:,} lines: {summary.valid:,} valid, {summary.lines - summary.valid:,} not"
     if summary.reasons:
-        yield "  rejected: " + ", ".join(
-            f"{count:,} {reason}" for reason, count in summary.reasons.most_common()
-        )
+        yield "  rejected: " + ", ".join(f"{count:,} {reason}" for reason, count in summary.reasons.most_common())
     if summary.events:
         yield "  events: " + ", ".join(f"{count:,} {name}" for name, count in summary.events.most_common())
         first, last = (datetime.fromtimestamp(t / 1000, UTC) for t in (summary.first_ts, summary.last_ts))

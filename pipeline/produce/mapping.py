@@ -13,9 +13,7 @@ from schemas.event import CONTEXT_FIELDS
 #: Fields of the envelope that a column can be mapped to.
 TARGETS: Final = ("event_id", "event", "ts", "user_id", "anonymous_id", "session_id", *CONTEXT_FIELDS)
 _PROPERTY: Final = "properties."
-_ITEM: Final = re.compile(
-    r"\s*(?P<target>[^=,]+?)\s*=\s*(?:'(?P<constant>[^']*)'|(?P<column>[^,']*?))\s*(?:,|$)"
-)
+_ITEM: Final = re.compile(r"\s*(?P<target>[^=,]+?)\s*=\s*(?:'(?P<constant>[^']*)'|(?P<column>[^,']*?))\s*(?:,|$)")
 
 
 @dataclass(frozen=True)
@@ -79,9 +77,7 @@ def parse_mapping(text: str | None, *, drop: bool = False) -> ColumnMapping:
             raise UserError(f"--map: {rest!r} is not understood: write target=column or target='constant'")
         target = match["target"]
         if target not in TARGETS and not (target.startswith(_PROPERTY) and len(target) > len(_PROPERTY)):
-            raise UserError(
-                f"--map: an event has no field {target!r}: use {', '.join(TARGETS)} or properties.NAME"
-            )
+            raise UserError(f"--map: an event has no field {target!r}: use {', '.join(TARGETS)} or properties.NAME")
         if target in columns or target in constants:
             raise UserError(f"--map: {target} is given twice")
         if match["constant"] is not None:

@@ -126,7 +126,7 @@ def open_bytes(source: str) -> Iterator[BinaryIO]:
         stream.close()
 
 
-class _BadRow(Exception):  # noqa: N818 - becomes a BadLineError, which knows the file
+class _BadRow(Exception):
     def __init__(self, problem: str, number: int = 0) -> None:
         super().__init__(problem)
         self.number = number

@@ -57,9 +57,7 @@ async def send(
     state = Sending()
     begun = time.monotonic()
     # Up to 4 MB: the broker's limit decides, and a record beyond it is a failure of its own.
-    producer = AIOKafkaProducer(
-        **kafka, acks="all", linger_ms=5, max_batch_size=1 << 18, max_request_size=4 << 20
-    )
+    producer = AIOKafkaProducer(**kafka, acks="all", linger_ms=5, max_batch_size=1 << 18, max_request_size=4 << 20)
     try:
         await producer.start()
     except (KafkaError, OSError) as exc:

@@ -40,9 +40,7 @@ class Behaviour:
 BY_PLATFORM: Final[Mapping[str, Behaviour]] = {
     "ios": Behaviour(),
     "android": Behaviour(add_to_cart=0.22, checkout=0.55, pay=0.72, purchase=0.87),
-    "web": Behaviour(
-        search=0.42, share=0.01, checkout=0.49, pay=0.64, sign_up_to_buy=0.50, think_ms=12_000.0
-    ),
+    "web": Behaviour(search=0.42, share=0.01, checkout=0.49, pay=0.64, sign_up_to_buy=0.50, think_ms=12_000.0),
 }
 
 
@@ -66,9 +64,7 @@ class Change:
                 raise ValueError(f"{name!r} is not a behaviour: use one of {', '.join(sorted(known))}")
         for name in self.where:
             if name not in Segment._fields:
-                raise ValueError(
-                    f"{name!r} is not part of a segment: use one of {', '.join(Segment._fields)}"
-                )
+                raise ValueError(f"{name!r} is not part of a segment: use one of {', '.join(Segment._fields)}")
 
     def holds(self, segment: Segment, now: int) -> bool:
         """Whether it is in force for this segment at `now`."""
@@ -80,9 +76,7 @@ class Change:
 class Habits:
     """The behaviour of every segment at the present moment of the simulation."""
 
-    def __init__(
-        self, by_platform: Mapping[str, Behaviour] = BY_PLATFORM, changes: Sequence[Change] = ()
-    ) -> None:
+    def __init__(self, by_platform: Mapping[str, Behaviour] = BY_PLATFORM, changes: Sequence[Change] = ()) -> None:
         self._by_platform, self._changes = by_platform, tuple(changes)
         self._moments = sorted({t for c in changes for t in (c.start, c.end) if t is not None}, reverse=True)
         self._now = 0

@@ -65,9 +65,7 @@ class Dirt:
         return 1.0 + self.malformed + self.retry + self.slow_retry + self.late + self.oversize
 
 
-def soil(
-    events: Iterable[Sent], dirt: Dirt, plan: Plan, *, seed: int | str, partitions: int = 1
-) -> Iterator[Sent]:
+def soil(events: Iterable[Sent], dirt: Dirt, plan: Plan, *, seed: int | str, partitions: int = 1) -> Iterator[Sent]:
     """Add dirt to clean events in time order, for a topic of so many `partitions`; in the order of sending.
 
     Raises ValueError if the shares of dirt add up to more than 1.

@@ -75,9 +75,7 @@ MALFORMED: Final[Mapping[str, Malformation]] = {
     "time_in_seconds": Malformation("time_too_old", lambda fields: _set(ts=fields["ts"] // 1000)(fields)),
     "time_in_1970": Malformation("time_too_old", _set(ts="1970-01-01T00:00:00Z")),
     "time_next_year": Malformation("time_in_future", lambda fields: _set(ts=fields["ts"] + _YEAR_MS)(fields)),
-    "time_in_microseconds": Malformation(
-        "time_in_future", lambda fields: _set(ts=fields["ts"] * 1000)(fields)
-    ),
+    "time_in_microseconds": Malformation("time_in_future", lambda fields: _set(ts=fields["ts"] * 1000)(fields)),
     "control_characters": Malformation("bad_value", _set(platform="ios\x00\x1b[31m")),
     "raw_control_character": Malformation("invalid_json", _properties(b'{"name":"a\x01b"}')),
     "name_too_long": Malformation("bad_value", _set(session_id="s" * 300)),

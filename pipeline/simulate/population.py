@@ -64,9 +64,10 @@ _Entry = tuple[int, int, Visit, Iterator[Step], str, str]
 class Population:
     """Users of a product, from `start_ms` on. The same arguments give the same bytes.
 
-    `rate` is the average number of events a second, `users` how many people there are at any time (a new
-    visitor takes the place of somebody who doesn't come back). `habits` belong to one population. Without
-    visits `under_way` it starts at once, but takes minutes to come up to its rate.
+    `rate` is the average number of events a second, `users` how many people there are at any time: a new
+    visitor takes the place of somebody who doesn't come back, and too few people for the rate bring strangers.
+    `habits` belong to one population. Without visits `under_way` it starts at once, but takes minutes to come
+    up to its rate.
     """
 
     def __init__(
@@ -180,14 +181,15 @@ class Population:
     def _somebody(self) -> Person:
         """Who comes: some people come much more often than others, and now and then somebody new does."""
         rng, people = self._rng, self._people
-        place = 0
-        for _ in range(8):
-            place = int(rng.random() ** 2 * self._users)
-            if place not in people:
-                people[place] = Person(place, rng, registered=rng.random() < _REGISTERED)
-            if not people[place].busy:
-                break
-        if rng.random() < _NEW_VISITORS:
-            people[place] = Person(self._next_number, rng, registered=False)
-            self._next_number += 1
-        return people[place]
+        if rng.random() >= _NEW_VISITORS:
+            for _ in range(8):
+                place = int(rng.random() ** 2 * self._users)
+                if place not in people:
+                    people[place] = Person(place, rng, registered=rng.random() < _REGISTERED)
+                if not people[place].busy:
+                    return people[place]
+        # Also where all seem to be here already: nobody makes two visits at a time.
+        stranger = Person(self._next_number, rng, registered=False)
+        self._next_number += 1
+        people[int(rng.random() * self._users)] = stranger
+        return stranger

@@ -65,9 +65,7 @@ def _recount(log: Sequence[Logged], plan: Plan, partition: int, partitions: int)
     return out
 
 
-def delivered(
-    records: Iterable[Sent], partitions: int, *, forward_for: Plan | None = None
-) -> dict[int, list[Logged]]:
+def delivered(records: Iterable[Sent], partitions: int, *, forward_for: Plan | None = None) -> dict[int, list[Logged]]:
     """The logs of a topic to which the records are produced in this order.
 
     Those without a key go round the partitions. With `forward_for`, a record in the wrong partition stands

@@ -30,7 +30,7 @@ class Seen(NamedTuple):
     ts: int
 
 
-class _Wrong(Exception):  # noqa: N818 - an answer rather than a failure
+class _Wrong(Exception):
     pass
 
 

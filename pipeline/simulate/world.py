@@ -80,9 +80,7 @@ def _items(count: int) -> tuple[Item, ...]:
         cents = int(rng.lognormvariate(8.2, 0.8)) // 10 * 10 + 99
         item_id = f"i{number:04d}"
         category = _CATEGORIES[number % len(_CATEGORIES)]
-        out.append(
-            Item(cents, item_id, f'"item_id":"{item_id}","category":"{category}","price":{money(cents)}')
-        )
+        out.append(Item(cents, item_id, f'"item_id":"{item_id}","category":"{category}","price":{money(cents)}'))
     return tuple(out)
 
 

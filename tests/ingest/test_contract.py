@@ -189,9 +189,7 @@ def test_a_value_is_exact_to_a_millionth(amount: str, micro: int) -> None:
 
 
 def test_an_event_without_its_value_is_worth_nothing() -> None:
-    plan = parse_plan(
-        "product: x\nevents:\n  buy:\n    value: amount\n    properties:\n      amount: number\n  x:\n"
-    )
+    plan = parse_plan("product: x\nevents:\n  buy:\n    value: amount\n    properties:\n      amount: number\n  x:\n")
     validator = Validator(plan)
     for properties in ({}, {"amount": None}):
         fields = {"event_id": "e", "event": "buy", "user_id": "u", "ts": T0, "properties": properties}
@@ -211,9 +209,7 @@ def test_an_event_keeps_its_fields() -> None:
     assert event.fields["platform"] == "ios"
 
 
-ONE_EVENT = (
-    "product: x\nunknown_events: {}\nevents:\n  look:\n    properties: {{shade: {{enum: [red, blue]}}}}\n"
-)
+ONE_EVENT = "product: x\nunknown_events: {}\nevents:\n  look:\n    properties: {{shade: {{enum: [red, blue]}}}}\n"
 TWO_EVENTS = ONE_EVENT + "  buy:\n"
 
 

@@ -145,10 +145,7 @@ def test_an_actor_of_another_partition_is_moved_and_leaves_no_trace() -> None:
 
 @BATCHES
 def test_what_was_remembered_restores_the_memory(batch: int) -> None:
-    log = [
-        record(i, event(f"e{i}", T0 + i * 10 * MINUTE), origin=f"1:{i}" if i % 3 == 0 else None)
-        for i in range(20)
-    ]
+    log = [record(i, event(f"e{i}", T0 + i * 10 * MINUTE), origin=f"1:{i}" if i % 3 == 0 else None) for i in range(20)]
     again = [log[i]._replace(offset=20 + n) for n, i in enumerate([19, 18, 15, 12, 11, 10, 9, 8, 3, 0])]
     state, restored = classifier(), classifier()
     for start in range(0, len(log), batch):

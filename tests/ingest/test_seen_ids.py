@@ -10,9 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from pipeline.ingest.seen import HashTable, SeenIds
 
 #: Small numbers, neighbours and numbers that share their upper half (and so their home slot).
-hashes = st.one_of(
-    st.integers(1, 50), st.integers(1, 2**64 - 1), st.integers(0, 30).map(lambda i: (7 << 32) + i)
-)
+hashes = st.one_of(st.integers(1, 50), st.integers(1, 2**64 - 1), st.integers(0, 30).map(lambda i: (7 << 32) + i))
 batches = st.lists(hashes, max_size=300, unique=True).map(lambda values: np.array(values, np.uint64))
 
 
@@ -66,11 +64,7 @@ def test_hashes_that_share_a_slot_are_kept_apart() -> None:
 
 
 @settings(deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 3), st.lists(st.integers(1, 30), max_size=10, unique=True)), max_size=30
-    )
-)
+@given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.integers(1, 30), max_size=10, unique=True)), max_size=30))
 def test_ids_are_known_in_their_generation_and_two_more(steps: list[tuple[int, list[int]]]) -> None:
     seen, model = SeenIds(1_000), dict[int, int]()
     generation = 0

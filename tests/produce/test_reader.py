@@ -23,10 +23,7 @@ CSV = """user_id,session_id,event,timestamp,platform,acquisition_channel,cohort
 user_0000,s1,home,2024-03-13 10:21:14,desktop,email,2024-01
 user_0001,s2,catalog,2024-03-13 10:22:12,tablet,,2024-02
 """
-MAP = (
-    "user_id=user_id,event=event,ts=timestamp,session_id=session_id,platform=platform,"
-    "channel=acquisition_channel"
-)
+MAP = "user_id=user_id,event=event,ts=timestamp,session_id=session_id,platform=platform,channel=acquisition_channel"
 
 
 @pytest.fixture
