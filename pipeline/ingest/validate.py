@@ -159,7 +159,8 @@ def explain(value: bytes, errors: list[ErrorDetails], names: frozenset[str]) -> 
         return Rejection("unknown_event", f"the plan has no event {repr(found)[:100]}; it has {has}")
     if kind == "union_tag_not_found":
         return Rejection("missing_field", "event: the name of the event is missing or not a string")
-    parts = [f"{path}: {message}" for path, message in _by_field(errors, names).items()]
+    # A record can have as many mistakes as bytes: the first ones say enough.
+    parts = [f"{path}: {message}" for path, message in _by_field(errors[:50], names).items()]
     reason = _REASONS.get(kind, "wrong_type" if kind.endswith(("_type", "_parsing")) else "bad_value")
     return Rejection(reason, "; ".join(parts[:5]))
 

@@ -47,7 +47,7 @@ class BadLineError(UserError):
     """A line of a file that is not an event."""
 
     def __init__(self, source: str, number: int, problem: str) -> None:
-        super().__init__(f"{source} line {number}: {problem}")
+        super().__init__(f"{'standard input' if source == '-' else source} line {number}: {problem}")
         self.number, self.problem = number, problem
 
 

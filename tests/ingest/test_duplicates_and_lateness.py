@@ -171,8 +171,8 @@ def test_sparse_events_cost_no_more_in_a_large_batch() -> None:
     log = [record(i, event(f"e{i}", T0 + i * HOUR)) for i in range(6_000)]
 
     def seconds(batch: int) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         assert set(outcomes(log, PLAN, batch=batch)) == {"accepted"}
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     assert seconds(6_000) < 4 * seconds(60)
