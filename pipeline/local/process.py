@@ -145,6 +145,11 @@ class Child:
                 process.stdin.close()
         return process.returncode
 
+    def kill(self) -> None:
+        """Kill the child at once, as a crash would; it stays for `stop` to clean up."""
+        if self._process is not None:
+            self._process.kill()
+
     def _failure(self, what: str) -> UserError:
         with open(self._log, "rb") as log:
             log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - 4096))

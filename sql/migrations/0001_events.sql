@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS events_raw
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(ts)
 ORDER BY (toDate(ts), event, actor, ts, stream, partition, offset)
-TTL toDateTime(ts) + INTERVAL {retention_days} DAY
+TTL toDateTime(ingested_at) + INTERVAL {retention_days} DAY
 COMMENT 'raw events; read the view events, which leaves out rows that were inserted twice';
 
 -- Where a partition's archive ends is asked at every start of an archiver.

@@ -15,12 +15,13 @@ CREATE TABLE IF NOT EXISTS live_activity_raw
     amount Decimal(38, 6) COMMENT 'sum of the events'' values (revenue)',
     users Float64 COMMENT 'distinct actors, estimated (HyperLogLog)',
     sessions Float64 COMMENT 'distinct session_id, estimated',
-    registrations Float64 COMMENT 'distinct actors of the plan''s registration event, estimated'
+    registrations Float64 COMMENT 'distinct actors of the plan''s registration event, estimated',
+    updated_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the row was written'
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(start)
 ORDER BY (stream, grain, start, dimension, value, partition)
-TTL toDateTime(start) + INTERVAL {minute_retention_days} DAY WHERE grain = 'minute'
+TTL toDateTime(updated_at) + INTERVAL {minute_retention_days} DAY WHERE grain = 'minute'
 COMMENT 'live activity windows by partition; read the view live_activity';
 
 CREATE TABLE IF NOT EXISTS live_funnel_raw

@@ -1,0 +1,73 @@
+"""`streamgauge demo`, as a newcomer runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from whole_system import ROOT, command, last_json
+
+pytestmark = pytest.mark.integration
+
+
+def test_every_event_is_accounted_for_and_live_equals_archived(tmp_path: Path) -> None:
+    done = command("demo", "--for", "8s", "--rate", "1000", "--seed", "7", "--json", "--data", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = last_json(done.stdout)
+    assert result["ok"] is True
+    assert result["sent"] == sum(result[name] for name in ("accepted", "rejected", "duplicate", "late"))
+    assert result["expected"] == {
+        name: result[name] for name in ("accepted", "rejected", "duplicate", "late") if result[name]
+    }
+    assert min(result["accepted"], result["rejected"], result["duplicate"], result["late"], result["moved"]) > 0
+    assert result["verify"]["differences"] == []
+    assert result["verify"]["windows"] > 50
+    assert result["verify"]["funnels"] >= 5
+    assert result["verify"]["records"] == result["sent"]
+
+
+def test_ctrl_c_ends_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "pipeline.cli", "demo", "--rate", "200", "--data", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    text = ""
+    while "FORMAT Pretty" not in text:
+        line = process.stdout.readline()
+        assert line, f"ended early: {text}"
+        text += line
+    ports = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", text)}
+    assert len(ports) == 4  # Kafka, ClickHouse, the worker's and the archiver's metrics
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert time.monotonic() - began < 20
+    for port in ports:
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} is still taken"
+    assert _processes_naming(str(tmp_path)) == []
+
+
+def _processes_naming(text: str) -> list[str]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if text in line:
+                found.append(line)
+    return found

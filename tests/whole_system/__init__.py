@@ -1,0 +1,61 @@
+"""Helpers for tests of the whole system, real in every part."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.store.client import Connection
+from pipeline.system import System
+
+ROOT = Path(__file__).resolve().parents[2]
+Start = Callable[..., Awaitable[System]]
+
+
+def command(
+    *arguments: str, env: dict[str, str] | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run the `streamgauge` command as a person would."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "pipeline.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+    )
+
+
+async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float = 60) -> Any:
+    """Wait until `check` gives something true, and return it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = await check()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        await asyncio.sleep(0.1)
+
+
+async def rows(system: System, sql: str) -> list[Any]:
+    """The result rows of a query."""
+    connection = Connection(system.settings)
+
+    async def ask(client: Any) -> Any:
+        return (await client.query(sql)).result_rows
+
+    try:
+        return list(await connection.run(ask))
+    finally:
+        await connection.close()
+
+
+def last_json(text: str) -> Any:
+    """The JSON on the last line."""
+    return json.loads(text.strip().splitlines()[-1])
