@@ -226,7 +226,7 @@ class Funnels:
 
     def dump(self, keys: Iterable[CounterKey] | None) -> Iterator[tuple[CounterKey, bytes]]:
         """Counters as bytes for a checkpoint; all of them if None."""
-        for key in self.counter_keys() if keys is None else keys:
+        for key in list(self.counter_keys() if keys is None else keys):
             view = self.views[key.funnel, key.definition, key.breakdown]
             data = view.counters.dump((key.bucket, key.value))
             if data is not None:
@@ -248,10 +248,12 @@ class Funnels:
                 yield (name, definition, breakdown, actor), view.actors[actor]
 
     def all_actors(self) -> Iterator[tuple[tuple[str, str, str, str], bytes]]:
-        """Every actor's state."""
+        """Every actor's state, as it is when its turn comes: the caller may fold in between."""
         for (name, definition, breakdown), view in self.views.items():
-            for actor, entry in list(view.actors.items()):
-                yield (name, definition, breakdown, actor), entry
+            for actor in list(view.actors):
+                entry = view.actors.get(actor)
+                if entry is not None:
+                    yield (name, definition, breakdown, actor), entry
 
     def load_actor(self, name: str, definition: str, breakdown: str, actor: str, entry: bytes) -> None:
         """Put back an actor's state."""

@@ -21,6 +21,7 @@ from pipeline.ingest.validate import Validator
 from pipeline.measure.rows import ActivityRow, FunnelRow, PartitionRow
 from pipeline.settings import Settings
 from pipeline.stream.checkpoint import encode
+from pipeline.stream.cleaning import Cleaner
 from pipeline.stream.delivery import Delivery, Outgoing
 from pipeline.stream.state import PartitionState
 from pipeline.stream.table import TABLE_NAME, StateStore, StateTable
@@ -66,9 +67,12 @@ class WorkerApp(faust.App):
         source = self.topic(settings.events_topic, acks=False, schema=BatchSchema(), partitions=partitions)
         self.agent(source, name="fold")(self._fold_stream)
         self.on_partitions_revoked.connect(self._before_handing_over)
+        self.on_rebalance_complete.connect(self._taken_over)
         self._undelivered: dict[int, list[asyncio.Task[int]]] = {}
         self._undelivered_records: dict[int, int] = {}
         self._checkpointing = asyncio.Lock()
+        self.cleaner = Cleaner(settings, self.table.changelog_topic.get_topic_name())
+        self._rewritten: set[int] = set()
         self.last_batch_at = time.monotonic()
         self.last_checkpoint_at = time.monotonic()
         self.last_publish_at: float | None = None
@@ -149,8 +153,12 @@ class WorkerApp(faust.App):
             await asyncio.gather(
                 *[self._checkpoint_partition(p, state, offsets) for p, state in list(self.store.states.items())]
             )
-            if offsets:
-                await self.batch_consumer.commit_offsets(offsets)
+            generation = self.consumer_generation_id
+            committed = bool(offsets) and await self.batch_consumer.commit_offsets(offsets)
+            rewritten, self._rewritten = self._rewritten, set()
+            if committed:
+                for partition in rewritten:
+                    await self.cleaner.finish(partition, generation)
             self.last_checkpoint_at = time.monotonic()
 
     async def _checkpoint_partition(self, partition: int, state: PartitionState, offsets: dict[TP, int]) -> None:
@@ -160,16 +168,31 @@ class WorkerApp(faust.App):
         waiting = self._undelivered.pop(partition, [])
         self._undelivered_records.pop(partition, None)
         state.doubtful = True
+        restored = self.store.restored_bytes.pop(partition, None)
+        if restored is not None:
+            self.cleaner.note_restored(partition, restored)
+        if self.cleaner.due(partition):
+            self.cleaner.begin(partition, self.store.read_up_to.get(partition, -1) + 1, self.consumer_generation_id)
+            state.start_rewrite()
         checkpoint = state.checkpoint()
         if waiting:
             await asyncio.gather(*waiting)
         topic = self.table.changelog_topic.get_topic_name()
         parts = [Outgoing(topic, partition, None, value) for value in encode(checkpoint, self.writer)]
         last = await self.delivery.deliver(parts)
+        self.cleaner.wrote(partition, sum(len(part.value or b"") for part in parts))
+        if checkpoint.rewritten:
+            self._rewritten.add(partition)
         if self.store.states.get(partition) is state:
             self.store.read_up_to[partition] = max(last, self.store.read_up_to.get(partition, -1))
         state.doubtful = False
         offsets[TP(self.settings.events_topic, partition)] = checkpoint.mark
+
+    def _taken_over(self, *_: Any, **__: Any) -> None:
+        self.cleaner.forget()
+        self._rewritten.clear()
+        for state in self.store.states.values():
+            state.stop_rewrite()
 
     async def _before_handing_over(self, *_: Any, **__: Any) -> None:
         """Save what is folded while the partitions are still ours; a new owner then has less to repeat."""

@@ -32,6 +32,8 @@ class Checkpoint:
     mark: int
     meta: dict[str, Any]
     entries: list[Entry] = field(default_factory=list)
+    #: Every entry of the state has been written since the rewrite began: older records are not needed any more.
+    rewritten: bool = False
 
 
 def encode(checkpoint: Checkpoint, writer: bytes) -> Iterator[bytes]:
@@ -59,10 +61,12 @@ class Restorer:
         self._as_of: dict[bytes, int] = {}
         self._parts: dict[tuple[bytes, int], dict[int, tuple[Any, list[Entry]]]] = {}
         self.records = 0
+        self.bytes = 0
 
     def add(self, record: bytes) -> None:
         """Take one changelog record. Raises ValueError if it is not one that this version understands."""
         self.records += 1
+        self.bytes += len(record)
         (version, writer, mark, part, parts, meta), entries = msgpack.unpackb(record)
         if version != _VERSION:
             raise ValueError(f"changelog record of version {version}; this program reads version {_VERSION}")

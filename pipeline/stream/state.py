@@ -6,8 +6,9 @@ fold through this class.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final
 
 import msgpack
 import numpy as np
@@ -23,6 +24,10 @@ from pipeline.stream.checkpoint import Checkpoint, Entry, Restorer
 from schemas.plan import Plan
 
 _ACTIVITY, _FUNNEL_COUNTER, _FUNNEL_ACTOR, _IDS = "a", "c", "f", "i"
+#: Numbers of pieces of ids that are written again begin here, apart from those of new ids.
+_REWRITTEN: Final = 1_000_000
+#: Entries written again with one checkpoint: some 50 ms of work.
+REWRITE_SLICE: Final = 20_000
 
 
 class PartitionState:
@@ -41,6 +46,7 @@ class PartitionState:
         self.saved_mark = -1
         #: Set while a checkpoint is being written: until it is acknowledged, only the changelog knows the truth.
         self.doubtful = False
+        self._rewrite: Iterator[Entry] | None = None
         self._expired_minute = 0
         self._in_flight_mark = self.published_mark = 0
         self._unsaved_cells: set[WindowKey] = set()
@@ -95,8 +101,11 @@ class PartitionState:
         """Whether there is something that the last checkpoint doesn't hold."""
         return self.mark != self.saved_mark
 
-    def checkpoint(self) -> Checkpoint:
-        """Everything that changed since the last checkpoint, as of `mark`."""
+    def checkpoint(self, rewrite: int = REWRITE_SLICE) -> Checkpoint:
+        """Everything that changed since the last checkpoint, as of `mark`.
+
+        While a rewrite is under way, `rewrite` other entries come with it; `rewritten` says that it is complete.
+        """
         entries: list[Entry] = []
         for key in self._unsaved_cells:
             cell = self.activity.cells.get(key)
@@ -108,16 +117,34 @@ class PartitionState:
             entries.append((_pack(_IDS, generation, self.mark, number), hashes.tobytes()))
         self._unsaved_cells, self._unsaved_counters, self._unsaved_ids = set(), set(), []
         self.saved_mark = self.mark
-        return Checkpoint(self.mark, self._meta(), entries)
+        rewritten = False
+        if self._rewrite is not None:
+            again = list(islice(self._rewrite, rewrite))
+            entries += again
+            if len(again) < rewrite:
+                self._rewrite, rewritten = None, True
+        return Checkpoint(self.mark, self._meta(), entries, rewritten)
 
-    def everything(self) -> Iterable[Entry]:
-        """All entries that the state needs, for rewriting the changelog's old part."""
-        for cell_key, cell in list(self.activity.cells.items()):
-            yield _pack(_ACTIVITY, *cell_key), cell.dump()
-        yield from ((_pack(_FUNNEL_COUNTER, *key), value) for key, value in self.funnels.dump(None))
-        yield from ((_pack(_FUNNEL_ACTOR, *key), value) for key, value in self.funnels.all_actors())
+    def start_rewrite(self) -> None:
+        """Begin to write every entry again, a slice with each checkpoint: what the changelog held before can then go."""
+        self._rewrite = self._everything()
+
+    def stop_rewrite(self) -> None:
+        """Give up a rewrite that is under way."""
+        self._rewrite = None
+
+    def _everything(self) -> Iterator[Entry]:
+        # Each part lists its keys when it is reached; what has gone by its turn needs no writing.
+        for cell_key in list(self.activity.cells):
+            cell = self.activity.cells.get(cell_key)
+            if cell is not None:
+                yield _pack(_ACTIVITY, *cell_key), cell.dump()
+        for key, value in self.funnels.dump(None):
+            yield _pack(_FUNNEL_COUNTER, *key), value
+        for actor_key, entry in self.funnels.all_actors():
+            yield _pack(_FUNNEL_ACTOR, *actor_key), entry
         for number, (generation, hashes) in enumerate(self.classifier.seen.dump()):
-            yield _pack(_IDS, generation, self.mark, number + 1_000_000), hashes.tobytes()
+            yield _pack(_IDS, generation, self.mark, _REWRITTEN + number), hashes.tobytes()
 
     def _meta(self) -> dict[str, Any]:
         return {

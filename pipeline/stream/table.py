@@ -40,6 +40,7 @@ class StateStore(Store[Any, Any]):
         #: Highest changelog offset known to be in the live state.
         self.read_up_to: dict[int, int] = {}
         self.restored_records = 0
+        self.restored_bytes: dict[int, int] = {}
 
     # The dictionary interface of a table is not how this state is used.
     def _unused(self, *_: Any) -> Any:
@@ -103,6 +104,7 @@ class StateStore(Store[Any, Any]):
                 state = self.new_state(partition)
                 if restorer is not None:
                     state.restore(restorer)
+                    self.restored_bytes[partition] = restorer.bytes
                     log.info("partition %s restored: %s records, mark %s", partition, restorer.records, state.mark)
                 self.states[partition] = state
             except Exception as exc:

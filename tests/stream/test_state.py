@@ -154,6 +154,28 @@ def test_checkpoints_of_two_owners_in_any_order_make_one_truth(
     assert facts(state) == facts(whole)
 
 
+@given(logs, st.lists(st.integers(0, 60), min_size=1, max_size=12), st.integers(1, 6), st.integers(0, 3))
+@settings(deadline=None)
+def test_a_complete_rewrite_holds_everything(log: list[Record], saves: list[int], slice_: int, begin: int) -> None:
+    """What was written since a rewrite began is the whole state once the rewrite is complete."""
+    state = new_state()
+    written: list[bytes] = []
+    complete = False
+    for number, save in enumerate(sorted(saves)):
+        state.fold(log[:save])
+        if number == begin:
+            state.start_rewrite()
+            written.clear()  # deleted, once the rewrite is complete
+        checkpoint = state.checkpoint(rewrite=slice_)
+        written += encode(checkpoint, b"a")
+        complete = complete or checkpoint.rewritten
+    while not complete and len(saves) > begin:
+        checkpoint = state.checkpoint(rewrite=slice_)
+        written += encode(checkpoint, b"a")
+        complete = checkpoint.rewritten
+    assert facts(restored(written)) == facts(state)
+
+
 def test_half_a_checkpoint_counts_for_nothing() -> None:
     big = [(bytes([n]), b"x" * (MAX_PART_BYTES // 2)) for n in range(5)]
     parts = list(encode(Checkpoint(7, {"watermark": 1}, big), b"w"))
