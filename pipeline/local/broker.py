@@ -82,9 +82,7 @@ class EmbeddedBroker:
         """
         from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-        admin = AIOKafkaAdminClient(
-            bootstrap_servers=self.bootstrap, request_timeout_ms=int(_REQUEST_SECONDS * 1000)
-        )
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=int(_REQUEST_SECONDS * 1000))
         await admin.start()
         try:
             new = [NewTopic(name, partitions, replication_factor=1) for name, partitions in topics.items()]

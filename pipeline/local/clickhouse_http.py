@@ -82,14 +82,18 @@ class _Question:
 
 
 class _Pieces:
-    """A streamed result in pieces for the wire. Its methods block."""
+    """A streamed result in pieces for the wire. Its methods block; `close` is always to be called."""
 
-    def __init__(self, stream: Stream, coding: str | None) -> None:
-        self._stream = stream
+    def __init__(self, engine: Engine, job: Job, coding: str | None) -> None:
+        self._engine = engine
+        self._job = job
+        self._stream: Stream | None = None
         self._encoder = codings.encoder(coding) if coding else None
 
     def next(self) -> tuple[bytes, bool]:
-        """The next piece, and whether it is the last."""
+        """The next piece, and whether it is the last. The first one starts the query."""
+        if self._stream is None:
+            self._stream = self._engine.stream(self._job)
         piece = self._stream.take(_PIECE_BYTES)
         last = self._stream.done
         if self._encoder is not None:
@@ -97,11 +101,20 @@ class _Pieces:
         return piece, last
 
     def error(self, message: str, tag: str) -> bytes:
-        """The piece that says, in the middle of a result, why it ends."""
+        """The piece that says, in the middle of a result, why it ends there."""
         text = message.encode(errors="surrogateescape")
         head, tail = f"\r\n__exception__\r\n{tag}\r\n", f"{len(text)} {tag}\r\n__exception__\r\n"
         piece = head.encode() + text + tail.encode()
         return piece if self._encoder is None else self._encoder.compress(piece) + self._encoder.flush()
+
+    def summary(self) -> Summary:
+        """What was fetched up to now."""
+        return self._stream.summary() if self._stream else Summary()
+
+    def close(self) -> None:
+        """End the query, if one was started."""
+        if self._stream:
+            self._stream.close()
 
 
 class _Lane:
@@ -151,7 +164,7 @@ class ClickHouseHttp:
 
     async def cancel_all(self) -> None:
         """Cancel all queries that can be cancelled."""
-        for tag in tuple(self._running):
+        for tag in filter(None, tuple(self._running)):
             await self._on_thread(self._engine.kill, tag)
 
     def close(self) -> None:
@@ -195,9 +208,7 @@ class ClickHouseHttp:
                 elif request.body_exists:
                     body = await self._read_body(request, held)
         except TimeoutError:
-            raise EngineError(
-                209, f"No whole request within {_STALLED_SECONDS:g} s. (SOCKET_TIMEOUT)"
-            ) from None
+            raise EngineError(209, f"No whole request within {_STALLED_SECONDS:g} s. (SOCKET_TIMEOUT)") from None
         if params.get("compress", "0") != "0" or params.get("decompress", "0") != "0":
             raise _not_implemented("compress=1 and decompress=1: use Accept-Encoding and Content-Encoding")
         coding = request.headers.get("Content-Encoding", "identity").lower()
@@ -251,7 +262,7 @@ class ClickHouseHttp:
         job = Job(
             statement,
             statement.format or default_format or "TabSeparated",
-            tag=settings.pop("log_comment", "") or f"http-{uuid.uuid4()}",
+            tag="" if "log_comment" in settings else f"http-{uuid.uuid4()}",
             database=question.params.get("database") or request.headers.get("X-ClickHouse-Database") or "",
             settings=settings,
             readonly=request.method in ("GET", "HEAD"),
@@ -279,13 +290,13 @@ class ClickHouseHttp:
     async def _stream(
         self, request: web.Request, job: Job, coding: str | None, query_id: str, started: float
     ) -> web.StreamResponse:
-        stream = await self._for_client(job, self._engine.stream, job)
+        pieces = _Pieces(self._engine, job, coding)
         try:
-            pieces = _Pieces(stream, coding)
             piece, last = await self._for_client(job, pieces.next)
             if last:
-                body = piece if stream.size else b""
-                return self._whole(body, stream.summary(), started, job.format, query_id, coding)
+                summary = pieces.summary()
+                body = piece if summary.result_bytes else b""
+                return self._whole(body, summary, started, job.format, query_id, coding)
             tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
             headers = self._headers(query_id, job.format, coding) | {"X-ClickHouse-Exception-Tag": tag}
             response = web.StreamResponse(headers=headers)
@@ -305,7 +316,7 @@ class ClickHouseHttp:
             await response.write_eof()
             return response
         finally:
-            await self._on_thread(stream.close)
+            await self._on_thread(pieces.close)
 
     async def _write(self, response: web.StreamResponse, piece: bytes) -> None:
         async with asyncio.timeout(_STALLED_SECONDS):
@@ -362,7 +373,7 @@ class ClickHouseHttp:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             while not future.done():
-                if job.statement.reads:
+                if job.statement.reads and job.tag:
                     # Again and again: the query may not have begun when it is first cancelled.
                     await self._on_thread(self._engine.kill, job.tag)
                 await asyncio.wait([future], timeout=0.2)

@@ -33,7 +33,7 @@ _CACHE_BYTES = 256 << 20
 # Formats of which a sequence of blocks is one valid document; others are fetched whole.
 _BLOCKWISE = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
 # Queries of analysts step back for inserts, where the process may set priorities (CAP_SYS_NICE).
-_READ_SETTINGS = {"os_threads_nice_value_query": "10"}
+_STEP_BACK = {"os_threads_nice_value_query": "10"}
 
 
 class EngineError(Exception):
@@ -64,7 +64,7 @@ class Job:
     format: str
     """Format of the result; for an INSERT with data, of the data."""
     tag: str
-    """Names the running query, so that it can be cancelled."""
+    """Names the running query (by its log_comment), so that it can be cancelled. Empty: it can't."""
     database: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Settings, and bound parameters as ``param_<name>``. Bytes that are no UTF-8 stand as surrogates."""
@@ -143,9 +143,7 @@ class Engine:
         try:
             from chdb import _chdb
         except ImportError as error:
-            raise UserError(
-                "the embedded ClickHouse needs chDB: pip install 'streamgauge[embedded]'"
-            ) from error
+            raise UserError("the embedded ClickHouse needs chDB: pip install 'streamgauge[embedded]'") from error
         self._chdb: Any = _chdb
         if "?" in str(path):
             raise UserError(f"the embedded ClickHouse can't use the folder {path}: its name has a '?'")
@@ -248,7 +246,9 @@ class Engine:
             return self.execute(Job(statement, "Null", job.tag, job.database, job.settings, job.readonly))[1]
 
     def _open(self, job: Job) -> Any:
-        settings = self._settings | (_READ_SETTINGS if job.statement.reads else {}) | {"log_comment": job.tag}
+        settings = self._settings | {"log_comment": job.tag}
+        if job.statement.reads:
+            settings |= _STEP_BACK
         settings |= job.settings
         for name in settings:
             if not _SETTING.fullmatch(name):
@@ -285,8 +285,7 @@ def _lock_folder(path: Path) -> IO[str]:
         owner = file.read().strip() or "unknown"
         file.close()
         raise UserError(
-            f"{path} is in use by another embedded ClickHouse (process {owner}):"
-            " stop it or choose another folder"
+            f"{path} is in use by another embedded ClickHouse (process {owner}): stop it or choose another folder"
         ) from None
     file.truncate(0)
     file.write(f"{os.getpid()}\n")

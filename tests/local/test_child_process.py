@@ -39,9 +39,7 @@ def test_a_preferred_port_is_taken_if_free_and_replaced_if_not() -> None:
 
 
 async def test_a_child_that_fails_at_its_start_says_why_in_one_line(tmp_path: Path) -> None:
-    child = Child(
-        "the thing", python("print('line 1'); raise SystemExit('no such colour')"), tmp_path / "log"
-    )
+    child = Child("the thing", python("print('line 1'); raise SystemExit('no such colour')"), tmp_path / "log")
     child.start()
     with pytest.raises(UserError) as caught:
         await child.wait_ready(lambda: says_up(tmp_path / "none"), timeout=20)
@@ -92,9 +90,7 @@ async def test_a_child_that_will_not_end_is_killed(tmp_path: Path, supervise: bo
 
 
 async def test_ctrl_c_in_the_terminal_does_not_reach_the_child(tmp_path: Path) -> None:
-    child = Child(
-        "the thing", python("import time; print('up', flush=True); time.sleep(100)"), tmp_path / "log"
-    )
+    child = Child("the thing", python("import time; print('up', flush=True); time.sleep(100)"), tmp_path / "log")
     child.start()
     await child.wait_ready(lambda: says_up(tmp_path / "log"), timeout=20)
     assert child.pid is not None

@@ -148,9 +148,7 @@ def test_damaged_bodies_are_refused(url: str) -> None:
 
 def test_an_error_in_the_middle_of_a_result_cuts_the_connection(url: str) -> None:
     query = "SELECT number, throwIf(number = 2900000) FROM numbers(3000000)"
-    done = subprocess.run(
-        ["curl", "-sS", url, "-d", query], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run(["curl", "-sS", url, "-d", query], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 18  # "transferred a partial file"
     assert "Code: 395. DB::Exception" in done.stdout[-1000:]
 
@@ -159,6 +157,16 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(server: EmbeddedClic
     with socket.create_connection((server.host, server.port), timeout=30) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 600000000\r\n\r\nINSERT")
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_an_insert_whose_body_breaks_off_writes_nothing(server: EmbeddedClickHouse) -> None:
+    assert curl(server.url, data=b"CREATE OR REPLACE TABLE cut (a UInt8) ENGINE = MergeTree ORDER BY a").status == 200
+    with socket.create_connection((server.host, server.port), timeout=30) as connection:
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head + b"1f\r\nINSERT INTO cut FORMAT CSV\n1\n2\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        assert b" 200 " not in connection.recv(100)
+    assert curl(server.url, data=b"SELECT count() FROM cut").body == "0\n"
 
 
 async def test_more_queries_than_may_wait_are_sent_away(url: str) -> None:

@@ -104,10 +104,7 @@ async def test_sigterm_lets_a_running_query_end(tmp_path: Path) -> None:
     client, other = await connect(server), await connect(server)
     query = asyncio.create_task(client.command("SELECT sleep(2), 'done'"))
     async with asyncio.timeout(20):
-        while (
-            await other.command("SELECT count() FROM system.processes WHERE query LIKE 'SELECT sleep(2)%'")
-            == 0
-        ):
+        while await other.command("SELECT count() FROM system.processes WHERE query LIKE 'SELECT sleep(2)%'") == 0:
             await asyncio.sleep(0.02)
     await other.close()
     port = server.port
@@ -148,6 +145,27 @@ def test_as_a_program(tmp_path: Path) -> None:
         holder.listen()
         with start("--port", str(holder.getsockname()[1])) as late:
             assert late.wait(20) == 2
+
+
+def test_queries_run_where_priorities_may_not_be_set(tmp_path: Path) -> None:
+    port, _ = free_port()
+    # As for anyone but root: without CAP_SYS_NICE (23), a process can't raise a priority it lowered.
+    code = f"""
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(24, 23, 0, 0, 0)
+options = ["--path", {str(tmp_path / "data")!r}, "--port", "{port}"]
+os.execv(sys.executable, [sys.executable, "-m", "pipeline.local.clickhouse", *options])
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("ClickHouse ")
+        client = clickhouse_connect.get_client(host="127.0.0.1", port=port)
+        assert client.command("SELECT count() FROM numbers(1000000) WHERE NOT ignore(sipHash64(number))") == 1_000_000
+        client.close()
+        server.terminate()
+        assert server.wait(20) == 0
 
 
 def test_the_server_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:

@@ -50,9 +50,7 @@ def test_gzip_of_other_programs_is_decoded() -> None:
 
 
 def test_an_unknown_coding_is_named() -> None:
-    with pytest.raises(
-        codings.CodingError, match="'br' is not supported: use one of lz4, zstd, gzip, deflate"
-    ):
+    with pytest.raises(codings.CodingError, match="'br' is not supported: use one of lz4, zstd, gzip, deflate"):
         codings.decode(b"x", "br", limit=10)
 
 

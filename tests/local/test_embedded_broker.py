@@ -44,12 +44,8 @@ async def test_records_come_back_whole_and_in_order(broker: EmbeddedBroker, comp
         bootstrap_servers=broker.bootstrap, compression_type=compression, linger_ms=5
     ) as producer:
         for key, value in sent:
-            await producer.send(
-                "events", value, key=key, headers=[("h", b"\x00")], timestamp_ms=1767225600000
-            )
-    async with AIOKafkaConsumer(
-        "events", bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest"
-    ) as consumer:
+            await producer.send("events", value, key=key, headers=[("h", b"\x00")], timestamp_ms=1767225600000)
+    async with AIOKafkaConsumer("events", bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest") as consumer:
         got = [await asyncio.wait_for(consumer.getone(), 20) for _ in sent]
     assert [(record.key, record.value) for record in got] == sent
     assert [record.offset for record in got] == list(range(500))
@@ -99,9 +95,7 @@ async def test_two_members_share_a_group_and_go_on_from_its_commits(broker: Embe
 async def test_the_high_watermark_is_the_end_of_a_partition(broker: EmbeddedBroker) -> None:
     await broker.create_topics({"events": 1})
     await send_one_batch(broker, records=5)
-    async with AIOKafkaConsumer(
-        "events", bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest"
-    ) as consumer:
+    async with AIOKafkaConsumer("events", bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest") as consumer:
         await asyncio.wait_for(consumer.getone(), 20)
         assert consumer.highwater(TopicPartition("events", 0)) == 5
 

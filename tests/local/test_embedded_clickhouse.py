@@ -41,9 +41,7 @@ async def async_client(server: EmbeddedClickHouse) -> AsyncIterator[Client]:
     await made.close()
 
 
-def new_table(
-    client: Client, name: str, columns: str, rest: str = "ENGINE = MergeTree ORDER BY tuple()"
-) -> str:
+def new_table(client: Client, name: str, columns: str, rest: str = "ENGINE = MergeTree ORDER BY tuple()") -> str:
     client.command(f"CREATE OR REPLACE TABLE {name} ({columns}) {rest}")
     return name
 
@@ -87,13 +85,9 @@ PARAMETER_QUERY = (
 def test_parameters_are_bound_by_the_server(server: EmbeddedClickHouse, form: bool) -> None:
     client = clickhouse_connect.get_client(host=server.host, port=server.port, form_encode_query_params=form)
     try:
-        assert client.query(PARAMETER_QUERY, parameters=PARAMETERS).result_rows == [
-            tuple(PARAMETERS.values())
-        ]
+        assert client.query(PARAMETER_QUERY, parameters=PARAMETERS).result_rows == [tuple(PARAMETERS.values())]
         # Too long for a URL: clickhouse-connect sends a form.
-        assert client.query("SELECT length({x:String})", parameters={"x": "y'" * 50_000}).result_rows == [
-            (100_000,)
-        ]
+        assert client.query("SELECT length({x:String})", parameters={"x": "y'" * 50_000}).result_rows == [(100_000,)]
     finally:
         client.close()
 
@@ -223,9 +217,7 @@ def test_rows_of_every_type_come_back(server: EmbeddedClickHouse, compress: bool
 
 
 async def test_an_async_client_inserts(async_client: Client) -> None:
-    await async_client.command(
-        "CREATE OR REPLACE TABLE async_rows (a UInt64, b String) ENGINE = MergeTree ORDER BY a"
-    )
+    await async_client.command("CREATE OR REPLACE TABLE async_rows (a UInt64, b String) ENGINE = MergeTree ORDER BY a")
     await async_client.insert("async_rows", [[1, "x"], [2, "y"]], column_names=["a", "b"])
     assert (await async_client.query("SELECT * FROM async_rows ORDER BY a")).result_rows == [
         (1, "x"),
@@ -273,8 +265,7 @@ def test_an_insert_is_one_part_and_a_repeated_one_is_dropped(client: Client) -> 
 def test_rows_pass_through_input(client: Client) -> None:
     table = new_table(client, "through_input", "a UInt64, b String")
     client.command(
-        f"INSERT INTO {table} SELECT a + {{plus:UInt8}}, upper(b)"
-        " FROM input('a UInt64, b String') FORMAT CSV",
+        f"INSERT INTO {table} SELECT a + {{plus:UInt8}}, upper(b) FROM input('a UInt64, b String') FORMAT CSV",
         data="1,x\n2,y\n",
         parameters={"plus": 10},
     )
@@ -309,9 +300,7 @@ def test_any_bytes_come_back_from_a_native_insert(client: Client, values: list[b
 
 
 def test_the_newest_version_wins(client: Client) -> None:
-    table = new_table(
-        client, "versions", "k String, n UInt64, v UInt64", "ENGINE = ReplacingMergeTree(v) ORDER BY k"
-    )
+    table = new_table(client, "versions", "k String, n UInt64, v UInt64", "ENGINE = ReplacingMergeTree(v) ORDER BY k")
     client.insert(table, [["a", 1, 5], ["b", 1, 5]], column_names=["k", "n", "v"])
     client.insert(table, [["a", 9, 4], ["b", 2, 6]], column_names=["k", "n", "v"])
     assert client.query(f"SELECT k, n FROM {table} FINAL ORDER BY k").result_rows == [("a", 1), ("b", 2)]
@@ -321,9 +310,7 @@ def test_parameterised_views_and_funnels(client: Client) -> None:
     table = new_table(client, "funnel_events", "u String, name String, ts DateTime64(3, 'UTC')")
     at = dt.datetime(2026, 1, 1, tzinfo=UTC)
     steps = [("x", "view", 0), ("x", "cart", 60), ("x", "pay", 90), ("y", "view", 0), ("y", "pay", 30)]
-    client.insert(
-        table, [[u, n, at + dt.timedelta(seconds=s)] for u, n, s in steps], column_names=["u", "name", "ts"]
-    )
+    client.insert(table, [[u, n, at + dt.timedelta(seconds=s)] for u, n, s in steps], column_names=["u", "name", "ts"])
     client.command(
         f"CREATE OR REPLACE VIEW funnel AS SELECT u, windowFunnel(3600000)"
         f"(toUInt64(toUnixTimestamp64Milli(ts)), name = 'view', name = 'cart', name = 'pay') AS level"
@@ -338,18 +325,14 @@ def test_parameterised_views_and_funnels(client: Client) -> None:
 # Several clients
 
 
-def test_slow_queries_hold_up_neither_inserts_nor_short_queries(
-    server: EmbeddedClickHouse, client: Client
-) -> None:
+def test_slow_queries_hold_up_neither_inserts_nor_short_queries(server: EmbeddedClickHouse, client: Client) -> None:
     table = new_table(client, "meanwhile", "a UInt64")
     slow = [clickhouse_connect.get_client(host=server.host, port=server.port) for _ in range(5)]
     threads = [threading.Thread(target=c.command, args=["SELECT sleep(3)"]) for c in slow]
     started = time.monotonic()
     for thread in threads:
         thread.start()
-    running = (
-        "SELECT count() FROM system.processes WHERE query LIKE '%sleep(3)%' AND query NOT LIKE '%processes%'"
-    )
+    running = "SELECT count() FROM system.processes WHERE query LIKE '%sleep(3)%' AND query NOT LIKE '%processes%'"
     wait_until(lambda: client.command(running) == 5)
     client.insert(table, [[1]], column_names=["a"])
     assert client.command(f"SELECT a FROM {table}") == 1
@@ -360,9 +343,7 @@ def test_slow_queries_hold_up_neither_inserts_nor_short_queries(
         c.close()
 
 
-async def test_the_query_of_a_client_that_went_away_is_cancelled(
-    async_client: Client, client: Client
-) -> None:
+async def test_the_query_of_a_client_that_went_away_is_cancelled(async_client: Client, client: Client) -> None:
     query = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1"
     running = f"SELECT count() FROM system.processes WHERE query LIKE '{query}%'"
     task = asyncio.create_task(async_client.query(query))
