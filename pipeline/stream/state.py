@@ -126,7 +126,7 @@ class PartitionState:
         return Checkpoint(self.mark, self._meta(), entries, rewritten)
 
     def start_rewrite(self) -> None:
-        """Begin to write every entry again, a slice with each checkpoint: what the changelog held before can then go."""
+        """Begin to write every entry again, a slice with each checkpoint; older records can go when it is complete."""
         self._rewrite = self._everything()
 
     def stop_rewrite(self) -> None:

@@ -170,6 +170,7 @@ def test_a_complete_rewrite_holds_everything(log: list[Record], saves: list[int]
         written += encode(checkpoint, b"a")
         complete = complete or checkpoint.rewritten
     while not complete and len(saves) > begin:
+        state.fold(log[: state.mark + 1])
         checkpoint = state.checkpoint(rewrite=slice_)
         written += encode(checkpoint, b"a")
         complete = checkpoint.rewritten
