@@ -135,14 +135,14 @@ class PartitionState:
 
     def _everything(self) -> Iterator[Entry]:
         # Each part lists its keys when it is reached; what has gone by its turn needs no writing.
+        for actor_key, entry in self.funnels.all_actors():
+            yield _pack(_FUNNEL_ACTOR, *actor_key), entry
+        for key, value in self.funnels.dump(None):
+            yield _pack(_FUNNEL_COUNTER, *key), value
         for cell_key in list(self.activity.cells):
             cell = self.activity.cells.get(cell_key)
             if cell is not None:
                 yield _pack(_ACTIVITY, *cell_key), cell.dump()
-        for key, value in self.funnels.dump(None):
-            yield _pack(_FUNNEL_COUNTER, *key), value
-        for actor_key, entry in self.funnels.all_actors():
-            yield _pack(_FUNNEL_ACTOR, *actor_key), entry
         for number, (generation, hashes) in enumerate(self.classifier.seen.dump()):
             yield _pack(_IDS, generation, self.mark, _REWRITTEN + number), hashes.tobytes()
 
