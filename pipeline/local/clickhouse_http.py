@@ -23,23 +23,17 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import parse_qsl
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from pipeline.local import codings
+from pipeline.local.clickhouse_request import Question, RequestReader
 from pipeline.local.engine import Engine, EngineError, Job, Stream, Summary
-from pipeline.local.statement import Statement, parse_statement
 
 T = TypeVar("T")
 
-MAX_BODY_BYTES = 512 << 20
-_LARGE_BODY_BYTES = 1 << 20
-_LARGE_BODIES = 4  # in memory at the same time; further ones wait in their sockets
-_MAX_FIELDS = 10_000
 _READERS = 16  # so that a short query need not wait for long ones
 _WRITERS = 8
 _MAX_WAITING = 64
@@ -64,21 +58,12 @@ _CONTENT_TYPES = {
     "JSONEachRow": "application/x-ndjson; charset=UTF-8",
     "Native": "application/octet-stream",
 }
-# ClickHouse's own mapping of its errors, for the ones a client may meet; all others are a 500.
+# After ClickHouse's mapping, for the errors that a client may meet; all others are a 500.
 _STATUS = (
     dict.fromkeys((6, 26, 27, 36, 38, 41, 43, 44, 47, 53, 62, 69, 72, 117, 130, 131, 457), 400)
     | dict.fromkeys((16, 46, 50, 56, 60, 73, 81, 83, 115), 404)
     | {48: 501, 159: 408, 164: 403, 202: 503, 209: 408, 307: 413, 497: 403}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """A request, read and decompressed."""
-
-    statement: Statement
-    data: bytes | None
-    params: dict[str, str]
 
 
 class _Pieces:
@@ -149,7 +134,7 @@ class ClickHouseHttp:
         self._engine = engine
         self._reads = _Lane(_READERS)
         self._writes = _Lane(_WRITERS)
-        self._large = asyncio.Semaphore(_LARGE_BODIES)
+        self._reader = RequestReader()
         # One thread for each query that may run, and some for cancelling.
         self._threads = ThreadPoolExecutor(_READERS + _WRITERS + 2, thread_name_prefix="engine")
         self._running: set[str] = set()
@@ -178,7 +163,7 @@ class ClickHouseHttp:
         query_id = str(uuid.uuid4())
         try:
             async with AsyncExitStack() as held:
-                question = await self._read(request, held)
+                question = await self._reader.read(request, held)
                 query_id = question.params.get("query_id") or query_id
                 return await self._answer(request, question, query_id)
         except EngineError as error:
@@ -187,75 +172,9 @@ class ClickHouseHttp:
             text = self._message(error).encode(errors="surrogateescape")
             return web.Response(status=_STATUS.get(error.code, 500), body=text, headers=headers)
 
-    # Reading the request
-
-    async def _read(self, request: web.Request, held: AsyncExitStack) -> _Question:
-        try:
-            pairs = parse_qsl(
-                request.rel_url.raw_query_string,
-                keep_blank_values=True,
-                errors="surrogateescape",
-                max_num_fields=_MAX_FIELDS,
-            )
-        except ValueError as error:
-            raise _bad_arguments(str(error)) from None
-        params = dict(pairs)
-        body = b""
-        try:
-            async with asyncio.timeout(_STALLED_SECONDS):
-                if request.content_type == "multipart/form-data":
-                    params |= await self._read_form(request)
-                elif request.body_exists:
-                    body = await self._read_body(request, held)
-        except TimeoutError:
-            raise EngineError(209, f"No whole request within {_STALLED_SECONDS:g} s. (SOCKET_TIMEOUT)") from None
-        if params.get("compress", "0") != "0" or params.get("decompress", "0") != "0":
-            raise _not_implemented("compress=1 and decompress=1: use Accept-Encoding and Content-Encoding")
-        coding = request.headers.get("Content-Encoding", "identity").lower()
-        if body and coding != "identity":
-            body = await self._on_thread(_decode, body, coding)
-        statement, data = _split(params.pop("query", "").encode(errors="surrogateescape"), body)
-        return _Question(statement, data, params)
-
-    async def _read_body(self, request: web.Request, held: AsyncExitStack) -> bytes:
-        if (request.content_length or 0) > MAX_BODY_BYTES:
-            raise _too_large()
-        chunks: list[bytes] = []
-        size = 0
-        large = False
-        while chunk := await request.content.readany():
-            size += len(chunk)
-            if size > MAX_BODY_BYTES:
-                raise _too_large()
-            chunks.append(chunk)
-            if size > _LARGE_BODY_BYTES and not large:
-                # Until the request is answered: its body is in memory as long.
-                await self._large.acquire()
-                held.callback(self._large.release)
-                large = True
-        return b"".join(chunks)
-
-    async def _read_form(self, request: web.Request) -> dict[str, str]:
-        fields: dict[str, str] = {}
-        size = 0
-        reader = await request.multipart()
-        while (part := await reader.next()) is not None:
-            if not isinstance(part, BodyPartReader) or part.filename is not None or part.name is None:
-                raise _not_implemented("external tables")
-            value = bytearray()
-            while chunk := await part.read_chunk():
-                size += len(chunk)
-                if size > MAX_BODY_BYTES:
-                    raise _too_large()
-                value += chunk
-            if len(fields) >= _MAX_FIELDS:
-                raise _bad_arguments(f"more than {_MAX_FIELDS} form fields")
-            fields[part.name] = value.decode(errors="surrogateescape")
-        return fields
-
     # Answering
 
-    async def _answer(self, request: web.Request, question: _Question, query_id: str) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, question: Question, query_id: str) -> web.StreamResponse:
         statement = question.statement
         settings = {name: value for name, value in question.params.items() if name not in _NOT_SETTINGS}
         default_format = question.params.get("default_format") or request.headers.get("X-ClickHouse-Format")
@@ -380,50 +299,9 @@ class ClickHouseHttp:
             raise
 
 
-def _split(query: bytes, body: bytes) -> tuple[Statement, bytes | None]:
-    """The statement of a request, and the data of an INSERT, from the URL's query and the body."""
-    if query:
-        statement = parse_statement(query)
-        if statement.data_at is None and body:
-            query = query + b"\n" + body
-            statement = parse_statement(query)
-            body = b""
-        rest = query[statement.data_at :] if statement.data_at is not None else b""
-        if rest.strip():
-            body = rest + b"\n" + body if body else rest
-    else:
-        statement = parse_statement(body)
-        body = body[statement.data_at :] if statement.data_at is not None else b""
-    return statement, body if statement.data_at is not None else None
-
-
-def _decode(body: bytes, coding: str) -> bytes:
-    try:
-        return codings.decode(body, coding, MAX_BODY_BYTES)
-    except codings.TooLargeError:
-        raise _too_large() from None
-    except codings.CodingError as error:
-        raise _bad_arguments(str(error)) from None
-
-
 def _encode(body: bytes, coding: str) -> bytes:
     encoder = codings.encoder(coding)
     return encoder.compress(body) + encoder.flush()
-
-
-def _bad_arguments(what: str) -> EngineError:
-    return EngineError(36, f"{what}. (BAD_ARGUMENTS)")
-
-
-def _not_implemented(what: str) -> EngineError:
-    return EngineError(48, f"The embedded ClickHouse has no {what}. (NOT_IMPLEMENTED)")
-
-
-def _too_large() -> EngineError:
-    return EngineError(
-        307,
-        f"The request body is larger than {MAX_BODY_BYTES} bytes: send smaller blocks. (TOO_MANY_BYTES)",
-    )
 
 
 async def _ok(_request: web.Request) -> web.StreamResponse:
