@@ -9,7 +9,7 @@ they came in change a count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgpack
 import xxhash
@@ -25,6 +25,8 @@ LG_K: Final = 12
 #: The value under which a dimension's values beyond the plan's `max_values` are counted.
 OTHER: Final = ("(other)",)
 _TYPE: Final = tgt_hll_type.HLL_4
+#: Actors (and sessions) remembered for a minute's cell; beyond it sketches are updated each time.
+_MAX_KNOWN: Final = 100_000
 
 
 class WindowKey(NamedTuple):
@@ -148,6 +150,8 @@ class Activity:
         self._dimensions = [
             (",".join(dimension), tuple(fields.index(name) for name in dimension)) for dimension in plan.dimensions
         ]
+        #: By minute, then dimension and value: the actors and sessions that the sketches of its windows have seen.
+        self._known: dict[int, dict[tuple[str, tuple[str, ...]], tuple[set[int], set[int]]]] = {}
         self._plain = all(not name.startswith("properties.") for name in fields)
 
     def fold(self, events: Sequence[Event], actors: Sequence[int], version: int) -> set[WindowKey]:
@@ -158,7 +162,8 @@ class Activity:
         finest = self._group(events, actors)
         changed: set[WindowKey] = set()
         minutes: dict[tuple[int, str, tuple[str, ...]], _Group] = {}
-        for (minute, values), group in finest.items():
+        for (minute, *found_values), group in finest.items():
+            values = [value or "" for value in found_values]
             _merge_into(minutes, (minute, "", ()), group)
             for name, positions in self._dimensions:
                 _merge_into(minutes, (minute, name, tuple([values[p] for p in positions])), group)
@@ -171,6 +176,7 @@ class Activity:
                 ends[grain, minute] = start
                 ends[grain, -1 - start] = end
         for (minute, name, value), group in minutes.items():
+            self._leave_out_known(minute, name, value, group)
             for grain in self._grains:
                 start = ends[grain, minute]
                 key = self._key(grain, start, name, value)
@@ -192,18 +198,40 @@ class Activity:
             changed.add(key)
         return changed
 
-    def _group(self, events: Sequence[Event], actors: Sequence[int]) -> dict[tuple[int, tuple[str, ...]], _Group]:
+    def _leave_out_known(self, minute: int, name: str, value: tuple[str, ...], group: _Group) -> None:
+        """Take out of a group whom the sketches have seen this minute: most events come from the same few actors,
+        and a sketch update costs more than a look into a set.
+
+        Not for a minute that counts the value under `(other)`: its hour may count it by itself.
+        """
+        known = self._known.get(minute)
+        if known is None:
+            if self._known and minute < max(self._known):
+                return
+            # The current minute and the one before are worth remembering.
+            self._known = {m: found for m, found in self._known.items() if m >= minute - 1}
+            known = self._known[minute] = {}
+        if name and self._key("minute", minute * MINUTE, name, value).value != value:
+            return
+        seen = known.get((name, value))
+        if seen is None:
+            seen = known[name, value] = (set(), set())
+        for old, new in ((seen[0], group.actors), (seen[1], group.sessions)):
+            new -= old
+            if len(old) < _MAX_KNOWN:
+                old |= new
+
+    def _group(self, events: Sequence[Event], actors: Sequence[int]) -> dict[tuple[Any, ...], _Group]:
         """The events by minute and values of all dimensions' fields."""
-        groups: dict[tuple[int, tuple[str, ...]], _Group] = {}
+        groups: dict[tuple[Any, ...], _Group] = {}
         names, plain, registration = self._fields, self._plain, self.plan.registration
         digest = xxhash.xxh3_64_intdigest
         for event, actor in zip(events, actors, strict=True):
             fields = event.fields
             if plain:
-                get = fields.get
-                key = (event.ts // MINUTE, tuple([get(name) or "" for name in names]))
+                key = (event.ts // MINUTE, *map(fields.get, names))
             else:
-                key = (event.ts // MINUTE, tuple([text_value(fields, name) for name in names]))
+                key = (event.ts // MINUTE, *[text_value(fields, name) for name in names])
             group = groups.get(key)
             if group is None:
                 group = groups[key] = _Group()
