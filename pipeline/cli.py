@@ -136,17 +136,23 @@ def send(
     mapping: Annotated[
         str | None, typer.Option("--map", help="Which columns are which: user_id=uid,event=name,ts=time,...")
     ] = None,
-    tz: Annotated[str, typer.Option(help="Zone of times that have none.")] = "UTC",
+    drop: Annotated[bool, typer.Option("--drop", help="Leave out the columns that --map does not name.")] = False,
+    tz: Annotated[str, typer.Option(help="Zone of times that have none, like Europe/Berlin.")] = "UTC",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out lines that are no events, and go on; else the first ends it.")
+    ] = False,
     rate: Annotated[float | None, typer.Option(help="At most this many events a second.")] = None,
     kafka: Annotated[str | None, typer.Option(help="Kafka to send to (host:port).")] = None,
+    plan: PlanOption = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Produce the events of a file, keyed by actor."""
+    """Produce the events of a file to Kafka, keyed by actor. The plan says which columns of a CSV are numbers."""
     from pipeline.produce.command import send_file
 
-    settings = _settings(config, kafka_bootstrap=kafka)
-    raise typer.Exit(_run(send_file(settings, file, mapping, tz, rate, as_json), logging.WARNING))
+    settings = _settings(config, plan=plan, kafka_bootstrap=kafka)
+    work = send_file(settings, file, mapping, tz, rate, as_json, drop=drop, skip_bad=skip_bad)
+    raise typer.Exit(_run(work, logging.WARNING))
 
 
 @app.command()
