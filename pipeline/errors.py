@@ -1,9 +1,9 @@
 """The errors that leave this package, as a tree.
 
-    StreamgaugeError
-    ├── UserError            a setting, file or argument is wrong: one line says what to do (exit code 2)
-    ├── DependencyError      Kafka or ClickHouse did not answer within the bounds of the retries
-    └── BrokenPromiseError   a guarantee can't be kept: the process must stop, loudly
+StreamgaugeError
+├── UserError            a setting, file or argument is wrong: one line says what to do (exit code 2)
+├── DependencyError      Kafka or ClickHouse did not answer within the bounds of the retries
+└── BrokenPromiseError   a guarantee can't be kept: the process must stop, loudly
 """
 
 from __future__ import annotations

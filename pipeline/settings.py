@@ -54,12 +54,8 @@ class Settings(BaseSettings):
     rejected_topic: _TopicName = "events.rejected"
     partitions: int = Field(8, ge=1, le=10_000, description="Of the events topic, when we create it")
     replication: int = Field(1, ge=1, le=10, description="Of the topics that we create")
-    group: str = Field(
-        "streamgauge", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Consumer group, of the worker"
-    )
-    session_timeout_s: float = Field(
-        10.0, ge=1, le=300, description="A process silent for longer loses its partitions"
-    )
+    group: str = Field("streamgauge", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Consumer group, of the worker")
+    session_timeout_s: float = Field(10.0, ge=1, le=300, description="A process silent for longer loses its partitions")
 
     clickhouse_url: str = "http://127.0.0.1:8123"
     clickhouse_user: str = "default"
@@ -76,9 +72,7 @@ class Settings(BaseSettings):
     publish_interval_s: float = Field(1.0, ge=0.05, le=600)
     archiver_batch_rows: int = Field(50_000, ge=1, le=1_000_000, description="Records an insert waits for")
     archiver_batch_seconds: float = Field(1.0, ge=0.05, le=60, description="and how long it waits for them")
-    watchdog_seconds: float = Field(
-        60.0, ge=1, le=3600, description="A role without progress for so long ends"
-    )
+    watchdog_seconds: float = Field(60.0, ge=1, le=3600, description="A role without progress for so long ends")
     state_dir: Path | None = None
 
     metrics_host: str = "127.0.0.1"

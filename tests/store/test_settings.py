@@ -91,8 +91,7 @@ def test_a_misspelt_name_in_the_file_is_an_error(tmp_path: Path) -> None:
         (
             "PARTITIONS",
             "many",
-            "PIPELINE_PARTITIONS: input should be a valid integer, unable to parse string as an integer "
-            "(found 'many')",
+            "PIPELINE_PARTITIONS: input should be a valid integer, unable to parse string as an integer (found 'many')",
         ),
         (
             "KAFKA_BOOTSTRAP",
@@ -102,14 +101,12 @@ def test_a_misspelt_name_in_the_file_is_an_error(tmp_path: Path) -> None:
         (
             "CLICKHOUSE_URL",
             "localhost:8123",
-            "PIPELINE_CLICKHOUSE_URL: write it like http://127.0.0.1:8123 or "
-            "https://clickhouse.example.com:8443",
+            "PIPELINE_CLICKHOUSE_URL: write it like http://127.0.0.1:8123 or https://clickhouse.example.com:8443",
         ),
         (
             "CLICKHOUSE_URL",
             "http://me:secret@ch:8123",
-            "PIPELINE_CLICKHOUSE_URL: no name or password in it: they go to PIPELINE_CLICKHOUSE_USER and "
-            "_PASSWORD",
+            "PIPELINE_CLICKHOUSE_URL: no name or password in it: they go to PIPELINE_CLICKHOUSE_USER and _PASSWORD",
         ),
         (
             "KAFKA_SECURITY_PROTOCOL",
