@@ -1,0 +1,277 @@
+"""Workers and archivers as real processes, each with a proxy of its own to Kafka and to ClickHouse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from kafka_harness import TcpProxy, free_port, spawn
+
+from pipeline.settings import Settings
+from pipeline.store.client import Connection
+from pipeline.store.migrate import migrate
+from pipeline.stream.topics import ensure_topics
+from schemas.plan import Plan
+from schemas.plan_io import load_plan
+
+from .ground import Ground, environment
+
+SESSION_SECONDS = 3.0
+#: A role that was ended by SIGTERM must be gone by then.
+STOP_SECONDS = 10.0
+
+
+class Role:
+    """One worker or archiver: its process, its two proxies, its log."""
+
+    def __init__(self, name: str, settings: Settings, kafka: TcpProxy, clickhouse: TcpProxy, folder: Path) -> None:
+        self.name, self.kind = name, name.split("-")[0]
+        self.kafka, self.clickhouse = kafka, clickhouse
+        self.log = folder / f"{name}.log"
+        self.port = free_port()
+        changes = {
+            "kafka_bootstrap": kafka.address,
+            "clickhouse_url": f"http://{clickhouse.address}",
+            "metrics_port": self.port,
+        }
+        self._env = {**environment(), **settings.model_copy(update=changes).environment()}
+        self._process: subprocess.Popen[bytes] | None = None
+        #: The supervisor starts it again when it has ended.
+        self.wanted = False
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there (frozen or not)."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def code(self) -> int | None:
+        """The exit code of the last process, None while it runs."""
+        return self._process.poll() if self._process is not None else None
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start a process, and want it from now on."""
+        assert not self.running
+        self.wanted = True
+        self._process = spawn([sys.executable, "-P", "-m", "pipeline.cli", self.kind], self.log, self._env)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait. The supervisor, if there is one, starts it again."""
+        self.signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait(30)
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self.signal(signal.SIGCONT)
+
+    async def terminate(self, timeout: float = STOP_SECONDS + 5) -> tuple[int | None, float]:
+        """SIGTERM, and wait: exit code (None: it did not end in time) and seconds."""
+        process, began = self._process, time.monotonic()
+        assert process is not None
+        self.signal(signal.SIGTERM)
+        while process.poll() is None and time.monotonic() - began < timeout:
+            await asyncio.sleep(0.02)
+        return process.poll(), time.monotonic() - began
+
+    async def ask(self, path: str) -> dict[str, Any] | None:
+        """A JSON page of the process; None while it can't be reached."""
+        try:
+            timeout = aiohttp.ClientTimeout(total=2)
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(f"http://127.0.0.1:{self.port}{path}") as response,
+            ):
+                answer: dict[str, Any] = await response.json()
+                return answer
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
+    def last_words(self, lines: int = 3) -> str:
+        """The end of its log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def memory_mb(self) -> float:
+        """Resident memory of the process."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+        raise RuntimeError(f"{self.name} has no memory")
+
+
+class World:
+    """Topics, a database and roles of their own on a ground that may be shared. `async with` ends the roles."""
+
+    def __init__(self, ground: Ground, folder: Path, *, workers: int = 2, archivers: int = 2, **changes: Any) -> None:
+        unique = uuid.uuid4().hex[:8]
+        self.ground, self.folder = ground, folder
+        folder.mkdir(parents=True, exist_ok=True)
+        values: dict[str, Any] = {
+            "kafka_bootstrap": ground.kafka.bootstrap, "clickhouse_url": ground.clickhouse.url,
+            "events_topic": f"events-{unique}", "rejected_topic": f"rejected-{unique}", "group": f"g-{unique}",
+            "clickhouse_database": f"d_{unique}", "partitions": 4, "session_timeout_s": SESSION_SECONDS,
+            "checkpoint_interval_s": 0.5, "publish_interval_s": 0.5, "archiver_batch_seconds": 0.5,
+            "clickhouse_timeout_s": 10.0,
+        }  # fmt: skip
+        self.settings = Settings(**{**values, **changes})
+        self.plan: Plan = load_plan(self.settings.plan)
+        names = [f"worker-{n + 1}" for n in range(workers)] + [f"archiver-{n + 1}" for n in range(archivers)]
+        self.roles = {
+            name: Role(name, self.settings, ground.to_kafka[n], ground.to_clickhouse[n], folder)
+            for n, name in enumerate(names)
+        }
+        self.workers = [role for role in self.roles.values() if role.kind == "worker"]
+        self.archivers = [role for role in self.roles.values() if role.kind == "archiver"]
+        self._connection = Connection(self.settings)
+
+    async def __aenter__(self) -> World:
+        await ensure_topics(self.settings)
+        await migrate(self.settings)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for role in self.roles.values():
+            role.wanted = False
+            role.kill()
+        await self._connection.close()
+
+    async def query(self, sql: str) -> list[Any]:
+        """Rows of a query, past the proxies. Tries again for a while: the server may just have come back."""
+        for _ in range(20):
+            with contextlib.suppress(Exception):
+                return list(await self._connection.run(lambda client: _rows(client, sql)))
+            await asyncio.sleep(0.5)
+        return list(await self._connection.run(lambda client: _rows(client, sql)))
+
+    async def command(self, sql: str) -> None:
+        """A statement, past the proxies."""
+        await self._connection.run(lambda client: client.command(sql))
+
+    async def ready(self, *roles: Role, seconds: float = 60) -> None:
+        """Wait until these roles (all that run) say that they are ready."""
+        for role in roles or [r for r in self.roles.values() if r.running]:
+            await until(lambda role=role: _ready(role), f"{role.name} is ready", seconds, role.last_words)
+
+    async def live_totals(self) -> dict[str, int]:
+        """Records by outcome, as the workers count them now, over all workers that answer."""
+        found: dict[str, int] = {}
+        for role in self.workers:
+            numbers = await role.ask("/live") if role.running else None
+            for name, count in (numbers or {"totals": {}})["totals"].items():
+                found[name] = found.get(name, 0) + count
+        return found
+
+    async def ends(self) -> dict[int, int]:
+        """The end offset of each partition of the events topic."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_bootstrap, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            parts = [TopicPartition(self.settings.events_topic, p) for p in range(self.settings.partitions)]
+            return {tp.partition: end for tp, end in (await consumer.end_offsets(parts)).items()}
+        finally:
+            await consumer.stop()
+
+    async def committed(self, group: str) -> dict[int, int]:
+        """What a consumer group has committed, by partition of the events topic."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap)
+        await admin.start()
+        try:
+            found = await admin.list_consumer_group_offsets(group)
+            return {tp.partition: m.offset for tp, m in found.items() if tp.topic == self.settings.events_topic}
+        finally:
+            await admin.close()
+
+    async def standing(self) -> dict[str, Any]:
+        """How far everybody is, partition by partition."""
+        live = await self.query("SELECT partition, version FROM live_partition")
+        unpublished = 0
+        for role in self.workers:
+            if role.running:
+                numbers = await role.ask("/live")
+                unpublished += 1_000_000 if numbers is None else numbers["unpublished"]
+        return {
+            "log": await self.ends(),
+            "folded and published": dict(live),
+            "committed by workers": await self.committed(self.settings.group),
+            "committed by archivers": await self.committed(f"{self.settings.group}-archiver"),
+            "rows not published": unpublished,
+        }
+
+    async def drained(self, seconds: float = 90) -> None:
+        """Wait until every record of the topic is folded, published, archived and committed by everybody."""
+        deadline = time.monotonic() + seconds
+        standing: dict[str, Any] = {}
+        while True:
+            with contextlib.suppress(KafkaError, OSError):
+                standing = await self.standing()
+                if _at_rest(standing) and _at_rest(await self.standing()):
+                    return
+            if time.monotonic() > deadline:
+                words = "\n".join(f"{r.name}: {r.last_words(2)}" for r in self.roles.values())
+                raise NotDrained(f"not drained after {seconds:g} s: {standing}\n{words}")
+            await asyncio.sleep(0.3)
+
+
+class NotDrained(AssertionError):
+    """The system did not come to rest."""
+
+
+def _at_rest(standing: dict[str, Any]) -> bool:
+    log = {p: end for p, end in standing["log"].items() if end}
+    others = ("folded and published", "committed by workers", "committed by archivers")
+    return standing["rows not published"] == 0 and all(
+        all(standing[name].get(p) == end for p, end in log.items()) for name in others
+    )
+
+
+async def _rows(client: Any, sql: str) -> Any:
+    return (await client.query(sql)).result_rows
+
+
+async def _ready(role: Role) -> bool:
+    health = await role.ask("/health")
+    return bool(health and health["ready"])
+
+
+async def until(
+    condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30, story: Callable[[], str] = lambda: ""
+) -> Any:
+    """Wait until `condition` gives something true, and return it; AssertionError naming `what` otherwise."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = await condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}\n{story()}"
+        await asyncio.sleep(0.05)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaos.ground import Ground
+from chaos.world import World
+from kafka_harness import kafka_available
+
+WAYS = 4
+NewWorld = Callable[..., World]
+
+
+@pytest.fixture(scope="session")
+def shared_ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """Kafka and ClickHouse for the whole run. Skips without Java; fails there if CI is set."""
+    reason = kafka_available()
+    if reason is not None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs Kafka: {reason}")
+    ground = Ground(tmp_path_factory.mktemp("ground"), WAYS)
+    ground.start()
+    yield ground
+    ground.close()
+
+
+@pytest.fixture
+def ground(shared_ground: Ground) -> Iterator[Ground]:
+    """The shared ground; whole again after the test."""
+    yield shared_ground
+    shared_ground.heal()
+
+
+@pytest.fixture
+async def new_world(ground: Ground, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    """`await new_world(workers=1, archivers=1, **settings)`: topics, a database and roles (not started)."""
+    worlds: list[World] = []
+
+    async def make(**changes: Any) -> World:
+        world = World(ground, tmp_path / f"world{len(worlds)}", **changes)
+        worlds.append(world)
+        await world.__aenter__()
+        return world
+
+    yield make
+    for world in worlds:
+        await world.__aexit__(None, None, None)
