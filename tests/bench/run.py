@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import sys
 import tempfile
 import time
@@ -17,13 +16,14 @@ from typing import Any
 
 from pipeline.local.broker import EmbeddedBroker
 from pipeline.local.clickhouse import EmbeddedClickHouse
+from pipeline.local.process import Child
 from pipeline.settings import Settings
 from pipeline.store.migrate import migrate
 from pipeline.stream.topics import ensure_topics
 
 from .events import PARTITIONS, make_events, produce
 from .rows import Row
-from .worker import ROOT, Span, WorkerFigures, measure, tail
+from .worker import Span, WorkerFigures, measure, tail
 
 _EVENTS_TOPIC, _SAMPLE_TOPIC = "events", "sample"
 _PROGRAM_SECONDS = 120.0
@@ -121,23 +121,18 @@ async def _span(name: str, arguments: list[Any], data: Path) -> Span:
 
 
 async def _program(name: str, arguments: list[Any], data: Path) -> dict[str, float]:
-    """Run a module of this package in a process of its own; what it prints."""
+    """Run a module of this package in a process of its own, which ends with this one; what it prints."""
     log = data / f"{name}.log"
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", f"tests.bench.{name}", *map(str, arguments),
-            cwd=ROOT, env={**os.environ}, stdout=asyncio.subprocess.PIPE, stderr=output,
-        )  # fmt: skip
-    try:
-        out, _ = await asyncio.wait_for(process.communicate(), _PROGRAM_SECONDS)
-    except TimeoutError:
-        raise RuntimeError(f"{name} was not done after {_PROGRAM_SECONDS:.0f} s: {tail(log)}") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    lines = out.decode().strip().splitlines()
-    if process.returncode != 0 or not lines:
-        raise RuntimeError(f"{name} ended with {process.returncode}: {tail(log)}")
-    found: dict[str, float] = json.loads(lines[-1])
-    return found
+    child = Child(name, [sys.executable, "-P", "-m", f"tests.bench.{name}", *map(str, arguments)], log)
+    child.start()
+    deadline = time.monotonic() + _PROGRAM_SECONDS
+    while child.running and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    in_time = not child.running
+    code = await child.stop(0)
+    found = log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
+    if code != 0 or not found.startswith("{"):
+        ended = f"ended with {code}" if in_time else f"was not done after {_PROGRAM_SECONDS:.0f} s"
+        raise RuntimeError(f"{name} {ended}: {tail(log)}")
+    figures: dict[str, float] = json.loads(found)
+    return figures

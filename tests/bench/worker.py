@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,11 +15,11 @@ from typing import Any
 
 import aiohttp
 
+from pipeline.local.process import Child, free_port
 from pipeline.settings import Settings
 
 from .machine import cpu_seconds, peak_memory
 
-ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 60.0
 _FOLD_SECONDS = 600.0
 _PUBLISH_SECONDS = 60.0
@@ -58,27 +58,33 @@ class WorkerFigures:
 
 @contextlib.asynccontextmanager
 async def worker_process(settings: Settings, log: Path) -> AsyncIterator[tuple[int, str]]:
-    """Run `streamgauge worker`; yields its process id and address, and ends it."""
+    """Run `streamgauge worker`; yields its process id and address once it answers, and ends it."""
+    port, _ = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("PIPELINE_")}
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pipeline.cli", "worker",
-            cwd=ROOT, env={**env, **settings.environment()}, stdout=asyncio.subprocess.PIPE, stderr=output,
-        )  # fmt: skip
+    settings = settings.model_copy(update={"metrics_port": port})
+    child = Child(
+        "the worker",
+        [sys.executable, "-P", "-m", "pipeline.cli", "worker"],
+        log,
+        death_signal=signal.SIGTERM,
+        env={**env, **settings.environment()},
+    )
+    child.start()
     try:
-        assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
-        if not line:
-            raise RuntimeError(f"the worker ended at its start: {tail(log)}")
-        yield process.pid, f"http://127.0.0.1:{json.loads(line)['metrics_port']}"
+        await child.wait_ready(lambda: _listens(port), _START_SECONDS)
+        assert child.pid is not None
+        yield child.pid, f"http://127.0.0.1:{port}"
     finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), 15)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        await child.stop(15)
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def measure(settings: Settings, expected: int, log: Path) -> WorkerFigures:
