@@ -1,0 +1,131 @@
+"""The measures as ClickHouse computes them from the raw events, in this process (chDB).
+
+The records are classified by the worker's own rules, as the archiver does it. From there on it is SQL alone: the
+queries are those of `verify`, users are counted exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from pipeline.errors import UserError
+from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record
+from pipeline.ingest.validate import Validator
+from pipeline.measure.windows import bounds
+from pipeline.replay.measures import Cohort, Counts, Measures, Window
+from pipeline.store.activity_sql import activity_sql
+from pipeline.store.funnel_sql import cell_of, funnel_sql
+from pipeline.store.plan_sql import funnel_query
+from pipeline.store.rows import EVENT_COLUMNS, ArchiveBatch
+from schemas.event import CONTEXT_FIELDS
+from schemas.plan import Plan
+
+# As `events_raw`, but for times and values, which come in as the integers that they are in Python.
+_TABLE: Final = f"""
+CREATE TABLE replayed
+(
+    stream LowCardinality(String), partition UInt16, offset UInt64, event LowCardinality(String), event_id String,
+    actor String, user_id String, anonymous_id String, session_id String, ts_ms Int64,
+    {", ".join(f"{field} LowCardinality(String)" for field in CONTEXT_FIELDS)},
+    value_micro Int64, properties String, late Bool, ingested_at Int64,
+    ts DateTime64(3, 'UTC') DEFAULT fromUnixTimestamp64Milli(ts_ms, 'UTC')
+)
+ENGINE = Memory SETTINGS compress = 1"""
+_COLUMNS: Final = [{"ts": "ts_ms", "value": "value_micro"}.get(name, name) for name in EVENT_COLUMNS]
+_FORMAT: Final = "JSONCompactEachRow"
+_ACTIVITY: Final = "replayed WHERE NOT late"
+_FUNNEL: Final = "(SELECT * REPLACE (ts_ms AS ts) FROM replayed WHERE NOT late)"
+
+
+class Archive:
+    """The raw events of a replay in ClickHouse, in memory. Raises UserError if chDB is not installed."""
+
+    def __init__(self) -> None:
+        try:
+            from chdb import _chdb
+
+            engine: Any = _chdb
+        except ImportError:
+            raise UserError("--sql needs ClickHouse in Python: pip install 'streamgauge[embedded]'") from None
+        engine.set_signal_handlers_enabled(0)  # Ctrl-C stays Python's
+        self._connection: Any = engine.connect(":memory:")
+        self._run("DROP TABLE IF EXISTS replayed")
+        self._run(_TABLE)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._run("DROP TABLE IF EXISTS replayed")
+        self._connection.close()
+
+    def clear(self) -> None:
+        """Forget the events."""
+        self._run("TRUNCATE TABLE replayed")
+
+    def query(self, sql: str) -> list[Any]:
+        """The rows of the answer, as JSON has them."""
+        answer = self._connection.query(sql, _FORMAT, params={}).bytes().decode()
+        return [json.loads(line) for line in answer.splitlines()]
+
+    def add(self, partition: int, result: Classified) -> None:
+        """Store what the archiver would store in `events_raw`."""
+        batch = ArchiveBatch("replay")
+        batch.add(partition, result)
+        rows = b"\n".join(to_json(row) for row in zip(*batch.events, strict=True))
+        if rows:
+            insert = self._connection.send_insert(f"INSERT INTO replayed ({', '.join(_COLUMNS)})\n", _FORMAT)
+            self._connection.insert_append(insert, rows)
+            self._connection.insert_done(insert)
+
+    def measure(self, measures: Measures, grains: Collection[str]) -> None:
+        """Compute every measure of the plan."""
+        plan = measures.plan
+        for grain in grains:
+            for dimension in ((), *plan.dimensions):
+                for start, value, *counts in self.query(activity_sql(plan, grain, dimension, _ACTIVITY)):
+                    _, end = bounds(grain, int(start), plan.zone)
+                    window = Window(grain, int(start), end, ",".join(dimension), tuple(value))
+                    measures.add_window(window, Counts(*map(int, counts)))
+        untimed = set()
+        for name, funnel in plan.funnels.items():
+            for breakdown in dict.fromkeys(("", *funnel.breakdown)):
+                query = funnel_query(plan, funnel, breakdown, _FUNNEL)
+                if not query.has_times:
+                    untimed.add(name)
+                for bucket, value, users, sums, bins in self.query(funnel_sql(query)):
+                    _, end = bounds(funnel.bucket, int(bucket), plan.zone)
+                    counted = [(indexes, list(map(int, counts))) for indexes, counts in bins]
+                    cell = cell_of(list(map(int, users)), list(map(int, sums)), counted)
+                    measures.add_cohort(Cohort(name, int(bucket), end, breakdown, value), cell)
+        measures.untimed = frozenset(untimed)
+
+    def _run(self, sql: str) -> None:
+        self._connection.query(sql, "Null", params={})
+
+
+def replay(plan: Plan, batches: Iterable[Sequence[Record]], grains: Collection[str]) -> Measures:
+    """Classify the log of one partition, store it and measure it in SQL. Raises UserError."""
+    archive = Archive()
+    try:
+        measures = Measures(plan)
+        classifier = PartitionClassifier(plan, Validator(plan), 0, 1)
+        for batch in batches:
+            result = classifier.classify(batch)
+            count(measures, result)
+            archive.add(0, result)
+        archive.measure(measures, grains)
+        return measures
+    finally:
+        archive.close()
+
+
+def count(measures: Measures, result: Classified) -> None:
+    """Add what became of these records to the totals."""
+    for outcome in result.outcomes:
+        if outcome is not Outcome.REJECTED:
+            measures.totals.outcomes[outcome] += 1
+    for why in result.rejections.values():
+        measures.totals.reject(why.reason)
