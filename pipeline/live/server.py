@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from pipeline.errors import UserError
 from pipeline.live.metrics import CONTENT_TYPE, render
 
 #: What `/health` says: whether the role is alive and ready, and why not.
@@ -35,7 +36,14 @@ class LiveServer:
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as exc:
+            await self._runner.cleanup()
+            raise UserError(
+                f"{self._host}:{self._port} can't be listened on ({exc.strerror}): set PIPELINE_METRICS_PORT to a free "
+                f"port, or to 0 for any"
+            ) from None
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
