@@ -96,8 +96,9 @@ class Demo:
         """The live view, until the sending ends or somebody presses Ctrl-C."""
         rates = Rates()
         notes = where(system)
-        for note in notes:
-            console.print(note)
+        if not console.is_terminal:
+            for note in notes:
+                console.print(note)
         live = Live(console=console, refresh_per_second=4, auto_refresh=False, transient=not console.is_terminal)
         with live if console.is_terminal else contextlib.nullcontext():
             while not stop.is_set() and not sending.done():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -11,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 _BAR = 30
+#: Users that a step must have before its losses are worth a word.
+_ENOUGH = 30
 
 
 def _number(value: float | None) -> str:
@@ -34,19 +37,26 @@ class Rates:
         return self.value
 
 
+def worst_step(users: list[int]) -> int | None:
+    """The index of the step that loses the largest share of those before it; None while too few got there."""
+    shares = [(after / before, k) for k, (before, after) in enumerate(pairwise(users), 1) if before >= _ENOUGH]
+    return min(shares)[1] if shares else None
+
+
 def funnel_panel(name: str, funnel: dict[str, Any]) -> Panel:
-    """One funnel as bars: users at each step, share of the first and of the step before."""
+    """One funnel as bars: users at each step, share of the first and of the step before, and where most are lost."""
     table = Table.grid(padding=(0, 1))
     users = funnel["users"]
     first = users[0] if users else 0
-    before = first
-    for title, count in zip(funnel["steps"], users, strict=True):
+    worst = worst_step(users)
+    for k, (title, count) in enumerate(zip(funnel["steps"], users, strict=True)):
         width = round(_BAR * count / first) if first else 0
         share = f"{100 * count / first:5.1f} %" if first else "    –"
-        step = f"{100 * count / before:5.1f} % of the step before" if before and before is not first else ""
+        before = users[k - 1] if k else 0
+        step = f"{100 * count / before:5.1f} % of the step before" if before else ""
         bar = Text("█" * width, style="cyan") + Text("·" * (_BAR - width), style="dim")
-        table.add_row(title, Text(_number(count), justify="right"), bar, share, Text(step, style="dim"))
-        before = count
+        leak = Text("← most are lost here", style="yellow") if k == worst else Text("")
+        table.add_row(title, Text(_number(count), justify="right"), bar, share, Text(step, style="dim"), leak)
     when = "today" if funnel["bucket"] == "day" else "this hour"
     return Panel(table, title=f"Funnel: {name} ({when})", title_align="left")
 
@@ -93,7 +103,12 @@ def view(
     problems = [live["publish_error"]] if live.get("publish_error") else []
     if archiver is not None:
         problems += [f"{name}: {text}" for name, text in archiver.get("problems", {}).items()]
-    parts += [Text(f"! {problem}", style="yellow") for problem in problems]
+    if problems:
+        parts += [Text(f"! {problem}", style="yellow") for problem in problems]
+    elif lag is not None and freshness is not None:
+        parts.append(
+            Text(f"All is well: {freshness / 1000:.0f} seconds behind, {lag:,} records waiting.", style="green")
+        )
     parts += [Text(note, style="dim") for note in notes]
     parts.append(Text(footer, style="dim"))
     return Group(*parts)
