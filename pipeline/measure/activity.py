@@ -168,6 +168,7 @@ class Activity:
             for name, positions in self._dimensions:
                 _merge_into(minutes, (minute, name, tuple([values[p] for p in positions])), group)
         cells: dict[WindowKey, _Group] = {}
+        own: set[WindowKey] = set()  # cells whose group is not shared
         ends: dict[tuple[str, int], int] = {}
         zone = self.plan.zone
         for minute in {key[0] for key in minutes}:
@@ -184,12 +185,13 @@ class Activity:
                 if found is None:
                     # The first group of a cell is shared, not copied, until a second one joins it.
                     cells[key] = group
-                else:
-                    if found is not group:
-                        joined = _Group()
-                        joined.merge(found)
-                        joined.merge(group)
-                        cells[key] = joined
+                elif key in own:
+                    found.merge(group)
+                elif found is not group:
+                    joined = cells[key] = _Group()
+                    joined.merge(found)
+                    joined.merge(group)
+                    own.add(key)
         for key, group in cells.items():
             cell = self.cells.get(key)
             if cell is None:
