@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 plan_app = typer.Typer(help="The tracking plan: show, check, export as JSON Schema.", no_args_is_help=True)
 app.add_typer(plan_app, name="plan")
+rejected_app = typer.Typer(help="Rejected records: list them, send them again.", no_args_is_help=True)
+app.add_typer(rejected_app, name="rejected")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); else PIPELINE_* variables.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -234,6 +236,51 @@ def verify(plan: PlanOption = None, config: Config = None, as_json: AsJson = Fal
     settings = _settings(config, plan=plan)
     result = _run(run_verify(settings, plan_of(settings)), logging.WARNING)
     raise typer.Exit(print_verification(result, as_json))
+
+
+@rejected_app.command("list")
+def rejected_list(
+    samples: Annotated[int, typer.Option(min=0, max=100, help="Records to show of each reason.")] = 2,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Why records were rejected, how many, and some of them."""
+    from pipeline.store.rejected import rejected_reasons
+
+    reasons = _run(rejected_reasons(load_settings(config), samples), logging.WARNING)
+    if as_json:
+        print(json.dumps([vars(reason) for reason in reasons]))
+        return
+    for found in reasons:
+        print(f"{found.count:>8,}  {found.reason}  ({found.first} to {found.last}), such as: {found.detail}")
+        for sample in found.samples:
+            print(f"{'':10}{sample!r}")
+    if not reasons:
+        print("no record was rejected")
+
+
+@rejected_app.command("redrive")
+def rejected_redrive(
+    reason: Annotated[str | None, typer.Option(help="Only records rejected for this reason.")] = None,
+    plan: PlanOption = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send rejected records again that the current plan accepts; each once."""
+    from pipeline.roles import plan_of
+    from pipeline.store.rejected import redrive
+
+    settings = _settings(config, plan=plan)
+
+    def show(so_far: Any) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{so_far.looked_at:,} looked at, {so_far.sent:,} sent", end="", file=sys.stderr)
+
+    done = _run(redrive(settings, plan_of(settings), reason, show), logging.WARNING)
+    if as_json:
+        print(json.dumps(vars(done)))
+    else:
+        print(f"{done.sent:,} sent again, {done.still_rejected:,} are still not events of the plan")
 
 
 @plan_app.command("show")

@@ -112,11 +112,11 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
 
         One insert is under way and one batch is filling, never more: that bounds the memory.
         """
-        generation = self._generation
         if self._batch.records >= self._settings.archiver_batch_rows and self._writing is not None:
             await asyncio.wait({self._writing})
         room = max(1, self._settings.archiver_batch_rows - self._batch.records)
         fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=min(room, _POLL_RECORDS))
+        generation = self._generation
         for tp, records in fetched.items():
             if not self._follows(consumer, tp, records[0].offset):
                 continue
@@ -124,7 +124,11 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
                 # Everything before the first record is in ClickHouse: offsets are committed after the insert.
                 restored = await self._restored(tp.partition, self._next[tp.partition])
                 if generation != self._generation:
-                    return  # the partitions have moved meanwhile; where we are now, `_follows` will see to
+                    # The partitions have moved meanwhile. What was fetched before that is fetched again.
+                    for again in fetched.keys() & consumer.assignment():
+                        if again.partition in self._next:
+                            consumer.seek(again, self._next[again.partition])
+                    return
                 self._classifiers[tp.partition] = restored
             self._take_in(tp.partition, records)
         self._measure_lag(consumer)
