@@ -1,12 +1,14 @@
 """Conditions of the plan (`where:`) as predicates over an event's fields.
 
-A missing or null field fulfils no condition. Values compare by JSON type: a boolean is not a number, `1` equals
-`1.0`, and the order operators hold for numbers only. `pipeline.store.conditions_sql` says the same in SQL.
+A missing or null field fulfils no condition, and an empty field of the envelope counts as missing. Values compare by
+JSON type: a boolean is not a number, `1` equals `1.0`, and the order operators hold for numbers only. An integer that
+64 bits can't hold counts as text. `pipeline.store.conditions_sql` says the same in SQL.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from schemas.plan import Condition, Scalar, Where
@@ -19,18 +21,35 @@ def field_value(fields: Fields, name: str) -> Any:
     """The value of an envelope field or of `properties.NAME`; None if it is missing."""
     if name.startswith("properties."):
         properties = fields.get("properties")
-        return properties.get(name[11:]) if properties else None
-    return fields.get(name)
+        value = properties.get(name[11:]) if properties else None
+        if type(value) is int and not -(2**63) <= value < 2**64:
+            return str(value)  # what ClickHouse reads in JSON
+        return value
+    return fields.get(name) or None  # an empty text is stored as one that was not sent
 
 
 def text_value(fields: Fields, name: str) -> str:
-    """The field as a dimension value: text as it is, JSON's word for booleans, "" if missing or not a scalar."""
+    """The field as a dimension value: text as it is, JSON's word for booleans, "" if missing or not a scalar.
+
+    Numbers are written as ClickHouse writes them: `20.0` is "20".
+    """
     value = field_value(fields, name)
     if value is None or isinstance(value, dict | list):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        return _number_text(value)
     return str(value)
+
+
+def _number_text(value: float) -> str:
+    """The shortest digits that mean `value`, in full from 10^-6 up to 10^21, with an exponent beyond."""
+    if value == 0 or 1e-6 <= abs(value) < 1e21:
+        digits = format(Decimal(repr(value)), "f")
+        return digits.removesuffix(".0")
+    mantissa, _, exponent = repr(value).partition("e")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def _same(value: Any, wanted: Scalar) -> bool:

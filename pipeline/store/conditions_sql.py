@@ -10,7 +10,8 @@ from typing import Final
 
 from schemas.plan import Condition, Scalar, Step, Where
 
-_NUMBERS: Final = "('Int64', 'UInt64', 'Double')"
+# Each by its own function: as a float, an integer beyond 2^53 would be another.
+_NUMBERS: Final = (("Int64", "JSONExtractInt"), ("UInt64", "JSONExtractUInt"), ("Double", "JSONExtractFloat"))
 
 
 def quoted(text: str) -> str:
@@ -42,14 +43,14 @@ def _conditions(where: Where) -> list[str]:
 def _condition(field: str, condition: Condition) -> str:
     parts: list[str] = []
     if condition.eq is not None:
-        parts.append(_same(field, condition.eq))
+        parts.append(f"({_same(field, condition.eq)})")
     if condition.ne is not None:
         parts += [_present(field), f"NOT ({_same(field, condition.ne)})"]
     if condition.one_of is not None:
-        parts.append("(" + (" OR ".join(_same(field, value) for value in condition.one_of) or "0") + ")")
+        parts.append("(" + (" OR ".join(f"({_same(field, value)})" for value in condition.one_of) or "0") + ")")
     for operator, bound in ((">", condition.gt), (">=", condition.gte), ("<", condition.lt), ("<=", condition.lte)):
         if bound is not None:
-            parts.append(_ordered(field, operator, bound))
+            parts.append(f"({_ordered(field, operator, bound)})")
     return " AND ".join(parts)
 
 
@@ -68,13 +69,19 @@ def _same(field: str, value: Scalar) -> str:
     if isinstance(value, bool):
         return f"{kind} = 'Bool' AND JSONExtractBool(properties, {key}) = {int(value)}"
     if isinstance(value, int | float):
-        return f"{kind} IN {_NUMBERS} AND JSONExtractFloat(properties, {key}) = {value!r}"
+        return _number(key, "=", value)
     return f"{kind} = 'String' AND JSONExtractString(properties, {key}) = {quoted(value)}"
 
 
 def _ordered(field: str, operator: str, bound: float) -> str:
     if not field.startswith("properties."):
         return "0"
-    key = quoted(field.removeprefix("properties."))
+    return _number(quoted(field.removeprefix("properties.")), operator, bound)
+
+
+def _number(key: str, operator: str, number: float) -> str:
+    """The property is a number that stands so to `number`."""
     kind = f"toString(JSONType(properties, {key}))"
-    return f"{kind} IN {_NUMBERS} AND JSONExtractFloat(properties, {key}) {operator} {bound!r}"
+    return " OR ".join(
+        f"({kind} = '{name}' AND {extract}(properties, {key}) {operator} {number!r})" for name, extract in _NUMBERS
+    )
