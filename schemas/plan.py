@@ -124,7 +124,7 @@ class Condition(_Model):
 
     @model_validator(mode="after")
     def _not_empty(self) -> Condition:
-        if not self.model_fields_set:
+        if all(getattr(self, name) is None for name in type(self).model_fields):
             raise ValueError("an empty condition: use one of eq, ne, in, gt, gte, lt, lte")
         return self
 
@@ -249,12 +249,18 @@ class Plan(_Model):
         for name, funnel in self.funnels.items():
             for field in funnel.breakdown:
                 check_field(field, f"funnels.{name}.breakdown")
+            if len(set(funnel.breakdown)) < len(funnel.breakdown):
+                raise ValueError(f"funnels.{name}.breakdown: a field stands here twice")
             for step in (*funnel.steps, *funnel.exclude):
                 for field in step.where:
                     check_field(field, f"funnels.{name}: where")
         for dimension in self.dimensions:
+            if not dimension:
+                raise ValueError("dimensions: an empty one is the total, which is always counted")
             for field in dimension:
                 check_field(field, "dimensions")
+        if len(set(self.dimensions)) < len(self.dimensions):
+            raise ValueError("dimensions: one stands here twice")
         return self
 
     def _known(self, where: str, event: str) -> None:
