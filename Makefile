@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench chaos clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ lint: .venv/.ready  ## ruff and mypy
 
 bench: .venv/.ready  ## how fast it is on this machine
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: .venv/.ready  ## faults at random on Apache Kafka, every figure compared (RUNS=20, SEED=n)
+	@$(BIN)/python -m tests.chaos --runs $(or $(RUNS),1) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean:  ## remove what the targets made
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

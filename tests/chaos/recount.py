@@ -40,6 +40,7 @@ class Truth:
     duplicates: set[tuple[int, int]] = field(default_factory=set)
     rejected: set[tuple[int, int]] = field(default_factory=set)
     moved: set[tuple[int, int]] = field(default_factory=set)
+    repeated: set[tuple[int, int]] = field(default_factory=set)
     #: Origins named by records that were sent on.
     sent_on: set[tuple[int, int]] = field(default_factory=set)
 
@@ -82,7 +83,7 @@ async def truth_of(world: World) -> Truth:
                 truth.events[place] = _counted(record.value, world.plan, outcome == "late")
             elif outcome == "duplicate":
                 truth.duplicates.add(place)
-            elif outcome in ("rejected", "moved"):
+            else:
                 getattr(truth, outcome).add(place)
     return truth
 
@@ -137,29 +138,42 @@ async def differences(world: World) -> tuple[Truth, Differences]:
 
 async def _archive(world: World, truth: Truth, found: Differences) -> None:
     rows = await world.query("SELECT partition, offset, event, toUnixTimestamp64Milli(ts), platform, "
-                             "toInt128(value * 1000000), late FROM events")  # fmt: skip
+                             "toInt64(value * 1000000), late FROM events")  # fmt: skip
     archived = {(row[0], row[1]): Counted(*row[2:6], bool(row[6])) for row in rows}
     found.same("rows of the view events", len(rows), len(truth.events))
     found.same_counts("event", archived, truth.events)
-    for table, right in (("rejected", truth.rejected), ("duplicates", truth.duplicates)):
-        rows = await world.query(f"SELECT partition, offset FROM {table}")
-        found.same(f"rows of the view {table}", len(rows), len(right))
-        found.same_set(table, {tuple(row) for row in rows}, right)
-    for table, count in (("events", len(truth.events)), ("rejected", len(truth.rejected)),
-                         ("duplicates", len(truth.duplicates))):  # fmt: skip
-        await world.command(f"OPTIMIZE TABLE {table}_raw FINAL")
+    kinds = "outcome" if await _has_outcome(world) else "'duplicate'"
+    rows = await world.query(f"SELECT partition, offset, {kinds} FROM duplicates")
+    for outcome, right in (("duplicate", truth.duplicates), ("repeated", truth.repeated)):
+        places = {(row[0], row[1]) for row in rows if row[2] == outcome}
+        if outcome == "duplicate" or kinds == "outcome":
+            found.same_set(outcome, places, right)
+    found.same("rows of the view duplicates", len(rows), len({(row[0], row[1]) for row in rows}))
+    rejected = await world.query("SELECT partition, offset FROM rejected")
+    found.same("rows of the view rejected", len(rejected), len(truth.rejected))
+    found.same_set("rejected", {(row[0], row[1]) for row in rejected}, truth.rejected)
+    for table, count in (("events", len(truth.events)), ("rejected", len(truth.rejected)), ("duplicates", len(rows))):
+        await world.query(f"OPTIMIZE TABLE {table}_raw FINAL")
         merged = await world.query(f"SELECT count() FROM {table}_raw")
         found.same(f"rows of {table}_raw once merged", merged[0][0], count)
 
 
+async def _has_outcome(world: World) -> bool:
+    database = world.settings.clickhouse_database
+    return bool(await world.query(f"SELECT 1 FROM system.columns WHERE database = '{database}' "
+                                  "AND table = 'duplicates' AND name = 'outcome'"))  # fmt: skip
+
+
 async def _live(world: World, truth: Truth, found: Differences) -> None:
     names = ("accepted", "late", "duplicate", "rejected", "moved", "repeated")
-    rows = await world.query(f"SELECT partition, {', '.join(names)} FROM live_partition")
+    rows = await world.query(f"SELECT partition, {', '.join(names)} FROM live_partition_raw FINAL")
     live = {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
     right = {p: {name: counts[name] for name in names} for p, counts in truth.outcomes.items() if counts}
     sums = {p: sum(counts.values()) for p, counts in live.items()}
     found.same_counts("records folded, of partition", sums, await world.ends())
-    found.same_counts("records read, of partition", {p: sum(c.values()) for p, c in truth.outcomes.items()}, await world.ends())
+    found.same_counts(
+        "records read, of partition", {p: sum(c.values()) for p, c in truth.outcomes.items()}, await world.ends()
+    )
     found.same_counts("records of partition", {p: counts for p, counts in live.items() if any(counts.values())}, right)
     totals = truth.totals()
     shown = await world.live_totals()
@@ -177,7 +191,7 @@ async def _windows(
     world: World, found: Differences, grain: str, dimension: str, counted: Iterable[tuple[int, str, int]]
 ) -> None:
     rows = await world.query(
-        "SELECT toUnixTimestamp64Milli(start), value, events, toInt128(amount * 1000000) FROM live_activity "
+        "SELECT toUnixTimestamp64Milli(start), value, events, toInt64(amount * 1000000) FROM live_activity "
         f"WHERE grain = '{grain}' AND dimension = '{dimension}'"
     )
     live = {(row[0], row[1]): (row[2], int(row[3])) for row in rows}

@@ -15,11 +15,16 @@ NewWorld = Callable[..., World]
 
 
 @pytest.fixture(scope="session")
-def shared_ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    """Kafka and ClickHouse for the whole run. Skips without Java; fails there if CI is set."""
+def needs_kafka() -> None:
+    """Skips where Kafka can't be run; fails there if CI is set."""
     reason = kafka_available()
     if reason is not None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs Kafka: {reason}")
+
+
+@pytest.fixture(scope="session")
+def shared_ground(needs_kafka: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """Kafka and ClickHouse for the whole run."""
     ground = Ground(tmp_path_factory.mktemp("ground"), WAYS)
     ground.start()
     yield ground
