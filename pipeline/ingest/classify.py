@@ -28,10 +28,10 @@ _MIN_PIECE = 64
 
 
 class Record(NamedTuple):
-    """A Kafka record without its topic and partition. `timestamp` is the record's, epoch ms."""
+    """A Kafka record without its topic and partition. `timestamp` is the record's, epoch ms; old formats have none."""
 
     offset: int
-    timestamp: int
+    timestamp: int | None
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
@@ -73,8 +73,13 @@ class PartitionClassifier:
         self.watermark = 0
         self.seen = SeenIds(plan.dedupe)
 
-    def classify(self, records: Sequence[Record]) -> Classified:
-        """Classify the next records of the partition, in offset order, and move the state past them."""
+    def classify(self, records: Sequence[Record], now: int | None = None) -> Classified:
+        """Classify the next records of the partition, in offset order, and move the state past them.
+
+        `now` (epoch ms) guards against record timestamps that are ahead of our clock: where producers set them
+        (message.timestamp.type=CreateTime), a producer whose clock is a year ahead would expire everybody's windows.
+        Where the broker sets them it never matters, and the answer depends on the log alone.
+        """
         n = len(records)
         outcomes = [Outcome.REJECTED] * n
         events: list[Event | None] = [None] * n
@@ -82,11 +87,14 @@ class PartitionClassifier:
         valid: list[int] = []
         actors: list[bytes] = []
         parse, max_future = self._validator.parse, self._max_future
+        latest = _NEVER if now is None else now + max_future
         for i, record in enumerate(records):
             try:
                 event = parse(record.value)
-                if event.ts > record.timestamp + max_future:
-                    ahead = (event.ts - record.timestamp) // 1000
+                stamp = record.timestamp
+                limit = latest if stamp is None or stamp < 0 else min(stamp + max_future, latest)
+                if event.ts > limit:
+                    ahead = (event.ts - limit + max_future) // 1000
                     raise Rejection("time_in_future", f"ts {event.ts} is {ahead} s after it was written to Kafka")
             except Rejection as why:
                 result.rejections[i] = why
@@ -184,6 +192,7 @@ class PartitionClassifier:
 
 
 _OUTCOMES = list(Outcome)
+_NEVER = 1 << 62
 
 
 def _origin_mark(record: Record) -> int:

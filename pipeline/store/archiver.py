@@ -165,7 +165,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             if not records:
                 return
         result = self._classifiers[partition].classify(
-            [Record(r.offset, r.timestamp, r.key, r.value, r.headers) for r in records]
+            [Record(r.offset, r.timestamp, r.key, r.value, r.headers) for r in records], int(time.time() * 1000)
         )
         for outcome in result.outcomes:
             self.totals[outcome] += 1

@@ -40,7 +40,7 @@ class ArchiveBatch:
             self._add_events(partition, result, stored)
         for i, why in result.rejections.items():
             record = records[i]
-            row = (stream, partition, record.offset, record.timestamp, why.reason, why.detail,
+            row = (stream, partition, record.offset, record.timestamp or 0, why.reason, why.detail,
                    record.key or b"", record.value or b"")  # fmt: skip
             for column, cell in zip(self.rejected, row, strict=True):
                 column.append(cell)
@@ -48,7 +48,15 @@ class ArchiveBatch:
             if outcome is Outcome.DUPLICATE:
                 record, event = records[i], result.events[i]
                 assert event is not None
-                found = (stream, partition, record.offset, record.timestamp, event.name, event.event_id, event.actor)
+                found = (
+                    stream,
+                    partition,
+                    record.offset,
+                    record.timestamp or 0,
+                    event.name,
+                    event.event_id,
+                    event.actor,
+                )
                 for column, cell in zip(self.duplicates, found, strict=True):
                     column.append(cell)
         self.records += len(records)
@@ -76,4 +84,4 @@ class ArchiveBatch:
         value += [event.value for event in events]
         properties += [to_json(f["properties"]).decode() if f.get("properties") else "{}" for f in fields]
         late += [outcomes[i] is Outcome.LATE for i in stored]
-        at += [records[i].timestamp for i in stored]
+        at += [records[i].timestamp or 0 for i in stored]

@@ -114,7 +114,7 @@ class WorkerApp(faust.App):
                 f"partition {batch.partition}: records {state.mark} to {batch.start - 1} never arrived"
             )
         started = time.perf_counter()
-        result = state.fold(batch.records)
+        result = state.fold(batch.records, int(time.time() * 1000))
         self.fold_seconds += time.perf_counter() - started
         self.batches += 1
         self.last_batch_at = time.monotonic()
@@ -131,7 +131,8 @@ class WorkerApp(faust.App):
                 ("detail", why.detail.encode()),
                 (ORIGIN_HEADER, f"{partition}:{record.offset}".encode()),
             )
-            outgoing.append(Outgoing(self.settings.rejected_topic, None, record.key, record.value, headers))
+            rejected = Outgoing(self.settings.rejected_topic, None, record.key, record.value, headers, cut=True)
+            outgoing.append(rejected)
         for i, home in result.moved.items():
             record, event = result.records[i], result.events[i]
             assert event is not None

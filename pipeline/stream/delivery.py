@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.exceptions import ProducerSendError
@@ -19,14 +19,25 @@ from faust.exceptions import ProducerSendError
 log = logging.getLogger(__name__)
 
 
+#: What is kept of a value that its topic refuses: a record that can't be delivered would stop its partition.
+_CUT_BYTES: Final = 100_000
+
+
 class Outgoing(NamedTuple):
-    """A record to be delivered."""
+    """A record to be delivered. `cut` allows to cut the value short if the topic takes nothing so large."""
 
     topic: str
     partition: int | None
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
+    cut: bool = False
+
+    def shortened(self) -> Outgoing:
+        """The record with the beginning of its value, its size in a header."""
+        value = self.value or b""
+        headers = (*self.headers, ("size", str(len(value)).encode()))
+        return self._replace(key=None, value=value[:_CUT_BYTES], headers=headers, cut=False)
 
 
 class Delivery:
@@ -66,21 +77,29 @@ class Delivery:
         error: BaseException | None = None
         for record in records:
             try:
-                future = await self._producer().send(
-                    record.topic, record.key, record.value, record.partition, None, list(record.headers)
-                )
-                waiting.append((record, future))
+                waiting.append((record, await self._send(record)))
             except (KafkaError, ProducerSendError, OSError) as exc:
-                if isinstance(exc.__cause__ or exc, MessageSizeTooLargeError):
-                    raise
-                failed.append(record)
+                failed.append(_for_next_try(record, exc))
                 error = exc
         for record, future in waiting:
             try:
                 offset = max(offset, (await future).offset)
             except (KafkaError, OSError) as exc:
-                if isinstance(exc, MessageSizeTooLargeError):
-                    raise
-                failed.append(record)
+                failed.append(_for_next_try(record, exc))
                 error = exc
         return failed, offset, error
+
+    async def _send(self, record: Outgoing) -> Any:
+        return await self._producer().send(
+            record.topic, record.key, record.value, record.partition, None, list(record.headers)
+        )
+
+
+def _for_next_try(record: Outgoing, exc: BaseException) -> Outgoing:
+    """What to send next time; raises if sending it again can't help."""
+    cause = exc.__cause__ or exc
+    if not isinstance(cause, MessageSizeTooLargeError):
+        return record
+    if record.cut:
+        return record.shortened()
+    raise exc

@@ -60,17 +60,17 @@ class PartitionState:
         """Largest event time accepted, epoch ms; 0 before the first event."""
         return self.classifier.watermark
 
-    def fold(self, records: Sequence[Record]) -> Classified | None:
+    def fold(self, records: Sequence[Record], now: int | None = None) -> Classified | None:
         """Fold the next records, in offset order; those before `mark` are in already and are skipped.
 
-        Returns what became of each new record, None if there was none.
+        Returns what became of each new record, None if there was none. `now` is for `classify`.
         """
         if records and records[0].offset < self.mark:
             records = [record for record in records if record.offset >= self.mark]
         if not records:
             return None
         watermark = self.watermark
-        result = self.classifier.classify(records)
+        result = self.classifier.classify(records, now)
         version = records[-1].offset + 1
         outcomes = result.outcomes
         for outcome in outcomes:

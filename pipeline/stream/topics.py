@@ -48,7 +48,9 @@ async def _ensure(settings: Settings) -> int:
     try:
         existing = await admin.list_topics()
         if settings.events_topic not in existing:
-            await _create(admin, settings.events_topic, settings.partitions, settings.replication, {})
+            # The broker's clock, not the producers': a bad clock of theirs is then seen for what it is.
+            config = {"message.timestamp.type": "LogAppendTime"}
+            await _create(admin, settings.events_topic, settings.partitions, settings.replication, config)
         count = await _partitions(admin, settings.events_topic)
         changelog = changelog_topic(settings)
         if changelog not in existing:

@@ -128,7 +128,7 @@ class BatchConsumer(FaustConsumer):
             tp.topic,
             tp.partition,
             offset,
-            timestamp / 1000.0,
+            (timestamp or 0) / 1000.0,
             0,
             [],
             key,
