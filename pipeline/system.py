@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,11 +156,3 @@ class System:
                 return answer
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
-
-
-@contextlib.asynccontextmanager
-async def running(system: System) -> AsyncIterator[System]:
-    """The system, ready."""
-    async with system:
-        await system.wait_ready()
-        yield system
