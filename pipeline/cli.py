@@ -272,11 +272,7 @@ def rejected_redrive(
 
     settings = _settings(config, plan=plan)
 
-    def show(so_far: Any) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{so_far.looked_at:,} looked at, {so_far.sent:,} sent", end="", file=sys.stderr)
-
-    done = _run(redrive(settings, plan_of(settings), reason, show), logging.WARNING)
+    done = _run(redrive(settings, plan_of(settings), reason), logging.WARNING)
     if as_json:
         print(json.dumps(vars(done)))
     else:

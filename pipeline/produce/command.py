@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pipeline.produce.check import Check, Summary
 from pipeline.produce.mapping import parse_mapping
 from pipeline.produce.reader import BadLineError, Reading, read_events, read_lines, zone_of
-from pipeline.produce.sender import Sending, in_thread, send
+from pipeline.produce.sender import in_thread, send
+from pipeline.progress import progress_bar
 from pipeline.settings import Settings
 from pipeline.simulate.sent import Sent
 from schemas.plan import Plan
@@ -50,13 +51,15 @@ async def send_file(
 
     lines = read_events(file, reading, on_bad=skip if skip_bad else None)
     records = (Sent(0, line.key, line.value) for line in lines)
-    result = await send(
-        in_thread(records) if file == "-" else records,
-        kafka=settings.kafka_kwargs(),
-        topic=settings.events_topic,
-        rate=rate,
-        progress=_show_progress if sys.stderr.isatty() else None,
-    )
+    total = None if file == "-" or not sys.stderr.isatty() else sum(1 for _ in read_lines(file))
+    with progress_bar(f"sending {file}", total) as show:
+        result = await send(
+            in_thread(records) if file == "-" else records,
+            kafka=settings.kafka_kwargs(),
+            topic=settings.events_topic,
+            rate=rate,
+            progress=None if show is None else lambda state: show(state.sent),
+        )
     if as_json:
         print(json.dumps({**asdict(result), "bad_lines": len(bad), "topic": settings.events_topic}))
     else:
@@ -67,10 +70,6 @@ async def send_file(
         if result.failed:
             print(f"{result.failed:,} were refused by the broker, the first because: {result.first_error}")
     return 1 if result.failed or bad else 0
-
-
-def _show_progress(state: Sending) -> None:
-    print(f"\r{state.sent:,} sent", end="", file=sys.stderr, flush=True)
 
 
 def check_file(plan: Plan, file: str, as_json: bool) -> int:

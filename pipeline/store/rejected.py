@@ -6,7 +6,6 @@ second copy (after a crash between sending and noting) is known and skipped with
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from pipeline.ingest.classify import ORIGIN_HEADER
 from pipeline.ingest.validate import Rejection, Validator
+from pipeline.progress import progress_bar
 from pipeline.settings import Settings
 from pipeline.store.client import Connection
 from schemas.plan import Plan
@@ -68,15 +68,23 @@ async def rejected_reasons(settings: Settings, samples: int) -> list[Reason]:
         await connection.close()
 
 
-async def redrive(
-    settings: Settings, plan: Plan, reason: str | None, progress: Callable[[Redriven], None] | None = None
-) -> Redriven:
+async def redrive(settings: Settings, plan: Plan, reason: str | None) -> Redriven:
     """Send the rejected records again that `plan` accepts now, oldest first. Restartable; raises on failure."""
-    connection, validator, result = Connection(settings), Validator(plan), Redriven()
+    connection, validator = Connection(settings), Validator(plan)
     producer = AIOKafkaProducer(**settings.kafka_kwargs(), linger_ms=20, max_request_size=4 << 20)
     await producer.start()
     try:
-        after = (-1, 0)
+        return await _redrive(connection, settings, validator, producer, reason)
+    finally:
+        await producer.stop()
+        await connection.close()
+
+
+async def _redrive(
+    connection: Connection, settings: Settings, validator: Validator, producer: AIOKafkaProducer, reason: str | None
+) -> Redriven:
+    result, after = Redriven(), (-1, 0)
+    with progress_bar("looking at rejected records", await _count(connection, settings, reason)) as show:
         while page := await _page(connection, settings, reason, after):
             noted, futures = [], []
             for partition, offset, value in page:
@@ -97,12 +105,24 @@ async def redrive(
                 await _note(connection, noted)
             result.sent += len(noted)
             after = page[-1][:2]
-            if progress is not None:
-                progress(result)
-        return result
-    finally:
-        await producer.stop()
-        await connection.close()
+            if show is not None:
+                show(result.looked_at)
+    return result
+
+
+_LEFT: Final = (
+    "FROM rejected WHERE stream = {stream:String} AND ({reason:String} = '' OR reason = {reason:String}) "
+    "AND (stream, partition, offset) NOT IN (SELECT stream, partition, offset FROM redriven_raw) "
+)
+
+
+async def _count(connection: Connection, settings: Settings, reason: str | None) -> int:
+    parameters = {"stream": settings.stream, "reason": reason or ""}
+
+    async def ask(client: Any) -> Any:
+        return (await client.query(f"SELECT count() {_LEFT}", parameters=parameters)).result_rows
+
+    return int((await connection.run(ask))[0][0])
 
 
 async def _page(
@@ -113,10 +133,8 @@ async def _page(
     async def ask(client: Any) -> Any:
         return (
             await client.query(
-                "SELECT partition, offset, hex(value) FROM rejected WHERE stream = {stream:String} "
+                f"SELECT partition, offset, hex(value) {_LEFT}"
                 "AND (toInt64(partition), toInt64(offset)) > ({p:Int64}, {o:Int64}) "
-                "AND ({reason:String} = '' OR reason = {reason:String}) "
-                "AND (stream, partition, offset) NOT IN (SELECT stream, partition, offset FROM redriven_raw) "
                 "ORDER BY partition, offset LIMIT {page:UInt32}",
                 parameters=parameters,
             )
