@@ -71,6 +71,7 @@ class WorkerApp(faust.App):
         self._undelivered: dict[int, list[asyncio.Task[int]]] = {}
         self._undelivered_records: dict[int, int] = {}
         self._checkpointing = asyncio.Lock()
+        self._periodic: asyncio.Future[None] | None = None
         self.cleaner = Cleaner(settings, self.table.changelog_topic.get_topic_name())
         self._rewritten: set[int] = set()
         self.last_batch_at = time.monotonic()
@@ -163,7 +164,9 @@ class WorkerApp(faust.App):
             self.last_checkpoint_at = time.monotonic()
 
     async def _checkpoint_partition(self, partition: int, state: PartitionState, offsets: dict[TP, int]) -> None:
-        if not state.unsaved:
+        if not state.unsaved or state.doubtful:
+            # A doubtful state has lost track of changes: they were in a checkpoint that was broken off. One that
+            # came after it would hide that they are missing.
             return
         # Taken in one step, without a pause: these deliveries belong to the records before this mark.
         waiting = self._undelivered.pop(partition, [])
@@ -207,7 +210,9 @@ class WorkerApp(faust.App):
         while True:
             await asyncio.sleep(self.settings.checkpoint_interval_s)
             if not self.rebalancing:
-                await self.checkpoint()
+                # When this loop is cancelled, a checkpoint under way goes on: the one at the end waits for it.
+                self._periodic = asyncio.ensure_future(self.checkpoint())
+                await asyncio.shield(self._periodic)
 
     # -- publishing ----------------------------------------------------------------------------------------------
 

@@ -227,6 +227,22 @@ async def test_sigterm_drains_and_leaves_the_group(new_world: Any) -> None:
     await until(lambda: _owns(worker, 4), "owns everything", 30)
 
 
+async def test_sigterm_in_the_middle_of_a_checkpoint(new_world: Any) -> None:
+    """What a checkpoint that is under way holds is in no later one: it must reach the changelog, or none may follow."""
+    world = await _started(new_world, checkpoint_interval_s=0.05)
+    worker = world.workers[0]
+    async with traffic(world, seed=25, rate=400):
+        for n in range(3):
+            await until(lambda: _counted(world, 300), "the live count")
+            worker.kafka.delay(150)  # an acknowledgement takes 300 ms: there is always a checkpoint under way
+            await asyncio.sleep(1 + 0.1 * n)
+            code, _ = await worker.terminate()
+            assert code == 0, worker.last_words(10)
+            worker.kafka.delay(0)
+            worker.start()
+    await assert_exact(world)
+
+
 async def test_sigterm_while_clickhouse_is_silent(new_world: Any) -> None:
     world = await _started(new_world)
     worker = world.workers[0]
