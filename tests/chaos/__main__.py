@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in the tests: kafka_harness is found there
 
-from .run import run  # noqa: E402
+from .run import run
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""ClickHouse or Kafka away: live counting goes on, `/health` tells who is ill, and all arrives without anybody's doing."""
+"""ClickHouse or Kafka away: live counting goes on, `/health` tells who is ill, and all arrives by itself."""
 
 from __future__ import annotations
 
