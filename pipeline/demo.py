@@ -48,7 +48,7 @@ class Demo:
         with _folder(self._data) as folder:
             console = Console(stderr=self._as_json)
             console.print("Starting the broker, ClickHouse, the worker and the archiver …")
-            async with System(self._settings, folder) as system:
+            async with System(self._settings, folder, usual_ports=True) as system:
                 await _unless_stopped(system.wait_ready(), stop)
                 if stop.is_set():
                     return 130
@@ -140,7 +140,9 @@ async def up(settings: Settings, data: Path, embedded_kafka: bool, embedded_clic
     """The system without simulated users, until Ctrl-C."""
     stop = stop_event()
     console = Console()
-    system = System(settings, data, embedded_kafka=embedded_kafka, embedded_clickhouse=embedded_clickhouse)
+    system = System(
+        settings, data, embedded_kafka=embedded_kafka, embedded_clickhouse=embedded_clickhouse, usual_ports=True
+    )
     async with system:
         await _unless_stopped(system.wait_ready(), stop)
         for note in where(system):

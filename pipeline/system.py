@@ -28,6 +28,8 @@ from pipeline.stream.topics import ensure_topics
 log = logging.getLogger(__name__)
 
 READY_SECONDS = 60.0
+#: Where people look first; each is replaced by a free one if it is taken.
+USUAL_PORTS = {"Kafka": 9092, "ClickHouse": 8123, "worker": 9108, "archiver": 9109}
 MAX_RESTART_DELAY = 10.0
 
 
@@ -46,9 +48,16 @@ class System:
     """Starts the parts that `settings` don't point elsewhere; `async with` ends them."""
 
     def __init__(
-        self, settings: Settings, data_dir: Path, *, embedded_kafka: bool = True, embedded_clickhouse: bool = True
+        self,
+        settings: Settings,
+        data_dir: Path,
+        *,
+        embedded_kafka: bool = True,
+        embedded_clickhouse: bool = True,
+        usual_ports: bool = False,
     ) -> None:
         self.settings, self.data_dir = settings, data_dir
+        self._usual_ports = usual_ports
         self._embedded_kafka, self._embedded_clickhouse = embedded_kafka, embedded_clickhouse
         self._stack = contextlib.AsyncExitStack()
         self.worker, self.archiver = Role("worker"), Role("archiver")
@@ -78,15 +87,19 @@ class System:
         if self._embedded_kafka:
             from pipeline.local.broker import EmbeddedBroker
 
-            broker = EmbeddedBroker(self.data_dir)
+            broker = EmbeddedBroker(self.data_dir, self._usual("Kafka"))
             self.settings = self.settings.model_copy(update={"replication": 1})
             starting.append(self._stack.enter_async_context(broker))
         if self._embedded_clickhouse:
             from pipeline.local.clickhouse import EmbeddedClickHouse
 
-            clickhouse = EmbeddedClickHouse(self.data_dir)
+            clickhouse = EmbeddedClickHouse(self.data_dir, self._usual("ClickHouse"))
             starting.append(self._stack.enter_async_context(clickhouse))
         await asyncio.gather(*starting)
+        if self._embedded_kafka and broker.port_was_taken:
+            self.notes.append(f"Port {USUAL_PORTS['Kafka']} was taken: Kafka listens on {broker.port}")
+        if self._embedded_clickhouse and clickhouse.port_was_taken:
+            self.notes.append(f"Port {USUAL_PORTS['ClickHouse']} was taken: ClickHouse listens on {clickhouse.port}")
         if self._embedded_kafka:
             # The embedded broker forgets everything when it ends: each start is a new stream of offsets.
             stream = f"local-{int(time.time())}"
@@ -101,7 +114,9 @@ class System:
         self._keeper = asyncio.create_task(self._keep_running(), name="supervisor")
 
     async def _start_role(self, role: Role) -> None:
-        port, _ = free_port()
+        port, taken = free_port(self._usual(role.name))
+        if taken:
+            self.notes.append(f"Port {USUAL_PORTS[role.name]} was taken: the {role.name} listens on {port}")
         env = {**os.environ, **self.settings.environment(), "PIPELINE_METRICS_PORT": str(port)}
         env.pop("PIPELINE_CONFIG", None)  # what it said is in the variables
         command = [sys.executable, "-P", "-m", "pipeline.cli", role.name]
@@ -111,6 +126,9 @@ class System:
         role.process.start()
         role.started_at = time.monotonic()
         await role.process.wait_ready(lambda: self._answers(role), READY_SECONDS)
+
+    def _usual(self, part: str) -> int | None:
+        return USUAL_PORTS[part] if self._usual_ports else None
 
     async def _answers(self, role: Role) -> bool:
         return await self.ask(role, "/health") is not None
