@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.measure.activity import OTHER
 from pipeline.store.conditions_sql import quoted, text_sql
 from schemas.plan import Plan
 
@@ -25,19 +26,50 @@ def window_start(grain: str, timezone: str) -> str:
 def activity_sql(plan: Plan, grain: str, dimension: Sequence[str], source: str) -> str:
     """One row per window and value: start, value, events, amount, users, sessions, registrations, exactly.
 
-    `source` is what follows FROM: accepted events that are not late, `WHERE` included.
+    `source` is what follows FROM: accepted events that are not late, `WHERE` included. A session is one of its
+    partition, because live windows add up over partitions. As there, each partition counts the first `max_values`
+    values of a window by themselves, in the order of the log, and the rest as `(other)`.
     """
-    value = f"[{', '.join(text_sql(field) for field in dimension)}]" if dimension else "[]::Array(String)"
     registration = quoted(plan.registration) if plan.registration else None
-    registered = f"uniqExactIf(actor, event = {registration})" if registration else "toUInt64(0)"
-    return f"""\
+    session, has_session = "(partition, session_id)", "session_id != ''"
+    start = window_start(grain, plan.timezone)
+    if not dimension:
+        registered = f"uniqExactIf(actor, event = {registration})" if registration else "toUInt64(0)"
+        return f"""\
 SELECT
-    {window_start(grain, plan.timezone)} AS start,
-    {value} AS value,
+    {start} AS start,
+    []::Array(String) AS value,
     count() AS events,
     toInt128(sum(value_micro)) AS amount,
     uniqExact(actor) AS users,
-    uniqExactIf(session_id, session_id != '') AS sessions,
+    uniqExactIf({session}, {has_session}) AS sessions,
     {registered} AS registrations
 FROM {source}
+GROUP BY start"""
+    return f"""\
+SELECT
+    start,
+    if(place > {plan.max_values}, ['{OTHER[0]}'], own_value) AS value,
+    sum(own_events) AS events,
+    sum(own_amount) AS amount,
+    uniqExactMerge(own_users) AS users,
+    uniqExactMerge(own_sessions) AS sessions,
+    uniqExactMerge(own_registrations) AS registrations
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY partition, start ORDER BY first_offset) AS place
+    FROM (
+        SELECT
+            partition,
+            {start} AS start,
+            [{", ".join(text_sql(field) for field in dimension)}] AS own_value,
+            min(offset) AS first_offset,
+            count() AS own_events,
+            toInt128(sum(value_micro)) AS own_amount,
+            uniqExactState(actor) AS own_users,
+            uniqExactStateIf({session}, {has_session}) AS own_sessions,
+            uniqExactStateIf(actor, {f"event = {registration}" if registration else "0"}) AS own_registrations
+        FROM {source}
+        GROUP BY partition, start, own_value
+    )
+)
 GROUP BY start, value"""

@@ -10,24 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.measure.activity import LG_K, OTHER
+from pipeline.measure.activity import LG_K
+from pipeline.measure.funnel_counts import FunnelCell
 from pipeline.measure.funnels import definition_of
 from pipeline.measure.windows import grains
 from pipeline.settings import Settings
-from pipeline.store.activity_sql import activity_sql
+from pipeline.store.activity_sql import activity_sql, window_start
 from pipeline.store.client import Connection
-from pipeline.store.conditions_sql import step_sql, text_sql
-from pipeline.store.funnel_sql import COLUMNS, FunnelQuery, bucket_templates, funnel_sql
+from pipeline.store.funnel_sql import COLUMNS, FunnelQuery, cell_of, funnel_sql
+from pipeline.store.plan_sql import funnel_query
 from schemas.plan import Funnel, Plan
 
 #: Four standard errors of a HyperLogLog with 2^12 registers: 1.04 / sqrt(4096) each.
 USERS_RELATIVE_ERROR = 4 * 1.04 / 2 ** (LG_K / 2)
 #: Small counts are exact but for rounding and a few hash collisions.
 USERS_ABSOLUTE_ERROR = 3
+#: Up to this window the bins of step times are the same in SQL (see `funnel_sql`); beyond, sums are compared.
+EXACT_BINS_MS = 390 * 86_400_000
 #: How long the archive may lag behind the live windows before that counts as a difference.
 CATCH_UP_SECONDS = 30.0
 
@@ -117,6 +119,7 @@ class _Check:
     async def _partitions(self, partitions: list[Any]) -> None:
         """Every record that the worker classified must have been stored as what it was classified."""
         deadline = time.monotonic() + CATCH_UP_SECONDS
+        expired = await self._older_than(self.settings.rejected_retention_days)
         while True:
             stored: dict[int, list[int]] = {p: [0, 0, 0, 0] for p in self.versions}
             for table, columns in (("events_raw", (0, 1)), ("rejected_raw", (2,)), ("duplicates_raw", (3,))):
@@ -129,6 +132,10 @@ class _Check:
                     for column, count in zip(columns, (first, second), strict=False):
                         stored.setdefault(partition, [0, 0, 0, 0])[column] = count
             live = {row[0]: list(row[2:]) for row in partitions}
+            if expired:
+                # Rejected records and duplicates are kept for a shorter time: some have gone, none may be too many.
+                for partition, counts in live.items():
+                    counts[2:] = map(min, counts[2:], stored[partition][2:])
             if stored == live or time.monotonic() > deadline:
                 break
             await asyncio.sleep(0.5)
@@ -140,10 +147,28 @@ class _Check:
                 if ours != theirs:
                     self.result.differ(f"{measure} records", f"partition {partition}", ours, theirs)
 
+    async def _older_than(self, days: int) -> bool:
+        """Whether events were stored longer ago than so many days."""
+        rows = await self._query(
+            "SELECT count() FROM events_raw WHERE stream = {stream:String} "
+            "AND ingested_at < now() - toIntervalDay({days:UInt32})",
+            days=days,
+        )
+        return bool(rows[0][0])
+
     # -- activity ------------------------------------------------------------------------------------------------
 
     async def _activity(self) -> None:
-        source = f"(SELECT *, toInt128(value * 1000000) AS value_micro FROM {self._before('events_raw')} AND NOT late)"
+        # Multiplied in 128 bits: in the column's own 64, nine million would be too much.
+        micro = "toInt128(toDecimal128(value, 6) * 1000000) AS value_micro"
+        source = f"(SELECT *, {micro} FROM {self._before('events_raw')} AND NOT late)"
+        # Live windows of a minute are kept for a shorter time than raw events.
+        rows = await self._query(
+            f"SELECT {window_start('minute', '')} AS start FROM {self._before('events_raw')} GROUP BY start "
+            "HAVING max(ingested_at) < now() - toIntervalDay({days:UInt32})",
+            days=self.settings.minute_retention_days,
+        )
+        removed = {row[0] for row in rows}
         for grain in grains(self.plan.zone):
             for dimension in ((), *self.plan.dimensions):
                 name = ",".join(dimension)
@@ -157,14 +182,15 @@ class _Check:
                     dimension=name,
                 )
                 moving = {row[0] for row in rows if row[7]}
-                live = {(row[0], tuple(row[1])): row[2:7] for row in rows if row[0] not in moving}
                 self.result.moving += len(moving)
+                left_out = moving | removed if grain == "minute" else moving
+                live = {(row[0], tuple(row[1])): row[2:7] for row in rows if row[0] not in left_out}
                 expected = {
                     (row[0], tuple(row[1])): tuple(row[2:])
                     for row in await self._query(activity_sql(self.plan, grain, dimension, source))
-                    if row[0] not in moving
+                    if row[0] not in left_out
                 }
-                self._compare(f"{grain} {name or 'total'}", live, _fold_other(live, expected))
+                self._compare(f"{grain} {name or 'total'}", live, expected)
 
     def _compare(self, what: str, live: dict[Any, Any], expected: dict[Any, Any]) -> None:
         for key in sorted(live.keys() | expected.keys()):
@@ -174,8 +200,6 @@ class _Check:
             for measure, a, b in zip(("events", "amount"), ours, theirs, strict=False):
                 if int(a) != int(b):
                     self.result.differ(measure, where, int(a), int(b))
-            if key[1] == OTHER:
-                continue  # users of several values: in SQL they would be counted once for each
             for measure, a, b in zip(("users", "sessions", "registrations"), ours[2:], theirs[2:], strict=True):
                 if abs(a - b) > max(USERS_ABSOLUTE_ERROR, USERS_RELATIVE_ERROR * b):
                     self.result.differ(measure, where, round(a), b)
@@ -186,69 +210,56 @@ class _Check:
         definition = definition_of(funnel, self.plan)
         for breakdown in ("", *funnel.breakdown):
             rows = await self._query(
-                "SELECT toUnixTimestamp64Milli(start), value, sumForEach(users), sumForEach(step_sum_ms), "
-                "max(version > {versions:Array(UInt64)}[partition + 1]) "
+                "SELECT toUnixTimestamp64Milli(start), value, users, step_sum_ms, bins, step_count, "
+                "version > {versions:Array(UInt64)}[partition + 1] "
                 "FROM live_funnel_raw FINAL WHERE stream = {stream:String} AND funnel = {funnel:String} "
-                "AND definition = {definition:String} AND breakdown = {breakdown:String} GROUP BY start, value",
+                "AND definition = {definition:String} AND breakdown = {breakdown:String}",
                 funnel=name,
                 definition=definition,
                 breakdown=breakdown,
             )
-            moving = {row[0] for row in rows if row[4]}
+            moving = {row[0] for row in rows if row[6]}
             self.result.moving += len(moving)
-            live = {(row[0], row[1]): (row[2], row[3]) for row in rows if row[0] not in moving and any(row[2])}
+            live: dict[tuple[int, str], FunnelCell] = {}
+            for start, value, users, sums, bins, counts, _ in rows:
+                where = f"funnel {name} {_when(start)} {breakdown} {value}".rstrip()
+                if list(counts) != list(users[1:]) and start not in moving:
+                    self.result.differ("counts of times", where, list(counts), list(users[1:]))
+                cell = cell_of(users, sums, [(list(m), list(m.values())) for m in bins])
+                live.setdefault((start, value), FunnelCell(len(users))).merge(cell)
             query = self.funnel_query(funnel, breakdown)
-            wanted = "bucket, value, users, sums"
+            wanted = "bucket, value, users, sums, bins"
             assert set(wanted.split(", ")) <= COLUMNS.keys()
             expected = {
-                (int(row[0]), row[1]): (row[2], row[3])
+                (int(row[0]), row[1]): cell_of(row[2], row[3], row[4])
                 for row in await self._query(f"SELECT {wanted} FROM ({funnel_sql(query)})")
-                if int(row[0]) not in moving and any(row[2])
             }
+            nobody = FunnelCell(len(funnel.steps))
             for key in sorted(live.keys() | expected.keys()):
+                ours, theirs = live.get(key, nobody), expected.get(key, nobody)
+                if key[0] in moving or not (any(ours.counts) or any(theirs.counts)):
+                    continue
                 self.result.funnels += 1
-                ours, theirs = live.get(key, ([], [])), expected.get(key, ([], []))
                 where = f"funnel {name} {_when(key[0])} {breakdown} {key[1]}".rstrip()
-                if list(ours[0]) != list(theirs[0]):
-                    self.result.differ("users by step", where, list(ours[0]), list(theirs[0]))
-                elif query.has_times and list(ours[1]) != list(theirs[1]):
-                    self.result.differ("step times", where, list(ours[1]), list(theirs[1]))
+                if ours.users != theirs.users:
+                    self.result.differ("users by step", where, ours.users, theirs.users)
+                elif query.has_times and not _same_times(ours, theirs, bins=funnel.window <= EXACT_BINS_MS):
+                    self.result.differ("step times", where, _times(ours), _times(theirs))
 
     def funnel_query(self, funnel: Funnel, breakdown: str) -> FunnelQuery:
         """The query that counts `funnel` from the raw events."""
-        start, end = bucket_templates(funnel.bucket, self.plan.timezone)
-        per_session = funnel.per == "session"
-        value = text_sql(breakdown) if breakdown else "''"
-        return FunnelQuery(
-            f"(SELECT * REPLACE (toUnixTimestamp64Milli(ts) AS ts) FROM {self._before('events_raw')} AND NOT late)",
-            tuple(step_sql(step) for step in funnel.steps),
-            funnel.window,
-            start,
-            end,
-            actor="(actor, session_id)" if per_session else "actor",
-            breakdown=value,
-            # Without a breakdown every value is the same: the attribution makes no difference.
-            attribution=funnel.attribution if breakdown else "first",
-            modes=frozenset(funnel.modes),
-            exclude=" OR ".join(f"({step_sql(step)})" for step in funnel.exclude),
-            where="session_id != ''" if per_session else "",
-        )
+        source = f"(SELECT * REPLACE (toUnixTimestamp64Milli(ts) AS ts) FROM {self._before('events_raw')} AND NOT late)"
+        return funnel_query(self.plan, funnel, breakdown, source)
 
 
-def _fold_other(live: dict[Any, Any], expected: dict[Any, Any]) -> dict[Any, Any]:
-    """Put values that have no live row of their own under `(other)` where the live windows have one."""
-    with_other = {key[0] for key in live if key[1] == OTHER}
-    out: dict[Any, Any] = {}
-    for (start, value), figures in expected.items():
-        key = (start, value)
-        if start in with_other and key not in live:
-            key = (start, OTHER)
-        out[key] = _added(out[key], figures) if key in out else figures
-    return out
+def _same_times(a: FunnelCell, b: FunnelCell, *, bins: bool) -> bool:
+    if bins:
+        return a.times == b.times
+    return [(t.count, t.sum_ms) for t in a.times] == [(t.count, t.sum_ms) for t in b.times]
 
 
-def _added(a: Iterable[Any], b: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(x + y for x, y in zip(a, b, strict=True))
+def _times(cell: FunnelCell) -> list[tuple[int, int, float | None]]:
+    return [(times.count, times.sum_ms, times.median) for times in cell.times]
 
 
 def _when(ms: int) -> str:
