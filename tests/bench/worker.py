@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -66,7 +65,6 @@ async def worker_process(settings: Settings, log: Path) -> AsyncIterator[tuple[i
         "the worker",
         [sys.executable, "-P", "-m", "pipeline.cli", "worker"],
         log,
-        death_signal=signal.SIGTERM,
         env={**env, **settings.environment()},
     )
     child.start()
