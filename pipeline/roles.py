@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: A graceful stop that takes longer ends at once: what was not saved is folded again by the next owner.
 STOP_SECONDS = 10.0
+#: Of which for a worker: together they leave a second.
+_SAVE_SECONDS, _PUBLISH_SECONDS, _LEAVE_SECONDS = 4.0, 2.0, 3.0
 
 
 def plan_of(settings: Settings) -> Plan:
@@ -44,7 +46,8 @@ async def run_worker(settings: Settings) -> None:
     """Fold the events topic until SIGTERM; raises what ended it otherwise."""
     plan = plan_of(settings)
     partitions = await ensure_topics(settings)
-    app = make_app(settings, plan, partitions, Publisher(settings, plan))
+    publisher = Publisher(settings, plan)
+    app = make_app(settings, plan, partitions, publisher)
     server = LiveServer(
         settings.metrics_host,
         settings.metrics_port,
@@ -63,7 +66,8 @@ async def run_worker(settings: Settings) -> None:
             if app.crash_reason is not None:
                 raise app.crash_reason
     finally:
-        await _within("the worker's stop", _stop_app(app))
+        await _stop_app(app)
+        await publisher.close()
         await server.stop()
         # Sketches that live when the interpreter ends are reported as leaks by their library.
         app.store.states.clear()
@@ -72,10 +76,15 @@ async def run_worker(settings: Settings) -> None:
 
 
 async def _stop_app(app: WorkerApp) -> None:
+    """Save, publish and leave the group, each in its time: a dependency that is silent must not keep us.
+
+    Raises nothing for that: what was not saved is folded again by the next owner, and whatever ended the worker
+    is what should be told.
+    """
     if app.crash_reason is None and not app.rebalancing:
-        await app.checkpoint()
-        await app.publish()
-    await app.stop()
+        await _at_most(_SAVE_SECONDS, "the last checkpoint", app.checkpoint())
+        await _at_most(_PUBLISH_SECONDS, "publishing the last rows", app.publish())
+    await _at_most(_LEAVE_SECONDS, "leaving the consumer group", app.stop())
 
 
 async def run_archiver(settings: Settings) -> None:
@@ -146,6 +155,13 @@ async def _until(awaitables: Iterable[Any]) -> None:
             task.cancel()
     for task in done:
         task.result()
+
+
+async def _at_most(seconds: float, what: str, work: Any) -> None:
+    try:
+        await asyncio.wait_for(work, seconds)
+    except TimeoutError:
+        log.warning("%s took longer than %s s: going on without it", what, seconds)
 
 
 async def _within(what: str, work: Any) -> None:
