@@ -1,118 +1,83 @@
-"""Start the Kafka of a failed run, and find the checkpoint from which the changelog differs from the log."""
+"""`python -m tests.chaos.autopsy FOLDER PARTITION`: where the changelog of a failed run departs from the log.
 
-import asyncio, sys, time, subprocess, msgpack, os, re
+Starts the run's Kafka again on what it left, folds the log up to each checkpoint, and compares with what a worker
+would restore there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, "tests")
-sys.path.insert(0, ".")
-from kafka_harness.server import _JVM, LOG4J
-from kafka_harness.jars import kafka_jars
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import msgpack
+from kafka_harness.jars import LOG4J, kafka_jars
 from kafka_harness.reading import read_log
-from pipeline.stream.state import PartitionState
-from pipeline.stream.checkpoint import Restorer
-from pipeline.ingest.validate import Validator
+
 from pipeline.ingest.classify import Record
+from pipeline.ingest.validate import Validator
+from pipeline.stream.checkpoint import Restorer
+from pipeline.stream.state import PartitionState
 from schemas.plan_io import load_plan
 
-folder = Path(sys.argv[1])
-part = int(sys.argv[2])
-props = folder / "kafka" / "server.properties"
-port = re.search(r"DIRECT://127.0.0.1:(\d+)", props.read_text()).group(1)
-p = subprocess.Popen(
-    [
-        "java",
-        "-Xmx300m",
-        *_JVM,
-        f"-Dlog4j2.configurationFile={LOG4J}",
-        "-cp",
-        f"{kafka_jars()}/*",
-        "kafka.Kafka",
-        str(props),
-    ],
-    stdout=subprocess.DEVNULL,
-    stderr=subprocess.DEVNULL,
-)
-topics = [d.name for d in (folder / "kafka" / "log").iterdir()]
-ev = next(t.rsplit("-", 1)[0] for t in topics if t.startswith("events-"))
-cl = next(t.rsplit("-", 1)[0] for t in topics if t.endswith("-state-changelog-0"))
+
+def main() -> None:
+    """Start Kafka, compare, stop Kafka."""
+    folder, partition = Path(sys.argv[1]), int(sys.argv[2])
+    properties = folder / "kafka" / "server.properties"
+    found = re.search(r"DIRECT://(127.0.0.1:\d+)", properties.read_text())
+    assert found
+    options = f"-Dlog4j2.configurationFile={LOG4J}", "-cp", f"{kafka_jars()}/*"
+    kafka = subprocess.Popen(["java", "-Xmx300m", *options, "kafka.Kafka", str(properties)], stdout=subprocess.DEVNULL)
+    try:
+        asyncio.run(_compare(folder, found.group(1), partition))
+    finally:
+        kafka.terminate()
+        kafka.wait()
 
 
-async def main():
-    bs = f"127.0.0.1:{port}"
-    for _ in range(60):
-        try:
-            logs = await read_log(bs, ev)
-            break
-        except Exception as e:
-            await asyncio.sleep(1)
-    chg = await read_log(bs, cl)
-    plan = load_plan(str(folder / "plan.yaml"))
-    n = len(logs)
-    recs = [Record(r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in logs[part]]
-    v = Validator(plan)
-    st = PartitionState(plan, v, part, n)
-    R = Restorer()
-    pos = 0
-    print(len(recs), len(chg[part]))
-
-    def dump(s):
-        out = {}
-        from pipeline.stream.state import _ACTIVITY
-
-        for k, c in s.activity.cells.items():
-            out[("a",) + tuple(k[:3]) + (k[3],)] = (c.events, c.value)
-        out["wm"] = s.watermark
-        out["totals"] = {o.name: c for o, c in s.totals.items()}
-        out["ids"] = len(s.classifier.seen)
-        return out
-
-    bad = 0
-    for r in chg[part]:
-        (ver, writer, mark, prt, parts, meta), entries = msgpack.unpackb(r.value)
-        R.add(r.value)
-        print(
-            "changelog",
-            r.offset,
-            "ts",
-            time.strftime("%H:%M:%S", time.gmtime(r.timestamp / 1000)),
-            r.timestamp % 1000,
-            "writer",
-            writer.hex()[:6],
-            "mark",
-            mark,
-            "part",
-            prt,
-            "/",
-            parts,
-            "entries",
-            len(entries),
-            end=" ",
+async def _compare(folder: Path, bootstrap: str, partition: int) -> None:
+    topics = {one.name.rsplit("-", 1)[0] for one in (folder / "kafka" / "log").iterdir() if one.is_dir()}
+    events = next(name for name in topics if name.startswith("events-"))
+    changelog = next(name for name in topics if name.endswith("-state-changelog"))
+    logs: dict[int, Any] = {}
+    while not logs:
+        with contextlib.suppress(Exception):
+            logs = await read_log(bootstrap, events)
+    plan, count = load_plan(str(folder / "plan.yaml")), len(logs)
+    records = [Record(r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in logs[partition]]
+    validator, restorer = Validator(plan), Restorer()
+    right = PartitionState(plan, validator, partition, count)
+    for record in (await read_log(bootstrap, changelog))[partition]:
+        restorer.add(record.value)
+        (_, writer, mark, part, parts, _), entries = msgpack.unpackb(record.value)
+        at = time.strftime("%H:%M:%S", time.gmtime(record.timestamp / 1000))
+        line = (
+            f"{record.offset:5} {at} writer {writer.hex()[:6]} mark {mark}, {part + 1}/{parts}, {len(entries)} entries"
         )
-        if prt == parts - 1 or parts == 1:
-            if mark >= st.mark:
-                if mark > st.mark:
-                    st.fold([x for x in recs[pos:] if x.offset < mark])
-                    pos = mark
-                re_ = PartitionState(plan, v, part, n)
-                re_.restore(R)
-                a, b = dump(st), dump(re_)
-                # ignore expired
-                diff = {k: (a.get(k), b.get(k)) for k in set(a) | set(b) if a.get(k) != b.get(k)}
-                print(
-                    "DIFF",
-                    len(diff),
-                    {k: diff[k] for k in sorted(diff, key=str)[:3]} if diff else "",
-                    "totals",
-                    (meta or {}).get("totals"),
-                    "right",
-                    list(a["totals"].values()),
-                )
-            else:
-                print("older")
-        else:
-            print()
+        if mark < right.mark or part + 1 < parts:
+            print(line)
+            continue
+        right.fold([one for one in records if right.mark <= one.offset < mark])
+        restored = PartitionState(plan, validator, partition, count)
+        restored.restore(restorer)
+        a, b = _figures(right), _figures(restored)
+        wrong = {key: (a.get(key), b.get(key)) for key in a.keys() | b.keys() if a.get(key) != b.get(key)}
+        print(line, f"{len(wrong)} DIFFER (log, changelog): {list(wrong.items())[:2]}" if wrong else "equal")
 
 
-asyncio.run(main())
-p.terminate()
-p.wait()
+def _figures(state: PartitionState) -> dict[Any, Any]:
+    cells = {key: (cell.events, cell.value) for key, cell in state.activity.cells.items()}
+    others = {"watermark": state.watermark, "totals": list(state.totals.values()), "ids": len(state.classifier.seen)}
+    return {**cells, **others}
+
+
+if __name__ == "__main__":
+    main()

@@ -61,7 +61,7 @@ async def assert_exact(world: World, seconds: float = 90) -> Any:
         truth, found = await differences(world)
         if ends == await world.ends():
             break
-    assert found == []
+    assert not found, "\n".join(found)
     return truth
 
 

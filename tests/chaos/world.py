@@ -230,17 +230,21 @@ class World:
     async def standing(self) -> dict[str, Any]:
         """How far everybody is, partition by partition."""
         live = {row[0]: row[1] for row in await self.query("SELECT partition, version FROM live_partition_raw FINAL")}
-        unpublished = 0
-        for role in self.workers:
-            if role.running:
-                numbers = await role.ask("/live")
-                unpublished += 1_000_000 if numbers is None else numbers["unpublished"]
+        unpublished, not_ready = 0, []
+        for role in self.roles.values():
+            if not role.running:
+                continue
+            if not await _ready(role):
+                not_ready.append(role.name)
+            elif role.kind == "worker" and (numbers := await role.ask("/live")) is not None:
+                unpublished += numbers["unpublished"]
         return {
             "log": await self.ends(),
             "folded and published": live,
             "committed by workers": await self.committed(self.settings.group),
             "archived": await self.archived(),
             "rows not published": unpublished,
+            "not ready": not_ready,
         }
 
     async def drained(self, seconds: float = 90) -> None:
@@ -265,8 +269,10 @@ class NotDrained(AssertionError):
 def _at_rest(standing: dict[str, Any]) -> bool:
     log = {p: end for p, end in standing["log"].items() if end}
     others = ("folded and published", "committed by workers", "archived")
-    return standing["rows not published"] == 0 and all(
-        all(standing[name].get(p) == end for p, end in log.items()) for name in others
+    return (
+        standing["rows not published"] == 0
+        and not standing["not ready"]
+        and all(all(standing[name].get(p) == end for p, end in log.items()) for name in others)
     )
 
 
