@@ -167,7 +167,7 @@ class Funnel(_Model):
     """
 
     description: str = ""
-    steps: tuple[StepItem, ...] = Field(min_length=2, max_length=16)
+    steps: tuple[StepItem, ...] = Field(min_length=1, max_length=16)
     window: Duration = 3_600_000
     bucket: Literal["hour", "day"] = "day"
     breakdown: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Funnels: the answer of ClickHouse's `windowFunnel(window, mode...)`, and what one actor adds to counters.
 
-A funnel has 2 to 16 steps. An event carries the set of steps whose conditions it fulfils as a bit mask (bit 0
+A funnel has 1 to 16 steps. An event carries the set of steps whose conditions it fulfils as a bit mask (bit 0
 is the first step). `window_chain` follows ClickHouse's algorithm (AggregateFunctionWindowFunnel.cpp) and
 carries along the timestamps of the chain, which ClickHouse does not return; the level is its length.
 
@@ -51,8 +51,8 @@ class FunnelSpec:
     attribution: Attribution = "first"
 
     def __post_init__(self) -> None:
-        if not 2 <= self.steps <= MAX_STEPS:
-            raise ValueError(f"a funnel has 2 to {MAX_STEPS} steps, not {self.steps}")
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise ValueError(f"a funnel has 1 to {MAX_STEPS} steps, not {self.steps}")
         if not 0 < self.window_ms <= MAX_WINDOW_MS:
             raise ValueError("the conversion window must be longer than 0 and at most 100 years")
         if unknown := set(self.modes) - MODES:

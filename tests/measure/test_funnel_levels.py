@@ -158,8 +158,8 @@ def test_chain_is_made_of_the_events(seed: int, steps: int, window: int, mode: f
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"steps": 1}, "a funnel has 2 to 16 steps, not 1"),
-        ({"steps": 17}, "a funnel has 2 to 16 steps, not 17"),
+        ({"steps": 0}, "a funnel has 1 to 16 steps, not 0"),
+        ({"steps": 17}, "a funnel has 1 to 16 steps, not 17"),
         ({"window_ms": 0}, "the conversion window must be longer than 0 and at most 100 years"),
         ({"modes": frozenset({"strict"})}, "unknown funnel mode 'strict'"),
         ({"attribution": "middle"}, "unknown attribution 'middle': use first, last or any"),
