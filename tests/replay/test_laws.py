@@ -37,7 +37,7 @@ wheres = st.one_of(
 )  # fmt: skip
 steps = st.builds(lambda event, where: {"event": event, "where": where}, st.sampled_from(NAMES), wheres)
 funnels = st.fixed_dictionaries({
-    "steps": st.lists(steps, min_size=2, max_size=4),
+    "steps": st.lists(steps, min_size=1, max_size=4),
     "window": st.sampled_from(["1ms", "2m", "1h", "2d"]),
     "bucket": st.sampled_from(["hour", "day"]),
     "breakdown": st.sampled_from([[], ["platform"], ["properties.n"], ["platform", "properties.n"]]),

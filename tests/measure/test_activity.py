@@ -1,0 +1,156 @@
+"""Live activity: what is counted in which window, how exact users are, and how sketches merge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import xxhash
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pipeline.measure.activity import Activity, union
+from schemas.event import Event
+from schemas.plan import Plan
+
+START = 1_790_006_400_000  # 2026-09-21 16:00 UTC: midnight in Shanghai
+#: Four standard errors of the sketch.
+ERROR = 4 * 1.04 / 4096**0.5
+
+
+def plan(**changes: Any) -> Plan:
+    return Plan.model_validate(
+        {"product": "Test", "dimensions": ["platform"], "events": {"look": None, "join": None}, **changes}
+    )
+
+
+def event(user: str, ts: int, name: str = "look", value: int = 0, **fields: Any) -> Event:
+    return Event({"event": name, "user_id": user, **fields}, name, "", user, ts, value)
+
+
+def fold(activity: Activity, events: list[Event], version: int = 1) -> None:
+    activity.fold(events, [xxhash.xxh3_64_intdigest(e.actor.encode()) for e in events], version)
+
+
+def rows(activity: Activity) -> dict[tuple[str, int, str, tuple[str, ...]], tuple[Any, ...]]:
+    return {
+        (r.grain, r.start - START, r.dimension, r.value): (
+            r.events, r.sum_value, round(r.users), round(r.sessions), round(r.registrations)
+        )
+        for r in activity.rows(list(activity.cells), 0)
+    }  # fmt: skip
+
+
+def test_literal_events() -> None:
+    activity = Activity(plan(timezone="Asia/Shanghai", registration="join"))
+    fold(activity, [
+        event("u1", START - 1, session_id="s1", platform="ios"),  # the last millisecond of the day before
+        event("u1", START, value=19_990_000, session_id="s1", platform="ios"),
+        event("u2", START + 59_999, "join", value=-5, session_id="s2"),
+        event("u2", START + 60_000, platform=""),
+    ])  # fmt: skip
+    minute, hour, day = 60_000, 3_600_000, 86_400_000
+    assert rows(activity) == {
+        ("minute", -minute, "", ()): (1, 0, 1, 1, 0),
+        ("minute", -minute, "platform", ("ios",)): (1, 0, 1, 1, 0),
+        ("minute", 0, "", ()): (2, 19_989_995, 2, 2, 1),
+        ("minute", 0, "platform", ("ios",)): (1, 19_990_000, 1, 1, 0),
+        ("minute", 0, "platform", ("",)): (1, -5, 1, 1, 1),
+        ("minute", minute, "", ()): (1, 0, 1, 0, 0),
+        ("minute", minute, "platform", ("",)): (1, 0, 1, 0, 0),
+        ("hour", -hour, "", ()): (1, 0, 1, 1, 0),
+        ("hour", -hour, "platform", ("ios",)): (1, 0, 1, 1, 0),
+        ("hour", 0, "", ()): (3, 19_989_995, 2, 2, 1),
+        ("hour", 0, "platform", ("ios",)): (1, 19_990_000, 1, 1, 0),
+        ("hour", 0, "platform", ("",)): (2, -5, 1, 1, 1),
+        ("day", -day, "", ()): (1, 0, 1, 1, 0),
+        ("day", -day, "platform", ("ios",)): (1, 0, 1, 1, 0),
+        ("day", 0, "", ()): (3, 19_989_995, 2, 2, 1),
+        ("day", 0, "platform", ("ios",)): (1, 19_990_000, 1, 1, 0),
+        ("day", 0, "platform", ("",)): (2, -5, 1, 1, 1),
+        ("day_utc", -16 * hour, "", ()): (4, 19_989_995, 2, 2, 1),
+        ("day_utc", -16 * hour, "platform", ("ios",)): (2, 19_990_000, 1, 1, 0),
+        ("day_utc", -16 * hour, "platform", ("",)): (2, -5, 1, 1, 1),
+    }
+
+
+@pytest.mark.parametrize(("users", "error"), [(100, 0.0), (10_000, ERROR), (1_000_000, ERROR)])
+def test_users_are_exact_when_few_and_within_the_error_when_many(users: int, error: float) -> None:
+    activity = Activity(plan(dimensions=[]))
+    for begin in range(0, users, 50_000):
+        several = [event(f"user-{n}", START) for n in range(begin, min(users, begin + 50_000))]
+        fold(activity, several)
+        fold(activity, several[:1000])  # who comes again is no other user
+    (found,) = {users for (grain, *_), (_, _, users, _, _) in rows(activity).items() if grain == "hour"}
+    assert abs(found - users) <= error * users
+
+
+def test_merged_minutes_are_their_hour() -> None:
+    """Each user comes in two minutes: the sum of the minutes would be twice the hour."""
+    activity = Activity(plan(dimensions=[]))
+    for minute in range(60):
+        first, again = range(minute * 500, minute * 500 + 500), range(minute * 500 - 500, minute * 500)
+        fold(activity, [event(f"u{n % 30_000}", START + minute * 60_000) for n in (*first, *again)])
+    cells = activity.cells.items()
+    merged = union(cell.users for key, cell in cells if key.grain == "minute").get_estimate()
+    (hour,) = (cell.users.get_estimate() for key, cell in cells if key.grain == "hour")
+    assert abs(merged - 30_000) <= ERROR * 30_000
+    assert abs(hour - 30_000) <= ERROR * 30_000
+    assert sum(cell.users.get_estimate() for key, cell in cells if key.grain == "minute") > 50_000
+
+
+def test_recent_users_come_from_the_minutes() -> None:
+    activity = Activity(plan())
+    fold(activity, [event("u1", START), event("u2", START + 60_000, platform="ios"), event("u2", START + 120_000)])
+    found = {value: (events, round(users.get_estimate())) for value, (events, users) in
+             activity.recent(START + 60_000).items()}  # fmt: skip
+    assert found == {(): (2, 1)}
+    by_platform = activity.recent(START, "platform")
+    assert {value: events for value, (events, _) in by_platform.items()} == {("",): 2, ("ios",): 1}
+
+
+def test_the_first_values_of_a_window_have_places_the_rest_is_other() -> None:
+    activity = Activity(plan(max_values=2))
+    fold(activity, [event("u", START + i, platform=p) for i, p in enumerate("abcdabc")])
+    fold(activity, [event("u", START + 60_000 + i, platform=p) for i, p in enumerate("dcba")])
+    found = {key[3][0]: counts[0] for key, counts in rows(activity).items() if key[0] == "hour" and key[2]}
+    assert found == {"a": 3, "b": 3, "(other)": 5}
+    second = {
+        key[3][0]: counts[0] for key, counts in rows(activity).items() if key[:3] == ("minute", 60_000, "platform")
+    }
+    assert second == {"d": 1, "c": 1, "(other)": 2}
+
+
+_events = st.builds(
+    event,
+    st.sampled_from(["u1", "u2", "u3"]),
+    st.integers(0, 8).map(lambda n: START - 100_000 + n * 45_000),
+    st.sampled_from(["look", "join"]),
+    st.integers(-3, 3),
+    platform=st.sampled_from(["a", "b", None]),
+    session_id=st.sampled_from(["s1", "s2", None]),
+)
+
+
+@given(st.lists(_events, max_size=40), st.lists(st.integers(0, 40), max_size=4), st.randoms(use_true_random=False))
+def test_neither_order_nor_batches_change_a_count(events: list[Event], cuts: list[int], random: Any) -> None:
+    whole, pieces = (Activity(plan(registration="join", timezone="Europe/Berlin")) for _ in range(2))
+    fold(whole, events)
+    shuffled = list(events)
+    random.shuffle(shuffled)
+    begin = 0
+    for end in [*sorted(cuts), len(events)]:
+        if begin < end:
+            fold(pieces, shuffled[begin:end])
+            begin = end
+    assert rows(pieces) == rows(whole)
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "message"),
+    [([["platform"], "platform"], "stands here twice"), ([[]], "the total, which is always counted")],
+)
+def test_dimensions_that_would_be_counted_twice_are_refused(dimensions: list[Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        plan(dimensions=dimensions)
