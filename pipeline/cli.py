@@ -9,16 +9,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
+import aiohttp
 import typer
+from aiokafka.errors import KafkaError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from pipeline import __version__
 from pipeline.errors import StreamgaugeError, UserError
 from pipeline.settings import Settings, load_settings
+from pipeline.store.client import error_code
 
 app = typer.Typer(
     name="streamgauge",
@@ -37,6 +42,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 PlanOption = Annotated[str | None, typer.Option("--plan", help="A plan file, or the name of a ready one (shop).")]
 
 
+#: ClickHouse's errors for a missing column, table and database.
+_NO_SCHEMA = {16, 60, 81}
+
+
 def main() -> None:
     """Run the command; every expected error is one line on standard error."""
     try:
@@ -45,6 +54,11 @@ def main() -> None:
         _fail(str(exc), 2)
     except StreamgaugeError as exc:
         _fail(f"{type(exc).__name__}: {exc}", 3)
+    except ClickHouseError as exc:
+        hint = "; run `streamgauge migrate`?" if error_code(exc) in _NO_SCHEMA else ""
+        _fail(f"ClickHouse: {str(exc).strip().splitlines()[0][:300]}{hint}", 3)
+    except (KafkaError, aiohttp.ClientError) as exc:
+        _fail(f"{type(exc).__name__}: {exc}: are Kafka and ClickHouse there, and the settings right?", 3)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -55,8 +69,11 @@ def _fail(message: str, code: int) -> None:
 
 
 def _settings(config: Path | None, **changes: Any) -> Settings:
-    settings = load_settings(config)
-    return settings.model_copy(update={k: v for k, v in changes.items() if v is not None})
+    """The settings, with what was given on the command line: checked in the same way."""
+    for name, value in changes.items():
+        if value is not None:
+            os.environ[f"PIPELINE_{name.upper()}"] = str(value)
+    return load_settings(config)
 
 
 def _run(work: Coroutine[Any, Any, Any], level: int = logging.INFO) -> Any:
@@ -78,8 +95,8 @@ def _root(
 
 @app.command()
 def demo(
-    rate: Annotated[float, typer.Option(help="Events a second.")] = 500,
-    users: Annotated[int, typer.Option(help="Simulated users.")] = 5_000,
+    rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Events a second.")] = 500,
+    users: Annotated[int, typer.Option(min=1, max=10_000_000, help="Simulated users.")] = 5_000,
     for_: Annotated[str | None, typer.Option("--for", help="Stop after this long (30s, 5m) and verify.")] = None,
     plan: PlanOption = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same users.")] = 1,
@@ -143,7 +160,7 @@ def send(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out lines that are no events, and go on; else the first ends it.")
     ] = False,
-    rate: Annotated[float | None, typer.Option(help="At most this many events a second.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="At most this many events a second.")] = None,
     kafka: Annotated[str | None, typer.Option(help="Kafka to send to (host:port).")] = None,
     plan: PlanOption = None,
     config: Config = None,

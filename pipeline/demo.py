@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 from rich.live import Live
 
-from pipeline.errors import DependencyError
+from pipeline.errors import DependencyError, UserError
 from pipeline.live.terminal import Rates, view
 from pipeline.roles import plan_of
 from pipeline.settings import Settings
@@ -29,6 +29,10 @@ from pipeline.system import System
 #: How long the demo waits at its end for everything to be counted and stored.
 DRAIN_SECONDS = 60.0
 _TICK_SECONDS = 0.05
+#: What a simulated shopper does.
+_SIMULATED = (
+    "app_open", "sign_up", "search", "view_item", "add_to_cart", "checkout", "pay", "purchase", "refund", "share"
+)  # fmt: skip
 
 
 class Demo:
@@ -47,6 +51,12 @@ class Demo:
         stop = stop_event()
         with _folder(self._data) as folder:
             console = Console(stderr=self._as_json)
+            missing = {name for name in _SIMULATED if name not in plan_of(self._settings).events}
+            if missing:
+                raise UserError(
+                    f"the simulated users are of a shop, and the plan {self._settings.plan} has no event "
+                    f"{', '.join(sorted(missing))}: use `streamgauge up --plan {self._settings.plan}`, with your events"
+                )
             console.print("Starting the broker, ClickHouse, the worker and the archiver …")
             async with System(self._settings, folder, usual_ports=True) as system:
                 await _unless_stopped(system.wait_ready(), stop)
@@ -55,6 +65,7 @@ class Demo:
                 async with self._sending(system, stop) as sending:
                     await self._show(system, console, stop, sending)
                 if self._seconds is None:
+                    console.print("Stopping …")
                     return 0
                 return await self._sum_up(system, console)
 
@@ -98,7 +109,7 @@ class Demo:
         notes = where(system)
         if not console.is_terminal:
             for note in notes:
-                console.print(note)
+                console.print(note, soft_wrap=True)
         live = Live(console=console, refresh_per_second=4, auto_refresh=False, transient=not console.is_terminal)
         with live if console.is_terminal else contextlib.nullcontext():
             while not stop.is_set() and not sending.done():
@@ -146,20 +157,27 @@ async def up(settings: Settings, data: Path, embedded_kafka: bool, embedded_clic
     async with system:
         await _unless_stopped(system.wait_ready(), stop)
         for note in where(system):
-            console.print(note)
+            console.print(note, soft_wrap=True)
+        changed = ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "STREAM", "PLAN")
+        found = system.settings.environment()
+        console.print(f"Send        streamgauge send FILE --kafka {system.settings.kafka_bootstrap}", soft_wrap=True)
+        console.print("For verify, rejected and others in another terminal:")
+        for name in changed:
+            console.print(f"  export PIPELINE_{name}={found[f'PIPELINE_{name}']}", soft_wrap=True)
         console.print("Ctrl-C ends it")
         await stop.wait()
+        console.print("Stopping …")
 
 
 def where(system: System) -> list[str]:
     """Where things are, for a person."""
     settings = system.settings
-    query = f"SELECT event, count() FROM {settings.clickhouse_database}.events GROUP BY event FORMAT Pretty"
+    query = f"SELECT event, count() FROM {settings.clickhouse_database}.events GROUP BY event"
     return [
         f"Kafka       {settings.kafka_bootstrap}  (topic {settings.events_topic})",
         f"ClickHouse  {settings.clickhouse_url}",
         f"Metrics     {system.worker.url}/metrics  (archiver: {system.archiver.url}/metrics)",
-        f"Try         curl {settings.clickhouse_url} --data-binary '{query}'",
+        f"Try         curl {settings.clickhouse_url} -d '{query}'",
         *system.notes,
     ]
 

@@ -22,7 +22,7 @@ from pipeline.store.publisher import Publisher
 from pipeline.stream.app import WorkerApp, background, make_app
 from pipeline.stream.topics import ensure_topics
 from schemas.plan import Plan
-from schemas.plan_io import PlanError, load_plan
+from schemas.plan_io import PlanError, load_plan, ready_plans
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,11 @@ def plan_of(settings: Settings) -> Plan:
         return load_plan(settings.plan)
     except PlanError as exc:
         raise UserError(str(exc)) from None
+    except FileNotFoundError:
+        ready = ", ".join(ready_plans())
+        raise UserError(f"there is no plan {settings.plan}: give a YAML file, or one of {ready}") from None
     except OSError as exc:
-        raise UserError(f"the plan can't be read: {exc}") from None
+        raise UserError(f"the plan {settings.plan} can't be read: {exc.strerror}") from None
 
 
 async def run_worker(settings: Settings) -> None:

@@ -92,6 +92,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             heartbeat_interval_ms=int(settings.session_timeout_s * 1000 / 4),
             max_poll_interval_ms=3_600_000,  # ClickHouse may be away for long: that is no reason to lose partitions
             max_partition_fetch_bytes=1 << 20,
+            fetch_max_wait_ms=_POLL_MS,
         )
         await consumer.start()
         try:

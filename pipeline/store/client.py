@@ -14,7 +14,7 @@ import aiohttp
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
-from pipeline.errors import DependencyError
+from pipeline.errors import DependencyError, UserError
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -116,6 +116,19 @@ class Connection:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+
+async def require_stream(connection: Connection, settings: Settings, table: str) -> None:
+    """Raise UserError, naming the streams that there are, unless `table` has rows of the stream of the settings."""
+
+    async def ask(client: Any) -> Any:
+        return (await client.query(f"SELECT DISTINCT stream FROM {table} ORDER BY stream")).result_rows
+
+    streams = [row[0] for row in await connection.run(ask)]
+    if streams and settings.stream not in streams:
+        raise UserError(
+            f"{table} has nothing of the stream {settings.stream}: set PIPELINE_STREAM to one of {', '.join(streams)}"
+        )
 
 
 async def wait_for_clickhouse(settings: Settings, timeout: float = 60.0) -> None:

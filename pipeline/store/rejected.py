@@ -15,7 +15,7 @@ from pipeline.ingest.classify import ORIGIN_HEADER
 from pipeline.ingest.validate import Rejection, Validator
 from pipeline.progress import progress_bar
 from pipeline.settings import Settings
-from pipeline.store.client import Connection
+from pipeline.store.client import Connection, require_stream
 from schemas.plan import Plan
 
 _PAGE: Final = 5_000
@@ -47,6 +47,7 @@ class Redriven:
 async def rejected_reasons(settings: Settings, samples: int) -> list[Reason]:
     """The reasons in the stream of the settings, most frequent first, each with some samples."""
     connection = Connection(settings)
+    await require_stream(connection, settings, "live_partition_raw")
 
     async def ask(client: Any) -> Any:
         # Samples travel as hex: a record may hold any bytes.

@@ -19,7 +19,7 @@ from pipeline.measure.funnels import definition_of
 from pipeline.measure.windows import grains
 from pipeline.settings import Settings
 from pipeline.store.activity_sql import activity_sql, window_start
-from pipeline.store.client import Connection
+from pipeline.store.client import Connection, require_stream
 from pipeline.store.funnel_sql import COLUMNS, FunnelQuery, cell_of, funnel_sql
 from pipeline.store.plan_sql import funnel_query
 from schemas.plan import Funnel, Plan
@@ -64,7 +64,7 @@ class Verification:
         moving = f", {self.moving} windows still moving" if self.moving else ""
         return (
             f"verify: {verdict} in {self.windows:,} windows and {self.funnels:,} funnel counters "
-            f"over {self.records:,} events{moving}"
+            f"over {self.records:,} records{moving}"
         )
 
     def differ(self, measure: str, where: str, live: Any, archived: Any) -> None:
@@ -90,6 +90,7 @@ class _Check:
         self.versions: dict[int, int] = {}
 
     async def run(self) -> Verification:
+        await require_stream(self.connection, self.settings, "live_partition_raw")
         partitions = await self._query(
             "SELECT partition, version, accepted, late, rejected, duplicate FROM live_partition_raw FINAL "
             "WHERE stream = {stream:String}"

@@ -24,7 +24,7 @@ from pipeline.stream.checkpoint import encode
 from pipeline.stream.cleaning import Cleaner
 from pipeline.stream.delivery import Delivery, Outgoing
 from pipeline.stream.state import PartitionState
-from pipeline.stream.table import TABLE_NAME, StateStore, StateTable
+from pipeline.stream.table import TABLE_NAME, PromptTableManager, StateStore, StateTable
 from pipeline.stream.transport import Batch, BatchConsumer, BatchSchema, BatchTransport
 from schemas.plan import Plan
 
@@ -297,6 +297,7 @@ def make_app(settings: Settings, plan: Plan, partitions: int, sink: RowSink | No
         broker=[f"kafka://{server.strip()}" for server in servers],
         broker_credentials=_credentials(settings),
         store="memory://",
+        TableManager=PromptTableManager,
         autodiscover=False,
         web_enabled=False,
         datadir=str(settings.state_dir or Path(tempfile.gettempdir()) / "streamgauge"),

@@ -14,6 +14,8 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from mode import Service
 from mode.utils.futures import maybe_async
 
+_FETCH_WAIT_MS = 100
+
 
 class InlineConsumerThread(AIOKafkaConsumerThread):
     """Overrides what `mode.threads.ServiceThread` adds to a service with what a plain service does."""
@@ -33,6 +35,12 @@ class InlineConsumerThread(AIOKafkaConsumerThread):
     _stop_children = Service._stop_children
     _stop_futures = Service._stop_futures
     _stop_exit_stacks = Service._stop_exit_stacks
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust waits 1.5 s for an idle partition, and a busy one of the same broker waits with it.
+        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
+        return consumer
 
     async def on_stop(self) -> None:
         """Stop the Kafka consumer."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import faust
 from faust.stores.base import Store
+from faust.tables.manager import TableManager
 from faust.types import TP
 
 from pipeline.stream.checkpoint import Restorer
@@ -119,6 +120,15 @@ class StateStore(Store[Any, Any]):
 
     def restore_backup(self, tp: Any, latest: bool = True, backup_id: int = 0) -> None:
         """Nothing is kept on disk."""
+
+
+class PromptTableManager(TableManager):
+    """Faust's manager of tables without the second that it waits before it starts."""
+
+    async def on_start(self) -> None:
+        """Make the tables' channels and start the recovery."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class StateTable(faust.Table[Any, Any]):

@@ -26,7 +26,8 @@ class _LightRecords(aiokafka_fetcher.PartitionRecords):  # type: ignore[misc]
     """Fetched records as aiokafka's decoder leaves them: wrapping each in a ConsumerRecord costs 2 µs."""
 
     def _consumer_record(self, tp: Any, record: Any) -> Any:
-        return record
+        # Only for the topic that we read in batches: other consumers of the process want what they know.
+        return record if tp.topic == BatchConsumer.source_topic else super()._consumer_record(tp, record)
 
 
 aiokafka_fetcher.PartitionRecords = _LightRecords

@@ -43,7 +43,7 @@ def test_ctrl_c_ends_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     text = ""
-    while "FORMAT Pretty" not in text:
+    while "GROUP BY event" not in text:
         line = process.stdout.readline()
         assert line, f"ended early: {text}"
         text += line
