@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from schemas.plan_io import load_plan
 
 def main() -> None:
     """Start Kafka, compare, stop Kafka."""
+    logging.basicConfig(level=logging.CRITICAL)
     folder, partition = Path(sys.argv[1]), int(sys.argv[2])
     properties = folder / "kafka" / "server.properties"
     found = re.search(r"DIRECT://(127.0.0.1:\d+)", properties.read_text())

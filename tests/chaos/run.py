@@ -98,7 +98,9 @@ async def _run(
     sender = Sender(
         settings.kafka_bootstrap, settings.events_topic, world.plan, settings.partitions, seed=seed, rate=rate
     )
+    rewrite_from = Random(f"rewrite:{seed}").choice((None, 50_000, 300_000))
     for role in world.roles.values():
+        role.rewrite_from = rewrite_from
         role.start()
     await world.ready()
     started = time.monotonic()

@@ -83,7 +83,7 @@ class Sender:
         self.new_producers += 1
         producer: AIOKafkaProducer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap, enable_idempotence=True, acks="all", linger_ms=10,
-            request_timeout_ms=15_000, max_request_size=4 << 20,
+            request_timeout_ms=6_000, max_request_size=4 << 20,
         )  # fmt: skip
         await producer.start()
         return producer

@@ -30,6 +30,8 @@ from schemas.plan_io import load_plan
 from .ground import Ground, environment
 
 SESSION_SECONDS = 3.0
+#: The command, with a changelog that is rewritten and shortened from so many bytes on (else 32 MB: never in a test).
+_EAGER = "import pipeline.stream.cleaning as c; c.MIN_BYTES = {}; from pipeline.cli import main; main()"
 #: A role that was ended by SIGTERM must be gone by then.
 STOP_SECONDS = 10.0
 
@@ -49,6 +51,8 @@ class Role:
         }
         self._env = {**environment(), **settings.model_copy(update=changes).environment()}
         self._process: subprocess.Popen[bytes] | None = None
+        #: Let a worker rewrite its changelog from so many bytes on.
+        self.rewrite_from: int | None = None
         #: The supervisor starts it again when it has ended.
         self.wanted = False
 
@@ -72,7 +76,8 @@ class Role:
         """Start a process, and want it from now on."""
         assert not self.running
         self.wanted = True
-        self._process = spawn([sys.executable, "-P", "-m", "pipeline.cli", self.kind], self.log, self._env)
+        run = ["-m", "pipeline.cli"] if self.rewrite_from is None else ["-c", _EAGER.format(self.rewrite_from)]
+        self._process = spawn([sys.executable, "-P", *run, self.kind], self.log, self._env)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it runs."""
