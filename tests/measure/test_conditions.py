@@ -60,7 +60,8 @@ def test_conditions(where: dict[str, Any], expected: bool) -> None:
 @pytest.mark.parametrize(
     ("field", "text"),
     [
-        ("platform", "ios"), ("country", ""), ("channel", ""), ("os", ""), ("properties.n", "20"), ("properties.i", "3"),
+        ("platform", "ios"), ("country", ""), ("channel", ""), ("os", ""), ("properties.n", "20"),
+        ("properties.i", "3"),
         ("properties.yes", "true"), ("properties.text", "20"), ("properties.null", ""), ("properties.list", ""),
         ("properties.none", ""), ("properties.big", "1180591620717411303424"),
     ],
@@ -71,7 +72,8 @@ def test_dimension_values(field: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(1.0, "1"), (1.5, "1.5"), (1e20, "100000000000000000000"), (1.5e22, "1.5e22"), (1e-6, "0.000001"), (1.25e-7, "1.25e-7"),
+    [(1.0, "1"), (1.5, "1.5"), (1e20, "100000000000000000000"), (1.5e22, "1.5e22"),
+     (1e-6, "0.000001"), (1.25e-7, "1.25e-7"),
      (-0.0, "-0"), (0.1, "0.1"), (5e-324, "5e-324"), (123456789012345.67, "123456789012345.67")],
 )  # fmt: skip
 def test_numbers_are_written_as_clickhouse_writes_them(number: float, text: str) -> None:

@@ -15,7 +15,7 @@ from pipeline.replay.measures import Measures
 from pipeline.replay.sql import Archive
 from schemas.plan import Plan
 
-# In Berlin the clocks go forward at 01:00 UTC on 2026-03-29, and back at 01:00 UTC on 2026-10-25; in Havana at midnight.
+# Clocks go forward in Berlin at 01:00 UTC on 2026-03-29 (back: 10-25), in Havana at midnight of 03-08.
 SPRING, AUTUMN, HAVANA = 1_774_746_000_000, 1_792_890_000_000, 1_772_946_000_000
 ZONES = {"UTC": SPRING, "Asia/Shanghai": 1_790_006_400_000, "Europe/Berlin": SPRING, "America/Havana": HAVANA,
          "Asia/Kathmandu": AUTUMN}  # fmt: skip
