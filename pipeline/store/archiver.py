@@ -104,7 +104,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             await consumer.stop()
             await self.connection.close()
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Ask `run` to write what it has, commit and end."""
         self._stopping.set()
 
