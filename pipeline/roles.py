@@ -26,7 +26,9 @@ from schemas.plan_io import PlanError, load_plan, ready_plans
 
 log = logging.getLogger(__name__)
 
-#: A graceful stop takes 10 s at most: what was not saved by then is folded or stored again by the next owner.
+#: A graceful stop takes no longer: what was not saved by then is folded or stored again by the next owner.
+STOP_SECONDS = 10.0
+#: Of which for the parts of a worker's: together they leave a second.
 _SAVE_SECONDS, _PUBLISH_SECONDS, _LEAVE_SECONDS = 4.0, 2.0, 3.0
 
 
