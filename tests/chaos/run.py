@@ -118,6 +118,9 @@ async def _run(
             role.thaw()
             role.wanted = True
         report.problems += chaos.problems
+        arrived = sum((await world.ends()).values())
+        if arrived < sender.sent / 3:
+            report.problems.append(f"{arrived} of {sender.sent} records arrived: that proves little")
         while True:
             await world.drained()
             ends = await world.ends()

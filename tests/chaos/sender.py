@@ -38,6 +38,7 @@ class Sender:
         self.also_old = False
         self.sent = 0
         self.new_producers = 0
+        self._failed = False
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -65,9 +66,12 @@ class Sender:
     async def _send(self, producer: AIOKafkaProducer | None, record: Sent) -> AIOKafkaProducer:
         while True:
             try:
+                if producer is not None and self._failed:
+                    raise KafkaError("a record was not acknowledged")
                 if producer is None:
                     producer = await self._new_producer()
-                await producer.send(self._topic, record.value, key=record.key, partition=record.partition)
+                sent = await producer.send(self._topic, record.value, key=record.key, partition=record.partition)
+                sent.add_done_callback(self._note)
             except (KafkaError, OSError):
                 # Lost or sent twice: the log will say. Another producer has another identity for Kafka.
                 if producer is not None:
@@ -79,13 +83,23 @@ class Sender:
                 self.sent += 1
                 return producer
 
+    def _note(self, sent: asyncio.Future[Any]) -> None:
+        # An idempotent producer that has lost a record may lose all that come after it.
+        if not sent.cancelled() and sent.exception() is not None:
+            self._failed = True
+
     async def _new_producer(self) -> AIOKafkaProducer:
         self.new_producers += 1
         producer: AIOKafkaProducer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap, enable_idempotence=True, acks="all", linger_ms=10,
             request_timeout_ms=6_000, max_request_size=4 << 20,
         )  # fmt: skip
-        await producer.start()
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        self._failed = False
         return producer
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,15 @@ from kafka_harness import kafka_available
 
 WAYS = 4
 NewWorld = Callable[..., World]
+
+
+@pytest.fixture(autouse=True)
+def quiet_clients() -> Iterator[None]:
+    """The tests' own clients complain thousands of times about the faults that are the point."""
+    logger = logging.getLogger("aiokafka")
+    before, logger.level = logger.level, logging.CRITICAL
+    yield
+    logger.level = before
 
 
 @pytest.fixture(scope="session")
