@@ -7,7 +7,10 @@ import contextlib
 import gc
 import json
 import logging
+import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -69,6 +72,7 @@ async def run_worker(settings: Settings) -> None:
             if app.crash_reason is not None:
                 raise app.crash_reason
     finally:
+        _end_in_time(sys.exception())
         await _stop_app(app)
         await publisher.close()
         await server.stop()
@@ -105,6 +109,7 @@ async def run_archiver(settings: Settings) -> None:
     try:
         await _until([stop.wait(), running])
     finally:
+        _end_in_time(sys.exception())
         archiver.stop()
         # With ClickHouse away it would try for ever; what was not inserted is read again, as it is not committed.
         await asyncio.wait({running}, timeout=_SAVE_SECONDS)
@@ -160,6 +165,22 @@ async def _until(awaitables: Iterable[Any]) -> None:
             task.cancel()
     for task in done:
         task.result()
+
+
+def _end_in_time(reason: BaseException | None) -> None:
+    """End the process at once when its stop has taken its time; `reason` is what made it stop, None a signal.
+
+    Without Kafka, a task of a client can ignore that it is cancelled, and the event loop would wait for it.
+    """
+
+    def end() -> None:
+        what = f"{type(reason).__name__}: {reason}" if reason is not None else "asked to end"
+        print(f"streamgauge: {what}; the stop took longer than {STOP_SECONDS:.0f} s", file=sys.stderr, flush=True)
+        os._exit(3)
+
+    timer = threading.Timer(STOP_SECONDS, end)
+    timer.daemon = True
+    timer.start()
 
 
 async def _at_most(seconds: float, what: str, work: Any) -> None:

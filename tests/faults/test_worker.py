@@ -207,6 +207,54 @@ async def test_a_worker_stopped_beyond_its_session_wakes_up(new_world: Any, inte
     await assert_exact(world)
 
 
+async def _all_folded(world: World) -> bool:
+    rows = await world.query("SELECT partition, version FROM live_partition_raw FINAL WHERE version > 0")
+    return dict(rows) == {p: end for p, end in (await world.ends()).items() if end}
+
+
+async def test_rows_that_a_former_owner_sent_arrive_after_the_last_ones(new_world: Any) -> None:
+    world = await _started(new_world, workers=2, publish_interval_s=0.1)
+    first, second = world.workers
+    second.start()
+    await world.ready()
+    async with traffic(world, seed=26, rate=400):
+        await until(lambda: _counted(world, 500), "the live count")
+        first.clickhouse.hold("up")
+        await asyncio.sleep(1)
+        assert first.clickhouse.waiting("up") > 1000
+        first.freeze()
+        await until(lambda: _owns(second, 4), "the second worker owns all partitions", 40)
+        await asyncio.sleep(2)
+    await until(lambda: _all_folded(world), "all is folded and published by the second worker", 40)
+    first.clickhouse.release("up")
+    await asyncio.sleep(1)
+    first.kill()
+    await assert_exact(world)
+
+
+async def test_a_checkpoint_that_a_former_owner_sent_arrives_after_the_last_one(new_world: Any) -> None:
+    world = await _started(new_world, workers=2, checkpoint_interval_s=0.1)
+    first, second = world.workers
+    second.start()
+    await world.ready()
+    async with traffic(world, seed=27, rate=400):
+        await until(lambda: _counted(world, 500), "the live count")
+        first.kafka.hold("up")
+        await asyncio.sleep(1)
+        first.freeze()
+        await until(lambda: _owns(second, 4), "the second worker owns all partitions", 40)
+        await asyncio.sleep(2)
+    await until(lambda: _all_folded(world), "all is folded and published by the second worker", 40)
+    await asyncio.sleep(1)
+    first.kafka.release("up")
+    await asyncio.sleep(1)
+    first.kill()
+    second.kill()
+    second.start()  # and reads what came last
+    await produce(world, [event(n) for n in range(20)])
+    await assert_exact(world)
+
+
 async def _owns(role: Any, number: int) -> bool:
     health = await role.ask("/health")
     return bool(health and health["ready"] and len(health["partitions"]) >= number)
@@ -258,6 +306,23 @@ async def test_sigterm_while_clickhouse_is_silent(new_world: Any) -> None:
     await assert_exact(world)
 
 
+@pytest.mark.parametrize("way", ["gone", "frozen"])
+async def test_sigterm_while_kafka_is_away(new_world: Any, way: str) -> None:
+    """Nothing can be saved then; it must end in time all the same."""
+    world = await _started(new_world)
+    worker, kafka = world.workers[0], world.ground.kafka
+    async with traffic(world, seed=28, rate=300):
+        await until(lambda: _counted(world, 300), "the live count")
+        (kafka.kill if way == "gone" else kafka.pause)()
+        await asyncio.sleep(1)
+        code, took = await worker.terminate()
+        assert code is not None, worker.last_words(10)
+        assert took < 12
+        await asyncio.to_thread(world.ground.heal)
+        worker.start()
+    await assert_exact(world)
+
+
 async def test_the_watchdog_ends_a_worker_that_gets_nothing_though_records_wait(new_world: Any) -> None:
     world = await _started(new_world, watchdog_seconds=4, partitions=1)
     worker = world.workers[0]
@@ -274,7 +339,7 @@ async def test_the_watchdog_ends_a_worker_that_gets_nothing_though_records_wait(
 
     await until(ended, "the watchdog", 45, worker.last_words)
     assert worker.code == 3
-    assert "BrokenPromiseError: no progress for 4 s with" in worker.last_words(1)
+    assert "BrokenPromiseError: no progress for 4 s with" in worker.last_words(1), worker.last_words(20)
     worker.kafka.heal()
     worker.kafka.cut()
     worker.start()
