@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint bench chaos clean
+.PHONY: help setup demo test faults lint bench chaos clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,8 +18,11 @@ setup: .venv/.ready  ## a virtual environment with everything in it
 demo: .venv/.ready  ## the whole system with simulated users, live in the terminal
 	@$(BIN)/streamgauge demo $(ARGS)
 
-test: .venv/.ready  ## all tests
-	@$(BIN)/python -m pytest -q $(ARGS)
+test: .venv/.ready  ## all tests but those that need Apache Kafka
+	@$(BIN)/python -m pytest -q -m "not faults" $(ARGS)
+
+faults: .venv/.ready  ## the tests of failures, on Apache Kafka (needs Java 17 and Maven)
+	@$(BIN)/python -m pytest -q -m faults $(ARGS)
 
 lint: .venv/.ready  ## ruff and mypy
 	@$(BIN)/ruff check .
