@@ -13,6 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from chaos.literal import Produced, assert_exact, event, produce, traffic
 from chaos.world import SESSION_SECONDS, World, until
 
+from pipeline.simulate import Dirt
 from pipeline.stream.topics import changelog_topic
 
 pytestmark = pytest.mark.faults
@@ -279,8 +280,9 @@ async def test_sigterm_in_the_middle_of_a_checkpoint(new_world: Any) -> None:
     """What a checkpoint that is under way holds is in no later one: it must reach the changelog, or none may follow."""
     world = await _started(new_world, checkpoint_interval_s=0.05)
     worker = world.workers[0]
-    async with traffic(world, seed=25, rate=400):
-        for n in range(3):
+    # With every batch there is something to send aside, and a checkpoint waits for that first.
+    async with traffic(world, seed=25, rate=400, dirt=Dirt(malformed=0.2, wrong_key=0.2)):
+        for n in range(4):
             await until(lambda: _counted(world, 300), "the live count")
             worker.kafka.delay(150)  # an acknowledgement takes 300 ms: there is always a checkpoint under way
             await asyncio.sleep(1 + 0.1 * n)
