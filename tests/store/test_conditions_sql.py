@@ -87,6 +87,6 @@ def test_dimension_values_are_alike(clickhouse: Archive, events: list[dict[str, 
     assert found == [[text_value(event, field) for field in fields] for event in events]
 
 
-@pytest.mark.parametrize("text", ["'; DROP TABLE replayed; --", "\\", "\\'", "\n", "\x00"])
+@pytest.mark.parametrize("text", ["'; DROP TABLE replayed; --", "\\", "\\'", "\n", "\x00", "\x85", "\u2028"])
 def test_text_of_the_plan_stays_text(clickhouse: Archive, text: str) -> None:
     assert clickhouse.query(f"SELECT {quoted(text)}") == [[text]]
