@@ -191,7 +191,9 @@ async def drained(system: System, sent: int) -> dict[str, int]:
         if numbers is not None and health is not None:
             totals: dict[str, int] = numbers["totals"]
             final = sum(totals.get(name, 0) for name in ("accepted", "rejected", "duplicate", "late"))
-            if final >= sent and numbers["lag"] == 0 and numbers["unpublished"] == 0 and health.get("lag") == 0:
+            stored = health["stored"]
+            archived = all(stored.get(p, 0) >= mark for p, mark in numbers["partitions"].items())
+            if final >= sent and numbers["lag"] == 0 and numbers["unpublished"] == 0 and archived:
                 return totals
         if time.monotonic() > deadline:
             raise DependencyError(f"not everything was counted after {DRAIN_SECONDS:.0f} s: {numbers}, {health}")

@@ -106,7 +106,7 @@ class ArchiverCollector(Collector):
         yield archived
         yield CounterMetricFamily(INSERTED[0], INSERTED[1], value=archiver.inserted)
         lag = GaugeMetricFamily(*ARCHIVER_LAG[:2], labels=ARCHIVER_LAG[2])
-        for partition, behind in archiver.lag.items():
+        for partition, behind in archiver.lag().items():
             lag.add_metric([str(partition)], behind)
         yield lag
 

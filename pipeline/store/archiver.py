@@ -52,12 +52,15 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         self._writing: asyncio.Task[None] | None = None
         #: Counts rebalances: what was begun before one must not be finished after it.
         self._generation = 0
+        #: Whether the group has given us our partitions (perhaps none), and they were not taken back since.
+        self._assigned = False
         #: By partition: a gap in the offsets that was seen once (expected, found); it is believed the second time.
         self._gaps: dict[int, tuple[int, int]] = {}
         self._stopping = asyncio.Event()
         self.totals = dict.fromkeys(Outcome, 0)
         self.inserted = 0
-        self.lag: dict[int, int] = {}
+        #: By partition owned: everything before this offset is in ClickHouse.
+        self.stored: dict[int, int] = {}
 
     # -- figures -------------------------------------------------------------------------------------------------
 
@@ -67,16 +70,24 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         trouble = self.connection.health.problem()
         if trouble:
             problems["clickhouse"] = trouble
-        started = self._consumer is not None and self._generation > 0
-        if not started:
+        if not self._assigned:
             problems["kafka"] = "not joined yet"
-        idle = self._batch.records == 0 and self._writing is None
-        lag = sum(self.lag.values()) + (0 if idle else 1)
+        lag = self.lag()
         return {
-            "role": "archiver", "ready": not problems, "problems": problems, "lag": lag,
-            "partitions": sorted(self._next), "inserted": self.inserted,
+            "role": "archiver", "ready": not problems, "problems": problems,
+            "lag": sum(lag.values()) if self._assigned and lag.keys() == self.stored.keys() else None,
+            "stored": dict(sorted(self.stored.items())), "inserted": self.inserted,
             "totals": {outcome.name.lower(): count for outcome, count in self.totals.items()},
         }  # fmt: skip
+
+    def lag(self) -> dict[int, int]:
+        """By partition owned: the records that are not in ClickHouse yet. Partitions not looked at yet are absent."""
+        topic, found = self._settings.events_topic, {}
+        for partition, offset in self.stored.items():
+            end = self._consumer.highwater(TopicPartition(topic, partition)) if self._consumer else None
+            if end is not None:
+                found[partition] = max(0, end - offset)
+        return found
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -132,7 +143,6 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
                     return
                 self._classifiers[tp.partition] = restored
             self._take_in(tp.partition, records)
-        self._measure_lag(consumer)
         if self._writing is not None and self._writing.done():
             self._writing.result()
             self._writing = None
@@ -175,12 +185,6 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         self._batch.add(partition, result)
         self._next[partition] = records[-1].offset + 1
 
-    def _measure_lag(self, consumer: AIOKafkaConsumer) -> None:
-        for partition, following in self._next.items():
-            end = consumer.highwater(TopicPartition(self._settings.events_topic, partition))
-            if end is not None:
-                self.lag[partition] = max(0, end - following)
-
     # -- writing -------------------------------------------------------------------------------------------------
 
     def _start_writing(self) -> None:
@@ -210,6 +214,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             if columns[0]:
                 await self._insert(table, names, columns)
                 self.inserted += len(columns[0])
+        self.stored |= {p: offset for p, offset in batch.offsets.items() if p in self.stored}
         await self._commit(batch.offsets)
 
     async def _insert(self, table: str, names: Iterable[str], columns: Columns) -> None:
@@ -240,6 +245,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Write out what was taken in while the partitions are still ours, and forget their states."""
         self._generation += 1
+        self._assigned = False
         try:
             await asyncio.wait_for(self._write_out(), self._settings.session_timeout_s / 2)
         except TimeoutError:
@@ -249,7 +255,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         self._classifiers.clear()
         self._next.clear()
         self._gaps.clear()
-        self.lag.clear()
+        self.stored.clear()
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """Resume each partition after what is acknowledged; its state is read when its first record comes."""
@@ -262,7 +268,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             # Offsets before the log's beginning are gone; offsets are never skipped otherwise.
             start = max(begin[tp], committed or 0)
             consumer.seek(tp, start)
-            self._next[tp.partition] = start
+            self._next[tp.partition] = self.stored[tp.partition] = start
+        self._assigned = True
 
     async def _restored(self, partition: int, offset: int) -> PartitionClassifier:
         """The classifier as it stood before `offset`, from the rows in ClickHouse."""

@@ -225,11 +225,6 @@ class World:
 
     async def archived(self) -> dict[int, int]:
         """Up to which offset each partition is archived, as the archivers' next owner would believe."""
-        database = self.settings.clickhouse_database
-        if await self.query(f"SELECT 1 FROM system.tables WHERE database = '{database}' "
-                            "AND name = 'archive_partition_raw'"):  # fmt: skip
-            rows = await self.query("SELECT partition, next_offset FROM archive_partition_raw FINAL")
-            return {row[0]: row[1] for row in rows}
         return await self.committed(f"{self.settings.group}-archiver")
 
     async def standing(self) -> dict[str, Any]:
