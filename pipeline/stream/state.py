@@ -28,6 +28,8 @@ from schemas.plan import Plan
 _ACTIVITY, _FUNNEL_COUNTER, _FUNNEL_ACTOR, _IDS = "a", "c", "f", "i"
 #: Numbers of pieces of ids that are written again begin here, apart from those of new ids.
 _REWRITTEN: Final = 1_000_000
+#: Minutes of the longest sliding span.
+_SLIDING: Final = 30
 #: Entries written again with one checkpoint: some 50 ms of work.
 REWRITE_SLICE: Final = 20_000
 
@@ -260,9 +262,9 @@ class PartitionState:
     def partition_row(self, now: int) -> PartitionRow:
         """Where the partition stands, and who is active, at `now` (epoch ms)."""
         minute = now - now % MINUTE
-        active = [self.active_users(minute - span * MINUTE) for span in (1, 4, 29)]
+        active = [self.active_users(minute - span * MINUTE) for span in (1, 4, _SLIDING - 1)]
         totals = [self.totals[outcome] for outcome in Outcome]
-        return PartitionRow(self.partition, self.mark, self.watermark, *totals, *active)
+        return PartitionRow(self.partition, self.mark, self.watermark, *totals, now, *active)
 
     def active_users(self, since: int) -> float:
         """Estimated users of the minute windows that start at `since` (epoch ms) or later."""
@@ -277,7 +279,14 @@ class PartitionState:
         if self.watermark // MINUTE == self._expired_minute:
             return
         self._expired_minute = self.watermark // MINUTE
-        closed = [key for key in self.activity.closed(self.watermark) if key not in self._unpublished_cells]
+        # The minutes of the sliding spans stay, however short the lateness is: the clock is behind the watermark by
+        # at most `max_future`.
+        sliding = self.watermark - self.plan.max_future - (_SLIDING + 1) * MINUTE
+        closed = [
+            key
+            for key in self.activity.closed(self.watermark)
+            if key not in self._unpublished_cells and not (key.grain == "minute" and key.start >= sliding)
+        ]
         self.activity.drop(closed)
         counters = self.funnels.expire(self.watermark, keep=self._unpublished_counters)
         if self.disk is not None:

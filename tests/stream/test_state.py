@@ -255,3 +255,15 @@ def test_closed_windows_leave_memory_once_they_are_published() -> None:
     state.expire()
     assert not any(key.grain == "minute" and key.start == minute for key in state.activity.cells)
     assert Outcome.ACCEPTED in state.totals
+
+
+def test_the_last_half_hour_is_whole_with_a_shorter_lateness() -> None:
+    """A window that is closed and published still counts in the sliding spans."""
+    state = new_state()
+    values = [event(n, f"u{n}", "look", START + n * 60_000) for n in range(29)]
+    state.fold(numbered(values))
+    state.changed_rows(START)
+    state.published()
+    state.expire()
+    row = state.partition_row(START + 28 * 60_000)
+    assert [round(n) for n in (row.active_1m, row.active_5m, row.active_30m)] == [2, 5, 29]
