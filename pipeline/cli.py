@@ -44,8 +44,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 PlanOption = Annotated[str | None, typer.Option("--plan", help="A plan file, or the name of a ready one (shop).")]
 
 
-#: ClickHouse's errors for a missing column, table and database.
-_NO_SCHEMA = {16, 60, 81}
+#: ClickHouse's errors for a missing column, view with parameters, table and database.
+_NO_SCHEMA = {16, 46, 60, 81}
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pipeline.catalogue.run import bound, query
 from pipeline.local.clickhouse import EmbeddedClickHouse
 from pipeline.store.client import connect
 from schemas.meanings import Meanings
-from schemas.plan_io import load_plan, ready_plans
+from schemas.plan_io import load_plan, parse_plan, ready_plans
 
 
 async def test_only_what_changed_is_made_again(server: EmbeddedClickHouse) -> None:
@@ -119,3 +119,40 @@ async def test_any_dimension(world: World) -> None:
         ("properties.none", ""), ("country", ""),
     ):  # fmt: skip
         assert await world.sql(f"SELECT by FROM activity_by(dimension = '{dimension}')") == [(value,)]
+
+
+async def test_several_events_of_one_meaning(server: EmbeddedClickHouse) -> None:
+    """Each with its own fields and conditions; an event that fits two is taken once, by the first."""
+    plan = parse_plan(
+        """
+product: Test
+timezone: Asia/Shanghai
+events:
+  buy: {value: amount, properties: {amount: number!, order: string}}
+  renew: {properties: {price: number, kind: string}}
+meanings:
+  payment:
+    - {event: buy, order_id: properties.order}
+    - {event: renew, amount: properties.price, where: {properties.kind: "it's paid"}}
+    - {event: renew, amount: properties.none, where: {properties.price: {gt: 0}}}
+  participation: {event: buy, campaign: channel}
+  invite_accepted: {event: renew, inviter: anonymous_id}
+"""
+    )
+    world = await World(server.url, plan).open()
+    await world.tell(
+        [
+            event("a", "buy", "2026-11-01 00:00", {"amount": 10, "order": "o1"}, channel="ads"),
+            event("b", "renew", "2026-11-01 01:00", {"price": 7.77, "kind": "it's paid"}, anonymous_id="x"),
+            event("c", "renew", "2026-11-01 02:00", {"price": 5, "kind": "trial"}),
+            event("d", "renew", "2026-11-01 03:00", {"price": 0, "kind": "trial"}),
+        ]
+    )
+    assert await world.sql("SELECT actor, toString(day), toString(amount), order_id FROM payments ORDER BY ts") == [
+        ("a", "2026-11-01", "10", "o1"), ("b", "2026-11-01", "7.77", "e1"), ("c", "2026-11-01", "0", "e2"),
+    ]  # fmt: skip
+    assert await world.sql("SELECT actor, participated FROM participations") == [("a", "ads")]
+    assert await world.sql("SELECT actor, inviter FROM invites_accepted ORDER BY ts") == [
+        ("b", "x"), ("c", ""), ("d", ""),
+    ]  # fmt: skip
+    await world.connection.close()
