@@ -36,6 +36,8 @@ plan_app = typer.Typer(help="The tracking plan: show, check, export as JSON Sche
 app.add_typer(plan_app, name="plan")
 rejected_app = typer.Typer(help="Rejected records: list them, send them again.", no_args_is_help=True)
 app.add_typer(rejected_app, name="rejected")
+metrics_app = typer.Typer(help="The metric catalogue: list, show, run.", no_args_is_help=True)
+app.add_typer(metrics_app, name="metrics")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); else PIPELINE_* variables.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -275,15 +277,25 @@ def replay(
 
 
 @app.command()
-def migrate(config: Config = None, as_json: AsJson = False) -> None:
-    """Bring ClickHouse to the current schema. Safe to run twice, and by two at once."""
+def migrate(plan: PlanOption = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Bring ClickHouse to the current schema and metrics. Safe to run twice, and by two at once."""
+    from pipeline.catalogue import install
+    from pipeline.roles import plan_of
     from pipeline.store.migrate import migrate as run_migrate
 
-    applied = _run(run_migrate(load_settings(config)), logging.WARNING)
+    settings = _settings(config, plan=plan)
+    chosen = plan_of(settings)
+
+    async def bring() -> tuple[list[str], list[str]]:
+        return await run_migrate(settings), await install(settings, chosen)
+
+    applied, views = _run(bring(), logging.WARNING)
     if as_json:
-        print(json.dumps({"applied": applied}))
+        print(json.dumps({"applied": applied, "views": views}))
+    elif applied or views:
+        print(f"{len(applied)} migrations applied: {', '.join(applied) or 'none'}; {len(views)} views of the catalogue")
     else:
-        print(f"{len(applied)} migrations applied: {', '.join(applied)}" if applied else "nothing to do")
+        print("nothing to do")
 
 
 @app.command()
@@ -337,6 +349,42 @@ def rejected_redrive(
         print(json.dumps(vars(done)))
     else:
         print(f"{done.sent:,} sent again, {done.still_rejected:,} are still not events of the plan")
+
+
+@metrics_app.command("list")
+def metrics_list(as_json: AsJson = False) -> None:
+    """The metrics by group."""
+    from pipeline.catalogue.command import list_metrics
+
+    list_metrics(as_json)
+
+
+@metrics_app.command("show")
+def metrics_show(name: str, config: Config = None, as_json: AsJson = False) -> None:
+    """A metric's definition, parameters and SQL."""
+    from pipeline.catalogue.command import show_metric
+
+    show_metric(name, load_settings(config).clickhouse_database, as_json)
+
+
+@metrics_app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def metrics_run(
+    ctx: typer.Context,
+    name: str,
+    fmt: Annotated[str, typer.Option("--format", help="table, csv, json, parquet or png (a chart).")] = "table",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
+    rows: Annotated[int, typer.Option(min=1, max=10_000_000, help="At most this many rows.")] = 10_000,
+    clickhouse: Annotated[str | None, typer.Option(help="ClickHouse to ask (http://host:8123).")] = None,
+    plan: PlanOption = None,
+    config: Config = None,
+) -> None:
+    """Run a metric. Its parameters are options: --from 2026-11-01 --to 2026-11-30 --period day."""
+    from pipeline.catalogue.command import options, run_metric
+    from pipeline.roles import plan_of
+
+    settings = _settings(config, plan=plan, clickhouse_url=clickhouse)
+    work = run_metric(settings, plan_of(settings), name, options(ctx.args), fmt, out, rows)
+    raise typer.Exit(_run(work, logging.WARNING))
 
 
 @plan_app.command("show")
