@@ -55,7 +55,7 @@ SELECT
     if(views = 0, NULL, acted.likes / views) AS like_rate,
     if(views = 0, NULL, acted.comments / views) AS comment_rate,
     if(views = 0, NULL, acted.shares / views) AS share_rate,
-    if(made.item = '', NULL, dateDiff('day', made.made_at, toDateTime64({to:Date} + 1, 3, 'UTC'))) AS age_days
+    if(made.item = '', NULL, dateDiff('day', toDate(made.made_at, (SELECT timezone FROM thresholds)), {to:Date})) AS age_days
 FROM acted
 LEFT JOIN made ON made.item = acted.item
 LEFT JOIN content_items AS i ON i.item = acted.item

@@ -64,9 +64,18 @@ WITH
     ),
     groups AS
     (
-        SELECT experiment, variant, count() AS n, sum(converted) AS k, avg(amount) AS mean
+        SELECT experiment, variant, count() AS n, sum(converted) AS k, avg(amount) AS mean, varSamp(amount) AS variance
         FROM outcomes
         GROUP BY experiment, variant
+    ),
+    -- What Welch's test can tell: variants of two users or more, where not everybody has the same value.
+    testable AS
+    (
+        SELECT g.experiment AS experiment, groupArray(g.variant) AS others
+        FROM groups AS g
+        INNER JOIN (SELECT * FROM groups WHERE variant = {control:String}) AS c ON c.experiment = g.experiment
+        WHERE g.variant NOT IN ('(several)', {control:String}) AND g.n > 1 AND c.n > 1 AND g.variance + c.variance > 0
+        GROUP BY g.experiment
     ),
     -- Each variant beside the control: the users of the control once for each variant that they are compared with.
     tests AS
@@ -76,14 +85,8 @@ WITH
             arrayJoin(if(o.variant = {control:String}, v.others, [o.variant])) AS variant,
             welchTTest(0.95)(o.amount, o.variant != {control:String}) AS welch  -- control minus variant
         FROM outcomes AS o
-        INNER JOIN
-        (
-            SELECT experiment, groupArrayIf(variant, variant NOT IN ('(several)', {control:String})) AS others
-            FROM groups
-            GROUP BY experiment
-            HAVING has(groupArray(variant), {control:String})
-        ) AS v ON v.experiment = o.experiment
-        WHERE o.variant != '(several)'
+        INNER JOIN testable AS v ON v.experiment = o.experiment
+        WHERE o.variant = {control:String} OR has(v.others, o.variant)
         GROUP BY experiment, variant
     )
 SELECT
@@ -111,7 +114,7 @@ FROM
         g.experiment AS experiment, g.variant AS variant, g.n AS n, g.k AS k, g.mean AS mean,
         c.n AS control_n, c.k AS control_k, c.mean AS control_mean, t.welch AS welch,
         g.variant NOT IN ('(several)', {control:String}) AND c.n > 0 AS is_compared,
-        is_compared AND isFinite(t.welch.1) AND n > 1 AND control_n > 1 AS is_tested,
+        t.variant != '' AS is_tested,
         sqrt(k / n * (1 - k / n) / n + control_k / control_n * (1 - control_k / control_n) / control_n) AS error,
         (k + control_k) / (n + control_n) AS pool,
         sqrt(pool * (1 - pool) * (1 / n + 1 / control_n)) AS pooled_error
