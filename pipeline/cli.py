@@ -36,10 +36,18 @@ plan_app = typer.Typer(help="The tracking plan: show, check, export as JSON Sche
 app.add_typer(plan_app, name="plan")
 rejected_app = typer.Typer(help="Rejected records: list them, send them again.", no_args_is_help=True)
 app.add_typer(rejected_app, name="rejected")
+metrics_app = typer.Typer(help="The metric catalogue: list, show, run.", no_args_is_help=True)
+app.add_typer(metrics_app, name="metrics")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); else PIPELINE_* variables.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 PlanOption = Annotated[str | None, typer.Option("--plan", help="A plan file, or the name of a ready one (shop).")]
+FaultOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fault", help="What goes wrong: 'step=purchase platform=android from=14:00 factor=0.2'. Repeatable."
+    ),
+]
 
 
 #: ClickHouse's errors for a missing column, table and database.
@@ -101,6 +109,8 @@ def demo(
     plan: PlanOption = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same users.")] = 1,
     data: Annotated[Path | None, typer.Option(help="Keep ClickHouse's data in this folder.")] = None,
+    history: Annotated[int, typer.Option(min=0, max=360, help="Days of the past to make up first.")] = 30,
+    fault: FaultOption = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -112,7 +122,9 @@ def demo(
         seconds = parse_duration(for_) / 1000 if for_ else None
     except ValueError as exc:
         raise UserError(f"--for: {exc}") from None
-    work = Demo(_settings(config, plan=plan), rate, users, seconds, seed, data, as_json)
+    work = Demo(
+        _settings(config, plan=plan), rate, users, seconds, seed, data, as_json, days=history, faults=fault or ()
+    )
     raise typer.Exit(_run(work.run(), logging.WARNING))
 
 
@@ -201,6 +213,39 @@ def send(
 
 
 @app.command()
+def simulate(
+    days: Annotated[float, typer.Option(min=0.01, max=3650, help="How many days, up to the end.")] = 30,
+    events: Annotated[int, typer.Option(min=1, max=1_000_000_000, help="About so many events.")] = 1_000_000,
+    users: Annotated[int | None, typer.Option(min=1, help="Users at a time; else one for 60 events.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same events.")] = 1,
+    end: Annotated[
+        str | None, typer.Option(help="When it ends, in the plan's zone (2026-11-22T14:00); else now.")
+    ] = None,
+    fault: FaultOption = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", help="File of JSON lines, .gz too; - to print.")
+    ] = None,
+    insert: Annotated[bool, typer.Option("--insert", help="Store them in ClickHouse, without Kafka.")] = False,
+    plan: PlanOption = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make events of the past, of a simulated shop or content app: as a file, or straight into ClickHouse."""
+    from pipeline.roles import plan_of
+    from pipeline.simulate import command
+
+    settings = _settings(config, plan=plan)
+    found = plan_of(settings)
+    if insert == (output is not None):
+        raise UserError("say where the events go: -o FILE, or --insert into ClickHouse")
+    history = command.history_of(found, days=days, events=events, users=users, seed=seed, end=end, faults=fault or ())
+    if output is not None:
+        command.write(history, output, as_json)
+    else:
+        _run(command.insert(history, settings, found, as_json), logging.WARNING)
+
+
+@app.command()
 def check(
     file: Annotated[str, typer.Argument(help="JSON lines, .gz too; - for standard input.")],
     plan: PlanOption = None,
@@ -258,15 +303,25 @@ def replay(
 
 
 @app.command()
-def migrate(config: Config = None, as_json: AsJson = False) -> None:
-    """Bring ClickHouse to the current schema. Safe to run twice, and by two at once."""
+def migrate(plan: PlanOption = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Bring ClickHouse to the current schema and metrics. Safe to run twice, and by two at once."""
+    from pipeline.catalogue import install
+    from pipeline.roles import plan_of
     from pipeline.store.migrate import migrate as run_migrate
 
-    applied = _run(run_migrate(load_settings(config)), logging.WARNING)
+    settings = _settings(config, plan=plan)
+    chosen = plan_of(settings)
+
+    async def bring() -> tuple[list[str], list[str]]:
+        return await run_migrate(settings), await install(settings, chosen)
+
+    applied, views = _run(bring(), logging.WARNING)
     if as_json:
-        print(json.dumps({"applied": applied}))
+        print(json.dumps({"applied": applied, "views": views}))
+    elif applied or views:
+        print(f"{len(applied)} migrations applied: {', '.join(applied) or 'none'}; {len(views)} views of the catalogue")
     else:
-        print(f"{len(applied)} migrations applied: {', '.join(applied)}" if applied else "nothing to do")
+        print("nothing to do")
 
 
 @app.command()
@@ -320,6 +375,42 @@ def rejected_redrive(
         print(json.dumps(vars(done)))
     else:
         print(f"{done.sent:,} sent again, {done.still_rejected:,} are still not events of the plan")
+
+
+@metrics_app.command("list")
+def metrics_list(as_json: AsJson = False) -> None:
+    """The metrics by group."""
+    from pipeline.catalogue.command import list_metrics
+
+    list_metrics(as_json)
+
+
+@metrics_app.command("show")
+def metrics_show(name: str, config: Config = None, as_json: AsJson = False) -> None:
+    """A metric's definition, parameters and SQL."""
+    from pipeline.catalogue.command import show_metric
+
+    show_metric(name, load_settings(config).clickhouse_database, as_json)
+
+
+@metrics_app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def metrics_run(
+    ctx: typer.Context,
+    name: str,
+    fmt: Annotated[str, typer.Option("--format", help="table, csv, json, parquet or png (a chart).")] = "table",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
+    rows: Annotated[int, typer.Option(min=1, max=10_000_000, help="At most this many rows.")] = 10_000,
+    clickhouse: Annotated[str | None, typer.Option(help="ClickHouse to ask (http://host:8123).")] = None,
+    plan: PlanOption = None,
+    config: Config = None,
+) -> None:
+    """Run a metric. Its parameters are options: --from 2026-11-01 --to 2026-11-30 --period day."""
+    from pipeline.catalogue.command import options, run_metric
+    from pipeline.roles import plan_of
+
+    settings = _settings(config, plan=plan, clickhouse_url=clickhouse)
+    work = run_metric(settings, plan_of(settings), name, options(ctx.args), fmt, out, rows)
+    raise typer.Exit(_run(work, logging.WARNING))
 
 
 @plan_app.command("show")

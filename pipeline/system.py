@@ -18,6 +18,7 @@ from typing import Any
 
 import aiohttp
 
+from pipeline.catalogue import install
 from pipeline.errors import DependencyError
 from pipeline.local.process import Child, free_port
 from pipeline.roles import plan_of
@@ -110,10 +111,14 @@ class System:
             )
         if self._embedded_clickhouse:
             self.settings = self.settings.model_copy(update={"clickhouse_url": clickhouse.url})
-        await asyncio.gather(ensure_topics(self.settings), migrate(self.settings))
+        await asyncio.gather(ensure_topics(self.settings), self._migrate())
         await asyncio.gather(self._start_role(self.worker), self._start_role(self.archiver))
         await self._start_role(self.dashboard)
         self._keeper = asyncio.create_task(self._keep_running(), name="supervisor")
+
+    async def _migrate(self) -> None:
+        await migrate(self.settings)
+        await install(self.settings, plan_of(self.settings))
 
     async def _start_role(self, role: Role) -> None:
         port, taken = free_port(self._usual(role.name))
