@@ -38,7 +38,7 @@ def document(context: Context, pages: Sequence[Page], page: Page, assets: str) -
         h("div", id="tip", role="tooltip", hidden=True),
         h("div", id="said", role="status", class_="unseen"),
     ]
-    return _html(context, page.title(t), body, assets, stream=f"/stream?page={page.path}")
+    return _html(context, page.title(t), body, assets, stream=f"/stream?{context.with_query(page=page.path)}")
 
 
 def login(context: Context, assets: str, wrong: bool) -> str:

@@ -55,7 +55,7 @@ class Dashboard:
         self._store = Store(settings)
         self._files = {path.name: path.read_bytes() for path in _STATIC.iterdir() if path.suffix in _TYPES}
         self._assets = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:12]
-        self._drawn: dict[tuple[int, str, str], dict[str, str]] = {}
+        self._drawn: dict[tuple[int, str, str, str], dict[str, str]] = {}
         self._runner: web.AppRunner | None = None
         self._reader: asyncio.Task[None] | None = None
         self._streams = 0
@@ -205,12 +205,19 @@ class Dashboard:
 
     def _fragments(self, context: Context, page: str, reading: int) -> dict[str, str]:
         """Drawn once for all browsers of a language."""
-        key = (reading, page, context.t.code)
+        key = (reading, page, context.t.code, context.query.get("funnel", ""))
         if key not in self._drawn:
             if len(self._drawn) > 50:
                 self._drawn.clear()
             context = Context(
-                context.t, self.plan, self.settings, self._live, self._store, int(time.time() * 1000), page
+                context.t,
+                self.plan,
+                self.settings,
+                self._live,
+                self._store,
+                int(time.time() * 1000),
+                page,
+                context.query,
             )
             self._drawn[key] = fragments(context, page)
         return self._drawn[key]

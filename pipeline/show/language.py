@@ -42,7 +42,7 @@ class Language:
             return NONE
         value = float(value)
         for scale, unit in _SCALES[self.code]:
-            if abs(value) >= (10_000 if scale == 1e3 else scale):
+            if abs(value) >= (10_000.0 if unit == "K" else scale):
                 short = value / scale
                 return f"{short:,.{max(0, 2 - len(str(int(abs(short)))) + 1)}f}{unit}"
         if value == int(value):
@@ -67,7 +67,7 @@ class Language:
 
     def money(self, value: Number | None) -> str:
         """An amount in the product's own currency, which the plan does not name."""
-        return self.number(value, 2 if value is not None and abs(value) < 10_000 else 0)
+        return self.number(value, 2 if value is not None and abs(float(value)) < 10_000 else 0)
 
     def duration(self, ms: float | None) -> str:
         """The two largest units: `3 s`, `2 min 5 s`, `1 h 20 min`, `3 d 4 h`."""

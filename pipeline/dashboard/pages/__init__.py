@@ -6,13 +6,26 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pipeline.dashboard.context import Context, Page, Part
-from pipeline.dashboard.pages import now
+from pipeline.dashboard.pages import funnels, now, plan, quality
 
-PAGES: Final = (Page("/", "Now", "现在", now.body),)
+PAGES: Final = (
+    Page("/", "Now", "现在", now.body),
+    Page("/funnels", "Funnels", "漏斗", funnels.body),
+    Page("/quality", "Data quality", "数据质量", quality.body),
+    Page("/plan", "Tracking plan", "埋点方案", plan.body),
+)
 
 PARTS: Final[dict[str, Part]] = {
     "hour": now.hour,
     "yesterday": now.yesterday,
+    "funnel": funnels.past,
+    "funnel-days": funnels.days,
+    "funnel-by": funnels.by_value,
+    "quality-days": quality.days,
+    "quality-reasons": quality.reasons,
+    "quality-unknown": quality.unknown,
+    "quality-producers": quality.producers,
+    "plan": plan.seen,
 }
 
 #: Name, media type and content of a file.
@@ -25,4 +38,6 @@ def fragments(context: Context, page: str) -> dict[str, str]:
     found: dict[str, str] = {"status": now.head_status(context)}
     if page == "/":
         found |= now.fragments(context)
+    elif page == "/funnels":
+        found |= funnels.fragments(context)
     return found
