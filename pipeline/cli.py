@@ -225,7 +225,10 @@ def simulate(
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="File of JSON lines, .gz too; - to print.")
     ] = None,
-    insert: Annotated[bool, typer.Option("--insert", help="Store them in ClickHouse, without Kafka.")] = False,
+    insert: Annotated[
+        bool, typer.Option("--insert", help="Store them in ClickHouse, without Kafka, and the side tables too.")
+    ] = False,
+    sides: Annotated[Path | None, typer.Option(help="Folder for spend.csv, campaigns.csv, content.csv.")] = None,
     plan: PlanOption = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -241,8 +244,27 @@ def simulate(
     history = command.history_of(found, days=days, events=events, users=users, seed=seed, end=end, faults=fault or ())
     if output is not None:
         command.write(history, output, as_json)
+        if sides is not None:
+            command.write_sides(history, found, sides)
     else:
         _run(command.insert(history, settings, found, as_json), logging.WARNING)
+
+
+@app.command("import")
+def import_(
+    table: Annotated[str, typer.Argument(help="spend, campaigns, content or users.")],
+    file: Annotated[str, typer.Argument(help="CSV or JSON lines, .gz too; - for standard input.")],
+    mapping: Annotated[str | None, typer.Option("--map", help="Which columns are which: day=date,amount=cost")] = None,
+    drop: Annotated[bool, typer.Option("--drop", help="Leave out columns that the table doesn't have.")] = False,
+    clickhouse: Annotated[str | None, typer.Option(help="ClickHouse to import into (http://host:8123).")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import what metrics need besides events. A row that is there already is replaced; exit 1 if one is wrong."""
+    from pipeline.produce.sides import import_file
+
+    settings = _settings(config, clickhouse_url=clickhouse)
+    raise typer.Exit(_run(import_file(settings, table, file, mapping, as_json, drop=drop), logging.WARNING))
 
 
 @app.command()

@@ -23,9 +23,10 @@ from pipeline.live.terminal import Rates, view
 from pipeline.roles import plan_of
 from pipeline.settings import Settings
 from pipeline.simulate import Dirt, History, Population, soil
-from pipeline.simulate.command import faults_of, required_product
+from pipeline.simulate.command import faults_of, required_product, side_rows
 from pipeline.store.client import connect
 from pipeline.store.load import HISTORY, load
+from pipeline.store.sides import insert as insert_sides
 from pipeline.store.verify import Verification, verify
 from pipeline.system import System
 
@@ -87,6 +88,8 @@ class Demo:
         client = await connect(system.settings)
         try:
             count = await load(client, self._plan, history.records())
+            for rows in side_rows(history, self._plan).values():
+                await insert_sides(client, rows)
         finally:
             await client.close()
         console.print(f"{count:,} events of the past {self._days} days are stored, as the stream {HISTORY}.")

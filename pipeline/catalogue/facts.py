@@ -72,7 +72,8 @@ def facts(plan: Plan) -> list[View]:
     )
     views = [View("activity", "every event, late ones too, with its day in the time zone of the plan", activity)]
     views += [_of_meaning(plan, fact) for fact in _FACTS]
-    views.append(_onboarding(plan))
+    views.append(_users(plan))
+    views += _onboarding(plan)
     views.append(_content(plan))
     views.append(_thresholds(plan))
     views.append(_by_dimension())
@@ -142,7 +143,22 @@ def _any(meanings: Sequence[Meaning | Step]) -> str:
     return f"{by_name} AND ({' OR '.join(map(_condition, meanings))})"
 
 
-def _onboarding(plan: Plan) -> View:
+def _users(plan: Plan) -> View:
+    registrations = _registrations(plan)
+    # Without a registration in the plan everybody joins with the first event; with one, some never do.
+    joined = f"minOrNullIf(ts, {_any(registrations)})" if registrations else "toNullable(min(ts))"
+    joined_day = f"minOrNullIf(day, {_any(registrations)})" if registrations else "toNullable(min(day))"
+    touch = [f"argMinIf({field}, ts, {field} != '') AS {field}" for field in CONTEXT_FIELDS]
+    return View(
+        "users",
+        "one row an actor: first and last event, when it joined (registered), the first value of each context field",
+        "SELECT actor, min(ts) AS first_seen, min(day) AS first_day, max(ts) AS last_seen, max(day) AS last_day, "
+        f"{joined} AS joined, {joined_day} AS joined_day, count() AS events, {', '.join(touch)} "
+        "FROM activity GROUP BY actor",
+    )
+
+
+def _onboarding(plan: Plan) -> list[View]:
     steps = plan.meanings.onboarding
     numbers = ", ".join(f"if({_condition(step)}, {i}, 0)" for i, step in enumerate(steps, 1))
     titles = ", ".join(quoted(step.title) for step in steps)
@@ -151,7 +167,14 @@ def _onboarding(plan: Plan) -> View:
         f"SELECT *, arrayJoin({several})::UInt8 AS step, [{titles}]::Array(String)[step] AS step_name "
         f"FROM activity WHERE {_any(steps)}"
     )
-    return View("onboarding_events", "events that fulfil a step of the onboarding checklist; one row a step", sql)
+    return [
+        View(
+            "onboarding_steps",
+            "the names of the steps of the onboarding checklist, one row",
+            f"SELECT [{titles}]::Array(String) AS names",
+        ),
+        View("onboarding_events", "events that fulfil a step of the onboarding checklist; one row a step", sql),
+    ]
 
 
 def _content(plan: Plan) -> View:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import sys
@@ -15,10 +16,12 @@ from typing import BinaryIO
 from pipeline.errors import UserError
 from pipeline.progress import progress_bar
 from pipeline.settings import Settings
+from pipeline.simulate import sides
 from pipeline.simulate.fault import Fault, parse_fault
 from pipeline.simulate.history import History
 from pipeline.simulate.products import CONTENT, SHOP, Product, product_of
 from schemas.plan import Plan
+from schemas.sides import Side
 
 _DAY = 86_400_000
 
@@ -92,14 +95,39 @@ async def insert(history: History, settings: Settings, plan: Plan, as_json: bool
     """Insert the events into ClickHouse, as the stream `history`."""
     from pipeline.store.client import connect
     from pipeline.store.load import HISTORY, load
+    from pipeline.store.sides import insert as insert_sides
 
     client = await connect(settings)
     try:
         with progress_bar("simulating", history.events) as show:
             count = await load(client, plan, history.records(), progress=show)
+        for rows in side_rows(history, plan).values():
+            await insert_sides(client, rows)
     finally:
         await client.close()
     _say(history, count, f"stored, as the stream {HISTORY}", as_json)
+
+
+def side_rows(history: History, plan: Plan) -> dict[str, list[Side]]:
+    """The side tables that go with a history whose records were read, by their names in `streamgauge import`."""
+    return {
+        "spend": list(sides.spend(history, plan.zone)),
+        "campaigns": list(sides.campaigns(history)),
+        "content": list(sides.content(history)),
+    }
+
+
+def write_sides(history: History, plan: Plan, folder: Path) -> None:
+    """Write them as CSV files, NAME.csv each. Raises UserError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, rows in side_rows(history, plan).items():
+            with (folder / f"{name}.csv").open("w", newline="") as out:
+                table = csv.DictWriter(out, list(type(rows[0]).model_fields))
+                table.writeheader()
+                table.writerows(row.model_dump(mode="json") for row in rows)
+    except OSError as exc:
+        raise UserError(f"{folder} can't be written: {exc.strerror or exc}") from None
 
 
 def _say(history: History, count: int, where: str, as_json: bool) -> None:

@@ -66,7 +66,7 @@ def test_run_in_each_format(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("active_users",), "there is no metric active_users: did you mean active_users_daily"),
+        (("active_user",), "there is no metric active_user: did you mean active_users"),
         (
             ("active_users_daily", "--form", "2026-11-01"),
             "active_users_daily has no parameter form: did you mean from?",

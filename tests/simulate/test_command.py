@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from pathlib import Path
 
 from whole_system import command, last_json
+
+from schemas.sides import SIDES
 
 SMALL = ("--days", "3", "--events", "3000", "--end", "2026-10-04")
 
@@ -26,6 +29,24 @@ def test_the_file_is_the_same_each_time_and_all_of_it_is_valid(tmp_path: Path) -
     checked = command("check", str(first))
     assert checked.returncode == 0
     assert checked.stdout.startswith(f"{len(lines):,} lines: {len(lines):,} valid, 0 not")
+
+
+def test_the_side_tables_can_be_imported(tmp_path: Path) -> None:
+    done = command("simulate", *SMALL, "-o", str(tmp_path / "a.jsonl"), "--sides", str(tmp_path / "sides"))
+    assert done.returncode == 0, done.stderr
+    lines = {file.name: file.read_text().splitlines() for file in (tmp_path / "sides").iterdir()}
+    assert lines["spend.csv"][0] == "day,channel,campaign,amount,currency,impressions,clicks"
+    assert len(lines["spend.csv"]) == 1 + 3 * 9  # days, campaigns
+    # The first begins at 2026-09-30T16:00Z.
+    assert lines["campaigns.csv"][1:] == [
+        "check-in-2026w40,check-in,2026-09-28,2026-09-30,before,50",
+        "sale-2026w40,sale,2026-10-01,2026-10-04,others,400",
+    ]
+    assert len(lines["content.csv"]) > 60
+    for name in ("spend", "campaigns", "content"):
+        with (tmp_path / "sides" / f"{name}.csv").open() as file:
+            for row in csv.DictReader(file):
+                SIDES[name].model_validate({key: value for key, value in row.items() if value})
 
 
 def test_a_fault_takes_events_away(tmp_path: Path) -> None:
