@@ -72,11 +72,14 @@ def facts(plan: Plan) -> list[View]:
     )
     views = [View("activity", "every event, late ones too, with its day in the time zone of the plan", activity)]
     views += [_of_meaning(plan, fact) for fact in _FACTS]
-    views.append(_users(plan))
+    views.append(_by_dimension())
+    by_dimension = "{database}.activity_by(dimension = {dimension:String})"
+    payments = next(fact for fact in _FACTS if fact.view == "payments")
+    views.append(View("payments_by", "payments with the column by", _of_meaning(plan, payments, by_dimension).sql))
+    views += _users(plan)
     views += _onboarding(plan)
     views.append(_content(plan))
     views.append(_thresholds(plan))
-    views.append(_by_dimension())
     return views + _written()
 
 
@@ -85,7 +88,7 @@ def _registrations(plan: Plan) -> tuple[Meaning, ...]:
     return named or ((Meaning(event=plan.registration),) if plan.registration else ())
 
 
-def _of_meaning(plan: Plan, fact: _Fact) -> View:
+def _of_meaning(plan: Plan, fact: _Fact, source: str = "activity") -> View:
     meanings: Sequence[Meaning] = getattr(plan.meanings, fact.meaning)
     if fact.meaning == "registration":
         meanings = _registrations(plan)
@@ -93,7 +96,7 @@ def _of_meaning(plan: Plan, fact: _Fact) -> View:
     conditions = _any(meanings)
     if fact.meaning == "coupon" and meanings:
         conditions = f"({conditions}) AND code != ''"
-    return View(fact.view, fact.comment, f"SELECT {', '.join(['*', *columns])} FROM activity WHERE {conditions}")
+    return View(fact.view, fact.comment, f"SELECT {', '.join(['*', *columns])} FROM {source} WHERE {conditions}")
 
 
 def _column(plan: Plan, fact: _Fact, name: str, meanings: Sequence[Meaning]) -> str:
@@ -143,19 +146,29 @@ def _any(meanings: Sequence[Meaning | Step]) -> str:
     return f"{by_name} AND ({' OR '.join(map(_condition, meanings))})"
 
 
-def _users(plan: Plan) -> View:
+def _users(plan: Plan) -> list[View]:
     registrations = _registrations(plan)
     # Without a registration in the plan everybody joins with the first event; with one, some never do.
     joined = f"minOrNullIf(ts, {_any(registrations)})" if registrations else "toNullable(min(ts))"
     joined_day = f"minOrNullIf(day, {_any(registrations)})" if registrations else "toNullable(min(day))"
-    touch = [f"argMinIf({field}, ts, {field} != '') AS {field}" for field in CONTEXT_FIELDS]
-    return View(
-        "users",
-        "one row an actor: first and last event, when it joined (registered), the first value of each context field",
+    touch = ", ".join(f"argMinIf({field}, ts, {field} != '') AS {field}" for field in CONTEXT_FIELDS)
+    select = (
         "SELECT actor, min(ts) AS first_seen, min(day) AS first_day, max(ts) AS last_seen, max(day) AS last_day, "
-        f"{joined} AS joined, {joined_day} AS joined_day, count() AS events, {', '.join(touch)} "
-        "FROM activity GROUP BY actor",
+        f"{joined} AS joined, {joined_day} AS joined_day, count() AS events, "
+        f"arraySort(groupUniqArray(day)) AS active_days, {touch}"
     )
+    comment = (
+        "one row an actor: first and last event, when it joined (registered), the first value of each context field"
+    )
+    return [
+        View("users", comment, f"{select} FROM activity GROUP BY actor"),
+        View(
+            "users_by",
+            "users with the column by: the first value of the dimension given",
+            f"{select}, argMinIf(by, ts, by != '') AS by "
+            "FROM {database}.activity_by(dimension = {dimension:String}) GROUP BY actor",
+        ),
+    ]
 
 
 def _onboarding(plan: Plan) -> list[View]:

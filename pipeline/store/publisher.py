@@ -45,21 +45,16 @@ class Publisher:
     ) -> None:
         """Insert the rows; the partitions' last, so that what they claim is there."""
         if activity:
-            await self._insert("live_activity_raw", _ACTIVITY, self._activity_columns(activity))
+            await self.connection.insert("live_activity_raw", _ACTIVITY, self._activity_columns(activity))
         if funnels:
-            await self._insert("live_funnel_raw", _FUNNEL, self._funnel_columns(funnels))
+            await self.connection.insert("live_funnel_raw", _FUNNEL, self._funnel_columns(funnels))
         if partitions:
-            await self._insert("live_partition_raw", _PARTITION, self._partition_columns(partitions))
+            await self.connection.insert("live_partition_raw", _PARTITION, self._partition_columns(partitions))
         self.published += len(activity) + len(funnels) + len(partitions)
 
     async def close(self) -> None:
         """Close the connection."""
         await self.connection.close()
-
-    async def _insert(self, table: str, names: list[str], columns: list[Any]) -> None:
-        await self.connection.run(
-            lambda client: client.insert(table, columns, column_names=names, column_oriented=True)
-        )
 
     def _activity_columns(self, rows: Sequence[ActivityRow]) -> list[Any]:
         stream = self._settings.stream
