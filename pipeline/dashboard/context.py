@@ -45,9 +45,9 @@ class Context:
         asked = self.query.get(name, "")
         return asked if asked in allowed else (allowed[0] if allowed else "")
 
-    def period(self, days: int = 7) -> tuple[date, date]:
-        """The days asked for, both included; else the last `days` days. At most a year, never backwards."""
-        last = _day(self.query.get("to")) or self.today
+    def period(self, days: int = 7, ending: int = 0) -> tuple[date, date]:
+        """The days asked for, both included; else `days` days up to `ending` days ago. At most a year, never backwards."""
+        last = _day(self.query.get("to")) or self.today - timedelta(days=ending)
         first = _day(self.query.get("from")) or last - timedelta(days=days - 1)
         first = min(first, last)
         return max(first, last - timedelta(days=365)), last

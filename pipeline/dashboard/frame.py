@@ -123,7 +123,7 @@ def live(key: str, content: Child = "", tag: str = "div", **attributes: Any) -> 
     return h(tag, content, data_live=key, **attributes)
 
 
-def lazy(context: Context, part: str, *, every: int | None = None, rows: int = 4, **query: str) -> Safe:
+def lazy(context: Context, part: str, *, every: int | None = None, rows: int = 4, **query: Any) -> Safe:
     """A place that is filled after the page is there, and again each `every` seconds."""
     t = context.t
     waiting = h(
@@ -132,11 +132,11 @@ def lazy(context: Context, part: str, *, every: int | None = None, rows: int = 4
     return h("div", waiting, data_part=f"/part/{part}?{context.with_query(**query)}", data_every=every, class_="part")
 
 
-def term(label: str, definition: str | None) -> Safe:
-    """A word with its definition one hover, or one key, away."""
+def term(label: str, definition: str | None, *, what: str | None = None) -> Safe:
+    """A word with its definition one hover, or one key, away. `what` is its name where the word is only a sign."""
     if not definition:
         return text(label)
-    return h("button", label, type="button", class_="term", data_def=definition)
+    return h("button", label, type="button", class_="term", data_def=definition, aria_label=what)
 
 
 def panel(title: Child, *content: Child, note: Child = None, wide: bool = False, **attributes: Any) -> Safe:
@@ -238,10 +238,13 @@ def field(label: str, control: Safe) -> Safe:
     return h("label", h("span", label), control)
 
 
-def select(name: str, options: Iterable[tuple[str, str]], chosen: str) -> Safe:
+def select(name: str, options: Iterable[tuple[str, str]], chosen: str, id_: str | None = None) -> Safe:
     """A list to choose from: (value, what people read)."""
     return h(
-        "select", *[h("option", shown, value=value, selected=value == chosen) for value, shown in options], name=name
+        "select",
+        *[h("option", shown, value=value, selected=value == chosen) for value, shown in options],
+        name=name,
+        id=id_,
     )
 
 

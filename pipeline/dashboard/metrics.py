@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from pipeline.catalogue import Limits, Metric, Table, arguments_for, metrics
 from pipeline.catalogue.run import bound, query
@@ -55,7 +56,14 @@ def _literal(value: Any) -> str:
 
 
 async def shown(
-    context: Context, name: str, given: Mapping[str, Any], *, sql: bool = False, heading: bool = True, rows: bool = True
+    context: Context,
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    sql: bool = False,
+    heading: bool = True,
+    rows: bool = True,
+    most: int = 200,
 ) -> Safe:
     """A metric with its chart, table, and the link to look further; in words what kept it from being run."""
     t = context.t
@@ -69,14 +77,19 @@ async def shown(
     except StoreError as exc:
         if exc.kind != "empty":
             raise
-        return note_bad(t("The metric's view is not installed: run `streamgauge migrate`.", "指标视图尚未安装：请运行 `streamgauge migrate`。"))
+        return note_bad(
+            t(
+                "The metric's view is not installed: run `streamgauge migrate`.",
+                "指标视图尚未安装：请运行 `streamgauge migrate`。",
+            )
+        )
     title = h("h3", term(metric_title(t, metric), definition(t, metric))) if heading else None
     if not table.rows:
         empty = h("p", t("Nothing in these days. Choose others, or see whether the plan's `meanings` name the events.",
                          "这些天没有数据。请换日期，或检查方案的 `meanings` 是否指明了相应事件。"), class_="empty")  # fmt: skip
         return text(title, empty, _sql(context, metric, arguments) if sql else None)
     chart = metric_chart(t, metric, table)
-    listed = metric_table(t, metric, table)
+    listed = metric_table(t, metric, table, most)
     if chart is not None and not rows:
         listed = h("details", h("summary", t("As a table", "表格")), listed)
     return text(title, chart, _buttons(context, metric, arguments, chart is not None), listed,
@@ -84,14 +97,14 @@ async def shown(
 
 
 def _buttons(context: Context, metric: Metric, arguments: Mapping[str, Any], chart: bool) -> Safe:
-    from urllib.parse import urlencode
-
     t = context.t
     asked = urlencode({"metric": metric.name, **{n: _text(v) for n, v in arguments.items()}})
     return h(
         "div",
         h("a", t("Download CSV", "下载 CSV"), href=f"/download/metric.csv?{asked}"),
-        h("button", t("Save chart as PNG", "图表存为 PNG"), type="button", data_png=f"{metric.name}.png") if chart else None,
+        h("button", t("Save chart as PNG", "图表存为 PNG"), type="button", data_png=f"{metric.name}.png")
+        if chart
+        else None,
         None if context.path.endswith("/explore") else h("a", t("Explore", "探索"), href=f"/explore?{asked}"),
         class_="buttons",
     )

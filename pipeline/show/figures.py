@@ -31,11 +31,15 @@ def bar_chart(
     top = 4
     for k, name in enumerate(names):
         middle = top + _ROW * len(sets) / 2 + 4
-        drawn.append(h("text", _cut(name, left - 12), h("title", name), x=left - 8, y=round(middle, 1), text_anchor="end"))
+        drawn.append(
+            h("text", _cut(name, left - 12), h("title", name), x=left - 8, y=round(middle, 1), text_anchor="end")
+        )
         for number, (_, values) in enumerate(sets, start=1):
             value = values[k]
             size = 0.0 if value is None else max(1.0, room * abs(value) / most)
-            drawn.append(h("rect", x=left, y=top + 3, width=round(size, 1), height=_ROW - 7, rx=3, class_=f"dot s{number}"))
+            drawn.append(
+                h("rect", x=left, y=top + 3, width=round(size, 1), height=_ROW - 7, rx=3, class_=f"dot s{number}")
+            )
             drawn.append(h("text", form(value), x=round(left + size + 6, 1), y=top + 16))
             top += _ROW
         top += 5 if len(sets) > 1 else 0
@@ -59,7 +63,9 @@ def heat_map(
     left = 14 + max((_wide(name) for name in down), default=0)
     cell = max(_CELL, 12 + max((_wide(form(v)) for v in cells.values()), default=0))
     middle = left + (16 + max(_wide(word) for word in (*before, before_title)) if before else 0)
-    drawn: list[Safe] = [h("text", name, x=middle + cell * (k + 0.5), y=15, text_anchor="middle") for k, name in enumerate(across)]
+    drawn: list[Safe] = [
+        h("text", name, x=middle + cell * (k + 0.5), y=15, text_anchor="middle") for k, name in enumerate(across)
+    ]
     if before:
         drawn.append(h("text", before_title, x=middle - 10, y=15, text_anchor="end"))
     for row, name in enumerate(down):
@@ -72,8 +78,27 @@ def heat_map(
             if value is None:
                 continue
             strength = round(min(1.0, max(0.0, value / strongest)) * 10)
-            drawn.append(h("rect", x=middle + cell * column + 1, y=y, width=cell - 2, height=_CELL_HIGH - 2, rx=3, class_=f"heat h{strength}"))
-            drawn.append(h("text", form(value), x=middle + cell * (column + 0.5), y=y + 17, text_anchor="middle", class_=f"on h{strength}"))
+            drawn.append(
+                h(
+                    "rect",
+                    x=middle + cell * column + 1,
+                    y=y,
+                    width=cell - 2,
+                    height=_CELL_HIGH - 2,
+                    rx=3,
+                    class_=f"heat h{strength}",
+                )
+            )
+            drawn.append(
+                h(
+                    "text",
+                    form(value),
+                    x=middle + cell * (column + 0.5),
+                    y=y + 17,
+                    text_anchor="middle",
+                    class_=f"on h{strength}",
+                )
+            )
     return _svg(title, drawn, int(middle + cell * len(across) + 6), 26 + _CELL_HIGH * len(down), own_size=True)
 
 
@@ -94,12 +119,15 @@ def flow_chart(title: str, flows: Sequence[Flow], form: Callable[[float | None],
         sizes.setdefault((flow.layer, flow.source), [0.0, 0.0])[1] += flow.users
         sizes.setdefault((flow.layer + 1, flow.target), [0.0, 0.0])[0] += flow.users
     layers = max((layer for layer, _ in sizes), default=0) + 1
-    column = {k: sorted(((n, max(s)) for (at, n), s in sizes.items() if at == k), key=lambda i: -i[1]) for k in range(layers)}
+    column = {
+        k: sorted(((n, max(s)) for (at, n), s in sizes.items() if at == k), key=lambda i: -i[1]) for k in range(layers)
+    }
     gap, bar, top = 24.0, 12, 20
     height = max(260, 36 * max((len(c) for c in column.values()), default=1) + 60)
     free = height - top - 10
     scale = min(
-        ((free - gap * len(c)) / sum(s for _, s in c) for c in column.values() if c and sum(s for _, s in c)), default=1.0
+        ((free - gap * len(c)) / sum(s for _, s in c) for c in column.values() if c and sum(s for _, s in c)),
+        default=1.0,
     )
     place: dict[tuple[int, str], float] = {}
     for k, items in column.items():
@@ -122,8 +150,25 @@ def flow_chart(title: str, flows: Sequence[Flow], form: Callable[[float | None],
         bands.append(h("path", h("title", said), d=d, class_="band", stroke_width=f"{thick:.1f}"))
     for (k, name), y in place.items():
         size = max(sizes[k, name])
-        marks.append(h("rect", x=round(k * step, 1), y=round(y, 1), width=bar, height=round(max(2.0, size * scale), 1), class_="dot s1"))
-        marks.append(h("text", _cut(f"{name} {form(size)}", step - 8 if width > 500 else step + 30), h("title", f"{name}: {form(size)}"), x=round(k * step, 1), y=round(y - 5, 1)))
+        marks.append(
+            h(
+                "rect",
+                x=round(k * step, 1),
+                y=round(y, 1),
+                width=bar,
+                height=round(max(2.0, size * scale), 1),
+                class_="dot s1",
+            )
+        )
+        marks.append(
+            h(
+                "text",
+                _cut(f"{name} {form(size)}", step - 8 if width > 500 else step + 30),
+                h("title", f"{name}: {form(size)}"),
+                x=round(k * step, 1),
+                y=round(y - 5, 1),
+            )
+        )
     return _svg(title, [*bands, *marks], width, height)
 
 

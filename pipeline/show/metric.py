@@ -18,7 +18,21 @@ from pipeline.show.language import NONE, Language
 TABLE_ROWS: Final = 200
 _BARS: Final = 25
 _SHARES: Final = ("rate", "share", "penetration", "stickiness", "conversion", "ctr", "return")
-_MONEY: Final = ("amount", "revenue", "gmv", "spend", "cost", "ltv", "arpu", "arppu", "aov", "cac", "ecpm", "value", "refunds")
+_MONEY: Final = (
+    "amount",
+    "revenue",
+    "gmv",
+    "spend",
+    "cost",
+    "ltv",
+    "arpu",
+    "arppu",
+    "aov",
+    "cac",
+    "ecpm",
+    "value",
+    "refunds",
+)
 _CHINESE: Final = {
     "day": "日期", "users": "用户数", "events": "事件数", "sessions": "会话数", "cohort": "同期群", "n": "第 n 期",
     "classic": "经典留存人数", "classic_rate": "经典留存率", "rolling": "滚动留存人数", "rolling_rate": "滚动留存率",
@@ -89,18 +103,28 @@ def definition(t: Language, metric: Metric) -> str:
     return f"{what}\n{t('Formula: ', '公式：')}{metric.formula}\n{t('Mind: ', '注意：')}{metric.mistakes}"
 
 
-def metric_table(t: Language, metric: Metric, table: Table) -> Safe:
-    """The rows, at most `TABLE_ROWS`."""
+def metric_table(t: Language, metric: Metric, table: Table, most: int = TABLE_ROWS) -> Safe:
+    """The rows, at most `most`."""
     numeric = {k for k, kind in enumerate(table.types) if any(word in kind for word in ("Int", "Float", "Decimal"))}
-    head = h("tr", *[h("th", column_name(t, n), scope="col", class_="n" if k in numeric else None) for k, n in enumerate(table.columns)])
+    head = h(
+        "tr",
+        *[
+            h("th", column_name(t, n), scope="col", class_="n" if k in numeric else None)
+            for k, n in enumerate(table.columns)
+        ],
+    )
     rows = [
         h("tr", *[h("td", cell(t, name, value), class_="n" if k in numeric else None)
                   for k, (name, value) in enumerate(zip(table.columns, row, strict=True))])
-        for row in table.rows[:TABLE_ROWS]
+        for row in table.rows[:most]
     ]  # fmt: skip
     inner = h("table", h("thead", head), h("tbody", *rows))
-    left = len(table.rows) - TABLE_ROWS
-    more = t(f"and {t.number(left)} more rows, in the download", f"还有 {t.number(left)} 行，见下载文件") if left > 0 else None
+    left = len(table.rows) - most
+    more = (
+        t(f"and {t.number(left)} more rows, in the download", f"还有 {t.number(left)} 行，见下载文件")
+        if left > 0
+        else None
+    )
     return text(
         h("div", inner, class_="scroll", role="region", aria_label=metric_title(t, metric), tabindex="0"),
         h("p", more, class_="note") if more else None,
@@ -149,7 +173,10 @@ def _lines(t: Language, metric: Metric, table: Table) -> Safe:
         return line_chart(metric_title(t, metric), [_place(t, p) for p in places], lines, form, width=width)
 
     hidden = len(groups) * len(chart.y) - len(lines[:MAX_LINES])
-    note = t(f"the {MAX_LINES} largest are drawn, {hidden} more are in the table", f"图中为最大的 {MAX_LINES} 个，其余 {hidden} 个见表格")
+    note = t(
+        f"the {MAX_LINES} largest are drawn, {hidden} more are in the table",
+        f"图中为最大的 {MAX_LINES} 个，其余 {hidden} 个见表格",
+    )
     return text(fitting(draw), legend(lines), h("p", note, class_="note") if hidden > 0 else None)
 
 
@@ -165,7 +192,9 @@ def _bar_sets(t: Language, metric: Metric, table: Table) -> Safe:
 
     keys = None
     if len(sets) > 1:
-        swatch = '<svg width="14" height="12" aria-hidden="true"><rect width="12" height="12" rx="3" class="dot s{}"/></svg>'
+        swatch = (
+            '<svg width="14" height="12" aria-hidden="true"><rect width="12" height="12" rx="3" class="dot s{}"/></svg>'
+        )
         keys = h("ul", *[h("li", Safe(swatch.format(k)), name) for k, (name, _) in enumerate(sets, 1)], class_="legend")
     return text(fitting(draw), keys)
 
@@ -214,5 +243,3 @@ def _place(t: Language, value: Any) -> str:
 
 def _plain(value: Any) -> str:
     return "" if value is None else str(value)
-
-

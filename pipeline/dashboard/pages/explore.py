@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from typing import Any
 
 from pipeline.catalogue import GROUPS, Metric, arguments_for, metrics
@@ -85,8 +86,6 @@ def _given(context: Context, metric: Metric) -> dict[str, str]:
 
 
 def _at(context: Context) -> Context:
-    from dataclasses import replace
-
     return replace(context, path="/explore")
 
 
@@ -97,26 +96,37 @@ def _fields(context: Context, metric: Metric) -> list[Safe]:
     except UserError:
         values = dict(_given(context, metric))
     return [
-        h("label", h("span", term(p.name.replace("_", " "), p.meaning)), _control(context, p, values.get(p.name, "")))
+        h(
+            "div",
+            h(
+                "span",
+                h("label", p.name.replace("_", " "), for_=f"p-{p.name}"),
+                " ",
+                term("?", p.meaning, what=context.t("meaning", "含义")),
+            ),
+            _control(context, p, values.get(p.name, "")),
+            class_="field",
+        )
         for p in metric.parameters
     ]
 
 
 def _control(context: Context, parameter: Parameter, value: Any) -> Safe:
     name, kind = parameter.name, parameter.type
+    at = f"p-{name}"
+    events, fields = list(context.plan.events), ["", "event", *CONTEXT_FIELDS]
+    options: list[tuple[str, str]] | None = None
     if parameter.choices:
-        return select(name, [(c, c) for c in parameter.choices], str(value))
-    if name in ("dimension", "by", "breakdown"):
-        fields = ["", "event", *CONTEXT_FIELDS]
-        if str(value) not in fields:
-            fields.append(str(value))
-        return select(name, [(f, f or context.t("(none)", "（无）")) for f in fields], str(value))
-    if kind == "String" and name in ("event", "from_event", "to_event", "start", "target"):
-        events = list(context.plan.events)
-        return select(name, [(e, e) for e in (events if str(value) in events else ["", *events])], str(value))
+        options = [(c, c) for c in parameter.choices]
+    elif name in ("dimension", "by", "breakdown"):
+        options = [(f, f or context.t("(none)", "（无）")) for f in dict.fromkeys([*fields, str(value)])]
+    elif kind == "String" and str(value) in ("", *events) and "event" in name:
+        options = [(e, e) for e in ([] if value else [""]) + events]
+    if options is not None:
+        return select(name, options, str(value), id_=at)
     if kind == "Date":
-        return h("input", type="date", name=name, value=str(value))
+        return h("input", type="date", name=name, value=str(value), id=at)
     if "Int" in kind and not kind.startswith("Array"):
-        return h("input", type="number", name=name, value=str(value))
+        return h("input", type="number", name=name, value=str(value), id=at)
     said = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return h("input", name=name, value=said)
+    return h("input", name=name, value=said, id=at)

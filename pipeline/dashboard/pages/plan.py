@@ -33,10 +33,10 @@ def body(context: Context) -> Safe:
         (t("Counted live by", "实时统计维度"), ", ".join(" + ".join(d) for d in plan.dimensions)),
         (t("Registration", "注册事件"), plan.registration or NONE),
     ]
-    words = [h("div", h("dt", name), h("dd", value)) for name, value in facts]
+    words = [h("li", h("span", name, class_="dim"), h("br"), value) for name, value in facts]
     return text(
         h("p", plan.description),
-        h("dl", *words, class_="facts"),
+        h("ul", *words, class_="facts"),
         panel(t("Events", "事件"), lazy(context, "plan", every=30, rows=8),
               note=t("seen in the last 24 hours", "最近 24 小时出现次数")),
     )  # fmt: skip
