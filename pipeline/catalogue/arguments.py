@@ -7,6 +7,7 @@ A default is written in words:
     before to              its last day: the day before from
     funnel steps           the event names of the plan's first funnel
     funnel window          its window in seconds
+    first step, second step, last step   an event of it
     '', 7, 0.5, [1, 3, 7]  a text (without quotes too), a number, a list
 
 Pure: "today" comes from the caller.
@@ -22,8 +23,11 @@ from typing import Any
 
 from pipeline.catalogue.metric import Metric, Parameter
 from pipeline.errors import UserError
-from schemas.plan import Plan, check_field
+from schemas.plan import Funnel, Plan, check_field
 
+#: Steps that the funnel metrics take.
+MAX_STEPS = 8
+_FUNNEL_WORDS = ("funnel steps", "funnel window", "first step", "second step", "last step")
 _TODAY = re.compile(r"today(?: - (\d+))?")
 _INTEGER = re.compile(r"(U?)Int(8|16|32|64)")
 
@@ -48,6 +52,8 @@ def arguments_for(metric: Metric, given: Mapping[str, Any], plan: Plan, today: d
     for first, last in (("from", "to"), ("compare_from", "compare_to")):
         if first in out and last in out and out[first] > out[last]:
             raise UserError(f"{metric.name}: {first} ({out[first]}) is later than {last} ({out[last]})")
+    if len(out.get("steps", ())) > MAX_STEPS:
+        raise UserError(f"{metric.name} takes at most {MAX_STEPS} steps")
     if out.get("dimension"):
         _check_dimension(out["dimension"])
     return out
@@ -78,12 +84,20 @@ def _default(metric: Metric, parameter: Parameter, before: Mapping[str, Any], pl
         return before["from"] - (before["to"] - before["from"]) - timedelta(days=1)
     if words == "before to":
         return before["from"] - timedelta(days=1)
-    if words.startswith("funnel "):
+    if words in _FUNNEL_WORDS:
         if not plan.funnels:
             raise UserError(f"the plan has no funnel: give {metric.name} its {parameter.name}")
-        funnel = next(iter(plan.funnels.values()))
-        return [step.event for step in funnel.steps] if words == "funnel steps" else funnel.window // 1000
+        return _of_funnel(next(iter(plan.funnels.values())), words)
     return _value(metric, parameter, words.strip("'"))
+
+
+def _of_funnel(funnel: Funnel, words: str) -> Any:
+    steps = [step.event for step in funnel.steps]
+    if words == "funnel window":
+        return funnel.window // 1000
+    if words == "funnel steps":
+        return steps[:MAX_STEPS]
+    return {"first step": steps[0], "second step": steps[min(1, len(steps) - 1)], "last step": steps[-1]}[words]
 
 
 def _value(metric: Metric, parameter: Parameter, given: Any) -> Any:
