@@ -162,6 +162,32 @@ def archiver(config: Config = None) -> None:
 
 
 @app.command()
+def dashboard(
+    set_password: Annotated[
+        str | None,
+        typer.Option(
+            "--set-password", metavar="NAME", help="Ask for a password of NAME, write it to the file, and end."
+        ),
+    ] = None,
+    plan: PlanOption = None,
+    config: Config = None,
+) -> None:
+    """The dashboard in the browser: live figures, funnels, every metric, data quality."""
+    from pipeline.dashboard.auth import set_password as write_password
+    from pipeline.dashboard.role import run_dashboard
+    from pipeline.roles import plan_of
+
+    settings = _settings(config, plan=plan)
+    if set_password is not None:
+        if settings.dashboard_password_file is None:
+            raise UserError("name the file in PIPELINE_DASHBOARD_PASSWORD_FILE first")
+        password = typer.prompt(f"Password of {set_password}", hide_input=True, confirmation_prompt=True)
+        write_password(settings.dashboard_password_file, set_password, password)
+        return
+    _run(run_dashboard(settings, plan_of(settings)), logging.WARNING)
+
+
+@app.command()
 def send(
     file: Annotated[str, typer.Argument(help="JSON lines or CSV, .gz too; - for standard input.")],
     mapping: Annotated[
