@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import SchemaError
 
+from schemas.alerts import Alerting, check_alerting
 from schemas.duration import Duration
 from schemas.event import CONTEXT_FIELDS
 
@@ -216,6 +217,8 @@ class Plan(_Model):
     registration: Name | None = None
     events: dict[Name, EventSpec] = Field(min_length=1)
     funnels: dict[Name, Funnel] = Field(default_factory=dict)
+    #: Alerts, and what `/metrics` shows for them.
+    alerting: Alerting = Field(default_factory=Alerting)
 
     @field_validator("events", mode="before")
     @classmethod
@@ -261,6 +264,7 @@ class Plan(_Model):
                 check_field(field, "dimensions")
         if len(set(self.dimensions)) < len(self.dimensions):
             raise ValueError("dimensions: one stands here twice")
+        check_alerting(self)
         return self
 
     def _known(self, where: str, event: str) -> None:
