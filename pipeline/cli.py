@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from pipeline import __version__
+from pipeline.alerts.command import app as alerts_app
 from pipeline.errors import StreamgaugeError, UserError
 from pipeline.settings import Settings, load_settings
 from pipeline.store.client import error_code
@@ -36,6 +37,7 @@ plan_app = typer.Typer(help="The tracking plan: show, check, export as JSON Sche
 app.add_typer(plan_app, name="plan")
 rejected_app = typer.Typer(help="Rejected records: list them, send them again.", no_args_is_help=True)
 app.add_typer(rejected_app, name="rejected")
+app.add_typer(alerts_app, name="alerts")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); else PIPELINE_* variables.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

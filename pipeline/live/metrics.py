@@ -24,6 +24,8 @@ from pipeline.stream.state import PartitionState
 from schemas.plan import Plan
 
 CONTENT_TYPE: Final = OPENMETRICS
+#: How long a partition's freshness is told after its last event: it says nothing of the time since.
+FRESH_FOR: Final = 60_000
 Sample = tuple[Metric, tuple[str, ...], float]
 
 
@@ -109,8 +111,9 @@ class WorkerCollector(Collector):
                 yield names.LAG_SECONDS, (p,), behind / 1000
             if state.watermark:
                 yield names.WATERMARK, (p,), state.watermark / 1000
-            if state.partition in figures.freshness:
-                yield names.FRESHNESS, (p,), figures.freshness[state.partition] / 1000
+            at, freshness = figures.freshness.get(state.partition, (0, 0))
+            if now - at <= FRESH_FOR:
+                yield names.FRESHNESS, (p,), freshness / 1000
             yield names.ENTRIES, (p, "window"), len(state.activity.cells)
             yield names.ENTRIES, (p, "event_id"), len(state.classifier.seen)
             yield names.ENTRIES, (p, "funnel_actor"), sum(len(v.actors) for v in state.funnels.views.values())

@@ -22,8 +22,8 @@ class Figures:
         self.runs = dict.fromkeys(STAGES, 0)
         #: By partition: when the last record folded was written, epoch ms.
         self.written_at: dict[int, int] = {}
-        #: By partition: how old the newest event was when it was folded, ms.
-        self.freshness: dict[int, int] = {}
+        #: By partition: when an event last moved the watermark, and how old it was then; both ms.
+        self.freshness: dict[int, tuple[int, int]] = {}
         self.published_rows = 0
         self.publish_failures = 0
 
@@ -35,7 +35,8 @@ class Figures:
         self.runs["fold"] += 1
         self.written_at[partition] = written_at
         if newest is not None:
-            self.freshness[partition] = max(0, int(time.time() * 1000) - newest)
+            now = int(time.time() * 1000)
+            self.freshness[partition] = (now, max(0, now - newest))
 
     def took(self, stage: str, started: float) -> None:
         """A stage has ended that began at `started` (`time.perf_counter()`)."""
