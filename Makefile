@@ -10,7 +10,7 @@ help:  ## list the targets
 # The stamp is newer than what it depends on: setting up happens only when something changed.
 .venv/.ready: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,rocksdb,dev]'
 	@touch $@
 
 setup: .venv/.ready  ## a virtual environment with everything in it
@@ -21,8 +21,8 @@ demo: .venv/.ready  ## the whole system with simulated users, live in the termin
 test: .venv/.ready  ## all tests but those that need Apache Kafka
 	@$(BIN)/python -m pytest -q -m "not faults" $(ARGS)
 
-faults: .venv/.ready  ## the tests of failures, on Apache Kafka (needs Java 17 and Maven)
-	@$(BIN)/python -m pytest -q -m faults $(ARGS)
+faults: .venv/.ready  ## the tests of failures, on Apache Kafka (needs Java 17 and Maven; STORE=rocksdb)
+	@PIPELINE_STATE_STORE=$(or $(STORE),memory) $(BIN)/python -m pytest -q -m faults $(ARGS)
 
 lint: .venv/.ready  ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -79,7 +79,7 @@ async def run_worker(settings: Settings) -> None:
         await publisher.close()
         await server.stop()
         # Sketches that live when the interpreter ends are reported as leaks by their library.
-        app.store.states.clear()
+        app.store.close()
         gc.unfreeze()
         gc.collect()
 

@@ -73,7 +73,10 @@ class Settings(BaseSettings):
     archiver_batch_rows: int = Field(50_000, ge=1, le=1_000_000, description="Records an insert waits for")
     archiver_batch_seconds: float = Field(1.0, ge=0.05, le=60, description="and how long it waits for them")
     watchdog_seconds: float = Field(60.0, ge=1, le=3600, description="A role without progress for so long ends")
-    state_dir: Path | None = None
+    state_store: Literal["memory", "rocksdb"] = Field(
+        "memory", description="rocksdb: actors' funnel states on disk (extra rocksdb), for more of them than fit memory"
+    )
+    state_dir: Path | None = Field(None, description="Where the worker keeps files; each worker needs its own")
 
     metrics_host: str = "127.0.0.1"
     metrics_port: _Port = Field(9108, description="0: any free one")
@@ -116,6 +119,8 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}KAFKA_SASL_USERNAME needs {PREFIX}KAFKA_SECURITY_PROTOCOL=SASL_SSL")
         if self.kafka_ssl_keyfile and not self.kafka_ssl_certfile:
             raise ValueError(f"{PREFIX}KAFKA_SSL_KEYFILE needs {PREFIX}KAFKA_SSL_CERTFILE")
+        if self.state_store == "rocksdb" and self.state_dir is None:
+            raise ValueError(f"{PREFIX}STATE_STORE=rocksdb needs {PREFIX}STATE_DIR, a folder for this worker alone")
         if self.events_topic == self.rejected_topic:
             raise ValueError(f"{PREFIX}EVENTS_TOPIC and {PREFIX}REJECTED_TOPIC must be two topics")
         return self

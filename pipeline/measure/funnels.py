@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.measure.conditions import Predicate, predicate, text_value
+from pipeline.measure.entries import Entries, NewEntries, in_memory
 from pipeline.measure.funnel import FunnelSpec
 from pipeline.measure.funnel_counts import FunnelCounters
 from pipeline.measure.funnel_fold import FunnelFold
-from pipeline.measure.funnel_state import expires_at
 from pipeline.measure.rows import FunnelRow
 from pipeline.measure.windows import bounds
 from schemas.event import Event
@@ -44,9 +44,11 @@ def definition_of(funnel: Funnel, plan: Plan) -> str:
 class _View:
     """One funnel under one breakdown."""
 
-    def __init__(self, name: str, funnel: Funnel, breakdown: str, definition: str, spec: FunnelSpec) -> None:
+    def __init__(
+        self, name: str, funnel: Funnel, breakdown: str, definition: str, spec: FunnelSpec, actors: Entries
+    ) -> None:
         self.name, self.funnel, self.breakdown, self.definition, self.spec = name, funnel, breakdown, definition, spec
-        self.actors: dict[str, bytes] = {}
+        self.actors = actors
         self.changed: set[str] = set()
         self.folder = FunnelFold(spec)
         self.counters = FunnelCounters(spec)
@@ -57,10 +59,11 @@ class _View:
 
 
 class Funnels:
-    """All funnels of one partition."""
+    """All funnels of one partition. `new_entries` says where actors have their entries."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, new_entries: NewEntries = in_memory) -> None:
         self.plan = plan
+        self._new_entries = new_entries
         self.views: dict[tuple[str, str, str], _View] = {}
         # Per funnel: its views, and whether every event matters (strict_order) or only those named.
         self._funnels: list[tuple[Funnel, list[_View]]] = []
@@ -83,7 +86,9 @@ class Funnels:
         fields: Sequence[str] = funnel.breakdown or ("",)
         if funnel.attribution == "any" and funnel.breakdown:
             fields = ("", *fields)
-        views = [_View(name, funnel, field, definition, spec) for field in fields]
+        views = [
+            _View(name, funnel, field, definition, spec, self._new_entries(name, definition, field)) for field in fields
+        ]
         for view in views:
             self.views[name, definition, view.breakdown] = view
         self._funnels.append((funnel, views))
@@ -245,12 +250,14 @@ class Funnels:
         for (name, definition, breakdown), view in self.views.items():
             changed, view.changed = view.changed, set()
             for actor in changed:
-                yield (name, definition, breakdown, actor), view.actors[actor]
+                entry = view.actors.get(actor)
+                assert entry is not None
+                yield (name, definition, breakdown, actor), entry
 
     def all_actors(self) -> Iterator[tuple[tuple[str, str, str, str], bytes]]:
         """Every actor's state, as it is when its turn comes: the caller may fold in between."""
         for (name, definition, breakdown), view in self.views.items():
-            for actor in list(view.actors):
+            for actor in view.actors.actors():
                 entry = view.actors.get(actor)
                 if entry is not None:
                     yield (name, definition, breakdown, actor), entry
@@ -261,14 +268,12 @@ class Funnels:
         if view is not None:
             view.actors[actor] = entry
 
-    def expire(self, watermark: int, keep: set[CounterKey]) -> int:
-        """Forget what no event can change any more, except counters in `keep`; returns how many entries."""
+    def expire(self, watermark: int, keep: set[CounterKey]) -> list[CounterKey]:
+        """Forget what no event can change any more, except counters in `keep`; returns the counters forgotten."""
         horizon = watermark - self.plan.lateness
-        dropped = 0
+        dropped: list[CounterKey] = []
         for view in self.views.values():
-            old = [a for a, entry in view.actors.items() if a not in view.changed and expires_at(entry) < horizon]
-            for actor in old:
-                del view.actors[actor]
+            view.actors.drop_expired(horizon, view.changed)
             final = [
                 (bucket, value)
                 for bucket, value in view.counters.keys()  # noqa: SIM118 - not a dict
@@ -277,5 +282,5 @@ class Funnels:
             for key in final:
                 view.counters.drop(key)
                 view.versions.pop(key, None)
-            dropped += len(old) + len(final)
+                dropped.append(view.key(*key))
         return dropped

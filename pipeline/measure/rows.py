@@ -55,6 +55,7 @@ class PartitionRow(NamedTuple):
     rejected: int
     moved: int
     repeated: int
-    active_1m: float  # users of the current minute and the one before, when the row was made
+    at: int  # when the row was made, epoch ms
+    active_1m: float  # users of the minute of `at` and the one before
     active_5m: float
     active_30m: float

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -226,11 +226,9 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         self.stored |= {p: offset for p, offset in batch.offsets.items() if p in self.stored}
         await self._commit(batch.offsets)
 
-    async def _insert(self, table: str, names: Iterable[str], columns: Columns) -> None:
+    async def _insert(self, table: str, names: Sequence[str], columns: Columns) -> None:
         await self.connection.insist(
-            lambda client: client.insert(
-                table, columns, column_names=list(names), column_oriented=True, settings=_INSERT_SETTINGS
-            ),
+            lambda: self.connection.insert(table, names, columns, _INSERT_SETTINGS),
             f"the insert of {len(columns[0])} rows into {table}",
         )
 
@@ -316,4 +314,4 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         async def ask(client: Any) -> Any:
             return (await client.query(sql, parameters=parameters)).result_rows
 
-        return await self.connection.insist(ask, "reading the archive's state")
+        return await self.connection.insist(lambda: self.connection.run(ask), "reading the archive's state")

@@ -7,7 +7,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import aiohttp
@@ -83,6 +83,8 @@ class Connection:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._client: Any = None
+        #: By table and columns: their types, so that an insert is one round trip and not two.
+        self._types: dict[tuple[str, ...], Any] = {}
         self.health = ClickHouseHealth()
 
     async def run(self, work: Callable[[Any], Awaitable[T]]) -> T:
@@ -98,8 +100,24 @@ class Connection:
         self.health.ok()
         return result
 
-    async def insist(self, work: Callable[[Any], Awaitable[T]], what: str) -> T:
-        """Repeat `work(client)` until it succeeds: at once, then every 0.2 to 15 s.
+    async def insert(
+        self, table: str, names: Sequence[str], columns: Sequence[Any], settings: dict[str, Any] | None = None
+    ) -> None:
+        """One attempt to insert whole columns; raises what `run` raises. Types are asked for once a connection."""
+
+        async def work(client: Any) -> None:
+            key = (table, *names)
+            if key not in self._types:
+                context = await client.create_insert_context(table, list(names))
+                self._types[key] = context.column_types
+            await client.insert(
+                table, columns, list(names), column_types=self._types[key], column_oriented=True, settings=settings
+            )
+
+        await self.run(work)
+
+    async def insist(self, attempt: Callable[[], Awaitable[T]], what: str) -> T:
+        """Repeat an `attempt` (of `run` or `insert`) until it succeeds: at once, then every 0.2 to 15 s.
 
         An error that nobody but a person can mend (a dropped column) is repeated too, more slowly, and stays in
         `/health`: giving up would lose nothing either, but would not recover by itself.
@@ -107,7 +125,7 @@ class Connection:
         delay = 0.2
         while True:
             try:
-                return await self.run(work)
+                return await attempt()
             except (*CONNECTION_ERRORS, ClickHouseError) as exc:
                 log.warning("%s failed (%s): trying again in %.1f s", what, self.health.last_error, delay)
                 await asyncio.sleep(delay * (0.75 + random.random() / 2))
@@ -116,6 +134,7 @@ class Connection:
     async def close(self) -> None:
         """Close the client, if there is one."""
         client, self._client = self._client, None
+        self._types.clear()
         if client is not None:
             await client.close()
 

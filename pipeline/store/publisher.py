@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +18,7 @@ _ACTIVITY = ["stream", "partition", "grain", "start", "end", "dimension", "value
 _FUNNEL = ["stream", "partition", "funnel", "definition", "start", "end", "breakdown", "value", "version",
            "users", "step_count", "step_sum_ms", "bins"]  # fmt: skip
 _PARTITION = ["stream", "partition", "version", "watermark", "lateness_ms", "accepted", "late", "duplicate",
-              "rejected", "moved", "repeated", "active_1m", "active_5m", "active_30m", "updated_at"]  # fmt: skip
+              "rejected", "moved", "repeated", "updated_at", "active_1m", "active_5m", "active_30m"]  # fmt: skip
 
 
 def moment(ms: int) -> datetime:
@@ -45,21 +44,16 @@ class Publisher:
     ) -> None:
         """Insert the rows; the partitions' last, so that what they claim is there."""
         if activity:
-            await self._insert("live_activity_raw", _ACTIVITY, self._activity_columns(activity))
+            await self.connection.insert("live_activity_raw", _ACTIVITY, self._activity_columns(activity))
         if funnels:
-            await self._insert("live_funnel_raw", _FUNNEL, self._funnel_columns(funnels))
+            await self.connection.insert("live_funnel_raw", _FUNNEL, self._funnel_columns(funnels))
         if partitions:
-            await self._insert("live_partition_raw", _PARTITION, self._partition_columns(partitions))
+            await self.connection.insert("live_partition_raw", _PARTITION, self._partition_columns(partitions))
         self.published += len(activity) + len(funnels) + len(partitions)
 
     async def close(self) -> None:
         """Close the connection."""
         await self.connection.close()
-
-    async def _insert(self, table: str, names: list[str], columns: list[Any]) -> None:
-        await self.connection.run(
-            lambda client: client.insert(table, columns, column_names=names, column_oriented=True)
-        )
 
     def _activity_columns(self, rows: Sequence[ActivityRow]) -> list[Any]:
         stream = self._settings.stream
@@ -98,10 +92,8 @@ class Publisher:
         ]
 
     def _partition_columns(self, rows: Sequence[PartitionRow]) -> list[Any]:
-        now = moment(int(time.time() * 1000))
         stream, lateness = self._settings.stream, self._plan.lateness
         columns: list[Any] = [[stream] * len(rows), [r.partition for r in rows], [r.version for r in rows]]
         columns += [[moment(r.watermark) for r in rows], [lateness] * len(rows)]
-        for name in _PARTITION[5:-1]:
-            columns.append([getattr(r, name) for r in rows])
-        return [*columns, [now] * len(rows)]
+        columns += [[getattr(r, name) for r in rows] for name in _PARTITION[5:11]]
+        return [*columns, [moment(r.at) for r in rows], *([getattr(r, name) for r in rows] for name in _PARTITION[12:])]

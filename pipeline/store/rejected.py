@@ -145,7 +145,8 @@ async def _page(
 
 
 async def _note(connection: Connection, rows: list[list[Any]]) -> None:
-    async def insert(client: Any) -> None:
-        await client.insert("redriven_raw", rows, column_names=["stream", "partition", "offset"])
-
-    await connection.insist(insert, "noting what was sent again")
+    columns = list(zip(*rows, strict=True))
+    await connection.insist(
+        lambda: connection.insert("redriven_raw", ["stream", "partition", "offset"], columns),
+        "noting what was sent again",
+    )

@@ -97,6 +97,7 @@ class _Check:
         )
         self.versions = {row[0]: row[1] for row in partitions}
         await self._partitions(partitions)
+        await self._active()
         await self._activity()
         for name, funnel in self.plan.funnels.items():
             await self._funnel(name, funnel)
@@ -157,6 +158,26 @@ class _Check:
         )
         return bool(rows[0][0])
 
+    async def _active(self) -> None:
+        """The users of the last 1, 5 and 30 minutes, at the time when each partition's row was written."""
+        since = {
+            name: f"ts >= toStartOfMinute(p.updated_at) - toIntervalMinute({minutes})"
+            for name, minutes in (("active_1m", 1), ("active_5m", 4), ("active_30m", 29))
+        }
+        counts = ", ".join(f"uniqExactIf(e.actor, {condition})" for condition in since.values())
+        rows = await self._query(
+            f"SELECT p.partition, any(p.active_1m), any(p.active_5m), any(p.active_30m), {counts} "
+            f"FROM (SELECT * FROM live_partition_raw FINAL WHERE stream = {{stream:String}}) AS p "
+            f"INNER JOIN (SELECT partition, actor, ts FROM {self._before('events_raw')} AND NOT late "
+            "AND ts >= (SELECT min(updated_at) - toIntervalMinute(31) FROM live_partition_raw FINAL "
+            "WHERE stream = {stream:String})) AS e ON e.partition = p.partition "
+            "WHERE p.version = {versions:Array(UInt64)}[p.partition + 1] GROUP BY p.partition"
+        )
+        for partition, *figures in rows:
+            for name, ours, theirs in zip(since, figures[:3], figures[3:], strict=True):
+                if not _close(ours, theirs):
+                    self.result.differ(f"users of {name}", f"partition {partition}", round(ours), theirs)
+
     # -- activity ------------------------------------------------------------------------------------------------
 
     async def _activity(self) -> None:
@@ -202,7 +223,7 @@ class _Check:
                 if int(a) != int(b):
                     self.result.differ(measure, where, int(a), int(b))
             for measure, a, b in zip(("users", "sessions", "registrations"), ours[2:], theirs[2:], strict=True):
-                if abs(a - b) > max(USERS_ABSOLUTE_ERROR, USERS_RELATIVE_ERROR * b):
+                if not _close(a, b):
                     self.result.differ(measure, where, round(a), b)
 
     # -- funnels -------------------------------------------------------------------------------------------------
@@ -251,6 +272,10 @@ class _Check:
         """The query that counts `funnel` from the raw events."""
         source = f"(SELECT * REPLACE (toUnixTimestamp64Milli(ts) AS ts) FROM {self._before('events_raw')} AND NOT late)"
         return funnel_query(self.plan, funnel, breakdown, source)
+
+
+def _close(estimate: float, exact: int) -> bool:
+    return abs(estimate - exact) <= max(USERS_ABSOLUTE_ERROR, USERS_RELATIVE_ERROR * exact)
 
 
 def _same_times(a: FunnelCell, b: FunnelCell, *, bins: bool) -> bool:

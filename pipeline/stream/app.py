@@ -23,6 +23,7 @@ from pipeline.settings import Settings
 from pipeline.stream.checkpoint import encode
 from pipeline.stream.cleaning import Cleaner
 from pipeline.stream.delivery import Delivery, Outgoing
+from pipeline.stream.disk import Disk
 from pipeline.stream.figures import Figures
 from pipeline.stream.state import PartitionState
 from pipeline.stream.table import TABLE_NAME, PromptTableManager, StateStore, StateTable
@@ -64,7 +65,8 @@ class WorkerApp(faust.App):
             extra_topic_configs={"retention.ms": "-1"},
         )
         self.tables.add(self.table)
-        self.store.new_state = lambda p: PartitionState(plan, validator, p, partitions)
+        self.store.new_state = lambda p, disk: PartitionState(plan, validator, p, partitions, disk)
+        self.store.new_disk = self._open_disk if settings.state_store == "rocksdb" else None
         source = self.topic(settings.events_topic, acks=False, schema=BatchSchema(), partitions=partitions)
         self.agent(source, name="fold")(self._fold_stream)
         self.on_partitions_revoked.connect(self._before_handing_over)
@@ -85,6 +87,11 @@ class WorkerApp(faust.App):
     def store(self) -> StateStore:
         """The states of the partitions that this worker owns."""
         return self.table.store
+
+    def _open_disk(self, partition: int) -> Disk:
+        assert self.settings.state_dir is not None
+        topic = self.table.changelog_topic.get_topic_name()
+        return Disk(self.settings.state_dir / self.settings.stream / topic / str(partition))
 
     def _new_transport(self) -> Any:
         return BatchTransport(self.conf.broker_consumer, self)
@@ -192,6 +199,9 @@ class WorkerApp(faust.App):
             self._rewritten.add(partition)
         if self.store.states.get(partition) is state:
             self.store.read_up_to[partition] = max(last, self.store.read_up_to.get(partition, -1))
+            if state.disk is not None:
+                state.disk.changelog_bytes = self.cleaner.size(partition)
+            state.acknowledged(checkpoint, len(parts), last)
         state.doubtful = False
         offsets[TP(self.settings.events_topic, partition)] = checkpoint.mark
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgpack
 
@@ -34,6 +34,8 @@ class Checkpoint:
     entries: list[Entry] = field(default_factory=list)
     #: Every entry of the state has been written since the rewrite began: older records are not needed any more.
     rewritten: bool = False
+    #: Keys of entries that are not needed any more as of `mark`.
+    dropped: list[bytes] = field(default_factory=list)
 
 
 def encode(checkpoint: Checkpoint, writer: bytes) -> Iterator[bytes]:
@@ -51,37 +53,33 @@ def encode(checkpoint: Checkpoint, writer: bytes) -> Iterator[bytes]:
         yield msgpack.packb((head, entries))
 
 
-class Restorer:
-    """Puts a partition's state together from the records of its changelog, in any order of writers."""
+class Kept(Protocol):
+    """Where restored entries are put together: in memory, or on disk (`disk.Disk`)."""
+
+    mark: int | None
+    meta: dict[str, Any]
+
+    def apply(self, mark: int, meta: dict[str, Any], entries: Iterable[Entry], offset: int | None) -> None:
+        """Take a checkpoint, or a part of one; the changelog is complete up to `offset` then (None: unknown)."""
+
+    def note(self, offset: int | None) -> None:
+        """The changelog is read up to `offset`."""
+
+    def items(self) -> Iterable[Entry]:
+        """The entries that belong into memory."""
+
+
+class MemoryKept:
+    """Entries put together in memory."""
 
     def __init__(self) -> None:
         self.mark: int | None = None
         self.meta: dict[str, Any] = {}
         self.values: dict[bytes, bytes] = {}
         self._as_of: dict[bytes, int] = {}
-        self._parts: dict[tuple[bytes, int], dict[int, tuple[Any, list[Entry]]]] = {}
-        self.records = 0
-        self.bytes = 0
 
-    def add(self, record: bytes) -> None:
-        """Take one changelog record. Raises ValueError if it is not one that this version understands."""
-        self.records += 1
-        self.bytes += len(record)
-        (version, writer, mark, part, parts, meta), entries = msgpack.unpackb(record)
-        if version != _VERSION:
-            raise ValueError(f"changelog record of version {version}; this program reads version {_VERSION}")
-        if parts == 1:
-            self._apply(mark, meta, entries)
-            return
-        key = (writer, mark)
-        waiting = self._parts.setdefault(key, {})
-        waiting[part] = (meta, entries)
-        if len(waiting) == parts:
-            del self._parts[key]
-            for number in range(parts):
-                self._apply(mark, waiting[number][0] or waiting[0][0], waiting[number][1])
-
-    def _apply(self, mark: int, meta: dict[str, Any], entries: Iterable[Entry]) -> None:
+    def apply(self, mark: int, meta: dict[str, Any], entries: Iterable[Entry], offset: int | None) -> None:
+        """Of two values of an entry the later one counts."""
         as_of, values = self._as_of, self.values
         for key, value in entries:
             if as_of.get(key, -1) <= mark:
@@ -89,3 +87,45 @@ class Restorer:
                 values[key] = value
         if self.mark is None or mark > self.mark:
             self.mark, self.meta = mark, meta
+
+    def note(self, offset: int | None) -> None:
+        """Nothing is kept beyond the process."""
+
+    def items(self) -> Iterable[Entry]:
+        """All entries."""
+        return self.values.items()
+
+
+class Restorer:
+    """Puts a partition's state together from the records of its changelog, in any order of writers."""
+
+    def __init__(self, kept: Kept | None = None) -> None:
+        self.kept: Kept = MemoryKept() if kept is None else kept
+        #: Checkpoints of which parts are missing: the offset of the first, and the parts.
+        self._parts: dict[tuple[bytes, int], tuple[int, dict[int, tuple[Any, list[Entry]]]]] = {}
+        self.records = 0
+        self.bytes = 0
+
+    def add(self, record: bytes, offset: int) -> None:
+        """Take the changelog record at `offset`. Raises ValueError if it is not one that this version understands."""
+        self.records += 1
+        self.bytes += len(record)
+        (version, writer, mark, part, parts, meta), entries = msgpack.unpackb(record)
+        if version != _VERSION:
+            raise ValueError(f"changelog record of version {version}; this program reads version {_VERSION}")
+        if parts == 1:
+            self.kept.apply(mark, meta, entries, self._complete(offset))
+            return
+        key = (writer, mark)
+        _, waiting = self._parts.setdefault(key, (offset, {}))
+        waiting[part] = (meta, entries)
+        if len(waiting) < parts:
+            self.kept.note(self._complete(offset))
+            return
+        del self._parts[key]
+        together = [entry for number in range(parts) for entry in waiting[number][1]]
+        self.kept.apply(mark, waiting[0][0], together, self._complete(offset))
+
+    def _complete(self, offset: int) -> int:
+        """Up to which offset everything is taken in: a checkpoint that misses parts has to be read again."""
+        return min([offset, *(first - 1 for first, _ in self._parts.values())])

@@ -71,6 +71,10 @@ class Cleaner:
         """So many bytes of a checkpoint were written."""
         self._logs.setdefault(partition, _Log(0)).written += size
 
+    def size(self, partition: int) -> int:
+        """Bytes written since the last rewrite began."""
+        return self._logs[partition].written
+
     async def finish(self, partition: int, generation: int) -> None:
         """A rewrite is complete and a commit after it succeeded: delete what lies before its beginning."""
         entry = self._logs.get(partition)

@@ -17,23 +17,32 @@ from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, R
 from pipeline.ingest.seen import U64
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity, Cell, WindowKey
+from pipeline.measure.entries import in_memory
 from pipeline.measure.funnels import CounterKey, Funnels
 from pipeline.measure.rows import ActivityRow, FunnelRow, PartitionRow
 from pipeline.measure.windows import MINUTE
-from pipeline.stream.checkpoint import Checkpoint, Entry, Restorer
+from pipeline.stream.checkpoint import Checkpoint, Entry, Kept
+from pipeline.stream.disk import ACTOR_PREFIX, Disk, DiskEntries
 from schemas.plan import Plan
 
 _ACTIVITY, _FUNNEL_COUNTER, _FUNNEL_ACTOR, _IDS = "a", "c", "f", "i"
 #: Numbers of pieces of ids that are written again begin here, apart from those of new ids.
 _REWRITTEN: Final = 1_000_000
+#: Minutes of the longest sliding span.
+_SLIDING: Final = 30
 #: Entries written again with one checkpoint: some 50 ms of work.
 REWRITE_SLICE: Final = 20_000
 
 
 class PartitionState:
-    """Folds one partition. `mark` is the next offset to fold: all before it is in, nothing after it."""
+    """Folds one partition. `mark` is the next offset to fold: all before it is in, nothing after it.
 
-    def __init__(self, plan: Plan, validator: Validator, partition: int, partitions: int) -> None:
+    With a `disk` the funnels' actors are there, not in memory.
+    """
+
+    def __init__(
+        self, plan: Plan, validator: Validator, partition: int, partitions: int, disk: Disk | None = None
+    ) -> None:
         self.plan = plan
         self.partition = partition
         self.mark = 0
@@ -41,19 +50,31 @@ class PartitionState:
         self.reasons: dict[str, int] = {}
         self.classifier = PartitionClassifier(plan, validator, partition, partitions)
         self.activity = Activity(plan)
-        self.funnels = Funnels(plan)
+        self.disk = disk
+        self._entries: dict[bytes, DiskEntries] = {}
+        self.funnels = Funnels(plan, in_memory if disk is None else self._on_disk)
         #: Source offset of the last checkpoint handed out.
         self.saved_mark = -1
         #: Set while a checkpoint is being written: until it is acknowledged, only the changelog knows the truth.
         self.doubtful = False
         self._rewrite: Iterator[Entry] | None = None
         self._expired_minute = 0
+        #: Keys that are not needed any more, until a later checkpoint says so; kept with a disk only.
+        self._dropped: list[bytes] = []
+        self._generation = 0
         self._in_flight_mark = self.published_mark = 0
         self._unsaved_cells: set[WindowKey] = set()
         self._unsaved_counters: set[CounterKey] = set()
         self._unsaved_ids: list[tuple[int, U64]] = []
         self._unpublished_cells: set[WindowKey] = set()
         self._unpublished_counters: set[CounterKey] = set()
+
+    def _on_disk(self, *view: str) -> DiskEntries:
+        assert self.disk is not None
+        # The key of an actor's entry without its last part, the actor.
+        prefix = _pack(_FUNNEL_ACTOR, *view, "")[:-1]
+        entries = self._entries[prefix] = DiskEntries(self.disk, prefix)
+        return entries
 
     @property
     def watermark(self) -> int:
@@ -117,13 +138,17 @@ class PartitionState:
             entries.append((_pack(_IDS, generation, self.mark, number), hashes.tobytes()))
         self._unsaved_cells, self._unsaved_counters, self._unsaved_ids = set(), set(), []
         self.saved_mark = self.mark
+        if self.disk is not None and self._generation != self.classifier.seen.generation:
+            self._generation = self.classifier.seen.generation
+            self._dropped += self._old_ids(self.disk)
+        dropped, self._dropped = self._dropped, []
         rewritten = False
         if self._rewrite is not None:
             again = list(islice(self._rewrite, rewrite))
             entries += again
             if len(again) < rewrite:
                 self._rewrite, rewritten = None, True
-        return Checkpoint(self.mark, self._meta(), entries, rewritten)
+        return Checkpoint(self.mark, self._meta(), entries, rewritten, dropped)
 
     def start_rewrite(self) -> None:
         """Begin to write every entry again, a slice with each checkpoint; older records can go when it is complete."""
@@ -153,20 +178,41 @@ class PartitionState:
             "reasons": self.reasons,
         }
 
-    def restore(self, restorer: Restorer) -> None:
-        """Take over what a changelog holds. All of it is published again: what was in flight is not known."""
-        if restorer.mark is None:
+    def _old_ids(self, disk: Disk) -> list[bytes]:
+        oldest = self._generation - self.classifier.seen.KEPT
+        prefix = _pack(_IDS, 0, 0, 0)[:-3]
+        return [key for key in disk.keys(prefix) if msgpack.unpackb(key)[1] < oldest]
+
+    def acknowledged(self, checkpoint: Checkpoint, records: int, last: int) -> None:
+        """A checkpoint is in the changelog: in `records` records of which the last is at offset `last`."""
+        if self.disk is None:
             return
-        self.mark = self.saved_mark = restorer.mark
-        meta = restorer.meta
+        offset = self.disk.offset
+        # Only what follows without a gap: another writer's records in between are not on disk.
+        if last == (-1 if offset is None else offset) + records:
+            offset = last
+        self.disk.apply(checkpoint.mark, checkpoint.meta, checkpoint.entries, offset)
+        for key, value in checkpoint.entries:
+            if key.startswith(ACTOR_PREFIX):
+                *_, actor = msgpack.unpackb(key)
+                self._entries[key[: -len(_pack(actor)) + 1]].written(actor, value)
+        self.disk.drop(checkpoint.dropped)
+
+    def restore(self, kept: Kept) -> None:
+        """Take over what a changelog holds. All of it is published again: what was in flight is not known."""
+        if kept.mark is None:
+            return
+        self.mark = self.saved_mark = kept.mark
+        meta = kept.meta
         self.classifier.watermark = meta["watermark"]
         self.totals = dict(zip(Outcome, meta["totals"], strict=True))
         self.reasons = dict(meta["reasons"])
         ids: dict[int, list[U64]] = {}
-        for key, value in restorer.values.items():
+        for key, value in kept.items():
             kind, *rest = msgpack.unpackb(key, use_list=False)
             if kind == _ACTIVITY:
-                self.activity.load(WindowKey(*rest), Cell.load(value))
+                name, start, dimension, values = rest
+                self.activity.load(WindowKey(name, start, dimension, values), Cell.load(value))
             elif kind == _FUNNEL_COUNTER:
                 self.funnels.load_counter(CounterKey(*rest), value)
             elif kind == _FUNNEL_ACTOR:
@@ -216,26 +262,36 @@ class PartitionState:
     def partition_row(self, now: int) -> PartitionRow:
         """Where the partition stands, and who is active, at `now` (epoch ms)."""
         minute = now - now % MINUTE
-        active = [self.active_users(minute - span * MINUTE) for span in (1, 4, 29)]
+        active = [self.active_users(minute - span * MINUTE) for span in (1, 4, _SLIDING - 1)]
         totals = [self.totals[outcome] for outcome in Outcome]
-        return PartitionRow(self.partition, self.mark, self.watermark, *totals, *active)
+        return PartitionRow(self.partition, self.mark, self.watermark, *totals, now, *active)
 
     def active_users(self, since: int) -> float:
         """Estimated users of the minute windows that start at `since` (epoch ms) or later."""
         found = self.activity.recent(since).get(())
         return found[1].get_estimate() if found else 0.0
 
-    def expire(self) -> int:
-        """Forget what no event can change any more and what has been published; returns how many entries.
+    def expire(self) -> None:
+        """Forget what no event can change any more and what has been published.
 
         Looks only once a minute of stream time: that takes a walk over all entries.
         """
         if self.watermark // MINUTE == self._expired_minute:
-            return 0
+            return
         self._expired_minute = self.watermark // MINUTE
-        closed = [key for key in self.activity.closed(self.watermark) if key not in self._unpublished_cells]
+        # The minutes of the sliding spans stay, however short the lateness is: the clock is behind the watermark by
+        # at most `max_future`.
+        sliding = self.watermark - self.plan.max_future - (_SLIDING + 1) * MINUTE
+        closed = [
+            key
+            for key in self.activity.closed(self.watermark)
+            if key not in self._unpublished_cells and not (key.grain == "minute" and key.start >= sliding)
+        ]
         self.activity.drop(closed)
-        return len(closed) + self.funnels.expire(self.watermark, keep=self._unpublished_counters)
+        counters = self.funnels.expire(self.watermark, keep=self._unpublished_counters)
+        if self.disk is not None:
+            self._dropped += [_pack(_ACTIVITY, *key) for key in closed]
+            self._dropped += [_pack(_FUNNEL_COUNTER, *key) for key in counters]
 
 
 def _pack(*parts: Any) -> bytes:

@@ -8,6 +8,7 @@ while the right one is that with the highest source offset.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -17,21 +18,26 @@ from faust.tables.manager import TableManager
 from faust.types import TP
 
 from pipeline.stream.checkpoint import Restorer
+from pipeline.stream.disk import Disk
 from pipeline.stream.state import PartitionState
 from pipeline.stream.transport import partitions_of
 
 log = logging.getLogger(__name__)
 
 TABLE_NAME: Final = "state"
+#: Time between two lines on the progress of a recovery.
+_TELL_SECONDS: Final = 2.0
 
 
 class StateStore(Store[Any, Any]):
     """Live states by partition, and those being restored.
 
-    `new_state` makes an empty state; it is set by the app before the table starts.
+    `new_state` makes an empty state, `new_disk` opens a partition's disk (None: states live in memory); both are set
+    by the app before the table starts.
     """
 
-    new_state: Callable[[int], PartitionState]
+    new_state: Callable[[int, Disk | None], PartitionState]
+    new_disk: Callable[[int], Disk] | None
 
     def __post_init__(self) -> None:
         self.states: dict[int, PartitionState] = {}
@@ -42,6 +48,7 @@ class StateStore(Store[Any, Any]):
         self.read_up_to: dict[int, int] = {}
         self.restored_records = 0
         self.restored_bytes: dict[int, int] = {}
+        self._tell_at = 0.0
 
     # The dictionary interface of a table is not how this state is used.
     def _unused(self, *_: Any) -> Any:
@@ -65,16 +72,38 @@ class StateStore(Store[Any, Any]):
             if partition in self.states or message.value is None:
                 continue
             try:
-                self.restoring.setdefault(partition, Restorer()).add(message.value)
+                self._restorer(partition).add(message.value, message.offset)
             except Exception as exc:
                 log.error("changelog partition %s offset %s: %s", partition, message.offset, exc)
                 self.failure = exc
             self.read_up_to[partition] = message.offset
             self.restored_records += 1
+            self._tell_progress(message.tp, message.offset)
+
+    def _restorer(self, partition: int) -> Restorer:
+        found = self.restoring.get(partition)
+        if found is None:
+            found = self.restoring[partition] = Restorer(self.new_disk(partition) if self.new_disk else None)
+        return found
+
+    def _tell_progress(self, tp: TP, offset: int) -> None:
+        now = time.monotonic()
+        if now < self._tell_at:
+            return
+        self._tell_at = now + _TELL_SECONDS
+        end = self.app.tables.recovery.active_highwaters.get(tp)
+        restorer = self.restoring[tp.partition]
+        log.info(
+            "restoring partition %s: changelog offset %s of %s, %.1f MB read",
+            tp.partition, offset, "?" if end is None else end, restorer.bytes / 1e6,
+        )  # fmt: skip
 
     def persisted_offset(self, tp: TP) -> int | None:
-        """The changelog offset that a live state holds: recovery reads from there on."""
-        return self.read_up_to.get(tp.partition) if tp.partition in self.states else None
+        """The changelog offset that a live state, or the disk, holds: recovery reads from there on."""
+        if tp.partition in self.states:
+            return self.read_up_to.get(tp.partition)
+        disk = self._restorer(tp.partition).kept if self.new_disk else None
+        return disk.offset if isinstance(disk, Disk) else None
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
@@ -85,12 +114,14 @@ class StateStore(Store[Any, Any]):
             if partition not in owned or self.states[partition].doubtful:
                 self.forget(partition)
         for partition in [p for p in self.restoring if p not in owned]:
-            del self.restoring[partition]
+            self.forget(partition)
 
     def forget(self, partition: int) -> None:
         """Drop a live state: the next recovery reads it from the changelog."""
-        self.states.pop(partition, None)
-        self.restoring.pop(partition, None)
+        state, restorer = self.states.pop(partition, None), self.restoring.pop(partition, None)
+        for disk in (state and state.disk, restorer and restorer.kept):
+            if isinstance(disk, Disk):
+                disk.close()
         self.read_up_to.pop(partition, None)
         topic = self.table.changelog_topic.get_topic_name()
         self.app.tables.recovery.active_offsets.pop(TP(topic, partition), None)
@@ -100,17 +131,23 @@ class StateStore(Store[Any, Any]):
         for partition in partitions_of(active_tps, self.table.changelog_topic.get_topic_name()):
             if partition in self.states:
                 continue
-            restorer = self.restoring.pop(partition, None)
             try:
-                state = self.new_state(partition)
-                if restorer is not None:
-                    state.restore(restorer)
-                    self.restored_bytes[partition] = restorer.bytes
-                    log.info("partition %s restored: %s records, mark %s", partition, restorer.records, state.mark)
+                restorer = self._restorer(partition)
+                kept = restorer.kept
+                state = self.new_state(partition, kept if isinstance(kept, Disk) else None)
+                state.restore(kept)
+                self.restored_bytes[partition] = restorer.bytes + (state.disk.changelog_bytes if state.disk else 0)
+                log.info("partition %s restored: %s records, mark %s", partition, restorer.records, state.mark)
                 self.states[partition] = state
+                del self.restoring[partition]
             except Exception as exc:
                 log.exception("partition %s can't be restored", partition)
                 self.failure = exc
+
+    def close(self) -> None:
+        """Forget everything, and let go of files."""
+        for partition in [*self.states, *self.restoring]:
+            self.forget(partition)
 
     def reset_state(self) -> None:
         """Nothing is kept on disk."""
@@ -138,6 +175,7 @@ class StateTable(faust.Table[Any, Any]):
     _changelog_deleting = True
 
     def _new_store(self) -> StateStore:
+        # What Faust calls a store is ours, whatever it keeps its entries in.
         return StateStore("memory://", self.app, self, table_name=self.name, loop=self.loop)
 
     @property

@@ -58,7 +58,7 @@ async def _compare(folder: Path, bootstrap: str, partition: int) -> None:
     validator, restorer = Validator(plan), Restorer()
     right = PartitionState(plan, validator, partition, count)
     for record in (await read_log(bootstrap, changelog))[partition]:
-        restorer.add(record.value)
+        restorer.add(record.value, record.offset)
         (_, writer, mark, part, parts, _), entries = msgpack.unpackb(record.value)
         at = time.strftime("%H:%M:%S", time.gmtime(record.timestamp / 1000))
         line = (
@@ -69,7 +69,7 @@ async def _compare(folder: Path, bootstrap: str, partition: int) -> None:
             continue
         right.fold([one for one in records if right.mark <= one.offset < mark])
         restored = PartitionState(plan, validator, partition, count)
-        restored.restore(restorer)
+        restored.restore(restorer.kept)
         a, b = _figures(right), _figures(restored)
         wrong = {key: (a.get(key), b.get(key)) for key in a.keys() | b.keys() if a.get(key) != b.get(key)}
         print(line, f"{len(wrong)} DIFFER (log, changelog): {list(wrong.items())[:2]}" if wrong else "equal")

@@ -60,6 +60,8 @@ def settings_of(seed: int, folder: Path) -> dict[str, object]:
         "checkpoint_interval_s": rng.choice((0.3, 0.5, 1.0)),
         "archiver_batch_seconds": rng.choice((0.2, 0.5, 1.0)),
         "archiver_batch_rows": rng.choice((200, 5_000, 50_000)),
+        "state_store": rng.choice(("memory", "rocksdb")),
+        "state_dir": folder / "state",
     }
 
 

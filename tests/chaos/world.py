@@ -48,6 +48,7 @@ class Role:
             "kafka_bootstrap": kafka.address,
             "clickhouse_url": f"http://{clickhouse.address}",
             "metrics_port": self.port,
+            "state_dir": folder / f"{name}-state",
         }
         self._env = {**environment(), **settings.model_copy(update=changes).environment()}
         self._process: subprocess.Popen[bytes] | None = None
@@ -145,7 +146,7 @@ class World:
             "events_topic": f"events-{unique}", "rejected_topic": f"rejected-{unique}", "group": f"g-{unique}",
             "clickhouse_database": f"d_{unique}", "partitions": 4, "session_timeout_s": SESSION_SECONDS,
             "checkpoint_interval_s": 0.5, "publish_interval_s": 0.5, "archiver_batch_seconds": 0.5,
-            "clickhouse_timeout_s": 10.0,
+            "clickhouse_timeout_s": 10.0, "state_dir": folder / "state",
         }  # fmt: skip
         self.settings = Settings(**{**values, **changes})
         self.plan: Plan = load_plan(self.settings.plan)

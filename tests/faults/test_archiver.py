@@ -61,6 +61,7 @@ async def test_killed_between_insert_and_commit(new_world: Any) -> None:
     archiver.kafka.cut()
     archiver.kafka.heal()
     archiver.start()
+    await world.query("SYSTEM START MERGES events_raw")
     truth = await assert_exact(world)
     assert truth.totals() == {"accepted": 200}
 

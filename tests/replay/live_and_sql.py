@@ -40,17 +40,17 @@ def live(plan: Plan, logs: Sequence[list[Record]], cuts: Sequence[int] = (), cra
     measures, validator = Measures(plan), Validator(plan)
     batch = count()
     for partition, log in enumerate(logs):
-        restorer = Restorer()
+        restorer, offsets = Restorer(), count()
         state = PartitionState(plan, validator, partition, len(logs))
         for end in [*sorted(cut for cut in cuts if cut < len(log)), len(log)]:
             state.fold(log[state.mark : end])
             number = next(batch)
             if number % 2:
                 for record in encode(state.checkpoint(), b"test"):
-                    restorer.add(record)
+                    restorer.add(record, next(offsets))
             if number in crashes:
                 state = PartitionState(plan, validator, partition, len(logs))
-                state.restore(restorer)
+                state.restore(restorer.kept)
         state.fold(log[state.mark :])
         collect(measures, state, grains(plan.zone))
     return measures

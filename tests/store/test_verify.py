@@ -267,3 +267,9 @@ async def _grow_old(system: System) -> None:
     await system.run(
         "ALTER TABLE events_raw UPDATE ingested_at = now64(3) - INTERVAL 31 DAY WHERE 1 SETTINGS mutations_sync = 1"
     )
+
+
+async def test_wrong_users_of_the_last_minutes_are_found(server: EmbeddedClickHouse) -> None:
+    wrong = "active_5m + 5. AS active_5m"
+    (difference,) = await _changed(server, _again("live_partition_raw", wrong, "partition = 0"))
+    assert (difference.measure, difference.live, difference.archived) == ("users of active_5m", 8, 3)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.ingest.classify import Outcome, Record
 from pipeline.ingest.validate import Validator
-from pipeline.stream.checkpoint import MAX_PART_BYTES, Checkpoint, Restorer, encode
+from pipeline.stream.checkpoint import MAX_PART_BYTES, Checkpoint, MemoryKept, Restorer, encode
 from pipeline.stream.state import PartitionState
 from schemas.plan_io import parse_plan
 
@@ -73,10 +73,10 @@ def facts(state: PartitionState) -> dict[str, Any]:
 
 def restored(records: list[bytes]) -> PartitionState:
     restorer = Restorer()
-    for record in records:
-        restorer.add(record)
+    for offset, record in enumerate(records):
+        restorer.add(record, offset)
     state = new_state()
-    state.restore(restorer)
+    state.restore(restorer.kept)
     return state
 
 
@@ -84,7 +84,7 @@ def changelog(state: PartitionState, writer: bytes = b"a") -> list[bytes]:
     return list(encode(state.checkpoint(), writer))
 
 
-_values = st.one_of(
+values = st.one_of(
     st.builds(
         event,
         st.integers(0, 30),
@@ -96,9 +96,14 @@ _values = st.one_of(
     ),
     st.sampled_from([b"{", b"", b'{"event":"nothing"}']),
 )
-logs = st.lists(_values, max_size=60).map(
-    lambda values: [Record(i, START + 10**10, None, value) for i, value in enumerate(values)]
-)
+
+
+def numbered(values: list[bytes]) -> list[Record]:
+    """The values as a log."""
+    return [Record(i, START + 10**10, None, value) for i, value in enumerate(values)]
+
+
+logs = st.lists(values, max_size=60).map(numbered)
 
 
 @given(logs, st.lists(st.integers(0, 60), max_size=5))
@@ -186,19 +191,20 @@ def test_half_a_checkpoint_counts_for_nothing() -> None:
     big = [(bytes([n]), b"x" * (MAX_PART_BYTES // 2)) for n in range(5)]
     parts = list(encode(Checkpoint(7, {"watermark": 1}, big), b"w"))
     assert len(parts) == 5
-    restorer = Restorer()
-    for part in parts[:-1]:
-        restorer.add(part)
-    assert (restorer.mark, restorer.values) == (None, {})
-    restorer.add(parts[-1])
-    assert restorer.mark == 7
-    assert restorer.meta == {"watermark": 1}
-    assert len(restorer.values) == 5
+    kept = MemoryKept()
+    restorer = Restorer(kept)
+    for offset, part in enumerate(parts[:-1]):
+        restorer.add(part, offset)
+    assert (kept.mark, kept.values) == (None, {})
+    restorer.add(parts[-1], 4)
+    assert kept.mark == 7
+    assert kept.meta == {"watermark": 1}
+    assert len(kept.values) == 5
 
 
 def test_a_changelog_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="version 99"):
-        Restorer().add(msgpack.packb(((99, b"w", 1, 0, 1, {}), [])))
+        Restorer().add(msgpack.packb(((99, b"w", 1, 0, 1, {}), [])), 0)
 
 
 def test_what_a_reader_sees() -> None:
@@ -249,3 +255,15 @@ def test_closed_windows_leave_memory_once_they_are_published() -> None:
     state.expire()
     assert not any(key.grain == "minute" and key.start == minute for key in state.activity.cells)
     assert Outcome.ACCEPTED in state.totals
+
+
+def test_the_last_half_hour_is_whole_with_a_shorter_lateness() -> None:
+    """A window that is closed and published still counts in the sliding spans."""
+    state = new_state()
+    values = [event(n, f"u{n}", "look", START + n * 60_000) for n in range(29)]
+    state.fold(numbered(values))
+    state.changed_rows(START)
+    state.published()
+    state.expire()
+    row = state.partition_row(START + 28 * 60_000)
+    assert [round(n) for n in (row.active_1m, row.active_5m, row.active_30m)] == [2, 5, 29]
