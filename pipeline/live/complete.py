@@ -31,7 +31,8 @@ class Figures(NamedTuple):
 
     def plus(self, other: Figures) -> Figures:
         """The sum of both."""
-        return Figures(*(a + b for a, b in zip(self, other, strict=True)))
+        events, users, sessions, registrations, revenue = (a + b for a, b in zip(self, other, strict=True))
+        return Figures(int(events), users, sessions, registrations, int(revenue))
 
 
 class Minute(NamedTuple):

@@ -182,4 +182,5 @@ def registry(collector: Collector) -> CollectorRegistry:
 
 def render(source: CollectorRegistry) -> bytes:
     """The page that Prometheus reads (OpenMetrics)."""
-    return generate_latest(source)
+    page: bytes = generate_latest(source)  # type: ignore[no-untyped-call]
+    return page

@@ -126,7 +126,7 @@ METRICS: Final = tuple(value for value in list(globals().values()) if isinstance
 
 
 def table() -> str:
-    """The metrics as a table in Markdown, for `docs/metrics.md`."""
+    """The metrics as a table in Markdown, for `docs/prometheus.md`."""
     lines = ["| metric | of | what |", "| --- | --- | --- |"]
     for metric in METRICS:
         labels = f"{{{', '.join(metric.labels)}}}" if metric.labels else ""

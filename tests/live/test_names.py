@@ -10,7 +10,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def test_the_documented_metrics_are_those_that_exist() -> None:
-    assert table() in (DOCS / "metrics.md").read_text("utf-8")
+    assert table() in (DOCS / "prometheus.md").read_text("utf-8")
 
 
 def test_names_say_their_unit_and_are_given_once() -> None:
