@@ -59,6 +59,10 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stopping = asyncio.Event()
         self.totals = dict.fromkeys(Outcome, 0)
         self.inserted = 0
+        self.inserts = 0
+        self.insert_seconds = 0.0
+        #: How old the newest event of the last batch was when it could be queried, ms.
+        self.freshness_ms: int | None = None
         #: By partition owned: everything before this offset is in ClickHouse.
         self.stored: dict[int, int] = {}
 
@@ -212,8 +216,13 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),
         ):
             if columns[0]:
+                started = time.perf_counter()
                 await self._insert(table, names, columns)
+                self.insert_seconds += time.perf_counter() - started
+                self.inserts += 1
                 self.inserted += len(columns[0])
+        if times := batch.events[EVENT_COLUMNS.index("ts")]:
+            self.freshness_ms = max(0, int(time.time() * 1000) - max(times))
         self.stored |= {p: offset for p, offset in batch.offsets.items() if p in self.stored}
         await self._commit(batch.offsets)
 
