@@ -50,8 +50,8 @@ FaultOption = Annotated[
 ]
 
 
-#: ClickHouse's errors for a missing column, table and database.
-_NO_SCHEMA = {16, 60, 81}
+#: ClickHouse's errors for a missing column, view with parameters, table and database.
+_NO_SCHEMA = {16, 46, 60, 81}
 
 
 def main() -> None:
