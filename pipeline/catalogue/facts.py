@@ -164,8 +164,12 @@ def _users(plan: Plan) -> list[View]:
         View("users", comment, f"{select} FROM activity GROUP BY actor"),
         View(
             "users_by",
-            "users with the column by: the first value of the dimension given",
-            f"{select}, argMinIf(by, ts, by != '') AS by "
+            "users with the column by, the first value of the dimension; active_days of return_event only, if given",
+            select.replace(
+                "groupUniqArray(day)",
+                "groupUniqArrayIf(day, {return_event:String} = '' OR event = {return_event:String})",
+            )
+            + ", argMinIf(by, ts, by != '') AS by "
             "FROM {database}.activity_by(dimension = {dimension:String}) GROUP BY actor",
         ),
     ]
