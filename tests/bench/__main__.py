@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import machine
+from . import catalogue, machine
 from .events import RATE, SEED, USERS
 from .rows import show, write
 from .run import run
@@ -17,6 +17,8 @@ from .run import run
 
 def main() -> int:
     """Measure as the arguments say."""
+    if sys.argv[1:2] == ["catalogue"]:
+        return catalogue.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--events", type=int, help="events the worker folds (1,000,000; quick: 100,000)")
     parser.add_argument("--sample", type=int, help="events idiomatic Faust folds (50,000; quick: 10,000)")
