@@ -190,6 +190,30 @@ def dashboard(
 
 
 @app.command()
+def report(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file: .html, .pdf (needs chromium) or .md.")],
+    day: Annotated[str | None, typer.Option(help="The report of a day: 2026-11-21, or yesterday.")] = None,
+    week: Annotated[
+        str | None, typer.Option(help="The report of the week, Monday to Sunday, of a day; or last.")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    plan: PlanOption = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """The report of a day or a week as one file: what changed, which segment explains it, what to do."""
+    from pipeline.report.command import report as run_report
+    from pipeline.report.dates import asked_period, language_of
+    from pipeline.roles import plan_of
+
+    settings = _settings(config, plan=plan)
+    found = plan_of(settings)
+    work = run_report(settings, found, asked_period(found, day, week), language_of(lang), output)
+    lines = _run(work, logging.WARNING)
+    print(json.dumps({"file": str(output), "headline": lines}, ensure_ascii=False) if as_json else "\n".join(lines))
+
+
+@app.command()
 def send(
     file: Annotated[str, typer.Argument(help="JSON lines or CSV, .gz too; - for standard input.")],
     mapping: Annotated[

@@ -60,3 +60,18 @@ def check(plan: PlanOption = None, config: Config = None, as_json: AsJson = Fals
         for verdict in verdicts:
             print(f"{verdict.file}: {verdict.says if not verdict.ok else f'fine, says {verdict.tool}'}")
     raise typer.Exit(1 if any(verdict.ok is False for verdict in verdicts) else 0)
+
+
+@app.command()
+def bridge(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free one.")] = 9096,
+    plan: PlanOption = None,
+    config: Config = None,
+) -> None:
+    """Pass Alertmanager's messages on to Feishu and DingTalk robots, with the segment that explains them."""
+    from pipeline.cli import _run, _settings
+    from pipeline.roles import plan_of, run_bridge
+
+    settings = _settings(config, plan=plan)
+    _run(run_bridge(settings, plan_of(settings), host, port))

@@ -18,7 +18,7 @@ SCALE: Final = "streamgauge:alert_scale"
 SEGMENT: Final = "streamgauge:alert_segment"
 #: A figure is held for so long when it is missing: a restart of the worker neither ends an alert nor begins one.
 HOLD: Final = 5 * MINUTE
-#: What a segment is compared with where the alert's condition names no other time.
+#: What a segment is compared with where the alert's condition names no other time, if there is history.
 BEFORE: Final = 60 * MINUTE
 #: The standard deviation of a normal distribution is so many of its median absolute deviations.
 _SIGMA: Final = 1.4826
@@ -28,6 +28,16 @@ _BACK: Final = {"yesterday": DAY, "last_week": 7 * DAY}
 def back_of(alert: Alert) -> int:
     """How long ago (ms) the time is that a drop or rise is measured against."""
     return _BACK[alert.against]
+
+
+def times_before(alert: Alert) -> tuple[int, ...]:
+    """How long ago (ms) the times are that an alert's segments are compared with; the first with history counts.
+
+    The last is just before whatever happened: the alert's own time and its patience, twice the first to be safe.
+    """
+    if alert.condition in ("drop", "rise"):
+        return (back_of(alert),)
+    return (BEFORE, 2 * alert.span_ms + alert.hold_for)
 
 
 def held(record: str, name: str) -> str:
@@ -118,10 +128,9 @@ def segments(plan: Plan, alert: Alert, interval: int) -> str | None:
         if alert.metric == "conversion":
             text = _missing_users(alert, figure, Figure(plan, alert, interval))
         else:
-            back = back_of(alert) if alert.condition in ("drop", "rise") else BEFORE
-            text = f"{figure.value(back)} - {figure.value()}"
-            if alert.condition in ("rise", "above"):
-                text = f"{figure.value()} - {figure.value(back)}"
+            then = "(" + " or ".join(figure.value(back) for back in times_before(alert)) + ")"
+            up = alert.condition in ("rise", "above")
+            text = f"{figure.value()} - {then}" if up else f"{then} - {figure.value()}"
         found.append(f'label_replace({text}, "field", "{field}", "", "")')
     return " or ".join(found) or None
 
@@ -139,12 +148,11 @@ def fields_to_look_at(plan: Plan, alert: Alert) -> list[str]:
 
 
 def _missing_users(alert: Alert, figure: Figure, total: Figure) -> str:
-    back = back_of(alert) if alert.condition in ("drop", "rise") else BEFORE
-    then = f"({figure.reached(back)} / ({figure.entered(back)} > 0))"
+    then = [f"{figure.reached(back)} / ({figure.entered(back)} > 0)" for back in times_before(alert)]
     entered = figure.entered()
-    # Without history: at the rate of all together.
-    overall = f"(0 * {entered} + scalar({total.reached()} / ({total.entered()} > 0)))"
-    return f"{entered} * ({then} or {overall}) - {figure.reached()}"
+    # Without any history: at the rate of all together.
+    overall = f"0 * {entered} + scalar({total.reached()} / ({total.entered()} > 0))"
+    return f"{entered} * ({' or '.join([*then, overall])}) - {figure.reached()}"
 
 
 def describe(alert: Alert) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from pipeline.alerts.rules import NO_DATA
+from pipeline.alerts.rules import NO_DATA, kind_of
 from pipeline.alerts.texts import WORDS
 from pipeline.errors import UserError
 from schemas.alerts import Receiver
@@ -54,10 +54,12 @@ def document(plan: Plan, bridge: str = BRIDGE) -> dict[str, Any]:
 
 def inhibitions(plan: Plan) -> list[dict[str, Any]]:
     """One cause, one message: what is silent while what fires."""
+    pipeline = [NO_DATA, *(n for n, alert in plan.alerting.alerts.items() if kind_of(alert) == "pipeline")]
     rules: list[dict[str, Any]] = [
         # Without figures nothing can be said; figures that are behind say something wrong of the product.
         {"source_matchers": [f'alertname="{NO_DATA}"'], "target_matchers": [f'alertname!="{NO_DATA}"']},
         {"source_matchers": ['kind="pipeline"'], "target_matchers": ['kind="product"']},
+        *[{"source_matchers": [f'cause="{name}"'], "target_matchers": ['kind="product"']} for name in pipeline],
         {
             "source_matchers": ['severity="critical"'],
             "target_matchers": ['severity=~"warning|info"'],
@@ -68,7 +70,7 @@ def inhibitions(plan: Plan) -> list[dict[str, Any]]:
     ]  # fmt: skip
     for name, alert in plan.alerting.alerts.items():
         rules += [
-            {"source_matchers": [f'alertname="{cause}"'], "target_matchers": [f'alertname="{name}"']}
+            {"source_matchers": [f'cause="{cause}"'], "target_matchers": [f'alertname="{name}"']}
             for cause in alert.under
         ]
     return rules

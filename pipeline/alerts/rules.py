@@ -18,6 +18,8 @@ from schemas.plan import Plan
 INTERVAL: Final = 15_000
 NO_DATA: Final = "StreamgaugeNoData"
 GROUP: Final = "streamgauge"
+#: Ends the names of alerts that only silence others.
+LATELY: Final = "_lately"
 
 Rule = dict[str, Any]
 
@@ -91,6 +93,33 @@ def alerts(plan: Plan) -> Iterator[Rule]:
         }
 
 
+def causes(plan: Plan) -> Iterator[Rule]:
+    """For each alert that explains others: one that nobody is told of, and that lasts until those others are over.
+
+    Alertmanager silences an alert while its cause fires. Figures don't recover at the same moment, so without this the
+    end of a cause would be followed by messages about what it had caused.
+    """
+    #: How long each lasts on.
+    longer: dict[str, int] = {}
+    found = {rule["alert"]: rule for rule in alerts(plan)}
+    for name, rule in found.items():
+        if rule["labels"]["kind"] == "pipeline":
+            longer[name] = HOLD
+    for alert in plan.alerting.alerts.values():
+        for cause in alert.under:
+            longer[cause] = max(longer.get(cause, 0), alert.span_ms + alert.hold_for + alert.keep)
+    for name, more in longer.items():
+        rule = found[name]
+        own = plan.alerting.alerts[name].keep if name in plan.alerting.alerts else 0
+        yield {
+            "alert": name + LATELY,
+            "expr": rule["expr"],
+            "for": rule["for"],
+            "keep_firing_for": format_duration(own + more),
+            "labels": {"severity": "none", "kind": "cause", "cause": name},
+        }
+
+
 def kind_of(alert: Alert) -> str:
     """What an alert is about: trouble of the pipeline explains whatever the product's figures do."""
     if alert.metric in PIPELINE:
@@ -107,7 +136,7 @@ def subject_of(alert: Alert) -> str:
 
 def document(plan: Plan, interval: int = INTERVAL) -> dict[str, Any]:
     """The rules file."""
-    rules = [*sums(plan), *watched(plan, interval), *alerts(plan)]
+    rules = [*sums(plan), *watched(plan, interval), *alerts(plan), *causes(plan)]
     # One group: its rules are evaluated one after the other, at the same time, each on what those before recorded.
     return {"groups": [{"name": GROUP, "interval": format_duration(interval), "rules": rules}]}
 

@@ -176,7 +176,7 @@ def _svg(title: str, drawn: Sequence[Safe], width: int, height: float, *, own_si
     style = f"width:{width}px;max-width:none;max-height:none" if own_size else f"max-height:{height:.0f}px"
     return h(
         "svg", *drawn, viewBox=f"0 0 {width} {height:.0f}", width=width, height=f"{height:.0f}", role="img",
-        aria_label=title, class_="chart", style=style, xmlns=_SVG,
+        aria_label=title, class_="chart", style=style, xmlns=_SVG, preserveAspectRatio="xMinYMin",
     )  # fmt: skip
 
 

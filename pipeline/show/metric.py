@@ -10,6 +10,7 @@ from typing import Any, Final
 from pipeline.catalogue.metric import Metric
 from pipeline.catalogue.run import Table
 from pipeline.show.chart import MAX_LINES, Line, fitting, legend, line_chart
+from pipeline.show.columns import CHINESE, MONEY_NAMES, MONEY_WORDS, SHARE_NAMES, SHARE_WORDS
 from pipeline.show.figures import bar_chart, heat_map
 from pipeline.show.html import Safe, h, text
 from pipeline.show.language import NONE, Language
@@ -17,35 +18,6 @@ from pipeline.show.language import NONE, Language
 #: Rows of a table and bars of a chart that are shown; the download has them all.
 TABLE_ROWS: Final = 200
 _BARS: Final = 25
-_SHARES: Final = ("rate", "share", "penetration", "stickiness", "conversion", "ctr", "return")
-_MONEY: Final = (
-    "amount",
-    "revenue",
-    "gmv",
-    "spend",
-    "cost",
-    "ltv",
-    "arpu",
-    "arppu",
-    "aov",
-    "cac",
-    "ecpm",
-    "value",
-    "refunds",
-)
-_CHINESE: Final = {
-    "day": "日期", "users": "用户数", "events": "事件数", "sessions": "会话数", "cohort": "同期群", "n": "第 n 期",
-    "classic": "经典留存人数", "classic_rate": "经典留存率", "rolling": "滚动留存人数", "rolling_rate": "滚动留存率",
-    "rate": "比率", "share": "占比", "channel": "渠道", "campaign": "活动", "platform": "平台", "revenue": "收入",
-    "segment": "分群", "orders": "订单数", "buyers": "买家数", "gmv": "成交额", "period": "周期", "value": "取值",
-    "step": "步骤", "event": "事件", "new": "新增", "returning": "回访", "resurrected": "回流", "dormant": "沉默",
-    "variant": "实验组", "experiment": "实验", "spend": "花费", "registered": "注册人数", "activated": "激活人数",
-    "paid": "付费人数", "registered_rate": "注册率", "activated_rate": "激活率", "paid_rate": "付费率", "churn_rate": "流失率",
-    "actor": "用户", "path": "路径", "hour": "小时", "weekday": "星期", "events_per_user": "人均事件数", "whole": "是否完整",
-    "dau": "日活", "wau": "周活", "mau": "月活", "stickiness": "粘性", "cac": "获客成本", "roas": "广告回报", "score": "评分",
-    "answers": "回答数", "nps": "净推荐值", "first_seen": "首次出现", "last_seen": "最近出现", "difference": "差值",
-    "p_value": "p 值", "verdict": "结论", "name": "名称", "refunds": "退款", "week": "周", "month": "月",
-}  # fmt: skip
 _SEGMENTS: Final = {
     "new": ("new", "新用户"), "active": ("active", "活跃"), "high_value": ("high value", "高价值"),
     "at_risk": ("at risk", "有流失风险"), "churned": ("churned", "已流失"),
@@ -54,7 +26,7 @@ _SEGMENTS: Final = {
 
 def column_name(t: Language, name: str) -> str:
     """What stands over a column."""
-    return t(name.replace("_", " "), _CHINESE.get(name, name.replace("_", " ")))
+    return t(name.replace("_", " "), CHINESE.get(name, name.replace("_", " ")))
 
 
 def cell(t: Language, name: str, value: Any) -> str:
@@ -78,18 +50,25 @@ def cell(t: Language, name: str, value: Any) -> str:
 
 def number_form(t: Language, name: str, sample: Any = None) -> Callable[[float | None], str]:
     """How numbers of a column are written: shares as percent, amounts with two digits, times as durations."""
-    words = name.split("_")
-    if words[-1] in _SHARES and not isinstance(sample, int) and (sample is None or abs(sample) <= 20):
+    last = name.split("_")[-1]
+    if name in SHARE_NAMES or (last in SHARE_WORDS and not isinstance(sample, int)):
         return t.percent
-    if words[-1] == "ms":
+    if last == "ms":
         return t.duration
-    if words[-1] in ("seconds", "s"):
+    if last in ("seconds", "s"):
         return lambda v: t.duration(None if v is None else v * 1000)
-    if isinstance(sample, Decimal) or words[-1] in _MONEY:
+    if isinstance(sample, Decimal) or last in MONEY_WORDS or name in MONEY_NAMES:
         return t.money
     if isinstance(sample, int):
         return t.number
-    return lambda v: t.number(v, 0 if v is not None and abs(v) >= 1000 else 2 if v is not None and v != round(v) else 0)
+    return lambda v: t.number(v, _digits(v))
+
+
+def _digits(value: float | None) -> int:
+    """As many digits as say something: p-values and factors need more than counts."""
+    if value is None or value == round(value) or abs(value) >= 1000:
+        return 0
+    return 2 if abs(value) >= 1 else 4 if abs(value) < 0.1 else 3
 
 
 def metric_title(t: Language, metric: Metric) -> str:

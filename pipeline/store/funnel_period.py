@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.store.conditions_sql import quoted
+from pipeline.store.conditions_sql import quoted, text_sql
 from pipeline.store.funnel_sql import bucket_templates, cell_of, funnel_sql
 from pipeline.store.plan_sql import funnel_query
 from schemas.event import CONTEXT_FIELDS
@@ -24,7 +24,10 @@ class FunnelRow:
 
 
 def funnel_period_sql(plan: Plan, funnel: Funnel, first: int, end: int, by: str = "", *, daily: bool = False) -> str:
-    """The query for cohorts of `[first, end)` (epoch ms), by the field `by`; with `daily` one for each day of the plan.
+    """The query for cohorts of `[first, end)` (epoch ms), by the field `by`.
+
+    With `daily` one for each day of the plan, and without step times. Several fields in `by` are joined by commas,
+    their values by ` / `.
 
     The meaning is that of the live funnel (docs/live-measures.md): late events don't count.
     """
@@ -38,12 +41,15 @@ def funnel_period_sql(plan: Plan, funnel: Funnel, first: int, end: int, by: str 
         f"WHERE e.ts >= fromUnixTimestamp64Milli({first}) AND e.ts < fromUnixTimestamp64Milli({last}) "
         f"AND NOT late AND {names})"
     )
-    query = funnel_query(plan, funnel, by, source)
+    fields_by = [name for name in by.split(",") if name]
+    query = funnel_query(plan, funnel, fields_by[0] if fields_by else "", source)
+    if len(fields_by) > 1:
+        query = replace(query, breakdown="concat(" + ", ' / ', ".join(map(text_sql, fields_by)) + ")")
     if daily:
         start, stop = bucket_templates("day", plan.timezone)
         # A first step of the days after the span is there for the sake of others' later steps only.
         where = " AND ".join(filter(None, (query.where, f"(ts < {end} OR NOT ({query.steps[0]}))")))
-        query = replace(query, bucket_start=start, bucket_end=stop, where=where)
+        query = replace(query, bucket_start=start, bucket_end=stop, where=where, times=False)
     else:
         query = replace(query, bucket_start=f"toUInt64({first} + 0 * {{}})", bucket_end=f"toUInt64({end} + 0 * {{}})")
     return funnel_sql(query)

@@ -6,17 +6,19 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pipeline.dashboard.context import Context, Page, Part
-from pipeline.dashboard.pages import explore, funnels, groups, now, plan, quality, retention
+from pipeline.dashboard.pages import decide, explore, funnels, groups, now, paths, plan, quality, retention
 
 PAGES: Final = (
     Page("/", "Now", "现在", now.body),
     Page("/funnels", "Funnels", "漏斗", funnels.body),
     Page("/retention", "Retention", "留存", retention.body),
+    Page("/paths", "Paths", "路径", paths.body),
     Page("/acquisition", "Acquisition", "获客", groups.group_page("acquisition", "activation")),
     Page("/revenue", "Revenue", "收入", groups.group_page("revenue")),
-    Page("/experiments", "Experiments", "实验", groups.group_page("experiments")),
-    Page("/campaigns", "Campaigns", "运营活动", groups.group_page("campaigns")),
+    Page("/experiments", "Experiments", "实验", decide.experiments),
+    Page("/campaigns", "Campaigns", "运营活动", decide.campaigns),
     Page("/segments", "Segments", "用户分群", groups.group_page("segments", "users_at_risk", "users_to_win_back")),
+    Page("/more", "Satisfaction and content", "满意度与内容", groups.group_page("satisfaction", "content")),
     Page("/explore", "Explore", "指标探索", explore.body),
     Page("/quality", "Data quality", "数据质量", quality.body),
     Page("/plan", "Tracking plan", "埋点方案", plan.body),
@@ -34,6 +36,9 @@ PARTS: Final[dict[str, Part]] = {
     "quality-producers": quality.producers,
     "plan": plan.seen,
     "metric": groups.one,
+    "flows": paths.flows,
+    "experiments": decide.experiment_verdicts,
+    "campaigns": decide.campaign_verdicts,
     "explore": explore.result,
 }
 

@@ -13,8 +13,8 @@ from pipeline.show.html import Safe, h, text
 from pipeline.show.metric import definition, metric_title
 
 
-def group_page(*wanted: str) -> Callable[[Context], Safe]:
-    """The body of a page with all metrics of these groups, or of these names."""
+def group_page(*wanted: str, before: Callable[[Context], Safe] | None = None) -> Callable[[Context], Safe]:
+    """The body of a page with all metrics of these groups, or of these names, and something `before` them."""
 
     def body(context: Context) -> Safe:
         t = context.t
@@ -35,7 +35,8 @@ def group_page(*wanted: str) -> Callable[[Context], Safe]:
             )
             for m in found
         ]
-        return text(form(context, *period_fields(context, first, last)), h("div", *panels, class_="grid"))
+        asked = form(context, *period_fields(context, first, last))
+        return text(asked, before(context) if before else None, h("div", *panels, class_="grid"))
 
     return body
 
