@@ -43,7 +43,8 @@ async def test_every_ready_plan_can_be_installed(server: EmbeddedClickHouse) -> 
 
 
 async def test_every_metric_answers(server: EmbeddedClickHouse) -> None:
-    """With its defaults, over no events, by a plan that names few meanings, with the columns that its chart draws."""
+    """With its defaults and as in its example, over no events, by a plan that names few meanings; with the columns that
+    its chart draws."""
     world = await World(server.url, load_plan("ecom")).open()
     try:
         for name, metric in metrics().items():
@@ -51,6 +52,7 @@ async def test_every_metric_answers(server: EmbeddedClickHouse) -> None:
             drawn = {metric.chart.x, *metric.chart.y, metric.chart.series} - {""}
             assert drawn <= set(table.columns), name
             assert len(table.types) == len(table.columns)
+            await world.sql(metric.example)
     finally:
         await world.connection.close()
 
