@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from pipeline import __version__
+from pipeline.alerts.command import app as alerts_app
 from pipeline.errors import StreamgaugeError, UserError
 from pipeline.settings import Settings, load_settings
 from pipeline.store.client import error_code
@@ -38,6 +39,7 @@ rejected_app = typer.Typer(help="Rejected records: list them, send them again.",
 app.add_typer(rejected_app, name="rejected")
 metrics_app = typer.Typer(help="The metric catalogue: list, show, run.", no_args_is_help=True)
 app.add_typer(metrics_app, name="metrics")
+app.add_typer(alerts_app, name="alerts")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); else PIPELINE_* variables.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -159,6 +161,56 @@ def archiver(config: Config = None) -> None:
     from pipeline.roles import run_archiver
 
     _run(run_archiver(load_settings(config)))
+
+
+@app.command()
+def dashboard(
+    set_password: Annotated[
+        str | None,
+        typer.Option(
+            "--set-password", metavar="NAME", help="Ask for a password of NAME, write it to the file, and end."
+        ),
+    ] = None,
+    plan: PlanOption = None,
+    config: Config = None,
+) -> None:
+    """The dashboard in the browser: live figures, funnels, every metric, data quality."""
+    from pipeline.dashboard.auth import set_password as write_password
+    from pipeline.dashboard.role import run_dashboard
+    from pipeline.roles import plan_of
+
+    settings = _settings(config, plan=plan)
+    if set_password is not None:
+        if settings.dashboard_password_file is None:
+            raise UserError("name the file in PIPELINE_DASHBOARD_PASSWORD_FILE first")
+        password = typer.prompt(f"Password of {set_password}", hide_input=True, confirmation_prompt=True)
+        write_password(settings.dashboard_password_file, set_password, password)
+        return
+    _run(run_dashboard(settings, plan_of(settings)), logging.WARNING)
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file: .html, .pdf (needs chromium) or .md.")],
+    day: Annotated[str | None, typer.Option(help="The report of a day: 2026-11-21, or yesterday.")] = None,
+    week: Annotated[
+        str | None, typer.Option(help="The report of the week, Monday to Sunday, of a day; or last.")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    plan: PlanOption = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """The report of a day or a week as one file: what changed, which segment explains it, what to do."""
+    from pipeline.report.command import report as run_report
+    from pipeline.report.dates import asked_period, language_of
+    from pipeline.roles import plan_of
+
+    settings = _settings(config, plan=plan)
+    found = plan_of(settings)
+    work = run_report(settings, found, asked_period(found, day, week), language_of(lang), output)
+    lines = _run(work, logging.WARNING)
+    print(json.dumps({"file": str(output), "headline": lines}, ensure_ascii=False) if as_json else "\n".join(lines))
 
 
 @app.command()

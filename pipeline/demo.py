@@ -208,6 +208,7 @@ def where(system: System) -> list[str]:
     settings = system.settings
     query = f"SELECT event, count() FROM {settings.clickhouse_database}.events GROUP BY event"
     return [
+        f"Dashboard   {system.dashboard.url}",
         f"Kafka       {settings.kafka_bootstrap}  (topic {settings.events_topic})",
         f"ClickHouse  {settings.clickhouse_url}",
         f"Metrics     {system.worker.url}/metrics  (archiver: {system.archiver.url}/metrics)",
