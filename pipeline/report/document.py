@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.catalogue import Table
 from pipeline.report.findings import all_findings, reference_words, weekday_words, worst
 from pipeline.report.model import Facts, Finding, FunnelFacts, Key
-from pipeline.show.chart import Line, legend, line_chart
+from pipeline.show.chart import NARROW, Line, legend, line_chart
 from pipeline.show.html import Safe, h, text
 from pipeline.show.language import NONE, Language
 from pipeline.show.metric import cell, column_name
@@ -137,10 +137,16 @@ def _curve(t: Language, facts: Facts) -> Safe | None:
         names,
         [Line("u", [float(u) for _, u, _ in facts.daily])],
         t.compact,
+        width=NARROW,
         height=170,
     )
     money = line_chart(
-        t("Revenue by day", "每日收入"), names, [Line("r", [r for _, _, r in facts.daily])], t.compact, height=170
+        t("Revenue by day", "每日收入"),
+        names,
+        [Line("r", [r for _, _, r in facts.daily])],
+        t.compact,
+        width=NARROW,
+        height=170,
     )
     return h("div", h("figure", h("figcaption", t("Active users by day", "每日活跃用户")), users),
              h("figure", h("figcaption", t("Revenue by day", "每日收入")), money), class_="pair")  # fmt: skip
