@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from pipeline import __version__
+from pipeline.alerts.command import app as alerts_app
 from pipeline.errors import StreamgaugeError, UserError
 from pipeline.settings import Settings, load_settings
 from pipeline.store.client import error_code
@@ -38,6 +39,7 @@ rejected_app = typer.Typer(help="Rejected records: list them, send them again.",
 app.add_typer(rejected_app, name="rejected")
 metrics_app = typer.Typer(help="The metric catalogue: list, show, run.", no_args_is_help=True)
 app.add_typer(metrics_app, name="metrics")
+app.add_typer(alerts_app, name="alerts")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); else PIPELINE_* variables.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -50,8 +52,8 @@ FaultOption = Annotated[
 ]
 
 
-#: ClickHouse's errors for a missing column, table and database.
-_NO_SCHEMA = {16, 60, 81}
+#: ClickHouse's errors for a missing column, view with parameters, table and database.
+_NO_SCHEMA = {16, 46, 60, 81}
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.live.bridge import Bridge
 from pipeline.live.metrics import ArchiverCollector, WorkerCollector, registry
 from pipeline.live.numbers import snapshot
 from pipeline.live.server import LiveServer
@@ -119,6 +120,18 @@ async def run_archiver(settings: Settings) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await running
         await server.stop()
+
+
+async def run_bridge(settings: Settings, plan: Plan, host: str, port: int) -> None:
+    """Pass alerts on to robots until SIGTERM."""
+    bridge = Bridge(settings, plan, host, port)
+    stop = _stop_event()
+    await bridge.start()
+    announce("bridge", bridge.port)
+    try:
+        await stop.wait()
+    finally:
+        await bridge.stop()
 
 
 def worker_health(app: WorkerApp) -> dict[str, Any]:

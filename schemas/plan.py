@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import SchemaError
 
+from schemas.alerts import Alerting, check_alerting
 from schemas.duration import Duration
 from schemas.meanings import Meanings
 from schemas.where import Condition, Name, Scalar, Step, StepItem, Where, check_field
@@ -167,6 +168,8 @@ class Plan(_Model):
     funnels: dict[Name, Funnel] = Field(default_factory=dict)
     #: What the metrics read: which events mean a payment, an invitation and so on.
     meanings: Meanings = Field(default_factory=Meanings)
+    #: Alerts, and what `/metrics` shows for them.
+    alerting: Alerting = Field(default_factory=Alerting)
 
     @field_validator("events", mode="before")
     @classmethod
@@ -213,6 +216,7 @@ class Plan(_Model):
                 check_field(field, "dimensions")
         if len(set(self.dimensions)) < len(self.dimensions):
             raise ValueError("dimensions: one stands here twice")
+        check_alerting(self)
         return self
 
     def _known(self, where: str, event: str) -> None:

@@ -78,7 +78,7 @@ def facts(plan: Plan) -> list[View]:
     views.append(View("payments_by", "payments with the column by", _of_meaning(plan, payments, by_dimension).sql))
     views += _users(plan)
     views += _onboarding(plan)
-    views.append(_content(plan))
+    views += [_content(plan), _content_made(plan)]
     views.append(_thresholds(plan))
     return views + _written()
 
@@ -164,8 +164,12 @@ def _users(plan: Plan) -> list[View]:
         View("users", comment, f"{select} FROM activity GROUP BY actor"),
         View(
             "users_by",
-            "users with the column by: the first value of the dimension given",
-            f"{select}, argMinIf(by, ts, by != '') AS by "
+            "users with the column by, the first value of the dimension; active_days of return_event only, if given",
+            select.replace(
+                "groupUniqArray(day)",
+                "groupUniqArrayIf(day, {return_event:String} = '' OR event = {return_event:String})",
+            )
+            + ", argMinIf(by, ts, by != '') AS by "
             "FROM {database}.activity_by(dimension = {dimension:String}) GROUP BY actor",
         ),
     ]
@@ -199,6 +203,18 @@ def _content(plan: Plan) -> View:
     empty = "SELECT *, '' AS action, '' AS item FROM activity WHERE 0"
     sql = " UNION ALL ".join(parts) or empty
     return View("content_actions", "what was done to content: view, complete, like, comment, share, create", sql)
+
+
+def _content_made(plan: Plan) -> View:
+    sql = (
+        "SELECT item, anyIf(title, title != '') AS title, argMinIf(maker, at, maker != '') AS creator, "
+        f"min(at) AS published, toDate(published, {quoted(plan.timezone)}) AS published_day FROM ("
+        "SELECT item, '' AS title, actor AS maker, ts AS at FROM content_actions WHERE action = 'create' AND item != ''"
+        " UNION ALL SELECT item, title, creator, published FROM content_items) GROUP BY item"
+    )
+    return View(
+        "content_made", "pieces of content: imported, or as the event that made them says; one row a piece", sql
+    )
 
 
 def _thresholds(plan: Plan) -> View:

@@ -68,17 +68,18 @@ async def run(
     """Run a metric with all its `arguments` (see `arguments_for`). Raises what the client raises."""
     limits = limits or Limits()
 
-    async def ask(client: Any) -> Any:
-        return await client.query(query(metric, limits), parameters=bound(arguments), settings=limits.settings())
+    text, options = query(metric, limits), limits.settings()
 
-    result = await connection.run(ask)
-    rows = [tuple(row) for row in result.result_rows]
-    return Table(
-        tuple(result.column_names),
-        tuple(kind.name for kind in result.column_types),
-        rows[: limits.rows],
-        len(rows) > limits.rows,
-    )
+    async def ask(client: Any) -> Table:
+        result = await client.query(text, parameters=bound(arguments), settings=options)
+        names, types = tuple(result.column_names), tuple(kind.name for kind in result.column_types)
+        rows = [tuple(row) for row in result.result_rows]
+        if not rows:  # then the answer is empty, without even the names of its columns
+            described = await client.query(f"DESCRIBE ({text})", parameters=bound(arguments))
+            names, types = (tuple(row[i] for row in described.result_rows) for i in (0, 1))
+        return Table(names, types, rows[: limits.rows], len(rows) > limits.rows)
+
+    return await connection.run(ask)
 
 
 async def run_as(

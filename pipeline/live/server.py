@@ -1,4 +1,7 @@
-"""The small web server of a worker or archiver: `/metrics`, `/health`, `/live`. Loopback unless told otherwise."""
+"""The small web server of a worker or archiver. Loopback unless told otherwise.
+
+`/metrics`, `/health` and `/openapi.json`; of a worker also `/live` and `/live/stream`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from pipeline.errors import UserError
+from pipeline.live.feed import Feed
 from pipeline.live.metrics import CONTENT_TYPE, render
+from pipeline.live.openapi import document
 
 #: What `/health` says: whether the role is alive and ready, and why not.
 Health = Callable[[], dict[str, Any]]
@@ -23,6 +28,7 @@ class LiveServer:
     ) -> None:
         self._host, self._port = host, port
         self._registry, self._health, self._live = registry, health, live
+        self._feed = Feed(live) if live is not None else None
         self._runner: web.AppRunner | None = None
         self.port = port
 
@@ -31,8 +37,10 @@ class LiveServer:
         app = web.Application(client_max_size=1024)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/health", self._health_page)
-        if self._live is not None:
+        app.router.add_get("/openapi.json", self._openapi_page)
+        if self._feed is not None:
             app.router.add_get("/live", self._live_page)
+            app.router.add_get("/live/stream", self._feed.page)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
@@ -48,6 +56,8 @@ class LiveServer:
 
     async def stop(self) -> None:
         """Stop listening and free the port."""
+        if self._feed is not None:
+            await self._feed.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -57,6 +67,9 @@ class LiveServer:
     async def _health_page(self, _: web.Request) -> web.Response:
         health = self._health()
         return web.json_response(health, status=200 if health["ready"] else 503)
+
+    async def _openapi_page(self, _: web.Request) -> web.Response:
+        return web.json_response(document("worker" if self._live is not None else "archiver"))
 
     async def _live_page(self, _: web.Request) -> web.Response:
         assert self._live is not None

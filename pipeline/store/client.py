@@ -58,6 +58,7 @@ class ClickHouseHealth:
         self.failing_since: float | None = None
         self.last_error = ""
         self.last_success: float | None = None
+        self.failures = 0
 
     def ok(self) -> None:
         """Note a success."""
@@ -66,6 +67,7 @@ class ClickHouseHealth:
     def failed(self, exc: BaseException) -> None:
         """Note a failure."""
         self.failing_since = self.failing_since or time.monotonic()
+        self.failures += 1
         self.last_error = f"{type(exc).__name__}: {str(exc)[:300]}"
 
     def problem(self) -> str | None:

@@ -24,6 +24,7 @@ from pipeline.stream.checkpoint import encode
 from pipeline.stream.cleaning import Cleaner
 from pipeline.stream.delivery import Delivery, Outgoing
 from pipeline.stream.disk import Disk
+from pipeline.stream.figures import Figures
 from pipeline.stream.state import PartitionState
 from pipeline.stream.table import TABLE_NAME, PromptTableManager, StateStore, StateTable
 from pipeline.stream.transport import Batch, BatchConsumer, BatchSchema, BatchTransport
@@ -80,8 +81,7 @@ class WorkerApp(faust.App):
         self.last_checkpoint_at = time.monotonic()
         self.last_publish_at: float | None = None
         self.publish_error = ""
-        self.batches = 0
-        self.fold_seconds = 0.0
+        self.figures = Figures()
 
     @property
     def store(self) -> StateStore:
@@ -121,10 +121,11 @@ class WorkerApp(faust.App):
             raise BrokenPromiseError(
                 f"partition {batch.partition}: records {state.mark} to {batch.start - 1} never arrived"
             )
-        started = time.perf_counter()
+        started, before = time.perf_counter(), state.watermark
         result = state.fold(batch.records, int(time.time() * 1000))
-        self.fold_seconds += time.perf_counter() - started
-        self.batches += 1
+        newest = state.watermark if state.watermark > before else None
+        seconds = time.perf_counter() - started
+        self.figures.folded(batch.partition, len(batch.records), batch.records[-1].timestamp or 0, newest, seconds)
         self.last_batch_at = time.monotonic()
         if result is not None and (result.rejections or result.moved):
             await self._send_aside(batch.partition, result)
@@ -158,6 +159,7 @@ class WorkerApp(faust.App):
     async def checkpoint(self) -> None:
         """Write what changed, then commit the offsets it covers: nothing is committed before it is durable."""
         async with self._checkpointing:
+            started = time.perf_counter()
             offsets: dict[TP, int] = {}
             await asyncio.gather(
                 *[self._checkpoint_partition(p, state, offsets) for p, state in list(self.store.states.items())]
@@ -169,6 +171,7 @@ class WorkerApp(faust.App):
                 for partition in rewritten:
                     await self.cleaner.finish(partition, generation)
             self.last_checkpoint_at = time.monotonic()
+            self.figures.took("checkpoint", started)
 
     async def _checkpoint_partition(self, partition: int, state: PartitionState, offsets: dict[TP, int]) -> None:
         if not state.unsaved or state.doubtful:
@@ -238,6 +241,7 @@ class WorkerApp(faust.App):
             activity += cells
             funnels += counters
             partitions.append(row)
+        started = time.perf_counter()
         try:
             if partitions and self.sink is not None:
                 await self.sink.publish(activity, funnels, partitions)
@@ -247,9 +251,12 @@ class WorkerApp(faust.App):
             if not isinstance(exc, Exception):
                 raise
             self.publish_error = f"{type(exc).__name__}: {exc}"
+            self.figures.publish_failures += 1
             log.warning("live rows not published (%s): trying again", self.publish_error[:300])
         else:
             self.publish_error = ""
+            self.figures.took("publish", started)
+            self.figures.published_rows += len(activity) + len(funnels) + len(partitions)
             self.last_publish_at = time.monotonic()
             for state in states:
                 state.published()

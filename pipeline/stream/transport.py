@@ -158,6 +158,14 @@ class BatchConsumer(FaustConsumer):
             return None
         return None if highwater is None else max(0, highwater - position)
 
+    def polled_at(self, partition: int) -> int | None:
+        """When Kafka last told where a partition ends, epoch ms; None before the first fetch."""
+        consumer = getattr(self._thread, "_consumer", None)
+        tp = TP(self.source_topic, partition)
+        if consumer is None or tp not in consumer.assignment():
+            return None
+        return cast("int | None", consumer.last_poll_timestamp(tp))
+
 
 class BatchTransport(FaustTransport):
     """The aiokafka transport with the consumer above."""

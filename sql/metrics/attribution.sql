@@ -25,7 +25,6 @@ WITH
     ),
     touched AS
     (
-        -- Of an actor's touches only those matter where the channel changes or a payment may look back to.
         SELECT actor, arraySort(groupArray((ts, channel))) AS touches
         FROM activity
         WHERE channel != '' AND actor IN (SELECT actor FROM paid)
@@ -43,10 +42,12 @@ FROM
     SELECT
         arrayJoin(payments) AS payment,
         payment.2 AS amount,
-        arrayFilter(t -> t.1 <= payment.1 AND t.1 >= payment.1 - toIntervalDay({lookback:UInt16}), touches) AS within,
-        arrayJoin([('first', within[1].2), ('last', within[-1].2)]) AS credit,
+        payment.1 - toIntervalDay({lookback:UInt16}) AS since,
+        arrayFirst(t -> t.1 >= since, touches) AS earliest,
+        arrayLast(t -> t.1 <= payment.1, touches) AS latest,
+        arrayJoin([('first', earliest), ('last', latest)]) AS credit,
         credit.1 AS model,
-        if(empty(within), '(none)', toString(credit.2)) AS channel
+        if(credit.2.2 != '' AND credit.2.1 BETWEEN since AND payment.1, toString(credit.2.2), '(none)') AS channel
     FROM paid
     LEFT JOIN touched ON touched.actor = paid.actor
 )

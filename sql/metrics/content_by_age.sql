@@ -12,17 +12,6 @@
 -- mistakes: The young ages have few pieces, the old ones many: look at views_per_item as well. A view before the
 --   publication (a preview, a wrong clock) counts as 0 to 1 day.
 -- chart: bar x=age y=views
-WITH made AS
-(
-    SELECT item, min(published) AS made_at
-    FROM
-    (
-        SELECT item, ts AS published FROM content_actions WHERE action = 'create' AND toDate(ts) <= {to:Date} + 1
-        UNION ALL
-        SELECT item, published FROM content_items
-    )
-    GROUP BY item
-)
 SELECT
     ['0 to 1 day', '1 to 3 days', '3 to 7 days', '7 to 30 days', 'over 30 days', 'unknown'][place] AS age,
     count() AS views,
@@ -32,7 +21,7 @@ SELECT
     views / sum(views) OVER () AS share
 FROM
 (
-    SELECT v.actor AS actor, v.item AS item, dateDiff('millisecond', made.made_at, v.ts) / 86400000 AS days,
+    SELECT v.actor AS actor, v.item AS item, dateDiff('millisecond', made.published, v.ts) / 86400000 AS days,
         multiIf(made.item = '', 6, days < 1, 1, days < 3, 2, days < 7, 3, days < 30, 4, 5) AS place
     FROM
     (
@@ -40,7 +29,7 @@ FROM
         WHERE action = 'view' AND item != ''
             AND day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
     ) AS v
-    LEFT JOIN made ON made.item = v.item
+    LEFT JOIN content_made AS made ON made.item = v.item
 )
 GROUP BY place
 ORDER BY place

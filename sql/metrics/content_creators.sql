@@ -13,19 +13,6 @@
 -- example: SELECT * FROM content_creators(from = '2026-11-01', to = '2026-11-30', limit = 50)
 -- mistakes: A creator's own views and likes count, too. Views of pieces whose creator is not known are nobody's.
 -- chart: bar x=creator y=items,views
-WITH
-    made AS
-    (
-        SELECT item, argMin(creator, published) AS made_by
-        FROM
-        (
-            SELECT item, actor AS creator, ts AS published FROM content_actions
-            WHERE action = 'create' AND item != '' AND toDate(ts) <= {to:Date} + 1
-            UNION ALL
-            SELECT item, creator, published FROM content_items WHERE creator != ''
-        )
-        GROUP BY item
-    )
 SELECT
     creator,
     uniqExactIf(item, action = 'create') AS items,
@@ -35,14 +22,14 @@ SELECT
     if(views = 0, NULL, reactions / views) AS reactions_per_view
 FROM
 (
-    SELECT if(a.action = 'create', a.actor, made.made_by) AS creator, a.actor AS reader, a.item AS item, a.action AS action
+    SELECT if(a.action = 'create', a.actor, made.creator) AS creator, a.actor AS reader, a.item AS item, a.action AS action
     FROM
     (
         SELECT actor, item, action FROM content_actions
         WHERE item != '' AND day BETWEEN {from:Date} AND {to:Date}
             AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
     ) AS a
-    LEFT JOIN made ON made.item = a.item
+    LEFT JOIN content_made AS made ON made.item = a.item
 )
 WHERE creator != ''
 GROUP BY creator

@@ -32,31 +32,18 @@ WITH
         GROUP BY item
         ORDER BY views DESC, item
         LIMIT {limit:UInt32}
-    ),
-    made AS
-    (
-        SELECT item, any(title) AS title, argMinIf(creator, published, creator != '') AS made_by, min(published) AS made_at
-        FROM
-        (
-            SELECT item, '' AS title, actor AS creator, ts AS published FROM content_actions
-            WHERE action = 'create' AND item IN (SELECT item FROM acted)
-            UNION ALL
-            SELECT item, title, creator, published FROM content_items WHERE item IN (SELECT item FROM acted)
-        )
-        GROUP BY item
     )
 SELECT
     acted.item AS item,
-    i.title AS title,
-    if(i.creator != '', i.creator, made.made_by) AS creator,
+    made.title AS title,
+    made.creator AS creator,
     acted.views AS views,
     acted.readers AS readers,
     if(readers = 0, NULL, acted.finished / readers) AS completion_rate,
     if(views = 0, NULL, acted.likes / views) AS like_rate,
     if(views = 0, NULL, acted.comments / views) AS comment_rate,
     if(views = 0, NULL, acted.shares / views) AS share_rate,
-    if(made.item = '', NULL, dateDiff('day', toDate(made.made_at, (SELECT timezone FROM thresholds)), {to:Date})) AS age_days
+    if(made.item = '', NULL, {to:Date} - made.published_day) AS age_days
 FROM acted
-LEFT JOIN made ON made.item = acted.item
-LEFT JOIN content_items AS i ON i.item = acted.item
+LEFT JOIN content_made AS made ON made.item = acted.item
 ORDER BY views DESC, item

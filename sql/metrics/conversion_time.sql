@@ -23,7 +23,7 @@ SELECT
 FROM (SELECT arrayJoin(range(1, 11)) AS tenth) AS t
 LEFT JOIN
 (
-    SELECT toUInt8(greatest(1, ceil((chain[-1] - chain[1]) / ({within:UInt64} * 100)))) AS tenth, count() AS users
+    SELECT toUInt8(greatest(1, ceil((chain[-1] - chain[1]) / greatest({within:UInt64} * 100, 1)))) AS tenth, count() AS users
     FROM {database}.funnel_users(
         from = {from:Date}, to = {to:Date}, steps = {steps:Array(String)}, within = {within:UInt64}, dimension = '')
     WHERE level = length({steps:Array(String)})

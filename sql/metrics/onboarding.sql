@@ -15,48 +15,50 @@
 -- mistakes: This is no funnel: a step can have more users than the one before it. Users of the last days have not had
 --   their time yet.
 -- chart: bar x=name y=rate
-WITH joined AS
+WITH done AS
 (
-    SELECT actor, joined AS at, joined + toIntervalDay({days:UInt16}) AS until
-    FROM users
-    WHERE joined_day BETWEEN {from:Date} AND {to:Date}
-),
-list AS (SELECT arrayJoin(arrayEnumerate(names)) AS step, names[step] AS name FROM (SELECT names FROM onboarding_steps)),
-done AS
-(
-    SELECT e.actor AS actor, e.step AS step, min(e.ts) AS done_at, any(j.at) AS joined_at
-    FROM onboarding_events AS e INNER JOIN joined AS j ON j.actor = e.actor
-    WHERE e.ts < j.until
-    GROUP BY actor, step
-),
-figures AS
-(
-    SELECT toUInt32(step) AS step, count() AS users,
-        quantileExactInclusive(0.5)(greatest(dateDiff('millisecond', joined_at, done_at), 0) / 3600000) AS hours
-    FROM done
-    GROUP BY step
-    UNION ALL
-    SELECT toUInt32(0), count(), quantileExactInclusive(0.5)(hours)
+    -- Per user: hours until each step that was done in time, step 0 once all are, and the user as such as step 255.
+    SELECT arrayJoin(arrayConcat(
+        arrayMap(d -> (d.1, d.2), hours),
+        if(length(hours) = length(names), [(toUInt8(0), arrayMax(arrayMap(d -> d.2, hours)))], []),
+        [(toUInt8(255), toFloat64(0))])) AS each
     FROM
     (
-        SELECT greatest(dateDiff('millisecond', any(joined_at), max(done_at)), 0) / 3600000 AS hours
-        FROM done
-        GROUP BY actor
-        HAVING count() = (SELECT count() FROM list)
+        SELECT
+            (SELECT names FROM onboarding_steps) AS names,
+            arrayMap(d -> (d.1, greatest(dateDiff('millisecond', j.joined, d.2), 0) / 3600000),
+                arrayFilter(d -> d.2 < j.joined + toIntervalDay({days:UInt16}), e.firsts)) AS hours
+        FROM
+        (
+            SELECT actor, assumeNotNull(joined) AS joined FROM users WHERE joined_day BETWEEN {from:Date} AND {to:Date}
+        ) AS j
+        LEFT JOIN
+        (
+            SELECT actor, groupArray((step, first_at)) AS firsts
+            FROM (SELECT actor, step, min(ts) AS first_at FROM onboarding_events GROUP BY actor, step)
+            GROUP BY actor
+        ) AS e ON e.actor = j.actor
     )
 )
 SELECT
-    l.step AS step,
-    l.name AS name,
-    (SELECT count() FROM joined) AS joined,
+    list.step AS step,
+    list.name AS name,
+    everybody AS joined,
     f.users AS users,
     if(joined = 0, NULL, users / joined) AS rate,
     if(users = 0, NULL, f.hours) AS median_hours
 FROM
 (
-    SELECT toUInt32(step) AS step, name FROM list
-    UNION ALL
-    SELECT toUInt32(0), 'all steps' FROM list LIMIT 1 BY 1
-) AS l
-LEFT JOIN figures AS f ON f.step = l.step
-ORDER BY if(step = 0, 99, step)
+    SELECT (arrayJoin(arrayZip(range(length(names) + 1), arrayPushFront(names, 'all steps'))) AS n).1 AS step, n.2 AS name
+    FROM onboarding_steps
+    WHERE notEmpty(names)
+) AS list
+LEFT JOIN
+(
+    SELECT
+        toUInt64(each.1) AS step, count() AS users, quantileExactInclusive(0.5)(each.2) AS hours
+    FROM done
+    GROUP BY step
+) AS f ON f.step = list.step
+CROSS JOIN (SELECT countIf(each.1 = 255) AS everybody FROM done) AS a
+ORDER BY if(step = 0, 255, step)

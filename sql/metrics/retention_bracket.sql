@@ -13,8 +13,9 @@
 --   until Date = today - 1: last day of activity that counts, inclusive
 --   starts Array(UInt16) = [1, 3, 7, 14, 30]: first day of each bracket; the last number only ends the last bracket
 --   dimension String = '': a field such as channel, or properties.NAME; empty for all users together
+--   return_event String = '': the event that counts as active; empty for any
 -- example: SELECT * FROM retention_bracket(from = '2026-10-01', to = '2026-10-31', until = '2026-11-30',
---   starts = [1, 3, 7, 14, 30], dimension = '')
+--   starts = [1, 3, 7, 14, 30], dimension = '', return_event = '')
 -- mistakes: Longer brackets have higher rates: compare brackets of different lengths only with themselves over time.
 -- chart: bar x=bracket y=rate series=value
 SELECT
@@ -27,7 +28,7 @@ SELECT
     active / users AS rate
 FROM (
     SELECT by, assumeNotNull(joined_day) AS joined, active_days
-    FROM {database}.users_by(dimension = {dimension:String})
+    FROM {database}.users_by(dimension = {dimension:String}, return_event = {return_event:String})
     WHERE joined_day BETWEEN {from:Date} AND {to:Date}
 )
 ARRAY JOIN arrayMap(

@@ -13,8 +13,9 @@
 --   until Date = today - 1: last day of activity that counts, inclusive
 --   days Array(UInt16) = [1, 3, 7, 14, 30]: the N
 --   dimension String = '': a field such as channel, or properties.NAME; empty for all users together
+--   return_event String = '': the event that counts as active; empty for any
 -- example: SELECT * FROM retention_by(from = '2026-10-01', to = '2026-10-31', until = '2026-11-30', days = [1, 7, 30],
---   dimension = 'channel')
+--   dimension = 'channel', return_event = '')
 -- mistakes: users differs by N: whoever has not yet had N days is left out, so day 30 is of older users than day 1. The
 --   value is the first that any event of the user has.
 -- chart: line x=n y=classic_rate series=value
@@ -28,7 +29,7 @@ SELECT
     rolling / users AS rolling_rate
 FROM (
     SELECT by, assumeNotNull(joined_day) AS joined, active_days
-    FROM {database}.users_by(dimension = {dimension:String})
+    FROM {database}.users_by(dimension = {dimension:String}, return_event = {return_event:String})
     WHERE joined_day BETWEEN {from:Date} AND {to:Date}
 )
 ARRAY JOIN {days:Array(UInt16)} AS day_n

@@ -67,7 +67,7 @@ async def _measure(args: argparse.Namespace, console: Console) -> tuple[list[Row
         await _fill(settings, args.events, folder / "complete", console)
         connection = Connection(settings)
         try:
-            rows = [await _time(connection, metric, args.runs, console) for metric in chosen]
+            rows = [await _time(connection, metric, args.runs, server.pid or 0, console) for metric in chosen]
             count, users, parts = (
                 await connection.run(
                     lambda client: client.query(
@@ -102,16 +102,23 @@ async def _fill(settings: Settings, events: int, complete: Path, console: Consol
     complete.touch()
 
 
-async def _time(connection: Connection, metric: Metric, runs: int, console: Console) -> Row:
+async def _time(connection: Connection, metric: Metric, runs: int, pid: int, console: Console) -> Row:
+    """The wall-clock time of each run; the CPU time beside it tells how busy the machine was with other things."""
     arguments = arguments_for(metric, {}, PLAN, today(PLAN))
     seconds = []
+    used = []
     for _ in range(runs):
-        begun = time.monotonic()
+        begun, before = time.monotonic(), machine.cpu_seconds(pid)
         try:
             table = await run(connection, metric, arguments)
         except ClickHouseError as exc:
             console.print(f"{metric.name}: {str(exc)[:300]}", style="red")
             return Row(metric.name, "s", (float("inf"),), TARGET, at_most=True)
         seconds.append(time.monotonic() - begun)
-    console.print(f"{metric.name}: {min(seconds):.2f} to {max(seconds):.2f} s, {len(table.rows)} rows", style="dim")
+        used.append(machine.cpu_seconds(pid) - before)
+    console.print(
+        f"{metric.name}: {min(seconds):.2f} to {max(seconds):.2f} s, CPU {min(used):.2f} to {max(used):.2f} s, "
+        f"{len(table.rows)} rows",
+        style="dim",
+    )
     return Row(metric.name, "s", tuple(seconds), TARGET, at_most=True)

@@ -188,16 +188,3 @@ async def test_active_days_and_hours(world: World) -> None:
     period = {"from_": "2026-11-02", "to": "2026-11-03"}
     assert await world.ask("active_days_distribution", **period) == [(1, 1, 0.5), (2, 1, 0.5)]
     assert await world.ask("active_hours", **period) == [(1, 0, 2, 3), (2, 23, 1, 1)]
-
-
-async def test_live_activity_agrees(world: World) -> None:
-    """Users of a live day are those of the metric, without late events (a sketch is exact for few)."""
-    await world.tell([event("a", "open", "2026-11-01 10:00"), event("b", "open", "2026-11-01 23:59")])
-    await world.command("TRUNCATE TABLE live_activity_raw")
-    await world.command(
-        "INSERT INTO live_activity_raw (stream, partition, grain, start, end, dimension, value, version, events, "
-        "amount, users, sessions, registrations) "
-        "VALUES ('test', 0, 'day', '2026-10-31 23:00:00', '2026-11-01 23:00:00', '', [], 2, 2, 0, 2, 0, 0)"
-    )
-    live = await world.sql("SELECT toString(toDate(start, 'Europe/Berlin')), users, events FROM live_activity")
-    assert live == await world.ask("active_users_daily", "day users events", from_="2026-11-01", to="2026-11-01")

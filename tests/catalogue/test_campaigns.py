@@ -1,4 +1,4 @@
-"""Operations, invitations and coupons, worked out by hand."""
+"""Operations and invitations, worked out by hand."""
 
 from __future__ import annotations
 
@@ -164,22 +164,3 @@ async def test_chains_and_who_brings_most(world: World) -> None:
     ]
     assert await world.ask("invitation_chains", from_="2026-01-01", to="2026-01-31") == []
     assert await world.ask("top_inviters", from_="2026-01-01", to="2026-01-31") == []
-
-
-async def test_coupons(world: World) -> None:
-    """The plan of the tests has no discount: it is 0, and its share of the paid amounts 0."""
-    await world.tell(
-        [
-            bought("a", "2026-10-31 23:59", 9),
-            bought("a", "2026-11-01 00:00", 10, coupon="TEN"),  # not her first order
-            bought("b", "2026-11-02 10:00", 20, coupon="TEN"),
-            bought("b", "2026-11-03 10:00", 5, coupon="TEN"),
-            bought("c", "2026-11-30 23:59", 0, coupon="FREE"),
-            bought("c", "2026-12-01 00:00", 5, coupon="TEN"),
-            bought("d", "2026-11-03 10:00", 5),  # without one
-        ]
-    )
-    assert await world.ask("coupon_usage", **NOVEMBER) == [
-        ("TEN", 3, 2, 35.0, 0.0, 0.0, 1),
-        ("FREE", 1, 1, 0.0, 0.0, None, 1),
-    ]

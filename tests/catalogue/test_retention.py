@@ -15,6 +15,10 @@ def visits(actor: str, *days: str, **fields: str) -> list[Event]:
     return joined + [event(actor, "open", f"{day} 00:10", **fields) for day in others]
 
 
+def bought(actor: str, day: str, amount: float) -> Event:
+    return event(actor, "buy", f"{day} 12:00", {"amount": amount, "order_id": f"{actor} {day} {amount}"})
+
+
 async def test_by_day(world: World) -> None:
     """The clocks go back on 25 October; joining at 23:30 and coming at 00:10 is day 1 all the same."""
     await world.tell(
@@ -88,6 +92,21 @@ async def test_day_n_by_channel(world: World) -> None:
     ]
 
 
+async def test_coming_back_to_buy(world: World) -> None:
+    """a comes on day 1 and buys on day 2, b buys on day 1."""
+    await world.tell(
+        [
+            *visits("a", "2026-11-01", "2026-11-02", "2026-11-03"),
+            bought("a", "2026-11-03", 1),
+            *visits("b", "2026-11-01"),
+            bought("b", "2026-11-02", 1),
+        ]
+    )
+    period = {"from_": "2026-11-01", "to": "2026-11-01", "until": "2026-11-03", "return_event": "buy"}
+    assert await world.ask("retention_by", "n classic rolling", **period, days="1,2") == [(1, 1, 2), (2, 1, 1)]
+    assert await world.ask("retention_bracket", "active", **period, starts="1,2,3") == [(1,), (1,)]
+
+
 async def test_day_n_agrees_with_the_cohorts(world: World) -> None:
     days = [date(2026, 10, 1) + timedelta(days=i) for i in range(40)]
     actors = {f"u{i}": sorted({days[(i * k * k) % 40] for k in range(1, 6)}) for i in range(1, 40)}
@@ -140,10 +159,6 @@ async def test_churn(world: World) -> None:
     assert await world.ask("churn", **weeks) == [("2026-11-02", 2, 1, 0.5, 1), ("2026-11-09", 2, 2, 1.0, 0)]
     months = {"from_": "2026-11-01", "to": "2026-11-30", "period": "month"}
     assert await world.ask("churn", **months) == [("2026-11-01", 2, 1, 0.5, 1)]  # z is gone
-
-
-def bought(actor: str, day: str, amount: float) -> Event:
-    return event(actor, "buy", f"{day} 12:00", {"amount": amount, "order_id": f"{actor} {day} {amount}"})
 
 
 #: On 30 November, at risk after 14 days, dormant after 30, new for 7, high value from 50.

@@ -108,6 +108,24 @@ async def test_repeat_purchases(world: World) -> None:
     ]
 
 
+async def test_buyers(world: World) -> None:
+    await world.tell(
+        [
+            bought("a", "2026-11-01 10:00", 10),
+            bought("a", "2026-11-01 12:00", 5),
+            bought("a", "2026-11-05 12:00", 3),
+            returned("a", "2026-11-06 12:00", 4),
+            bought("b", "2026-11-02 12:00", 100),
+            returned("c", "2026-11-06 12:00", 4),  # bought before the period
+            bought("a", "2026-11-11 00:00", 99),  # after it
+        ]
+    )
+    assert await world.ask("buyers", from_="2026-11-01", to="2026-11-10") == [
+        ("b", "2026-11-02", "2026-11-02", 1, 0, 0, 8, 100.0, 0.0, 100.0, 100.0, None),
+        ("a", "2026-11-01", "2026-11-05", 3, 1, 4, 9, 18.0, -4.0, 14.0, 6.0, 2.0),
+    ]
+
+
 async def test_lifetime_value(world: World) -> None:
     """Cohort of 1 November (a, b): 10 on the day, nothing on the next, 5 - 10 on the third. Of the 3rd (c): nothing."""
     await world.tell(

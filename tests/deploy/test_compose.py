@@ -165,7 +165,7 @@ def test_analysts_can_read_the_database_and_nothing_else(services: dict[str, dic
 
 
 def test_prometheus_asks_the_roles_where_they_listen(services: dict[str, dict[str, Any]]) -> None:
-    config = yaml.safe_load((DEPLOY / "prometheus.yml").read_text("utf-8"))
+    config = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text("utf-8"))
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
     for role in ("worker", "archiver"):
         (discovery,) = jobs[role]["dns_sd_configs"]

@@ -1,0 +1,77 @@
+"""The `streamgauge alerts` command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import UserError
+from schemas.duration import parse_duration
+
+app = typer.Typer(help="The plan's alerts, for Prometheus and Alertmanager.", no_args_is_help=True)
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); else PIPELINE_* variables.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+PlanOption = Annotated[str | None, typer.Option("--plan", help="A plan file, or the name of a ready one (shop).")]
+
+
+@app.command()
+def render(
+    folder: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the two files into.")],
+    plan: PlanOption = None,
+    bridge: Annotated[str, typer.Option(help="Where Alertmanager reaches the bridge.")] = "http://127.0.0.1:9096",
+    interval: Annotated[str, typer.Option(help="How often Prometheus evaluates the rules.")] = "15s",
+    config: Config = None,
+) -> None:
+    """Write Prometheus rules and an Alertmanager configuration."""
+    from pipeline.alerts.check import render as write
+    from pipeline.cli import _settings
+    from pipeline.roles import plan_of
+
+    try:
+        every = parse_duration(interval)
+    except ValueError as exc:
+        raise UserError(f"--interval: {exc}") from None
+    if not 1_000 <= every <= 60_000:
+        raise UserError("--interval: from 1s to 1m")
+    for path in write(plan_of(_settings(config, plan=plan)), folder, bridge, every):
+        print(path)
+
+
+@app.command()
+def check(plan: PlanOption = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Let promtool and amtool judge what the plan's alerts become; exit 1 if they refuse it."""
+    from pipeline.alerts.check import check as judge
+    from pipeline.alerts.conditions import describe
+    from pipeline.cli import _settings
+    from pipeline.roles import plan_of
+
+    found = plan_of(_settings(config, plan=plan))
+    verdicts = list(judge(found))
+    if as_json:
+        print(json.dumps({"alerts": list(found.alerting.alerts), "verdicts": [v._asdict() for v in verdicts]}))
+    else:
+        for name, alert in found.alerting.alerts.items():
+            told = ", ".join(found.alerting.told(alert)) or "nobody"
+            print(f"{name}: {alert.metric} {describe(alert)} ({alert.severity}, tells {told})")
+        for verdict in verdicts:
+            print(f"{verdict.file}: {verdict.says if not verdict.ok else f'fine, says {verdict.tool}'}")
+    raise typer.Exit(1 if any(verdict.ok is False for verdict in verdicts) else 0)
+
+
+@app.command()
+def bridge(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free one.")] = 9096,
+    plan: PlanOption = None,
+    config: Config = None,
+) -> None:
+    """Pass Alertmanager's messages on to Feishu and DingTalk robots, with the segment that explains them."""
+    from pipeline.cli import _run, _settings
+    from pipeline.roles import plan_of, run_bridge
+
+    settings = _settings(config, plan=plan)
+    _run(run_bridge(settings, plan_of(settings), host, port))

@@ -1,0 +1,137 @@
+"""The Alertmanager configuration of a plan: who is told of what, and what is not told. Pure but for secret files.
+
+Secrets are named by file. Alertmanager reads them itself where it can; the secret of a WeCom application it can't,
+so that one is put into the configuration, which then is a secret too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from pipeline.alerts.rules import NO_DATA, kind_of
+from pipeline.alerts.texts import WORDS
+from pipeline.errors import UserError
+from schemas.alerts import Receiver
+from schemas.duration import format_duration
+from schemas.plan import Plan
+
+#: Where the bridge listens, as seen from Alertmanager.
+BRIDGE: Final = "http://127.0.0.1:9096"
+#: Receivers that the bridge serves.
+BRIDGED: Final = ("feishu", "dingtalk", "printed")
+NOBODY: Final = "nobody"
+
+
+def document(plan: Plan, bridge: str = BRIDGE) -> dict[str, Any]:
+    """The configuration. Raises UserError if a secret that must go into it can't be read."""
+    alerting = plan.alerting
+    routes = []
+    for name, told in [(NO_DATA, alerting.tell), *((n, alerting.told(a)) for n, a in alerting.alerts.items())]:
+        # The last of several receivers ends the search.
+        for number, receiver in enumerate(told, start=1):
+            route: dict[str, Any] = {"receiver": receiver, "matchers": [f'alertname="{name}"']}
+            routes.append(route if number == len(told) else {**route, "continue": True})
+    return {
+        "route": {
+            "receiver": NOBODY,
+            # One message for an alert, whatever number of segments it is about.
+            "group_by": ["alertname"],
+            "group_wait": format_duration(alerting.wait),
+            "group_interval": format_duration(2 * alerting.wait),
+            "repeat_interval": format_duration(alerting.repeat),
+            "routes": routes,
+        },
+        "inhibit_rules": inhibitions(plan),
+        "receivers": [
+            {"name": NOBODY},
+            *(_receiver(plan, name, receiver, bridge) for name, receiver in alerting.receivers.items()),
+        ],
+    }
+
+
+def inhibitions(plan: Plan) -> list[dict[str, Any]]:
+    """One cause, one message: what is silent while what fires."""
+    pipeline = [NO_DATA, *(n for n, alert in plan.alerting.alerts.items() if kind_of(alert) == "pipeline")]
+    rules: list[dict[str, Any]] = [
+        # Without figures nothing can be said; figures that are behind say something wrong of the product.
+        {"source_matchers": [f'alertname="{NO_DATA}"'], "target_matchers": [f'alertname!="{NO_DATA}"']},
+        {"source_matchers": ['kind="pipeline"'], "target_matchers": ['kind="product"']},
+        *[{"source_matchers": [f'cause="{name}"'], "target_matchers": ['kind="product"']} for name in pipeline],
+        {
+            "source_matchers": ['severity="critical"'],
+            "target_matchers": ['severity=~"warning|info"'],
+            "equal": ["subject", "segment"],
+        },
+        {"source_matchers": ['severity="warning"'], "target_matchers": ['severity="info"'],
+         "equal": ["subject", "segment"]},
+    ]  # fmt: skip
+    for name, alert in plan.alerting.alerts.items():
+        rules += [
+            {"source_matchers": [f'cause="{cause}"'], "target_matchers": [f'alertname="{name}"']}
+            for cause in alert.under
+        ]
+    return rules
+
+
+def text(plan: Plan, bridge: str = BRIDGE) -> str:
+    """The configuration as YAML."""
+    head = f"# Made from the plan of {plan.product} by `streamgauge alerts render`: change the plan, not this file.\n"
+    return head + yaml.safe_dump(document(plan, bridge), sort_keys=False, allow_unicode=True, width=1_000_000)
+
+
+def _receiver(plan: Plan, name: str, receiver: Receiver, bridge: str) -> dict[str, Any]:
+    title, body = _templates(plan)
+    if receiver.kind in BRIDGED:
+        return {"name": name, "webhook_configs": [{"url": f"{bridge.rstrip('/')}/{name}", "send_resolved": True}]}
+    if receiver.webhook is not None:
+        return {"name": name, "webhook_configs": [{"url": receiver.webhook.url, "send_resolved": True}]}
+    if receiver.slack is not None:
+        found = receiver.slack
+        config = {"api_url_file": found.url_file, "channel": found.channel, "title": title, "text": body,
+                  "send_resolved": True}  # fmt: skip
+        return {"name": name, "slack_configs": [config]}
+    if receiver.email is not None:
+        mail = receiver.email
+        config = {"to": mail.to, "from": mail.sender, "smarthost": mail.server, "require_tls": mail.require_tls,
+                  "headers": {"Subject": title}, "html": "", "text": body, "send_resolved": True}  # fmt: skip
+        if mail.username is not None:
+            config["auth_username"] = mail.username
+        if mail.password_file is not None:
+            config["auth_password_file"] = mail.password_file
+        return {"name": name, "email_configs": [config]}
+    wecom = receiver.wecom
+    assert wecom is not None
+    config = {"corp_id": wecom.corp_id, "agent_id": wecom.agent_id, "to_user": wecom.to_user,
+              "api_secret": _secret(name, wecom.secret_file), "message": f"{title}\n{body}",
+              "send_resolved": True}  # fmt: skip
+    return {"name": name, "wechat_configs": [config]}
+
+
+def _templates(plan: Plan) -> tuple[str, str]:
+    """Title and text of a message, for receivers that Alertmanager serves itself."""
+    words = WORDS[plan.alerting.language]
+    title = (
+        f'{{{{ if eq .Status "firing" }}}}{words["firing"]}{{{{ else }}}}{words["resolved"]}{{{{ end }}}}: '
+        "{{ .CommonAnnotations.title }}"
+    )
+    since = str(words["since"]).format(time='{{ .StartsAt.UTC.Format "2006-01-02 15:04:05 UTC" }}')
+    todo = str(words["todo"]).format(todo="{{ .Annotations.todo }}")
+    body = (
+        f"{{{{ range .Alerts }}}}{{{{ .Annotations.summary }}}}\n{since}\n"
+        f"{{{{ if .Annotations.todo }}}}{todo}\n{{{{ end }}}}"
+        "{{ if .Annotations.link }}{{ .Annotations.link }}\n{{ end }}{{ end }}"
+    )
+    return title, body
+
+
+def _secret(name: str, file: str) -> str:
+    try:
+        return Path(file).read_text("utf-8").strip()
+    except OSError as exc:
+        raise UserError(
+            f"alerting.receivers.{name}: the secret file {file} can't be read ({exc.strerror}): Alertmanager needs "
+            f"what it holds in its configuration"
+        ) from None

@@ -1,0 +1,104 @@
+"""A message about alerts: what happened, how much, since when, who explains it, what to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.alerts.segments import Contribution
+from pipeline.alerts.texts import WORDS, plain
+from schemas.plan import Plan
+
+#: Alerts of one group that a message spells out.
+MAX_ALERTS = 10
+
+
+class Told(BaseModel):
+    """One alert of Alertmanager's webhook."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    status: str
+    labels: dict[str, str]
+    annotations: dict[str, str] = Field(default_factory=dict)
+    starts_at: datetime = Field(alias="startsAt")
+    ends_at: datetime | None = Field(default=None, alias="endsAt")
+
+    @property
+    def name(self) -> str:
+        """The alert's name in the plan."""
+        return self.labels.get("alertname", "")
+
+
+class Notification(BaseModel):
+    """What Alertmanager posts to a webhook: a group of alerts."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: str
+    alerts: list[Told] = Field(min_length=1, max_length=1000)
+
+
+class Message(NamedTuple):
+    """What people read."""
+
+    title: str
+    lines: list[str]
+    link: str
+    link_text: str
+
+
+def compose(notification: Notification, plan: Plan, explained: Mapping[str, Contribution] | None = None) -> Message:
+    """The message. `explained` says, by name of the alert, which segment moved most."""
+    words: dict[str, Any] = WORDS[plan.alerting.language]
+    # What has ended already is part of the group while something else still fires.
+    alerts = [a for a in notification.alerts if a.status == notification.status] or notification.alerts
+    first = alerts[0]
+    severity = words["severity"].get(first.labels.get("severity", ""), "")
+    colon = ":" if plan.alerting.language == "zh" else ": "
+    state = words["firing" if notification.status == "firing" else "resolved"]
+    head = f"{state} ({severity})" if severity and notification.status == "firing" else state
+    title = f"{head}{colon}{first.annotations.get('title', first.name)}"
+    lines = []
+    for alert in alerts[:MAX_ALERTS]:
+        lines.append(alert.annotations.get("summary", alert.name))
+        lines.append(_when(alert, plan, words))
+        found = (explained or {}).get(alert.name)
+        if found is not None and alert.status == "firing":
+            lines.append(_explained(found, alert.name, plan, words))
+    if len(alerts) > MAX_ALERTS:
+        lines.append(f"+ {len(alerts) - MAX_ALERTS}")
+    todo = first.annotations.get("todo")
+    if todo and notification.status == "firing":
+        lines.append(words["todo"].format(todo=todo))
+    return Message(title, lines, first.annotations.get("link", plan.alerting.dashboard), words["more"])
+
+
+def _when(alert: Told, plan: Plan, words: dict[str, Any]) -> str:
+    """In the plan's time zone: the one that its people live by."""
+    start = alert.starts_at.astimezone(plan.zone)
+    if alert.status == "firing" or alert.ends_at is None:
+        return str(words["since"].format(time=f"{start:%Y-%m-%d %H:%M:%S} {start.tzname()}"))
+    end = alert.ends_at.astimezone(plan.zone)
+    return str(words["lasted"].format(start=f"{start:%Y-%m-%d %H:%M:%S}", end=f"{end:%H:%M:%S} {end.tzname()}"))
+
+
+def _explained(found: Contribution, name: str, plan: Plan, words: dict[str, Any]) -> str:
+    alert = plan.alerting.alerts[name]
+
+    def shown(part: Any) -> str:
+        if alert.metric == "conversion":
+            return plain(alert, part.number / part.of) if part.of else "–"
+        return plain(alert, part.number)
+
+    return str(
+        words["explains"].format(
+            share=f"{min(found.share, 1) * 100:.0f} %",
+            segment=f"{found.field} {found.value or '(none)'}",
+            now=shown(found.now),
+            then=shown(found.then),
+        )
+    )

@@ -1,0 +1,124 @@
+"""What people read, in English and Chinese. Texts of rules are templates that Prometheus fills in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.alerts.conditions import REFERENCE, SEGMENT, held
+from pipeline.alerts.promql import number
+from schemas.alerts import PER_MINUTE, Alert
+from schemas.duration import format_duration
+from schemas.plan import Plan
+
+_SHARES: Final = ("conversion", "rejected_share")
+_TIMES: Final = ("lag", "freshness")
+
+WORDS: Final = {
+    "en": {
+        "events": "events a minute", "users": "users a minute", "sessions": "sessions a minute",
+        "registrations": "registrations a minute", "revenue": "revenue a minute",
+        "active_users": "active users of the last {span}", "conversion": "from {before} to {step}",
+        "rejected_share": "share of rejected records", "lag": "behind Kafka by",
+        "freshness": "events are visible after",
+        "of": "{metric} of {what}", "for": "in {what}", "is": "{title}: {value}", "limit": "limit {limit}",
+        "yesterday": "at this time yesterday", "last_week": "at this time a week ago",
+        "median": "usually at this time", "none": "none for {time}", "mostly": "mostly {segment}",
+        "firing": "Alert", "resolved": "Over", "since": "since {time}", "lasted": "from {start} to {end}",
+        "todo": "To do: {todo}", "more": "Details", "explains": "{share} of it is {segment}: {now} (before: {then})",
+        "severity": {"info": "information", "warning": "warning", "critical": "critical"},
+        "no_data": "No complete figures", "no_data_todo":
+            "Is every worker running and ready (/health)? Does Kafka answer? Until then other alerts say nothing.",
+        "no_data_summary": "For {hold} there was no moment at which every partition was counted up to now.",
+    },
+    "zh": {
+        "events": "每分钟事件数", "users": "每分钟用户数", "sessions": "每分钟会话数",
+        "registrations": "每分钟注册数", "revenue": "每分钟收入",
+        "active_users": "最近 {span} 活跃用户", "conversion": "从 {before} 到 {step} 的转化率",
+        "rejected_share": "被拒记录占比", "lag": "落后 Kafka", "freshness": "事件可见延迟",
+        "of": "{what} 的{metric}", "for": "{what}", "is": "{title}:{value}", "limit": "阈值 {limit}",
+        "yesterday": "昨天同一时间", "last_week": "上周同一时间",
+        "median": "平时同一时间", "none": "{time} 内没有", "mostly": "主要是 {segment}",
+        "firing": "告警", "resolved": "已恢复", "since": "开始于 {time}", "lasted": "从 {start} 到 {end}",
+        "todo": "处理办法:{todo}", "more": "查看详情", "explains": "其中 {share} 来自 {segment}:{now}(之前 {then})",
+        "severity": {"info": "提示", "warning": "警告", "critical": "严重"},
+        "no_data": "没有完整的数据", "no_data_todo":
+            "每个 worker 都在运行并就绪吗(/health)?Kafka 有响应吗?在此之前,其他告警不作判断。",
+        "no_data_summary": "{hold} 内没有任何时刻,所有分区都统计到最新。",
+    },
+}  # fmt: skip
+
+
+def title_of(name: str, alert: Alert) -> str:
+    """What an alert is called."""
+    return alert.title or name.replace("_", " ")
+
+
+def summary(plan: Plan, name: str, alert: Alert) -> str:
+    """One line: what, how much, compared with what; a template."""
+    words = WORDS[plan.alerting.language]
+    value = _shown(alert, "$value")
+    text = f"{metric_words(plan, alert)} {value}"
+    if alert.by:
+        text = f"{alert.by[0]} {{{{ $labels.segment }}}}: {text}"
+    match alert.condition:
+        case "above" | "below":
+            level = alert.above if alert.condition == "above" else alert.below
+            text += f" ({str(words['limit']).format(limit=plain(alert, level or 0))})"
+        case "absent":
+            text = f"{metric_words(plan, alert)}: {str(words['none']).format(time=format_duration(alert.span_ms))}"
+        case condition:
+            when = words["median"] if condition == "unusual" else words[alert.against]
+            text += _query(name, alert, f" ({when} {_shown(alert, '.Value')})")
+    if not alert.by:
+        text += _segment(name, f", {words['mostly']}" if plan.alerting.language == "en" else f",{words['mostly']}")
+    return text
+
+
+def metric_words(plan: Plan, alert: Alert) -> str:
+    """What is measured, in words."""
+    words = WORDS[plan.alerting.language]
+    text = str(words[alert.metric])
+    if alert.metric == "conversion":
+        assert alert.funnel is not None
+        titles = [step.title for step in plan.funnels[alert.funnel].steps]
+        text = text.format(before=titles[titles.index(alert.step or "") - 1], step=alert.step)
+    elif alert.metric == "active_users":
+        text = text.format(span=alert.span)
+    what = ", ".join(([alert.event] if alert.event else []) + [f"{k} {v}" for k, v in alert.where.items()])
+    return str(words["of"]).format(metric=text, what=what) if what else text
+
+
+def plain(alert: Alert, value: float) -> str:
+    """A figure of the alert's metric as people write it."""
+    if alert.metric in _SHARES:
+        return f"{value * 100:.3g} %"
+    if alert.metric in _TIMES:
+        return format_duration(round(value * 1000))
+    return number(round(value, 2))
+
+
+def _shown(alert: Alert, value: str) -> str:
+    """The same, as Prometheus fills it in."""
+    if alert.metric in _SHARES:
+        return f"{{{{ {value} | humanizePercentage }}}}"
+    if alert.metric in _TIMES:
+        return f"{{{{ {value} | humanizeDuration }}}}"
+    if alert.metric in (*PER_MINUTE, "active_users"):
+        return f'{{{{ {value} | printf "%.1f" }}}}'
+    return f"{{{{ {value} }}}}"
+
+
+def _query(name: str, alert: Alert, text: str) -> str:
+    """`text`, filled in with what the figure is compared with; nothing if that is not known."""
+    if alert.by:
+        query = held(REFERENCE, name).replace("}", ",segment=%q}", 1)
+        found = f"printf `{query}` $labels.segment | query"
+    else:
+        found = f"query `{held(REFERENCE, name)}`"
+    return f"{{{{ with {found} }}}}{{{{ with . | first }}}}{text}{{{{ end }}}}{{{{ end }}}}"
+
+
+def _segment(name: str, text: str) -> str:
+    query = f"topk(1, {held(SEGMENT, name)} > 0)"
+    shown = text.format(segment="{{ .Labels.field }} {{ .Labels.segment }}")
+    return f"{{{{ with query `{query}` }}}}{{{{ with . | first }}}}{shown}{{{{ end }}}}{{{{ end }}}}"

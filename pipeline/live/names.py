@@ -1,0 +1,136 @@
+"""Every metric that a worker or an archiver exports: its name, what it means, its type and its labels.
+
+A figure of a partition is exported by the partition's owner alone and vanishes when it loses the partition: sums
+over workers are right. Those marked `when current` are exported only while the owner has folded everything that
+Kafka had a moment ago (the plan's `settle`): while a worker catches up they are absent, rather than too small.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+
+class Metric(NamedTuple):
+    """One metric. A counter's samples end in `_total`."""
+
+    name: str
+    kind: Literal["gauge", "counter", "histogram"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+    role: Literal["worker", "archiver"] = "worker"
+    when_current: bool = False
+
+
+_MINUTE: Final = ("partition", "dimension", "value")
+_P: Final = ("partition",)
+
+# -- the product: complete minutes, by event time -----------------------------------------------------------------
+MINUTE_EVENTS: Final = Metric(
+    "streamgauge_minute_events", "gauge", "Events of the last complete minute", _MINUTE, when_current=True
+)
+MINUTE_USERS: Final = Metric(
+    "streamgauge_minute_users", "gauge", "Users of the last complete minute (estimate)", _MINUTE, when_current=True
+)
+MINUTE_SESSIONS: Final = Metric(
+    "streamgauge_minute_sessions",
+    "gauge",
+    "Sessions of the last complete minute (estimate)",
+    _MINUTE,
+    when_current=True,
+)
+MINUTE_REGISTRATIONS: Final = Metric(
+    "streamgauge_minute_registrations", "gauge", "Registrations of the last complete minute", _MINUTE, when_current=True
+)
+MINUTE_REVENUE: Final = Metric(
+    "streamgauge_minute_revenue", "gauge", "Sum of the events' values in the last complete minute", _MINUTE,
+    when_current=True,
+)  # fmt: skip
+MINUTE_START: Final = Metric(
+    "streamgauge_minute_start_seconds", "gauge", "Start of the last complete minute, epoch seconds", _P,
+    when_current=True,
+)  # fmt: skip
+ACTIVE: Final = Metric(
+    "streamgauge_active_users", "gauge", "Users of the last 5 or 30 complete minutes (estimate)", ("partition", "span"),
+    when_current=True,
+)  # fmt: skip
+TODAY: Final = Metric(
+    "streamgauge_today", "gauge", "Today so far, in the plan's time zone", ("partition", "measure"), when_current=True
+)
+FUNNEL_USERS: Final = Metric(
+    "streamgauge_funnel_users", "gauge",
+    "Users that reached a step so far, of the current cohort bucket and the one before",
+    ("partition", "funnel", "step", "title", "breakdown", "value", "bucket"), when_current=True,
+)  # fmt: skip
+FUNNEL_BUCKET: Final = Metric(
+    "streamgauge_funnel_bucket_seconds", "gauge", "Start of a funnel's current bucket, epoch seconds", ("funnel",)
+)
+
+# -- the pipeline: the worker -------------------------------------------------------------------------------------
+RECORDS: Final = Metric(
+    "streamgauge_records", "counter",
+    "Records of the log by what became of them: accepted, late, duplicate, rejected, moved, repeated",
+    ("partition", "outcome"), when_current=True,
+)  # fmt: skip
+REJECTED: Final = Metric(
+    "streamgauge_rejected_records", "counter", "Rejected records by reason", ("partition", "reason"), when_current=True
+)
+PARTITIONS: Final = Metric("streamgauge_partitions", "gauge", "Partitions of the events topic")
+CURRENT: Final = Metric(
+    "streamgauge_partition_current", "gauge", "1 if all that Kafka had a moment ago is folded, else 0", _P
+)
+LAG: Final = Metric("streamgauge_lag_records", "gauge", "Records of a partition that are not folded yet", _P)
+LAG_SECONDS: Final = Metric(
+    "streamgauge_lag_seconds", "gauge",
+    "How long ago all records were written that are known to be folded; grows while Kafka is silent, too", _P,
+)  # fmt: skip
+WATERMARK: Final = Metric("streamgauge_watermark_seconds", "gauge", "Largest event time accepted, epoch seconds", _P)
+FRESHNESS: Final = Metric(
+    "streamgauge_freshness_seconds", "gauge", "How old the newest event was at the moment it was counted", _P
+)
+BATCHES: Final = Metric("streamgauge_batch_records", "histogram", "Batches folded, by their number of records")
+STAGE_SECONDS: Final = Metric(
+    "streamgauge_stage_seconds", "counter", "Time spent in a stage: fold, checkpoint, publish", ("stage",)
+)
+STAGE_RUNS: Final = Metric("streamgauge_stage_runs", "counter", "How often a stage was gone through", ("stage",))
+ENTRIES: Final = Metric(
+    "streamgauge_state_entries", "gauge", "Entries of live state: what memory follows", ("partition", "kind")
+)
+DELIVERED: Final = Metric("streamgauge_deliveries", "counter", "Records that Kafka acknowledged")
+RETRIED: Final = Metric("streamgauge_deliveries_retried", "counter", "Sends to Kafka that had to be repeated")
+PUBLISHED: Final = Metric("streamgauge_published_rows", "counter", "Live rows that ClickHouse acknowledged")
+PUBLISH_FAILED: Final = Metric("streamgauge_publish_failures", "counter", "Attempts to publish live rows that failed")
+CHECKPOINT_AGE: Final = Metric("streamgauge_checkpoint_age_seconds", "gauge", "Time since the last checkpoint")
+PUBLISH_AGE: Final = Metric("streamgauge_publish_age_seconds", "gauge", "Time since live rows were last published")
+RECOVERING: Final = Metric("streamgauge_recovering", "gauge", "1 while partitions are being restored, else 0")
+RESTORED: Final = Metric("streamgauge_restored_records", "counter", "Records of the changelog read to restore state")
+RESTORE_LEFT: Final = Metric("streamgauge_restore_remaining_records", "gauge", "Records of the changelog still to read")
+
+# -- the pipeline: the archiver -----------------------------------------------------------------------------------
+ARCHIVED: Final = Metric(
+    "streamgauge_archived_records", "counter", "Records archived, by what became of them", ("outcome",), "archiver"
+)
+INSERTED: Final = Metric("streamgauge_inserted_rows", "counter", "Rows acknowledged by ClickHouse", (), "archiver")
+INSERTS: Final = Metric("streamgauge_inserts", "counter", "Inserts acknowledged by ClickHouse", (), "archiver")
+INSERT_SECONDS: Final = Metric("streamgauge_insert_seconds", "counter", "Time spent inserting", (), "archiver")
+INSERT_FAILED: Final = Metric(
+    "streamgauge_clickhouse_failures", "counter", "Requests to ClickHouse that failed and are repeated", (), "archiver"
+)
+ARCHIVER_LAG: Final = Metric("streamgauge_archiver_lag_records", "gauge", "Records not archived yet", _P, "archiver")
+ARCHIVE_FRESHNESS: Final = Metric(
+    "streamgauge_archive_freshness_seconds", "gauge", "How old the newest event was when it could be queried", (),
+    "archiver",
+)  # fmt: skip
+
+#: All of them.
+METRICS: Final = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+
+
+def table() -> str:
+    """The metrics as a table in Markdown, for `docs/prometheus.md`."""
+    lines = ["| metric | of | what |", "| --- | --- | --- |"]
+    for metric in METRICS:
+        labels = f"{{{', '.join(metric.labels)}}}" if metric.labels else ""
+        ending = "_total" if metric.kind == "counter" else ""
+        when = " ¹" if metric.when_current else ""
+        lines.append(f"| `{metric.name}{ending}{labels}` | {metric.role} | {metric.meaning}{when} |")
+    return "\n".join(lines)

@@ -1,0 +1,79 @@
+"""Messages for the robots of Feishu and DingTalk groups: their JSON and their signatures. Pure.
+
+Feishu (open.feishu.cn, "自定义机器人使用指南"): the key of the HMAC is `timestamp + "\\n" + secret`, what it signs is
+empty; timestamp (seconds) and signature stand in the body. DingTalk (open.dingtalk.com, "自定义机器人安全设置"): the
+key is the secret, what it signs is `timestamp + "\\n" + secret`; timestamp (ms) and signature stand in the address.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from pipeline.alerts.message import Message
+
+
+class Request(NamedTuple):
+    """What is posted."""
+
+    url: str
+    body: dict[str, Any]
+
+
+def feishu(message: Message, url: str, secret: str | None, now: float, language: str) -> Request:
+    """A post (rich text) for Feishu. `now` is epoch seconds."""
+    content: list[list[dict[str, str]]] = [[{"tag": "text", "text": line}] for line in message.lines]
+    if message.link:
+        content.append([{"tag": "a", "text": message.link_text, "href": message.link}])
+    post = {"zh_cn" if language == "zh" else "en_us": {"title": message.title, "content": content}}
+    body: dict[str, Any] = {"msg_type": "post", "content": {"post": post}}
+    if secret is not None:
+        timestamp = str(int(now))
+        body = {"timestamp": timestamp, "sign": feishu_sign(timestamp, secret), **body}
+    return Request(url, body)
+
+
+def feishu_sign(timestamp: str, secret: str) -> str:
+    """The signature of a time (epoch seconds, as text)."""
+    return _digest(f"{timestamp}\n{secret}", "")
+
+
+def dingtalk(message: Message, url: str, secret: str | None, now: float) -> Request:
+    """A Markdown message for DingTalk. `now` is epoch seconds."""
+    parts = [f"#### {_plain(message.title)}", *(_plain(line) for line in message.lines)]
+    if message.link:
+        parts.append(f"[{message.link_text}]({message.link})")
+    body = {"msgtype": "markdown", "markdown": {"title": message.title, "text": "\n\n".join(parts)}}
+    if secret is not None:
+        timestamp = str(int(now * 1000))
+        query = urlencode({"timestamp": timestamp, "sign": dingtalk_sign(timestamp, secret)})
+        url = f"{url}{'&' if '?' in url else '?'}{query}"
+    return Request(url, body)
+
+
+def dingtalk_sign(timestamp: str, secret: str) -> str:
+    """The signature of a time (epoch ms, as text), before it is encoded for an address."""
+    return _digest(secret, f"{timestamp}\n{secret}")
+
+
+def refused(answer: Any) -> str | None:
+    """What a robot's answer says is wrong, None if it took the message: both answer 200 to a bad signature, too."""
+    if not isinstance(answer, dict):
+        return "the answer is not what a robot says"
+    for code, text in (("code", "msg"), ("StatusCode", "StatusMessage"), ("errcode", "errmsg")):
+        if code in answer:
+            return None if answer[code] == 0 else f"{answer[code]}: {answer.get(text, '')}"
+    return "the answer is not what a robot says"
+
+
+def _digest(key: str, text: str) -> str:
+    return base64.b64encode(hmac.new(key.encode(), text.encode(), hashlib.sha256).digest()).decode()
+
+
+def _plain(text: str) -> str:
+    """Text whose marks mean nothing in Markdown."""
+    return re.sub(r"([\\`*_\[\]#<>])", r"\\\1", text)
