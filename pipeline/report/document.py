@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
@@ -278,13 +279,18 @@ def _alerts(t: Language, facts: Facts) -> Safe:
     if facts.alerts is None:
         return _note(
             t(
-                "Alerts are not kept in ClickHouse: see Alertmanager for those of these days.",
-                "告警未存入 ClickHouse：请在 Alertmanager 查看。",
+                "Not known: no Prometheus was asked (PIPELINE_PROMETHEUS_URL).",
+                "未知：没有可查询的 Prometheus（PIPELINE_PROMETHEUS_URL）。",
             )
         )
     if not facts.alerts:
         return h("p", t("None fired.", "没有触发告警。"))
-    return h("ul", *[h("li", str(alert.get("what") or alert)) for alert in facts.alerts])
+    rows = [[a.title, a.summary, _moment(t, a.since), _moment(t, a.until or a.since)] for a in facts.alerts]
+    return _grid([t("Alert", "告警"), "", t("First (UTC)", "开始（UTC）"), t("Last (UTC)", "结束（UTC）")], rows)
+
+
+def _moment(t: Language, ms: int) -> str:
+    return f"{t.day(datetime.fromtimestamp(ms / 1000, UTC).date())} {t.clock(ms)}"
 
 
 def _grid(heads: list[Any], rows: list[list[Any]]) -> Safe:

@@ -7,7 +7,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+import aiohttp
+
 from pipeline.catalogue import Table, arguments_for, metrics
+from pipeline.dashboard.alerts import Firing, fired
 from pipeline.dashboard.metrics import ask_metric
 from pipeline.dashboard.store import Store, StoreError
 from pipeline.report.funnel_changes import changes
@@ -77,6 +80,7 @@ async def gather(store: Store, plan: Plan, period: Period) -> Facts:
         allocation=await asker.metric("experiment_allocation", {"from": month, "to": last}),
         quality=await asker.quality(period),
         quality_before=await asker.quality(period.before),
+        alerts=await asker.alerts(),
         missing=tuple(asker.missing),
     )  # fmt: skip
 
@@ -160,6 +164,17 @@ class _Asker:
         reasons = (await self.store.ask(_REASONS, {"low": low, "high": high}, keep=60)).rows
         accepted, late, duplicate, rejected = (int(n) for n in counts)
         return Quality(accepted, late, duplicate, rejected, tuple((str(r), int(n), str(d)) for r, n, d in reasons))
+
+    async def alerts(self) -> tuple[Firing, ...] | None:
+        """What fired; None if there is nobody to ask."""
+        url = self.store.settings.prometheus_url
+        if url is None:
+            return None
+        try:
+            return tuple(await fired(url, *self._bounds(self.period)))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as exc:
+            self.missing.append(f"alerts: Prometheus at {url} does not answer ({type(exc).__name__})")
+            return None
 
     def _bounds(self, span: Period) -> tuple[int, int]:
         return _ms(self.plan, span.first), _ms(self.plan, span.last + timedelta(days=1))
