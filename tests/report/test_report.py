@@ -101,6 +101,22 @@ def test_in_chinese_as_pdf(broken: dict[str, str], tmp_path: Path) -> None:
     assert len(data) > 20_000
 
 
+@pytest.mark.parametrize("plan", ["content", "ecom"])
+def test_of_an_empty_database_and_other_plans_it_says_that_there_is_nothing(
+    server: EmbeddedClickHouse, tmp_path: Path, plan: str
+) -> None:
+    env = {
+        "PIPELINE_CLICKHOUSE_URL": server.url,
+        "PIPELINE_CLICKHOUSE_DATABASE": f"empty_{plan}",
+        "PIPELINE_PLAN": plan,
+    }
+    assert command("migrate", env=env).returncode == 0
+    made(env, "--week", "last", "-o", str(tmp_path / "report.html"))
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "There were no events in these days." in page
+    assert "Not in this report" not in page
+
+
 def test_what_a_person_can_mend_is_one_line(broken: dict[str, str], tmp_path: Path) -> None:
     for arguments, said in (
         (("-o", "r.html"), "say which days"),
