@@ -61,6 +61,30 @@ async def test_the_same_question_is_asked_once_and_its_answer_kept(store: Store,
     assert (await store.ask(sql + " ", keep=0)).rows != (await store.ask(sql + " ", keep=0)).rows
 
 
+async def test_what_is_remembered_may_ask_by_itself(store: Store) -> None:
+    async def drawn(n: int) -> int:
+        return int((await store.ask("SELECT {n:UInt8} AS n", {"n": n})).rows[0][0])
+
+    # More than the questions that are asked at once: none waits for the others' turns.
+    async with asyncio.timeout(30):
+        work = [store.remembered(("drawn", n), 5, lambda n=n: drawn(n)) for n in range(6)]  # type: ignore[misc]
+        assert await asyncio.gather(*work) == [0, 1, 2, 3, 4, 5]
+
+
+async def test_a_failure_is_known_until_an_answer_comes(store: Store) -> None:
+    async def swallowed() -> str:
+        try:
+            await store.ask("SELECT * FROM no_such_table")
+        except StoreError:
+            return "drawn without it"
+        return "drawn"
+
+    assert await store.remembered("part", 5, swallowed) == "drawn without it"
+    assert store.problem is not None
+    await store.ask("SELECT 2")
+    assert store.problem is None
+
+
 async def test_without_clickhouse_it_says_so_and_comes_back(server: EmbeddedClickHouse) -> None:
     away = Store(Settings(clickhouse_url="http://127.0.0.1:9"))
     with pytest.raises(StoreError) as found:

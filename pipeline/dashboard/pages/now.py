@@ -142,7 +142,7 @@ def verdict(context: Context) -> Safe:
 async def hour(context: Context) -> Safe:
     """The curve of events per second, drawn once for all browsers of a language."""
     key = ("hour", context.t.code)
-    drawn: Safe = await context.store.cached(key, 1.0, lambda: _hour(context))
+    drawn: Safe = await context.store.remembered(key, 1.0, lambda: _hour(context))
     return drawn
 
 
