@@ -86,14 +86,9 @@ class Live:
 
     async def changes(self, seen: int) -> int:
         """Wait for a reading later than the number `seen`, and return its number."""
-        self._watchers += 1
-        self._watched.set()
-        try:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self.readings > seen)
-                return self.readings
-        finally:
-            self._watchers -= 1
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.readings > seen)
+            return self.readings
 
     def watch(self, by: int) -> None:
         """Somebody opened (1) or closed (-1) a page with live figures."""
