@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test faults lint bench chaos clean
+.PHONY: help setup demo test faults lint docs bench chaos clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -10,7 +10,7 @@ help:  ## list the targets
 # The stamp is newer than what it depends on: setting up happens only when something changed.
 .venv/.ready: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,rocksdb,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,charts,rocksdb,dev]'
 	@touch $@
 
 setup: .venv/.ready  ## a virtual environment with everything in it
@@ -28,6 +28,9 @@ lint: .venv/.ready  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: .venv/.ready  ## docs/metrics.md, from the metric files
+	@$(BIN)/python -m pipeline.catalogue.docs > docs/metrics.md
 
 bench: .venv/.ready  ## how fast it is on this machine
 	@$(BIN)/python -m tests.bench $(ARGS)

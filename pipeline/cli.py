@@ -37,15 +37,23 @@ plan_app = typer.Typer(help="The tracking plan: show, check, export as JSON Sche
 app.add_typer(plan_app, name="plan")
 rejected_app = typer.Typer(help="Rejected records: list them, send them again.", no_args_is_help=True)
 app.add_typer(rejected_app, name="rejected")
+metrics_app = typer.Typer(help="The metric catalogue: list, show, run.", no_args_is_help=True)
+app.add_typer(metrics_app, name="metrics")
 app.add_typer(alerts_app, name="alerts")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); else PIPELINE_* variables.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 PlanOption = Annotated[str | None, typer.Option("--plan", help="A plan file, or the name of a ready one (shop).")]
+FaultOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fault", help="What goes wrong: 'step=purchase platform=android from=14:00 factor=0.2'. Repeatable."
+    ),
+]
 
 
-#: ClickHouse's errors for a missing column, table and database.
-_NO_SCHEMA = {16, 60, 81}
+#: ClickHouse's errors for a missing column, view with parameters, table and database.
+_NO_SCHEMA = {16, 46, 60, 81}
 
 
 def main() -> None:
@@ -103,6 +111,8 @@ def demo(
     plan: PlanOption = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same users.")] = 1,
     data: Annotated[Path | None, typer.Option(help="Keep ClickHouse's data in this folder.")] = None,
+    history: Annotated[int, typer.Option(min=0, max=360, help="Days of the past to make up first.")] = 30,
+    fault: FaultOption = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -114,7 +124,9 @@ def demo(
         seconds = parse_duration(for_) / 1000 if for_ else None
     except ValueError as exc:
         raise UserError(f"--for: {exc}") from None
-    work = Demo(_settings(config, plan=plan), rate, users, seconds, seed, data, as_json)
+    work = Demo(
+        _settings(config, plan=plan), rate, users, seconds, seed, data, as_json, days=history, faults=fault or ()
+    )
     raise typer.Exit(_run(work.run(), logging.WARNING))
 
 
@@ -152,6 +164,56 @@ def archiver(config: Config = None) -> None:
 
 
 @app.command()
+def dashboard(
+    set_password: Annotated[
+        str | None,
+        typer.Option(
+            "--set-password", metavar="NAME", help="Ask for a password of NAME, write it to the file, and end."
+        ),
+    ] = None,
+    plan: PlanOption = None,
+    config: Config = None,
+) -> None:
+    """The dashboard in the browser: live figures, funnels, every metric, data quality."""
+    from pipeline.dashboard.auth import set_password as write_password
+    from pipeline.dashboard.role import run_dashboard
+    from pipeline.roles import plan_of
+
+    settings = _settings(config, plan=plan)
+    if set_password is not None:
+        if settings.dashboard_password_file is None:
+            raise UserError("name the file in PIPELINE_DASHBOARD_PASSWORD_FILE first")
+        password = typer.prompt(f"Password of {set_password}", hide_input=True, confirmation_prompt=True)
+        write_password(settings.dashboard_password_file, set_password, password)
+        return
+    _run(run_dashboard(settings, plan_of(settings)), logging.WARNING)
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file: .html, .pdf (needs chromium) or .md.")],
+    day: Annotated[str | None, typer.Option(help="The report of a day: 2026-11-21, or yesterday.")] = None,
+    week: Annotated[
+        str | None, typer.Option(help="The report of the week, Monday to Sunday, of a day; or last.")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    plan: PlanOption = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """The report of a day or a week as one file: what changed, which segment explains it, what to do."""
+    from pipeline.report.command import report as run_report
+    from pipeline.report.dates import asked_period, language_of
+    from pipeline.roles import plan_of
+
+    settings = _settings(config, plan=plan)
+    found = plan_of(settings)
+    work = run_report(settings, found, asked_period(found, day, week), language_of(lang), output)
+    lines = _run(work, logging.WARNING)
+    print(json.dumps({"file": str(output), "headline": lines}, ensure_ascii=False) if as_json else "\n".join(lines))
+
+
+@app.command()
 def send(
     file: Annotated[str, typer.Argument(help="JSON lines or CSV, .gz too; - for standard input.")],
     mapping: Annotated[
@@ -174,6 +236,61 @@ def send(
     settings = _settings(config, plan=plan, kafka_bootstrap=kafka)
     work = send_file(settings, file, mapping, tz, rate, as_json, drop=drop, skip_bad=skip_bad)
     raise typer.Exit(_run(work, logging.WARNING))
+
+
+@app.command()
+def simulate(
+    days: Annotated[float, typer.Option(min=0.01, max=3650, help="How many days, up to the end.")] = 30,
+    events: Annotated[int, typer.Option(min=1, max=1_000_000_000, help="About so many events.")] = 1_000_000,
+    users: Annotated[int | None, typer.Option(min=1, help="Users at a time; else one for 60 events.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same events.")] = 1,
+    end: Annotated[
+        str | None, typer.Option(help="When it ends, in the plan's zone (2026-11-22T14:00); else now.")
+    ] = None,
+    fault: FaultOption = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", help="File of JSON lines, .gz too; - to print.")
+    ] = None,
+    insert: Annotated[
+        bool, typer.Option("--insert", help="Store them in ClickHouse, without Kafka, and the side tables too.")
+    ] = False,
+    sides: Annotated[Path | None, typer.Option(help="Folder for spend.csv, campaigns.csv, content.csv.")] = None,
+    plan: PlanOption = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make events of the past, of a simulated shop or content app: as a file, or straight into ClickHouse."""
+    from pipeline.roles import plan_of
+    from pipeline.simulate import command
+
+    settings = _settings(config, plan=plan)
+    found = plan_of(settings)
+    if insert == (output is not None):
+        raise UserError("say where the events go: -o FILE, or --insert into ClickHouse")
+    history = command.history_of(found, days=days, events=events, users=users, seed=seed, end=end, faults=fault or ())
+    if output is not None:
+        command.write(history, output, as_json)
+        if sides is not None:
+            command.write_sides(history, found, sides)
+    else:
+        _run(command.insert(history, settings, found, as_json), logging.WARNING)
+
+
+@app.command("import")
+def import_(
+    table: Annotated[str, typer.Argument(help="spend, campaigns, content or users.")],
+    file: Annotated[str, typer.Argument(help="CSV or JSON lines, .gz too; - for standard input.")],
+    mapping: Annotated[str | None, typer.Option("--map", help="Which columns are which: day=date,amount=cost")] = None,
+    drop: Annotated[bool, typer.Option("--drop", help="Leave out columns that the table doesn't have.")] = False,
+    clickhouse: Annotated[str | None, typer.Option(help="ClickHouse to import into (http://host:8123).")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import what metrics need besides events. A row that is there already is replaced; exit 1 if one is wrong."""
+    from pipeline.produce.sides import import_file
+
+    settings = _settings(config, clickhouse_url=clickhouse)
+    raise typer.Exit(_run(import_file(settings, table, file, mapping, as_json, drop=drop), logging.WARNING))
 
 
 @app.command()
@@ -234,15 +351,25 @@ def replay(
 
 
 @app.command()
-def migrate(config: Config = None, as_json: AsJson = False) -> None:
-    """Bring ClickHouse to the current schema. Safe to run twice, and by two at once."""
+def migrate(plan: PlanOption = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Bring ClickHouse to the current schema and metrics. Safe to run twice, and by two at once."""
+    from pipeline.catalogue import install
+    from pipeline.roles import plan_of
     from pipeline.store.migrate import migrate as run_migrate
 
-    applied = _run(run_migrate(load_settings(config)), logging.WARNING)
+    settings = _settings(config, plan=plan)
+    chosen = plan_of(settings)
+
+    async def bring() -> tuple[list[str], list[str]]:
+        return await run_migrate(settings), await install(settings, chosen)
+
+    applied, views = _run(bring(), logging.WARNING)
     if as_json:
-        print(json.dumps({"applied": applied}))
+        print(json.dumps({"applied": applied, "views": views}))
+    elif applied or views:
+        print(f"{len(applied)} migrations applied: {', '.join(applied) or 'none'}; {len(views)} views of the catalogue")
     else:
-        print(f"{len(applied)} migrations applied: {', '.join(applied)}" if applied else "nothing to do")
+        print("nothing to do")
 
 
 @app.command()
@@ -296,6 +423,42 @@ def rejected_redrive(
         print(json.dumps(vars(done)))
     else:
         print(f"{done.sent:,} sent again, {done.still_rejected:,} are still not events of the plan")
+
+
+@metrics_app.command("list")
+def metrics_list(as_json: AsJson = False) -> None:
+    """The metrics by group."""
+    from pipeline.catalogue.command import list_metrics
+
+    list_metrics(as_json)
+
+
+@metrics_app.command("show")
+def metrics_show(name: str, config: Config = None, as_json: AsJson = False) -> None:
+    """A metric's definition, parameters and SQL."""
+    from pipeline.catalogue.command import show_metric
+
+    show_metric(name, load_settings(config).clickhouse_database, as_json)
+
+
+@metrics_app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def metrics_run(
+    ctx: typer.Context,
+    name: str,
+    fmt: Annotated[str, typer.Option("--format", help="table, csv, json, parquet or png (a chart).")] = "table",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
+    rows: Annotated[int, typer.Option(min=1, max=10_000_000, help="At most this many rows.")] = 10_000,
+    clickhouse: Annotated[str | None, typer.Option(help="ClickHouse to ask (http://host:8123).")] = None,
+    plan: PlanOption = None,
+    config: Config = None,
+) -> None:
+    """Run a metric. Its parameters are options: --from 2026-11-01 --to 2026-11-30 --period day."""
+    from pipeline.catalogue.command import options, run_metric
+    from pipeline.roles import plan_of
+
+    settings = _settings(config, plan=plan, clickhouse_url=clickhouse)
+    work = run_metric(settings, plan_of(settings), name, options(ctx.args), fmt, out, rows)
+    raise typer.Exit(_run(work, logging.WARNING))
 
 
 @plan_app.command("show")

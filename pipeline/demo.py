@@ -9,7 +9,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,21 +18,24 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 from rich.live import Live
 
-from pipeline.errors import DependencyError, UserError
+from pipeline.errors import DependencyError
 from pipeline.live.terminal import Rates, view
 from pipeline.roles import plan_of
 from pipeline.settings import Settings
-from pipeline.simulate import Dirt, Population, soil
+from pipeline.simulate import Dirt, History, Population, soil
+from pipeline.simulate.command import faults_of, required_product, side_rows
+from pipeline.store.client import connect
+from pipeline.store.load import HISTORY, load
+from pipeline.store.sides import insert as insert_sides
 from pipeline.store.verify import Verification, verify
 from pipeline.system import System
 
 #: How long the demo waits at its end for everything to be counted and stored.
 DRAIN_SECONDS = 60.0
 _TICK_SECONDS = 0.05
-#: What a simulated shopper does.
-_SIMULATED = (
-    "app_open", "sign_up", "search", "view_item", "add_to_cart", "checkout", "pay", "purchase", "refund", "share"
-)  # fmt: skip
+_DAY_MS = 86_400_000
+#: Events of the past, for each simulated user, and at most.
+_PAST_PER_USER, _MAX_PAST = 30, 300_000
 
 
 class Demo:
@@ -40,10 +43,14 @@ class Demo:
 
     def __init__(
         self, settings: Settings, rate: float, users: int, seconds: float | None, seed: int,
-        data: Path | None, as_json: bool,
+        data: Path | None, as_json: bool, *, days: int = 0, faults: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self._settings, self._rate, self._users, self._seconds = settings, rate, users, seconds
         self._seed, self._data, self._as_json = seed, data, as_json
+        self._days, self._faults = days, faults
+        self._plan = plan_of(settings)
+        self._product = required_product(self._plan)
+        self._past: Population | None = None
         self._sent: Counter[str] = Counter()
 
     async def run(self) -> int:
@@ -51,23 +58,42 @@ class Demo:
         stop = stop_event()
         with _folder(self._data) as folder:
             console = Console(stderr=self._as_json)
-            missing = {name for name in _SIMULATED if name not in plan_of(self._settings).events}
-            if missing:
-                raise UserError(
-                    f"the simulated users are of a shop, and the plan {self._settings.plan} has no event "
-                    f"{', '.join(sorted(missing))}: use `streamgauge up --plan {self._settings.plan}`, with your events"
-                )
+            faults_of(self._faults, self._plan, 0)  # a mistake in them shows before anything starts
             console.print("Starting the broker, ClickHouse, the worker and the archiver …")
             async with System(self._settings, folder, usual_ports=True) as system:
                 await _unless_stopped(system.wait_ready(), stop)
                 if stop.is_set():
                     return 130
+                if self._days:
+                    await self._make_past(system, console)
                 async with self._sending(system, stop) as sending:
                     await self._show(system, console, stop, sending)
                 if self._seconds is None:
                     console.print("Stopping …")
                     return 0
                 return await self._sum_up(system, console)
+
+    async def _make_past(self, system: System, console: Console) -> None:
+        """Store days of the past, so that there are users who return, and weeks to compare."""
+        now = int(time.time() * 1000)
+        history = History(
+            self._product,
+            now - self._days * _DAY_MS,
+            now,
+            min(_MAX_PAST, self._users * _PAST_PER_USER),
+            self._users,
+            self._seed,
+            faults_of(self._faults, self._plan, now),
+        )
+        client = await connect(system.settings)
+        try:
+            count = await load(client, self._plan, history.records())
+            for rows in side_rows(history, self._plan).values():
+                await insert_sides(client, rows)
+        finally:
+            await client.close()
+        console.print(f"{count:,} events of the past {self._days} days are stored, as the stream {HISTORY}.")
+        self._past = history.population
 
     @contextlib.asynccontextmanager
     async def _sending(self, system: System, stop: asyncio.Event) -> AsyncIterator[asyncio.Task[None]]:
@@ -86,10 +112,18 @@ class Demo:
 
     async def _send(self, producer: AIOKafkaProducer, system: System, stop: asyncio.Event) -> None:
         """Send the simulated events as their times come."""
-        plan, topic = plan_of(system.settings), system.settings.events_topic
+        plan, topic = self._plan, system.settings.events_topic
         partitions = len(await producer.partitions_for(topic))
         started = time.time()
-        population = Population(self._seed, start_ms=int(started * 1000), rate=self._rate, users=self._users)
+        population = Population(
+            self._seed,
+            start_ms=int(started * 1000),
+            rate=self._rate,
+            users=self._users,
+            journeys=self._product.journeys,
+            after=self._past,
+            faults=faults_of(self._faults, plan, int(started * 1000)),
+        )
         records = soil(population.events(), Dirt(), plan, seed=self._seed, partitions=partitions)
         end = int((started + self._seconds) * 1000) if self._seconds else None
         for record in records:
@@ -174,6 +208,7 @@ def where(system: System) -> list[str]:
     settings = system.settings
     query = f"SELECT event, count() FROM {settings.clickhouse_database}.events GROUP BY event"
     return [
+        f"Dashboard   {system.dashboard.url}",
         f"Kafka       {settings.kafka_bootstrap}  (topic {settings.events_topic})",
         f"ClickHouse  {settings.clickhouse_url}",
         f"Metrics     {system.worker.url}/metrics  (archiver: {system.archiver.url}/metrics)",

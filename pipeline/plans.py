@@ -9,8 +9,9 @@ from rich.table import Table
 
 from pipeline.errors import UserError
 from schemas.duration import format_duration
+from schemas.meanings import Meaning
 from schemas.models import known_events
-from schemas.plan import Plan, PropertySpec
+from schemas.plan import Plan, PropertySpec, Step
 from schemas.plan_io import PlanError, load_plan
 
 
@@ -42,6 +43,16 @@ def show(plan: Plan, as_json: bool) -> None:
             + (f", broken down by {', '.join(funnel.breakdown)}" if funnel.breakdown else "")
             + (f", modes {', '.join(funnel.modes)}" if funnel.modes else "")
         )
+
+    for name in type(plan.meanings).model_fields:
+        for meaning in getattr(plan.meanings, name) if name != "thresholds" else ():
+            fields = ", ".join(f"{column} = {field}" for column, field in _fields(meaning))
+            where = " where " + ", ".join(meaning.where) if meaning.where else ""
+            console.print(f"[bold]{name}[/bold] is {meaning.event}{where}" + (f" ({fields})" if fields else ""))
+
+
+def _fields(meaning: Meaning | Step) -> list[tuple[str, str]]:
+    return list(meaning.fields().items()) if isinstance(meaning, Meaning) else []
 
 
 def _property(name: str, spec: PropertySpec) -> str:

@@ -81,6 +81,15 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: _Port = Field(9108, description="0: any free one")
 
+    dashboard_host: str = Field("127.0.0.1", description="Beyond the loopback address only with a login")
+    dashboard_port: _Port = Field(9110, description="0: any free one")
+    dashboard_workers: str = Field("http://127.0.0.1:9108", description="Where workers answer, separated by commas")
+    dashboard_password_file: Path | None = Field(None, description="Who may look; made by dashboard --set-password")
+    dashboard_user_header: str | None = Field(None, description="Header in which a proxy says who has logged in,")
+    dashboard_proxies: str = Field("127.0.0.1,::1", description="and the addresses of proxies that are believed")
+    dashboard_clickhouse_user: str | None = Field(None, description="A user that can only read")
+    dashboard_clickhouse_password: SecretStr | None = None
+
     @field_validator("kafka_bootstrap")
     @classmethod
     def _brokers(cls, value: str) -> str:
@@ -105,6 +114,14 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query:
             raise ValueError(hint)
         return value.rstrip("/")
+
+    @field_validator("dashboard_workers")
+    @classmethod
+    def _workers(cls, value: str) -> str:
+        urls = [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+        if not urls or not all(urlsplit(url).scheme in ("http", "https") and urlsplit(url).hostname for url in urls):
+            raise ValueError("write http://127.0.0.1:9108, several separated by commas")
+        return ",".join(urls)
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:

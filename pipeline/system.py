@@ -18,6 +18,7 @@ from typing import Any
 
 import aiohttp
 
+from pipeline.catalogue import install
 from pipeline.errors import DependencyError
 from pipeline.local.process import Child, free_port
 from pipeline.roles import plan_of
@@ -29,13 +30,13 @@ log = logging.getLogger(__name__)
 
 READY_SECONDS = 60.0
 #: Where people look first; each is replaced by a free one if it is taken.
-USUAL_PORTS = {"Kafka": 9092, "ClickHouse": 8123, "worker": 9108, "archiver": 9109}
+USUAL_PORTS = {"Kafka": 9092, "ClickHouse": 8123, "worker": 9108, "archiver": 9109, "dashboard": 9110}
 MAX_RESTART_DELAY = 10.0
 
 
 @dataclass
 class Role:
-    """A worker or archiver process, and where its figures are."""
+    """A worker, archiver or dashboard process, and where its figures are."""
 
     name: str
     process: Child | None = None
@@ -60,7 +61,8 @@ class System:
         self._usual_ports = usual_ports
         self._embedded_kafka, self._embedded_clickhouse = embedded_kafka, embedded_clickhouse
         self._stack = contextlib.AsyncExitStack()
-        self.worker, self.archiver = Role("worker"), Role("archiver")
+        self.worker, self.archiver, self.dashboard = Role("worker"), Role("archiver"), Role("dashboard")
+        self.roles = (self.worker, self.archiver, self.dashboard)
         #: Lines that tell the person where things are, and what was chosen for them.
         self.notes: list[str] = []
         self._keeper: asyncio.Task[None] | None = None
@@ -78,7 +80,7 @@ class System:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
-        await asyncio.gather(self._stop_role(self.worker), self._stop_role(self.archiver))
+        await asyncio.gather(*(self._stop_role(role) for role in self.roles))
         await self._stack.aclose()
 
     async def _start(self) -> None:
@@ -109,15 +111,23 @@ class System:
             )
         if self._embedded_clickhouse:
             self.settings = self.settings.model_copy(update={"clickhouse_url": clickhouse.url})
-        await asyncio.gather(ensure_topics(self.settings), migrate(self.settings))
+        await asyncio.gather(ensure_topics(self.settings), self._migrate())
         await asyncio.gather(self._start_role(self.worker), self._start_role(self.archiver))
+        await self._start_role(self.dashboard)
         self._keeper = asyncio.create_task(self._keep_running(), name="supervisor")
+
+    async def _migrate(self) -> None:
+        await migrate(self.settings)
+        await install(self.settings, plan_of(self.settings))
 
     async def _start_role(self, role: Role) -> None:
         port, taken = free_port(self._usual(role.name))
         if taken:
             self.notes.append(f"Port {USUAL_PORTS[role.name]} was taken: the {role.name} listens on {port}")
-        env = {**os.environ, **self.settings.environment(), "PIPELINE_METRICS_PORT": str(port)}
+        variable = "DASHBOARD_PORT" if role is self.dashboard else "METRICS_PORT"
+        env = {**os.environ, **self.settings.environment(), f"PIPELINE_{variable}": str(port)}
+        if role is self.dashboard:
+            env["PIPELINE_DASHBOARD_WORKERS"] = self.worker.url
         env.pop("PIPELINE_CONFIG", None)  # what it said is in the variables
         command = [sys.executable, "-P", "-m", "pipeline.cli", role.name]
         log_file = self.data_dir / f"{role.name}.log"
@@ -141,7 +151,7 @@ class System:
         """Start a role again when it has died, more slowly each time."""
         while True:
             await asyncio.sleep(0.5)
-            for role in (self.worker, self.archiver):
+            for role in self.roles:
                 if role.process is None or role.process.running:
                     continue
                 lived = time.monotonic() - role.started_at

@@ -11,9 +11,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     TypeAdapter,
     field_validator,
@@ -23,14 +21,11 @@ from pydantic_core import SchemaError
 
 from schemas.alerts import Alerting, check_alerting
 from schemas.duration import Duration
-from schemas.event import CONTEXT_FIELDS
+from schemas.meanings import Meanings
+from schemas.where import Condition, Name, Scalar, Step, StepItem, Where, check_field
+from schemas.where import StrictModel as _Model
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.:\-]*$", max_length=100)]
-Scalar = str | int | float | bool
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
+__all__ = ["Condition", "EventSpec", "Funnel", "Plan", "PropertySpec", "Scalar", "Step", "Where", "check_field"]
 
 
 class PropertySpec(_Model):
@@ -112,52 +107,6 @@ class EventSpec(_Model):
         return self
 
 
-class Condition(_Model):
-    """A condition on one field: all the operators given must hold. A missing field fulfils none of them."""
-
-    eq: Scalar | None = None
-    ne: Scalar | None = None
-    one_of: tuple[Scalar, ...] | None = Field(default=None, alias="in")
-    gt: float | None = None
-    gte: float | None = None
-    lt: float | None = None
-    lte: float | None = None
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> Condition:
-        if all(getattr(self, name) is None for name in type(self).model_fields):
-            raise ValueError("an empty condition: use one of eq, ne, in, gt, gte, lt, lte")
-        return self
-
-
-def _condition_short_form(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return {"in": value}
-    return value if isinstance(value, dict | Condition) else {"eq": value}
-
-
-#: Field (of the envelope, or `properties.NAME`) to condition: `platform: ios`, `properties.price: {gte: 10}`.
-Where = dict[str, Annotated[Condition, BeforeValidator(_condition_short_form)]]
-
-
-class Step(_Model):
-    """A funnel step, or an exclusion: an event name and conditions on its fields."""
-
-    event: Name
-    where: Where = Field(default_factory=dict)
-    name: str = ""
-
-    @property
-    def title(self) -> str:
-        """What people read: the given name, else the event's."""
-        return self.name or self.event
-
-
-def _step_short_form(value: Any) -> Any:
-    return {"event": value} if isinstance(value, str) else value
-
-
-StepItem = Annotated[Step, BeforeValidator(_step_short_form)]
 Mode = Literal["strict_deduplication", "strict_order", "strict_increase", "strict_once"]
 
 
@@ -217,6 +166,8 @@ class Plan(_Model):
     registration: Name | None = None
     events: dict[Name, EventSpec] = Field(min_length=1)
     funnels: dict[Name, Funnel] = Field(default_factory=dict)
+    #: What the metrics read: which events mean a payment, an invitation and so on.
+    meanings: Meanings = Field(default_factory=Meanings)
     #: Alerts, and what `/metrics` shows for them.
     alerting: Alerting = Field(default_factory=Alerting)
 
@@ -243,6 +194,7 @@ class Plan(_Model):
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Plan:
+        self.meanings.check(self.events if self.unknown_events == "reject" else None)
         if self.unknown_events == "reject":
             if self.registration is not None:
                 self._known("registration", self.registration)
@@ -275,15 +227,3 @@ class Plan(_Model):
     def zone(self) -> ZoneInfo:
         """The time zone of the plan's days."""
         return ZoneInfo(self.timezone)
-
-
-def check_field(field: str, where: str) -> None:
-    """Raise ValueError unless `field` is an envelope field or `properties.NAME`."""
-    if field in ("event", *CONTEXT_FIELDS):
-        return
-    if field.startswith("properties.") and len(field) > len("properties."):
-        return
-    raise ValueError(
-        f"{where}: {field!r} is neither a field of the envelope ({', '.join(('event', *CONTEXT_FIELDS))}) "
-        f"nor properties.NAME"
-    )

@@ -130,7 +130,7 @@ class PartitionClassifier:
         events = result.events
         ids = np.array([digest(events[i].event_id.encode()) or 1 for i in here], np.uint64)  # type: ignore[union-attr]
         times = np.array([events[i].ts for i in here], np.int64)  # type: ignore[union-attr]
-        origins = np.array([_origin_mark(result.records[i]) for i in here], np.uint64)
+        origins = np.array([origin_mark(result.records[i]) for i in here], np.uint64)
         at = np.array(here, np.int64)
         start, size = 0, len(at)
         while start < len(at):
@@ -195,7 +195,7 @@ _OUTCOMES = list(Outcome)
 _NEVER = 1 << 62
 
 
-def _origin_mark(record: Record) -> int:
+def origin_mark(record: Record) -> int:
     """The hash by which a record that was sent on is known again; 0 for one that came by itself."""
     if record.headers:
         for name, value in record.headers:

@@ -2,14 +2,15 @@
 
 Users, sessions and registrations are HyperLogLog sketches (Apache DataSketches, lg_k = 12: exact for small counts,
 standard error 1.04 / sqrt(4096) = 1.6 % at most for large ones). Sketches merge, so longer spans are
-unions, never sums. Everything here is a function of the accepted events alone: neither their order nor the batches
+unions, never sums: an event goes into the sketches of its minute, and those of its hour and day take in the minute's
+when they are looked at. Everything here is a function of the accepted events alone: neither their order nor the batches
 they came in change a count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgpack
 import xxhash
@@ -25,8 +26,6 @@ LG_K: Final = 12
 #: The value under which a dimension's values beyond the plan's `max_values` are counted.
 OTHER: Final = ("(other)",)
 _TYPE: Final = tgt_hll_type.HLL_4
-#: Actors (and sessions) remembered for a minute's cell; beyond it sketches are updated each time.
-_MAX_KNOWN: Final = 100_000
 
 
 class WindowKey(NamedTuple):
@@ -38,73 +37,117 @@ class WindowKey(NamedTuple):
     value: tuple[str, ...]
 
 
+#: What a cell counts distinct things with: a minute's is updated, a wider one takes in those of its minutes.
+Distinct: TypeAlias = Any  # hll_sketch or hll_union
+
+
 class Cell:
     """The counters of one window and dimension value."""
 
-    __slots__ = ("end", "events", "registrations", "sessions", "users", "value", "version")
+    __slots__ = ("_minutes", "_registrations", "_sessions", "_users", "end", "events", "value", "version", "wide")
 
-    def __init__(self, end: int) -> None:
-        self.end = end
+    def __init__(self, end: int, wide: bool) -> None:
+        self.end, self.wide = end, wide
         self.version = 0
         self.events = 0
         self.value = 0
-        self.users: hll_sketch = hll_sketch(LG_K, _TYPE)
-        self.sessions: hll_sketch | None = None
-        self.registrations: hll_sketch | None = None
+        self._users: Distinct = self._new()
+        self._sessions: Distinct | None = None
+        self._registrations: Distinct | None = None
+        #: Minutes that have changed since their sketches were taken in.
+        self._minutes: set[Cell] = set()
 
-    def add(self, group: _Group, version: int) -> None:
-        """Count a group of events."""
+    def _new(self) -> Distinct:
+        return hll_union(LG_K) if self.wide else hll_sketch(LG_K, _TYPE)
+
+    @property
+    def users(self) -> Distinct:
+        """Distinct actors."""
+        self._take_in()
+        return self._users
+
+    @property
+    def sessions(self) -> Distinct | None:
+        """Distinct sessions, None if no event had one."""
+        self._take_in()
+        return self._sessions
+
+    @property
+    def registrations(self) -> Distinct | None:
+        """Distinct actors of the registration event, None if there was none."""
+        self._take_in()
+        return self._registrations
+
+    def add(self, group: _Group, version: int, minute: Cell | None) -> None:
+        """Count a group of events; `minute` is the cell that has counted all of it, None if there is none."""
         self.version = version
         self.events += group.events
         self.value += group.value
-        update = self.users.update
+        if minute is not None:
+            self._minutes.add(minute)
+            return
+        update = self._users.update
         for actor in group.actors:
             update(actor)
         if group.sessions:
-            if self.sessions is None:
-                self.sessions = hll_sketch(LG_K, _TYPE)
-            update = self.sessions.update
+            self._sessions = self._sessions or self._new()
+            update = self._sessions.update
             for session in group.sessions:
                 update(session)
         if group.registered:
-            if self.registrations is None:
-                self.registrations = hll_sketch(LG_K, _TYPE)
-            update = self.registrations.update
+            self._registrations = self._registrations or self._new()
+            update = self._registrations.update
             for actor in group.registered:
                 update(actor)
 
+    def _take_in(self) -> None:
+        for minute in self._minutes:
+            self._users.update(minute._users)
+            if minute._sessions is not None:
+                self._sessions = self._sessions or self._new()
+                self._sessions.update(minute._sessions)
+            if minute._registrations is not None:
+                self._registrations = self._registrations or self._new()
+                self._registrations.update(minute._registrations)
+        self._minutes.clear()
+
     def dump(self) -> bytes:
         """The cell as bytes, for a checkpoint."""
+        distinct = (self.users, self._sessions, self._registrations)
         return msgpack.packb(  # type: ignore[no-any-return]
             (
                 self.end,
                 self.version,
                 self.events,
                 str(self.value),  # may outgrow 64 bits
-                self.users.serialize_compact(),
-                self.sessions.serialize_compact() if self.sessions else None,
-                self.registrations.serialize_compact() if self.registrations else None,
+                *[None if found is None else _bytes(found) for found in distinct],
             )
         )
 
     @classmethod
-    def load(cls, data: bytes) -> Cell:
+    def load(cls, data: bytes, wide: bool) -> Cell:
         """The cell that `dump` wrote."""
         end, version, events, value, users, sessions, registrations = msgpack.unpackb(data)
-        cell = cls(end)
+        cell = cls(end, wide)
         cell.version, cell.events, cell.value = version, events, int(value)
-        cell.users = _growing(users)
-        cell.sessions = _growing(sessions) if sessions else None
-        cell.registrations = _growing(registrations) if registrations else None
+        cell._users = cell._growing(users)
+        cell._sessions = cell._growing(sessions) if sessions else None
+        cell._registrations = cell._growing(registrations) if registrations else None
         return cell
 
+    def _growing(self, data: bytes) -> Distinct:
+        """What was dumped, so that it can be updated again: a sketch read back from its compact form can't."""
+        sketch = hll_sketch.deserialize(data)
+        if not self.wide:
+            return union([sketch])
+        found = hll_union(LG_K)
+        found.update(sketch)
+        return found
 
-def _growing(data: bytes) -> hll_sketch:
-    """A sketch that can be updated again: one read back from its compact form may not be."""
-    sketch = hll_sketch.deserialize(data)
-    if not sketch.is_compact():
-        return sketch
-    return union([sketch])
+
+def _bytes(found: Distinct) -> bytes:
+    sketch = found.get_result(_TYPE) if isinstance(found, hll_union) else found
+    return sketch.serialize_compact()  # type: ignore[no-any-return]
 
 
 def union(sketches: Iterable[hll_sketch]) -> hll_sketch:
@@ -150,8 +193,6 @@ class Activity:
         self._dimensions = [
             (",".join(dimension), tuple(fields.index(name) for name in dimension)) for dimension in plan.dimensions
         ]
-        #: By minute, then dimension and value: the actors and sessions that the sketches of its windows have seen.
-        self._known: dict[int, dict[tuple[str, tuple[str, ...]], tuple[set[int], set[int]]]] = {}
         self._plain = all(not name.startswith("properties.") for name in fields)
 
     def fold(self, events: Sequence[Event], actors: Sequence[int], version: int) -> set[WindowKey]:
@@ -167,61 +208,24 @@ class Activity:
             _merge_into(minutes, (minute, "", ()), group)
             for name, positions in self._dimensions:
                 _merge_into(minutes, (minute, name, tuple([values[p] for p in positions])), group)
-        cells: dict[WindowKey, _Group] = {}
-        own: set[WindowKey] = set()  # cells whose group is not shared
-        ends: dict[tuple[str, int], int] = {}
-        zone = self.plan.zone
+        ends: dict[tuple[str, int], tuple[int, int]] = {}
         for minute in {key[0] for key in minutes}:
             for grain in self._grains:
-                start, end = bounds(grain, minute * MINUTE, zone)
-                ends[grain, minute] = start
-                ends[grain, -1 - start] = end
+                ends[grain, minute] = bounds(grain, minute * MINUTE, self.plan.zone)
         for (minute, name, value), group in minutes.items():
-            self._leave_out_known(minute, name, value, group)
-            for grain in self._grains:
-                start = ends[grain, minute]
+            narrow: Cell | None = None
+            for grain in self._grains:  # the minute first
+                start, end = ends[grain, minute]
                 key = self._key(grain, start, name, value)
-                found = cells.get(key)
-                if found is None:
-                    # The first group of a cell is shared, not copied, until a second one joins it.
-                    cells[key] = group
-                elif key in own:
-                    found.merge(group)
-                elif found is not group:
-                    joined = cells[key] = _Group()
-                    joined.merge(found)
-                    joined.merge(group)
-                    own.add(key)
-        for key, group in cells.items():
-            cell = self.cells.get(key)
-            if cell is None:
-                cell = self.cells[key] = Cell(ends[key.grain, -1 - key.start])
-            cell.add(group, version)
-            changed.add(key)
+                cell = self.cells.get(key)
+                if cell is None:
+                    cell = self.cells[key] = Cell(end, grain != "minute")
+                cell.add(group, version, narrow)
+                changed.add(key)
+                # A minute's `(other)` is several values, of which its hour may count some by themselves.
+                if grain == "minute" and key.value == value:
+                    narrow = cell
         return changed
-
-    def _leave_out_known(self, minute: int, name: str, value: tuple[str, ...], group: _Group) -> None:
-        """Take out of a group whom the sketches have seen this minute: most events come from the same few actors,
-        and a sketch update costs more than a look into a set.
-
-        Not for a minute that counts the value under `(other)`: its hour may count it by itself.
-        """
-        known = self._known.get(minute)
-        if known is None:
-            if self._known and minute < max(self._known):
-                return
-            # The current minute and the one before are worth remembering.
-            self._known = {m: found for m, found in self._known.items() if m >= minute - 1}
-            known = self._known[minute] = {}
-        if name and self._key("minute", minute * MINUTE, name, value).value != value:
-            return
-        seen = known.get((name, value))
-        if seen is None:
-            seen = known[name, value] = (set(), set())
-        for old, new in ((seen[0], group.actors), (seen[1], group.sessions)):
-            new -= old
-            if len(old) < _MAX_KNOWN:
-                old |= new
 
     def _group(self, events: Sequence[Event], actors: Sequence[int]) -> dict[tuple[Any, ...], _Group]:
         """The events by minute and values of all dimensions' fields."""
@@ -256,7 +260,7 @@ class Activity:
                 return WindowKey(grain, start, dimension, OTHER)
             self._values[grain, start, dimension] = count + 1
             # Reserve the place at once: the order of first events decides, not that of batches.
-            self.cells[key] = Cell(bounds(grain, start, self.plan.zone)[1])
+            self.cells[key] = Cell(bounds(grain, start, self.plan.zone)[1], grain != "minute")
         return key
 
     def rows(self, keys: Iterable[WindowKey], partition: int) -> Iterator[ActivityRow]:
@@ -293,13 +297,13 @@ class Activity:
                 if self._values[slot] <= 0:
                     del self._values[slot]
 
-    def load(self, key: WindowKey, cell: Cell) -> None:
-        """Put back a cell from a checkpoint."""
+    def load(self, key: WindowKey, data: bytes) -> None:
+        """Put back a cell that was dumped."""
         if key not in self.cells and key.dimension:
             slot = (key.grain, key.start, key.dimension)
             if key.value != OTHER:
                 self._values[slot] = self._values.get(slot, 0) + 1
-        self.cells[key] = cell
+        self.cells[key] = Cell.load(data, key.grain != "minute")
 
     def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, hll_sketch]]:
         """Per value of a dimension: events and users of the minute windows that start at `since` (ms) or later."""

@@ -105,6 +105,22 @@ def read_lines(source: str) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
+def read_rows(source: str, *, on_bad: Callable[[BadLineError], None]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a file of JSON lines or CSV, by column, each with its line; a bad one goes to `on_bad`.
+
+    Raises UserError if the file can't be opened or has no header.
+    """
+    with open_bytes(source) as stream:
+        try:
+            for number, row, _ in _rows(source, stream, Reading()):
+                if isinstance(row, _BadRow):
+                    on_bad(BadLineError(source, row.number or number, str(row)))
+                else:
+                    yield number, row
+        except _BadRow as bad:
+            raise BadLineError(source, bad.number, str(bad)) from None
+
+
 @contextmanager
 def open_bytes(source: str) -> Iterator[BinaryIO]:
     """The bytes of a file or of standard input, unpacked if they are gzipped. Raises UserError."""

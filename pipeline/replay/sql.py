@@ -31,7 +31,7 @@ CREATE TABLE replayed
     stream LowCardinality(String), partition UInt16, offset UInt64, event LowCardinality(String), event_id String,
     actor String, user_id String, anonymous_id String, session_id String, ts_ms Int64,
     {", ".join(f"{field} LowCardinality(String)" for field in CONTEXT_FIELDS)},
-    value_micro Int64, properties String, late Bool, ingested_at Int64,
+    value_micro Int64, properties String, late Bool, ingested_at Int64, origin UInt64,
     ts DateTime64(3, 'UTC') DEFAULT fromUnixTimestamp64Milli(ts_ms, 'UTC')
 )
 ENGINE = Memory SETTINGS compress = 1"""

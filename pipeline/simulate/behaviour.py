@@ -32,6 +32,30 @@ class Behaviour:
     pay: float = 0.76
     purchase: float = 0.90
     refund: float = 0.04
+    #: Of a visit: looks at an advertisement, reads an article, invites somebody.
+    ad_impression: float = 0.10
+    article_view: float = 0.08
+    invite_sent: float = 0.012
+    #: An invitation is accepted.
+    invite_accepted: float = 0.35
+    #: Of the first visit during an operation (a sale, a check-in): takes part.
+    campaign_join: float = 0.15
+    #: Of an order, or of a reading visit: is asked how likely a recommendation is. And of those asked: answers.
+    survey_shown: float = 0.30
+    survey_answered: float = 0.45
+    #: Each step of the onboarding after a sign-up.
+    onboarding_step: float = 0.70
+    #: Of an article that was opened: what follows.
+    article_read: float = 0.85
+    like: float = 0.15
+    comment: float = 0.05
+    follow: float = 0.02
+    #: Of an author's visit.
+    publish: float = 0.12
+    #: A reader meets the limit of free articles; and then subscribes. Of a subscriber's visit: ends it.
+    paywall: float = 0.12
+    subscribe: float = 0.08
+    unsubscribe: float = 0.01
     #: Mean time between two steps, ms.
     think_ms: float = 9_000.0
 
@@ -56,10 +80,12 @@ class Change:
     values: Mapping[str, float]
     where: Mapping[str, str] = field(default_factory=dict)
     end: int | None = None
+    #: Probabilities that are multiplied instead, up to 1.
+    factors: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = {f.name for f in fields(Behaviour)}
-        for name in self.values:
+        for name in (*self.values, *self.factors):
             if name not in known:
                 raise ValueError(f"{name!r} is not a behaviour: use one of {', '.join(sorted(known))}")
         for name in self.where:
@@ -103,6 +129,7 @@ class Habits:
             found = self._by_platform.get(segment.platform) or Behaviour()
             for change in self._changes:
                 if change.holds(segment, self._now):
-                    found = replace(found, **change.values)
+                    scaled = {name: min(1.0, getattr(found, name) * by) for name, by in change.factors.items()}
+                    found = replace(found, **{**change.values, **scaled})
             self._cache[segment] = found
         return found

@@ -15,6 +15,10 @@ from random import Random
 from typing import Final
 
 from pipeline.simulate.behaviour import Habits
+from pipeline.simulate.besides import CHECKOUT, RANKING
+from pipeline.simulate.calendar import operation_at
+from pipeline.simulate.fault import Fault, Losses
+from pipeline.simulate.library import Library
 from pipeline.simulate.sent import Sent
 from pipeline.simulate.shop import shop
 from pipeline.simulate.visit import Journey, Person, Step, Visit
@@ -34,6 +38,9 @@ _TRIES: Final = 30
 _NEW_VISITORS: Final = 0.05
 #: Share of the people that have an account when the simulation starts.
 _REGISTERED: Final = 0.7
+_DAY: Final = 86_400_000
+#: Of somebody new, what share stays for how long on average (ms); those who were there before stay as the last.
+_STAYS: Final = ((0.45, 0.02 * _DAY), (0.75, 3.0 * _DAY), (1.0, 45.0 * _DAY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,8 @@ class Population:
     `rate` is the average number of events a second, `users` how many people there are at any time: a new
     visitor takes the place of somebody who doesn't come back, and too few people for the rate bring strangers.
     `habits` belong to one population. Without visits `under_way` it starts at once, but takes minutes to come
-    up to its rate.
+    up to its rate. `after` is a population that has ended: its people go on here, with what they remember.
+    `faults` are what goes wrong.
     """
 
     def __init__(
@@ -81,39 +89,55 @@ class Population:
         habits: Habits | None = None,
         journeys: Sequence[Journey] = (shop,),
         under_way: bool = True,
+        after: Population | None = None,
+        faults: Sequence[Fault] = (),
     ) -> None:
         if rate <= 0 or users < 1:
             raise ValueError("rate and users must be greater than 0")
-        self._rng = Random(f"population:{seed}")
+        if habits is not None and faults:
+            raise ValueError("give either habits, or faults that change the usual ones")
+        self.rng = Random(f"population:{seed}")
         self._start, self._rate, self._users = start_ms, rate, users
         self._rhythm, self._journeys = rhythm, tuple(journeys)
-        self._habits = habits or Habits()
-        self._habits.move_to(start_ms)
-        self._people: dict[int, Person] = {}  # by place; made when somebody is first needed
+        self.habits = habits or Habits(changes=[f.change for f in faults if f.change is not None])
+        self.habits.move_to(start_ms)
+        self._losses = Losses(faults, seed) if faults else None
+        self.library: Library = after.library if after is not None else Library(start_ms)
+        #: By place; made when somebody is first needed.
+        self._people: dict[int, Person] = {}
         self._next_number = users
+        if after is not None:
+            self._people, self._next_number = after._people, max(users, after._next_number)
+            for person in self._people.values():
+                person.busy = False
         self._numbers = count()
         self._heap: list[_Entry] = []
-        self._now = start_ms
+        #: Epoch ms; visits see it too.
+        self.now = start_ms
         self._under_way = under_way
 
     def events(self) -> Iterator[Sent]:
         """Clean events in time order, without end. Call it once."""
         visits_per_ms = self._begin()
-        heap, habits, rng = self._heap, self._habits, self._rng
+        heap, habits, rng, losses = self._heap, self.habits, self.rng, self._losses
         getrandbits, numbers, factor = rng.getrandbits, self._numbers, self._rhythm.factor
         arrival = self._start + rng.expovariate(visits_per_ms * factor(self._start))
         while True:
             while not heap or arrival <= heap[0][0]:
-                self._now = int(arrival)
-                self._begin_visit(self._now)
+                self.now = int(arrival)
+                self._begin_visit(self.now)
                 arrival += rng.expovariate(visits_per_ms * factor(arrival))
             now, _, visit, steps, name, properties = heap[0]
-            self._now = now
+            self.now = now
             if now >= habits.next_change:
                 habits.move_to(now)
-            head = f'{{"event_id":"{getrandbits(128):032x}","event":"{name}","ts":{now},'
-            yield Sent(now, visit.key, f"{head}{visit.context}{properties}}}".encode())
-            step = next(steps, None)
+            if losses is not None and losses.takes(name, visit.segment, now):
+                visit.lost(name)
+                step = None
+            else:
+                head = f'{{"event_id":"{getrandbits(128):032x}","event":"{name}","ts":{now},'
+                yield Sent(now, visit.key, f"{head}{visit.context}{properties}}}".encode())
+                step = next(steps, None)
             if step is None:
                 heappop(heap)
                 if visit.session is not None:
@@ -129,9 +153,9 @@ class Population:
             return visits_per_ms
         number = visits_per_ms * self._rhythm.factor(self._start) * sum(durations) / len(durations)
         # The longer a visit, the likelier it is met under way; and then at any moment of it.
-        met = self._rng.choices(durations, weights=durations, k=round(number))
+        met = self.rng.choices(durations, weights=durations, k=round(number))
         for duration in met:
-            began = self._start - int(self._rng.random() * duration)
+            began = self._start - int(self.rng.random() * duration)
             for _ in range(_TRIES):
                 if self._begin_visit(began, self._start):
                     break
@@ -139,16 +163,15 @@ class Population:
 
     def _try_out(self) -> tuple[list[int], list[int]]:
         """The number of events and the time of some visits, by people who leave no trace."""
-        rng = Random("trial visits")
+        trial = _Trial(self.habits, self._start)
         lengths, durations = [], []
-        later: list[Iterator[Step]] = []
         for number in range(_TRIALS):
-            person = Person(number, rng, registered=rng.random() < _REGISTERED)
-            visit = Visit(person, self._habits, rng, "s", lambda _visit, _wait, steps: later.append(steps))
-            waits = [step[0] for step in self._journey(rng)(visit)]
-            lengths.append(len(waits) + sum(1 for steps in later for _ in steps))
+            person = Person(number, trial.rng, registered=trial.rng.random() < _REGISTERED)
+            if number % 2:  # has been here before
+                person.seen, person.told_of = frozenset((CHECKOUT.name, RANKING.name)), operation_at(trial.now).name
+            waits = [step[0] for step in self._journey(trial.rng)(Visit(person, trial, "s"))]
+            lengths.append(len(waits) + trial.drain())
             durations.append(sum(waits))
-            later.clear()
         return lengths, durations
 
     def _journey(self, rng: Random) -> Journey:
@@ -157,39 +180,94 @@ class Population:
 
     def _begin_visit(self, began: int, seen_from: int = 0) -> bool:
         """Put a visit that begins at `began` on the heap, at its first step from `seen_from` on, if any."""
-        person = self._somebody()
-        session = f"s{self._rng.getrandbits(64):016x}"
-        visit = Visit(person, self._habits, self._rng, session, self._happen_later)
-        steps = self._journey(self._rng)(visit)
+        self.now = began
+        return self._visit_of(self._somebody(), began, seen_from)
+
+    def _visit_of(self, person: Person, began: int, seen_from: int = 0) -> bool:
+        session = f"s{self.rng.getrandbits(64):016x}"
+        visit = Visit(person, self, session)
+        steps = self._journey(self.rng)(visit)
         at = began
         for wait, name, properties in steps:
             at += wait
-            self._now = at
+            self.now = at
+            if self._losses is not None and at < seen_from and self._losses.takes(name, visit.segment, at):
+                visit.lost(name)
+                return False
             if at >= seen_from:
                 person.busy = True
                 heappush(self._heap, (at, next(self._numbers), visit, steps, name, properties))
                 return True
         return False
 
-    def _happen_later(self, visit: Visit, wait: int, steps: Iterator[Step]) -> None:
+    def later(self, visit: Visit, wait: int, steps: Iterator[Step]) -> None:
+        """Let steps happen apart from any visit. For visits to call."""
         step = next(steps, None)
         # What follows from the time before the start is left out, like the order it follows from.
-        if step is not None and self._now >= self._start:
-            at = self._now + wait + step[0]
+        if step is not None and self.now >= self._start:
+            at = self.now + wait + step[0]
             heappush(self._heap, (at, next(self._numbers), visit, steps, step[1], step[2]))
+
+    def invite(self, visit: Visit, wait: int, invite_id: str) -> None:
+        """Let somebody new come, who was invited. For visits to call."""
+        inviter = visit.person.user_id
+        if self.now < self._start or inviter is None:
+            return
+        now = self.now
+        stranger = self._stranger("organic", stays=True)
+        stranger.invited = True
+        stranger.invited_by = (invite_id, inviter)
+        self._visit_of(stranger, now + wait)
+        self.now = now
 
     def _somebody(self) -> Person:
         """Who comes: some people come much more often than others, and now and then somebody new does."""
-        rng, people = self._rng, self._people
+        rng, people = self.rng, self._people
         if rng.random() >= _NEW_VISITORS:
             for _ in range(8):
                 place = int(rng.random() ** 2 * self._users)
-                if place not in people:
-                    people[place] = Person(place, rng, registered=rng.random() < _REGISTERED)
-                if not people[place].busy:
-                    return people[place]
+                person = people.get(place)
+                if person is None:
+                    person = people[place] = Person(place, rng, registered=rng.random() < _REGISTERED)
+                    person.until = self.now + rng.expovariate(1 / _STAYS[-1][1])
+                if not person.busy and person.until > self.now:
+                    return person
         # Also where all seem to be here already: nobody makes two visits at a time.
-        stranger = Person(self._next_number, rng, registered=False)
+        return self._stranger()
+
+    def _stranger(self, channel: str = "", *, stays: bool = False) -> Person:
+        """Somebody new, who takes the place of somebody else: of one who has left for good, if one is found."""
+        rng, people = self.rng, self._people
+        stranger = Person(self._next_number, rng, registered=False, channel=channel)
         self._next_number += 1
-        people[int(rng.random() * self._users)] = stranger
+        draw = 1.0 if stays else rng.random()
+        mean = next(mean for share, mean in _STAYS if draw <= share)
+        stranger.until = self.now + rng.expovariate(1 / mean)
+        for _ in range(4):
+            place = int(rng.random() * self._users)
+            if place not in people or people[place].until <= self.now:
+                break
+        people[place] = stranger
         return stranger
+
+
+class _Trial:
+    """A scene that leaves no trace, for visits that are tried out."""
+
+    def __init__(self, habits: Habits, now: int) -> None:
+        self.rng, self.habits, self.now = Random("trial visits"), habits, now
+        self.library = Library(now)
+        self._later: list[Iterator[Step]] = []
+
+    def later(self, visit: Visit, wait: int, steps: Iterator[Step]) -> None:
+        """Note the steps."""
+        self._later.append(steps)
+
+    def invite(self, visit: Visit, wait: int, invite_id: str) -> None:
+        """Nobody comes: their visits are few."""
+
+    def drain(self) -> int:
+        """How many steps were noted since the last time."""
+        found = sum(1 for steps in self._later for _ in steps)
+        self._later.clear()
+        return found

@@ -53,6 +53,19 @@ QUERIES: Final = (
 SIGN_UPS: Final = Choice({"email": 45, "phone": 25, "wechat": 18, "google": 12})
 PAYMENTS: Final = Choice({"wallet": 48, "card": 44, "cod": 8})
 TARGETS: Final = Choice({"chat": 60, "feed": 25, "link": 15})
+#: How somebody comes back who came by a channel first: mostly the same way, or by one of these.
+RETURNS: Final = Choice({"organic": 60, "email": 25, "ads": 15})
+AD_PLACES: Final = Choice({"feed": 55, "start": 30, "search": 15})
+#: What an advertisement brings, as JSON text, cents of the main unit and less.
+AD_REVENUES: Final = tuple(f"{0.0006 * 1.045**step:.4f}" for step in range(64))
+#: Answers to "how likely are you to recommend us", 0 to 10, by how it went.
+SCORES: Final = {
+    "well": Choice({"10": 30, "9": 24, "8": 18, "7": 11, "6": 6, "5": 5, "3": 3, "0": 3}),
+    "badly": Choice({"10": 8, "9": 10, "8": 14, "7": 16, "6": 16, "5": 14, "3": 12, "0": 10}),
+}
+SECTIONS: Final = ("culture", "science", "travel", "politics", "sports")
+SOURCES: Final = Choice({"feed": 55, "search": 20, "push": 15, "related": 10})
+TIERS: Final = Choice({"basic": 70, "plus": 30})
 _CATEGORIES: Final = ("shoes", "jackets", "trousers", "bags", "tents", "lights")
 
 #: Exponential quantiles (mean 1), to draw thinking times from with 12 random bits.

@@ -297,15 +297,25 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         parameters["oldest"] = max(0, oldest)
         first = f"SELECT min(offset) {scope} AND ts >= fromUnixTimestamp64Milli({{oldest:Int64}}, 'UTC')"
         parameters["first"] = (await self._query(first, parameters))[0][0]
-        found = await self._query(
-            f"SELECT any(event_id), toUnixTimestamp64Milli(any(ts)) {scope} AND offset >= {{first:UInt64}} "
+        after = f"{scope} AND offset >= {{first:UInt64}}"
+        events = await self._query(
+            f"SELECT offset, any(event_id), toUnixTimestamp64Milli(any(ts)), any(origin) {after} "
             f"GROUP BY offset ORDER BY offset",
             parameters,
         )
-        if found:
-            ids = np.array([xxhash.xxh3_64_intdigest(row[0].encode()) or 1 for row in found], np.uint64)
-            times = np.array([row[1] for row in found], np.int64)
-            classifier.restore(ids, np.maximum.accumulate(times))
+        # What was sent on and came twice is known by its origin, whatever became of it the first time.
+        repeated = await self._query(
+            f"SELECT offset, any(origin) {after.replace('events_raw', 'duplicates_raw')} AND origin != 0 "
+            f"GROUP BY offset",
+            parameters,
+        )
+        if events:
+            offsets = np.array([row[0] for row in events], np.int64)
+            watermarks = np.maximum.accumulate(np.array([row[2] for row in events], np.int64))
+            ids = [(xxhash.xxh3_64_intdigest(row[1].encode()) or 1, row[0]) for row in events]
+            ids += [(row[3], row[0]) for row in events if row[3]] + [(row[1], row[0]) for row in repeated]
+            at = np.searchsorted(offsets, np.array([offset for _, offset in ids], np.int64), "right") - 1
+            classifier.restore(np.array([mark for mark, _ in ids], np.uint64), watermarks[at])
         seen.move_to(seen.generation_of(classifier.watermark))
         log.info("partition %s restored before offset %s: %s ids", partition, offset, len(seen))
         return classifier

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from pipeline.ingest.classify import Classified, Outcome
+from pipeline.ingest.classify import Classified, Outcome, origin_mark
 from schemas.event import CONTEXT_FIELDS
 
 EVENT_COLUMNS: Final = (
     "stream", "partition", "offset", "event", "event_id", "actor", "user_id", "anonymous_id", "session_id", "ts",
-    *CONTEXT_FIELDS, "value", "properties", "late", "ingested_at",
+    *CONTEXT_FIELDS, "value", "properties", "late", "ingested_at", "origin",
 )  # fmt: skip
 REJECTED_COLUMNS: Final = ("stream", "partition", "offset", "at", "reason", "detail", "key", "value")
-DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "event_id", "actor")
+DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "event_id", "actor", "origin")
 
 Columns = list[list[Any]]
 
@@ -56,6 +56,7 @@ class ArchiveBatch:
                     event.name,
                     event.event_id,
                     event.actor,
+                    origin_mark(record),
                 )
                 for column, cell in zip(self.duplicates, found, strict=True):
                     column.append(cell)
@@ -68,7 +69,7 @@ class ArchiveBatch:
         fields = [event.fields for event in events]
         n = len(stored)
         (stream, part, offset, name, event_id, actor, user, anonymous, session, ts, *context, value, properties, late,
-         at) = self.events  # fmt: skip
+         at, origin) = self.events  # fmt: skip
         stream += [self._stream] * n
         part += [partition] * n
         offset += [records[i].offset for i in stored]
@@ -85,3 +86,4 @@ class ArchiveBatch:
         properties += [to_json(f["properties"]).decode() if f.get("properties") else "{}" for f in fields]
         late += [outcomes[i] is Outcome.LATE for i in stored]
         at += [records[i].timestamp or 0 for i in stored]
+        origin += [origin_mark(records[i]) for i in stored]

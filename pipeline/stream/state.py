@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record
 from pipeline.ingest.seen import U64
 from pipeline.ingest.validate import Validator
-from pipeline.measure.activity import Activity, Cell, WindowKey
+from pipeline.measure.activity import Activity, WindowKey
 from pipeline.measure.entries import in_memory
 from pipeline.measure.funnels import CounterKey, Funnels
 from pipeline.measure.rows import ActivityRow, FunnelRow, PartitionRow
@@ -212,7 +212,7 @@ class PartitionState:
             kind, *rest = msgpack.unpackb(key, use_list=False)
             if kind == _ACTIVITY:
                 name, start, dimension, values = rest
-                self.activity.load(WindowKey(name, start, dimension, values), Cell.load(value))
+                self.activity.load(WindowKey(name, start, dimension, values), value)
             elif kind == _FUNNEL_COUNTER:
                 self.funnels.load_counter(CounterKey(*rest), value)
             elif kind == _FUNNEL_ACTOR:

@@ -1,11 +1,11 @@
-"""The events of the benchmark: the shop plan's, about 230 bytes each, the same for the same seed."""
+"""The events of the benchmark: the shop plan's, about 230 or about 900 bytes each, the same for the same seed."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from aiokafka import AIOKafkaProducer
@@ -37,39 +37,82 @@ _PLATFORMS: Final = ("ios", "android", "web")
 _CHANNELS: Final = ("ads", "search", "email", "direct", "push", "social")
 
 
-def make_events(count: int, end_ms: int) -> tuple[list[bytes], list[bytes]]:
-    """Keys and values of `count` events, the last of them at about `end_ms` (epoch ms)."""
-    rng = np.random.default_rng(SEED)
-    users = rng.integers(USERS, size=count)
-    kinds = rng.choice(len(_EVENTS), size=count, p=[share for _, share, _ in _EVENTS])
-    platforms = rng.integers(len(_PLATFORMS), size=count)
-    channels = rng.integers(len(_CHANNELS), size=count)
-    high, low = rng.integers(2**63, size=count), rng.integers(2**63, size=count)
-    times = end_ms - (np.arange(count)[::-1] * 1000) // RATE - rng.integers(_DELAY_MS, size=count)
-    keys, values = [], []
-    columns = (users, kinds, platforms, channels, high, low, times)
-    for user, kind, platform, channel, a, b, ts in zip(*[column.tolist() for column in columns], strict=True):
+# What makes an event about 900 bytes long: every context field, and properties that the plan does not name (it keeps
+# them).
+_CONTEXT: Final = (
+    ',"campaign":"autumn-sale-returning-visitors-2","country":"DE","device":"Pixel 9 Pro XL","os":"Android 16",'
+    '"language":"de-DE","referrer":"https://www.example.com/catalogue/outdoor/shoes?sort=popular&page=3"'
+)
+_MORE_PROPERTIES: Final = (
+    '"page_title":"Running shoes for trail and road, women and men, all sizes - the example shop",'
+    '"page_url":"https://shop.example.com/de/catalogue/outdoor/shoes/running?colour=blue&size=42&sort=popular",'
+    '"screen":{"width":1344,"height":2992,"density":3.2},"network":"5g","battery":0.63,"dark_mode":true,'
+    '"experiments":["search-ranking-b","checkout-one-page-a","recommendations-control"],'
+    '"trace_id":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"'
+)
+
+
+class Shapes(NamedTuple):
+    """Events without their ids and times: an event is the bytes of `head`, with an id before and a time after it."""
+
+    keys: list[bytes]
+    heads: list[bytes]
+    tails: list[bytes]
+
+
+def make_shapes(rng: np.random.Generator, count: int, large: bool = False, users: int = USERS) -> Shapes:
+    """`count` events of `users` users, about 230 bytes each, or about 900 if `large`."""
+    drawn = (
+        rng.integers(users, size=count),
+        rng.choice(len(_EVENTS), size=count, p=[share for _, share, _ in _EVENTS]),
+        rng.integers(len(_PLATFORMS), size=count),
+        rng.integers(len(_CHANNELS), size=count),
+    )
+    keys, heads, tails = [], [], []
+    context = _CONTEXT if large else ""
+    for user, kind, platform, channel in zip(*[column.tolist() for column in drawn], strict=True):
         name, _, properties = _EVENTS[kind]
+        if large:
+            properties = f"{properties[:-1]}{',' if len(properties) > 2 else ''}{_MORE_PROPERTIES}}}"
         key = f"u{user:08d}"
         keys.append(key.encode())
-        values.append(
-            f'{{"event_id":"{a:016x}{b:016x}","event":"{name}","user_id":"{key}","ts":{ts},'
-            f'"session_id":"s{user:08d}","platform":"{_PLATFORMS[platform]}","app_version":"5.2.1",'
-            f'"channel":"{_CHANNELS[channel]}","properties":{properties}}}'.encode()
+        heads.append(f'","event":"{name}","user_id":"{key}","ts":'.encode())
+        tails.append(
+            f',"session_id":"s{user:08d}","platform":"{_PLATFORMS[platform]}","app_version":"5.2.1",'
+            f'"channel":"{_CHANNELS[channel]}"{context},"properties":{properties}}}'.encode()
         )
-    return keys, values
+    return Shapes(keys, heads, tails)
 
 
-async def produce(bootstrap: str, topic: str, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+def make_event(event_id: bytes, head: bytes, ts: int, tail: bytes) -> bytes:
+    """One event as it is sent."""
+    return b'{"event_id":"%b%b%d%b' % (event_id, head, ts, tail)
+
+
+def make_events(
+    count: int, end_ms: int, *, large: bool = False, rate: int = RATE, seed: int = SEED, users: int = USERS
+) -> tuple[list[bytes], list[bytes]]:
+    """Keys and values of `count` events, `rate` a second of event time, the last of them at about `end_ms` (ms)."""
+    rng = np.random.default_rng(seed)
+    shapes = make_shapes(rng, count, large, users)
+    ids = rng.bytes(16 * count).hex().encode()
+    times = (end_ms - (np.arange(count)[::-1] * 1000) // rate - rng.integers(_DELAY_MS, size=count)).tolist()
+    values = [make_event(ids[32 * i : 32 * i + 32], shapes.heads[i], times[i], shapes.tails[i]) for i in range(count)]
+    return shapes.keys, values
+
+
+async def produce(
+    bootstrap: str, topic: str, keys: Sequence[bytes], values: Sequence[bytes], partitions: int = PARTITIONS
+) -> None:
     """Write all events to `topic`, each to its actor's partition, in batches as a busy producer makes them."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_batch_size=_BATCH_BYTES)
     await producer.start()
     try:
-        homes = partitions_of(keys, PARTITIONS)
+        homes = partitions_of(keys, partitions)
         await asyncio.gather(
             *[
                 _produce_partition(producer, topic, p, np.flatnonzero(homes == p).tolist(), keys, values)
-                for p in range(PARTITIONS)
+                for p in range(partitions)
             ]
         )
     finally:

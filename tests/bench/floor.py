@@ -27,6 +27,7 @@ async def main(bootstrap: str, topic: str, expected: int) -> None:
     try:
         consumer.assign([TopicPartition(topic, p) for p in range(PARTITIONS)])
         gc.freeze()
+        gc.set_threshold(100_000, 20, 100)  # as the worker has it
         seen = first = 0
         started, cpu = time.perf_counter(), time.process_time()
         while seen < expected:

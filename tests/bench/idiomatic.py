@@ -13,32 +13,13 @@ import sys
 import tempfile
 import time
 from datetime import timedelta
-from typing import Any, Literal, get_type_hints
+from typing import Any
 
 import faust
-from pydantic import BaseModel, ConfigDict, create_model
 
-from schemas.event import EventDict
-from schemas.models import property_type
-from schemas.plan import Plan
 from schemas.plan_io import load_plan
 
-
-def model_of(plan: Plan) -> type[BaseModel]:
-    """One model with the envelope's fields and the plan's properties, with the same types and limits."""
-    strict = ConfigDict(strict=True, allow_inf_nan=False)
-    properties: dict[str, Any] = {}
-    for spec in plan.events.values():
-        for name, prop in spec.properties.items():
-            kind = property_type(prop, is_value=name == spec.value)
-            properties[name] = (properties[name][0] | kind | None, None) if name in properties else (kind | None, None)
-    inner = create_model("Properties", __config__=strict, **properties)
-    fields: dict[str, Any] = {}
-    for name, hint in get_type_hints(EventDict, include_extras=False).items():
-        fields[name] = (hint, ...) if name in EventDict.__required_keys__ else (hint, None)
-    fields["event"] = (Literal[tuple(plan.events)], ...)
-    fields["properties"] = (inner | None, None)
-    return create_model("ShopEvent", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+from .model import model_of
 
 
 def make_app(bootstrap: str, topic_name: str, expected: int) -> faust.App:

@@ -28,7 +28,16 @@ def cpu_seconds(pid: int) -> float:
 
 def peak_memory(pid: int) -> int:
     """Largest resident memory of a process so far, in bytes."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return _status(pid, "VmHWM")
+
+
+def memory_now(pid: int) -> int:
+    """Resident memory of a process, in bytes."""
+    return _status(pid, "VmRSS")
+
+
+def _status(pid: int, name: str) -> int:
+    found = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     if found is None:
-        raise RuntimeError(f"process {pid} has no VmHWM: has it ended?")
+        raise RuntimeError(f"process {pid} has no {name}: has it ended?")
     return int(found[1]) * 1024

@@ -1,138 +1,105 @@
-"""One benchmark: broker, ClickHouse and events, then each contender a few times, one after the other."""
+"""The main comparison: the worker, the floor and idiomatic Faust on the same events, one after the other."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from pipeline.local.broker import EmbeddedBroker
-from pipeline.local.clickhouse import EmbeddedClickHouse
-from pipeline.local.process import Child
-from pipeline.settings import Settings
-from pipeline.store.migrate import migrate
-from pipeline.stream.topics import ensure_topics
+from .events import make_events, produce
+from .place import new_place, program
+from .rows import Row, rounded
+from .sizes import Sizes
+from .worker import Span, WorkerFigures, measure
 
-from .events import PARTITIONS, make_events, produce
-from .rows import Row
-from .worker import Span, WorkerFigures, measure, tail
+_SAMPLE_TOPIC = "sample"
+#: How many times as fast as idiomatic Faust the worker must be: at least, on any machine; and what we aim at.
+MIN_RATIO, RATIO = 10.0, 30.0
+RATE, SHARE_OF_FLOOR = 100_000.0, 0.6
 
-_EVENTS_TOPIC, _SAMPLE_TOPIC = "events", "sample"
-_PROGRAM_SECONDS = 120.0
-#: Events that the stages are measured on: enough for a steady figure.
-_STAGE_EVENTS = 100_000
-#: How many times as fast as idiomatic Faust the worker must be.
-MIN_RATIO = 10.0
+Say = Callable[[str], None]
 
 
 @dataclass
 class Results:
     """The figures of every run so far."""
 
-    events: int
+    large: bool = False
     workers: list[WorkerFigures] = field(default_factory=list)
-    idiomatic: list[Span] = field(default_factory=list)
     floor: list[Span] = field(default_factory=list)
-    stages: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def wall_ratios(self) -> list[float]:
-        """Events a second of the worker to those of idiomatic Faust, run by run."""
-        return [w.span.rate / i.rate for w, i in zip(self.workers, self.idiomatic, strict=True)]
-
-    @property
-    def cpu_ratios(self) -> list[float]:
-        """The same of events a CPU second."""
-        return [w.span.cpu_rate / i.cpu_rate for w, i in zip(self.workers, self.idiomatic, strict=True)]
+    idiomatic: list[Span] = field(default_factory=list)
 
     def rows(self) -> list[Row]:
         """All figures, as rows."""
 
         def of(items: list[Any], figure: Callable[[Any], float]) -> tuple[float, ...]:
-            return tuple(round(figure(item), 3) for item in items)
+            return rounded(*(figure(item) for item in items))
 
-        stages = ("validation", "classification", "activity", "funnels")
-        return [
-            Row("worker: events a second", "1/s", of(self.workers, lambda w: w.span.rate)),
-            Row("worker: events a CPU second", "1/s", of(self.workers, lambda w: w.span.cpu_rate)),
-            Row("worker: CPU", "s", of(self.workers, lambda w: w.span.cpu)),
-            Row("worker: peak memory", "MB", of(self.workers, lambda w: w.peak_memory / 1e6)),
-            Row("worker: last event to ClickHouse", "s", of(self.workers, lambda w: w.published_after)),
-            Row("idiomatic Faust: events a second", "1/s", of(self.idiomatic, lambda s: s.rate)),
-            Row("idiomatic Faust: events a CPU second", "1/s", of(self.idiomatic, lambda s: s.cpu_rate)),
-            Row("floor (fetch, validate): events a second", "1/s", of(self.floor, lambda s: s.rate)),
-            Row("floor (fetch, validate): events a CPU second", "1/s", of(self.floor, lambda s: s.cpu_rate)),
-            Row("worker to idiomatic Faust, by time", "x", of(self.wall_ratios, float), MIN_RATIO),
-            Row("worker to idiomatic Faust, by CPU", "x", of(self.cpu_ratios, float), MIN_RATIO),
-            *[Row(f"stage: {name}", "µs/event", of(self.stages, itemgetter(name))) for name in stages],
-            Row("memory of a remembered event id", "bytes", of(self.stages, itemgetter("bytes_an_id")), 16.0, True),
+        pairs = list(zip(self.workers, self.floor, strict=True))
+        kind = f"{'900' if self.large else '230'}-byte events"
+        rows = [
+            Row(f"worker, {kind}: events a second", "1/s", of(self.workers, lambda w: w.span.rate), RATE),
+            Row(f"worker, {kind}: events a CPU second", "1/s", of(self.workers, lambda w: w.span.cpu_rate)),
+            Row(f"floor, {kind}: events a second", "1/s", of(self.floor, lambda s: s.rate)),
+            Row(f"floor, {kind}: events a CPU second", "1/s", of(self.floor, lambda s: s.cpu_rate)),
+            Row(f"worker to floor, {kind}", "x", of(pairs, lambda p: p[0].span.rate / p[1].rate), SHARE_OF_FLOOR),
+            Row(f"worker, {kind}: CPU used", "cores", of(self.workers, lambda w: w.span.cpu / w.span.seconds)),
+            Row(
+                f"broker and ClickHouse meanwhile, {kind}: CPU used",
+                "cores",
+                of(self.workers, lambda w: w.servers_cpu / w.span.seconds),
+            ),
+            Row(f"worker, {kind}: peak memory", "MB", of(self.workers, lambda w: w.peak_memory / 1e6)),
+            Row(f"worker, {kind}: last event to ClickHouse", "s", of(self.workers, lambda w: w.published_after)),
         ]
+        if self.idiomatic:
+            both = list(zip(self.workers, self.idiomatic, strict=True))
+            rows += [
+                Row("idiomatic Faust: events a second", "1/s", of(self.idiomatic, lambda s: s.rate)),
+                Row("idiomatic Faust: events a CPU second", "1/s", of(self.idiomatic, lambda s: s.cpu_rate)),
+                Row("worker to idiomatic Faust, by time", "x", of(both, lambda p: p[0].span.rate / p[1].rate), RATIO),
+                Row("worker to idiomatic Faust, by CPU", "x", of(both, lambda p: p[0].span.cpu_rate / p[1].cpu_rate)),
+            ]
+        return rows
 
 
-async def run(events: int, sample: int, runs: int, say: Callable[[str], None]) -> Results:
-    """Measure `runs` times with `events` events, idiomatic Faust with the first `sample` of them.
+async def run(events: int, sample: int, runs: int, say: Say, large: bool = False) -> Results:
+    """Measure `runs` times with `events` events, idiomatic Faust with the first `sample` of them (0: not at all).
 
     Raises what a contender ended with: a run in which an event was lost or not published is no figure.
     """
-    results = Results(events)
-    async with contextlib.AsyncExitStack() as stack:
-        data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streamgauge-bench-")))
-        broker = await stack.enter_async_context(EmbeddedBroker(data))
-        clickhouse = await stack.enter_async_context(EmbeddedClickHouse(data))
-        settings = Settings(
-            plan="shop",
-            kafka_bootstrap=broker.bootstrap,
-            clickhouse_url=clickhouse.url,
-            partitions=PARTITIONS,
-            session_timeout_s=6.0,
-        )
-        await asyncio.gather(migrate(settings), ensure_topics(settings))
-        await broker.create_topics({_SAMPLE_TOPIC: PARTITIONS})
-        say(f"{events:,} events are made and written to Kafka")
-        keys, values = make_events(events, int(time.time() * 1000))
-        await produce(broker.bootstrap, _EVENTS_TOPIC, keys, values)
-        await produce(broker.bootstrap, _SAMPLE_TOPIC, keys[:sample], values[:sample])
+    results = Results(large)
+    async with new_place() as place:
+        settings = place.settings
+        await place.broker.create_topics({_SAMPLE_TOPIC: settings.partitions})
+        say(f"{events:,} events of {900 if large else 230} bytes are made and written to Kafka")
+        keys, values = make_events(events, int(time.time() * 1000), large=large)
+        await produce(settings.kafka_bootstrap, settings.events_topic, keys, values)
+        await produce(settings.kafka_bootstrap, _SAMPLE_TOPIC, keys[:sample], values[:sample])
         del keys, values
         for number in range(1, runs + 1):
             say(f"run {number} of {runs}: the worker")
-            # A name of its own: a new consumer group, and rows in ClickHouse that are not those of the last run.
-            once = settings.model_copy(update={"group": f"bench-{number}", "stream": f"bench-{number}"})
-            results.workers.append(await measure(once, events, data / "worker.log"))
-            say(f"run {number} of {runs}: idiomatic Faust")
-            results.idiomatic.append(await _span("idiomatic", [broker.bootstrap, _SAMPLE_TOPIC, sample], data))
+            results.workers.append(await measure(place, place.named(f"bench-{number}"), events))
             say(f"run {number} of {runs}: the floor")
-            results.floor.append(await _span("floor", [broker.bootstrap, _EVENTS_TOPIC, events], data))
-            say(f"run {number} of {runs}: the stages")
-            results.stages.append(await _program("stages", [min(events, _STAGE_EVENTS)], data))
+            arguments: list[Any] = [settings.kafka_bootstrap, settings.events_topic, events]
+            results.floor.append(await span("floor", arguments, place.data))
+            if sample:
+                say(f"run {number} of {runs}: idiomatic Faust")
+                arguments = [settings.kafka_bootstrap, _SAMPLE_TOPIC, sample]
+                results.idiomatic.append(await span("idiomatic", arguments, place.data))
     return results
 
 
-async def _span(name: str, arguments: list[Any], data: Path) -> Span:
-    found = await _program(name, arguments, data)
+async def span(name: str, arguments: list[Any], data: Path, **how: Any) -> Span:
+    """What a program of this package has measured of itself; `how` is for `program`."""
+    found = await program(name, arguments, data, **how)
     return Span(int(found["events"]), found["seconds"], found["cpu"])
 
 
-async def _program(name: str, arguments: list[Any], data: Path) -> dict[str, float]:
-    """Run a module of this package in a process of its own, which ends with this one; what it prints."""
-    log = data / f"{name}.log"
-    child = Child(name, [sys.executable, "-P", "-m", f"tests.bench.{name}", *map(str, arguments)], log)
-    child.start()
-    deadline = time.monotonic() + _PROGRAM_SECONDS
-    while child.running and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
-    in_time = not child.running
-    code = await child.stop(0)
-    found = log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
-    if code != 0 or not found.startswith("{"):
-        ended = f"ended with {code}" if in_time else f"was not done after {_PROGRAM_SECONDS:.0f} s"
-        raise RuntimeError(f"{name} {ended}: {tail(log)}")
-    figures: dict[str, float] = json.loads(found)
-    return figures
+async def section(sizes: Sizes, say: Say) -> list[Row]:
+    """Both sizes of events; idiomatic Faust with the small ones."""
+    small = await run(sizes.events, sizes.sample, sizes.runs, say)
+    large = await run(sizes.events // 2, 0, sizes.runs, say, large=True)
+    return small.rows() + large.rows()

@@ -1,6 +1,8 @@
 """What each stage of the live state costs, without Kafka: records in memory, one partition.
 
-`python -m tests.bench.stages EVENTS` prints microseconds of CPU an event, and bytes a remembered event id, as JSON.
+`python -m tests.bench.stages OPTIONS` (JSON, see `Options`) prints microseconds of CPU an event as JSON. The costs of
+the shop's plan, and of plans with more or fewer dimensions and funnels, with more users, and with event time that
+moves faster, so that a batch falls into more windows.
 """
 
 from __future__ import annotations
@@ -9,36 +11,70 @@ import gc
 import json
 import sys
 import time
-
-import numpy as np
+from dataclasses import dataclass
+from typing import Final
 
 from pipeline.ingest.classify import Outcome, PartitionClassifier, Record
-from pipeline.ingest.seen import SeenIds
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity
 from pipeline.measure.funnels import Funnels
+from pipeline.stream.checkpoint import encode
+from pipeline.stream.state import PartitionState
+from schemas.plan import Plan
 from schemas.plan_io import load_plan
 
-from .events import SEED, make_events
+from .events import RATE, USERS, make_events
 
 #: Records fetched together, about as many as the worker gets.
-BATCH = 4_000
-REMEMBERED_IDS = 1_000_000
+BATCH: Final = 4_000
+#: Checkpoints (every 2 s) and live rows (every second) of one of 4 partitions at 100,000 events a second.
+_CHECKPOINT_EVENTS, _ROWS_EVENTS = 48_000, 24_000
+STAGES: Final = ("validation", "classification", "activity", "funnels", "checkpoint", "live rows")
+_DIMENSIONS: Final = (
+    ("event",), ("platform",), ("channel",), ("app_version",), ("event", "platform"), ("event", "channel"),
+    ("platform", "channel"), ("event", "platform", "channel"),
+)  # fmt: skip
 
 
-def stage_costs(count: int) -> dict[str, float]:
-    """Microseconds of CPU an event of validation, of classification (with it), and of the two folds."""
+@dataclass(frozen=True)
+class Options:
+    """What is measured: `events` of `users`, after `warm` others; `rate`: events a second of event time."""
+
+    events: int
+    users: int = USERS
+    rate: int = RATE
+    dimensions: int = 3
+    funnels: int = 2
+    warm: int = 0
+    large: bool = False
+
+    def plan(self) -> Plan:
+        """The shop's plan with so many dimensions and funnels; more funnels are the shop's two again."""
+        shop = load_plan("shop")
+        ready = list(shop.funnels.items())
+        funnels = {f"{ready[i % 2][0]}_{i}": ready[i % 2][1] for i in range(self.funnels)}
+        return shop.model_copy(update={"dimensions": _DIMENSIONS[: self.dimensions], "funnels": funnels})
+
+
+def stage_costs(options: Options) -> dict[str, float]:
+    """Microseconds of CPU an event, by stage; classification includes validation."""
     now = int(time.time() * 1000)
-    keys, values = make_events(count, now)
+    total = options.warm + options.events
+    keys, values = make_events(total, now, users=options.users, rate=options.rate, large=options.large)
     records = [Record(i, now, key, value) for i, (key, value) in enumerate(zip(keys, values, strict=True))]
-    plan = load_plan("shop")
+    plan = options.plan()
     validator = Validator(plan)
     classifier, activity, funnels = PartitionClassifier(plan, validator, 0, 1), Activity(plan), Funnels(plan)
-    spent = dict.fromkeys(("validation", "classification", "activity", "funnels"), 0.0)
+    state = PartitionState(plan, validator, 0, 1)
+    spent = dict.fromkeys(STAGES, 0.0)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 20, 100)  # as the worker has it
     clock = time.process_time  # not the wall's: what else the machine does is no cost of ours
-    for start in range(0, count, BATCH):
+    for start in range(0, total, BATCH):
+        if start <= options.warm:
+            spent = dict.fromkeys(STAGES, 0.0)
+            measured_from = start
         batch = records[start : start + BATCH]
         version = start + len(batch)
         t0 = clock()
@@ -55,21 +91,19 @@ def stage_costs(count: int) -> dict[str, float]:
         t4 = clock()
         funnels.fold(events, version, classifier.watermark)
         t5 = clock()
-        for name, seconds in zip(spent, (t1 - t0, t2 - t1, t4 - t3, t5 - t4), strict=True):
+        state.fold(batch)
+        t6 = clock()
+        if version % _CHECKPOINT_EVENTS < BATCH or version == total:
+            encode(state.checkpoint(), b"12345678")
+        t7 = clock()
+        if version % _ROWS_EVENTS < BATCH or version == total:
+            state.changed_rows(now)
+            state.published()
+        t8 = clock()
+        for name, seconds in zip(STAGES, (t1 - t0, t2 - t1, t4 - t3, t5 - t4, t7 - t6, t8 - t7), strict=True):
             spent[name] += seconds
-    return {name: seconds / count * 1e6 for name, seconds in spent.items()}
-
-
-def bytes_an_id() -> float:
-    """The most that a remembered id takes while the memory grows: just after it has made itself room."""
-    seen = SeenIds(2**40)
-    rng = np.random.default_rng(SEED)
-    worst = 0.0
-    for _ in range(REMEMBERED_IDS // BATCH):
-        seen.add(rng.integers(1, 2**64, size=BATCH, dtype=np.uint64))
-        worst = max(worst, seen.nbytes() / len(seen))
-    return worst
+    return {name: seconds / (total - measured_from) * 1e6 for name, seconds in spent.items()}
 
 
 if __name__ == "__main__":
-    print(json.dumps({**stage_costs(int(sys.argv[1])), "bytes_an_id": bytes_an_id()}))
+    print(json.dumps(stage_costs(Options(**json.loads(sys.argv[1])))))

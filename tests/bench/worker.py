@@ -1,26 +1,22 @@
-"""A worker process, measured from outside: how fast it folds a topic that is full when it starts."""
+"""Worker processes, measured from outside: how fast they fold a topic that is full when they start."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import sys
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
-from pipeline.local.process import Child, free_port
 from pipeline.settings import Settings
 
 from .machine import cpu_seconds, peak_memory
+from .place import Place, check, page, role_process
 
 _START_SECONDS = 60.0
-_FOLD_SECONDS = 600.0
+_FOLD_SECONDS = 900.0
 _PUBLISH_SECONDS = 60.0
 #: Looking costs the worker something, so it is done about as often as Prometheus and a dashboard would.
 _LOOK_SECONDS = 0.5
@@ -29,7 +25,7 @@ _LOOK_OFTEN_SECONDS = 0.03
 
 @dataclass(frozen=True)
 class Span:
-    """Events handled in a span of time, and the CPU time that their process took for them."""
+    """Events handled in a span of time, and the CPU time that the process (or the processes) took for them."""
 
     events: int
     seconds: float
@@ -48,94 +44,77 @@ class Span:
 
 @dataclass(frozen=True)
 class WorkerFigures:
-    """What a worker took for the whole topic."""
+    """What the workers took for the whole topic."""
 
     span: Span
-    peak_memory: int  # bytes
+    peak_memory: int  # bytes, of the largest
     published_after: float  # seconds from the last event folded to its rows in ClickHouse
+    servers_cpu: float  # seconds that broker and ClickHouse took in the same span
 
 
-@contextlib.asynccontextmanager
-async def worker_process(settings: Settings, log: Path) -> AsyncIterator[tuple[int, str]]:
-    """Run `streamgauge worker`; yields its process id and address once it answers, and ends it."""
-    port, _ = free_port()
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PIPELINE_")}
-    settings = settings.model_copy(update={"metrics_port": port})
-    child = Child(
-        "the worker",
-        [sys.executable, "-P", "-m", "pipeline.cli", "worker"],
-        log,
-        env={**env, **settings.environment()},
-    )
-    child.start()
-    try:
-        await child.wait_ready(lambda: _listens(port), _START_SECONDS)
-        assert child.pid is not None
-        yield child.pid, f"http://127.0.0.1:{port}"
-    finally:
-        await child.stop(15)
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
-
-
-async def measure(settings: Settings, expected: int, log: Path) -> WorkerFigures:
-    """Run a worker until it has folded `expected` events and published the last of them."""
-    async with worker_process(settings, log) as (pid, url), aiohttp.ClientSession() as session:
-        first = await _look(session, url, pid, log)
+async def measure(place: Place, settings: Settings, expected: int, workers: int = 1) -> WorkerFigures:
+    """Run workers until they have folded `expected` events and published the last of them."""
+    log = place.data / "worker.log"
+    async with contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        started = [stack.enter_async_context(role_process("worker", settings, log)) for _ in range(workers)]
+        roles = list(await asyncio.gather(*started))
+        first = await look(session, roles, log)
         deadline = time.monotonic() + _START_SECONDS
-        while not first.count:
-            _check(deadline, "the worker folded nothing", log)
+        while not all(first.counts):
+            check(deadline, f"the workers have folded {first.counts}", log)
             await asyncio.sleep(_LOOK_OFTEN_SECONDS)
-            first = await _look(session, url, pid, log)
+            first = await look(session, roles, log)
+        servers = place.servers_cpu()
         now, deadline = first, time.monotonic() + _FOLD_SECONDS
         while now.count < expected or now.lag:
-            _check(deadline, f"the worker folded only {now.count} of {expected} events", log)
+            check(deadline, f"the worker folded only {now.count} of {expected} events", log)
             # Near the end it is looked at more and more often, so that the end is not seen late.
             rate = (now.count - first.count) / max(now.at - first.at, 0.1)
             left = (expected - now.count) / rate if rate else _LOOK_SECONDS
             await asyncio.sleep(min(max(left / 2, _LOOK_OFTEN_SECONDS), _LOOK_SECONDS))
-            now = await _look(session, url, pid, log)
+            now = await look(session, roles, log)
         if now.accepted != expected:
-            raise RuntimeError(f"{now.accepted} of {expected} events accepted: {now.totals}")
+            raise RuntimeError(f"{now.accepted} of {expected} events accepted")
+        servers = place.servers_cpu() - servers
         span = Span(now.count - first.count, now.at - first.at, now.cpu - first.cpu)
-        published_after = await _published(session, settings, expected, now.at, log)
-        return WorkerFigures(span, peak_memory(pid), published_after)
+        published_after = await _published(place, session, settings, expected, now.at, log)
+        return WorkerFigures(span, max(peak_memory(pid) for pid, _ in roles), published_after, servers)
 
 
 @dataclass(frozen=True)
-class _Reading:
+class Reading:
+    """What the workers say at a moment (`at`, of time.perf_counter), added up; `counts` are each one's records."""
+
     at: float
     cpu: float
-    totals: dict[str, int]
+    counts: tuple[int, ...]
+    accepted: int
     lag: int | None
+    marks: dict[int, int]  # partition to the next offset to fold
 
     @property
     def count(self) -> int:
-        return sum(self.totals.values())
-
-    @property
-    def accepted(self) -> int:
-        return self.totals.get("accepted", 0)
+        """Records folded by all."""
+        return sum(self.counts)
 
 
-async def _look(session: aiohttp.ClientSession, url: str, pid: int, log: Path) -> _Reading:
-    try:
-        async with session.get(url + "/live") as response:
-            live: dict[str, Any] = await response.json()
-    except aiohttp.ClientError as exc:
-        raise RuntimeError(f"the worker does not answer ({exc!r}): {tail(log)}") from exc
-    return _Reading(time.perf_counter(), cpu_seconds(pid), live["totals"], live["lag"])
+async def look(session: aiohttp.ClientSession, roles: list[tuple[int, str]], log: Path) -> Reading:
+    """Ask every worker for its figures."""
+    pages = [await page(session, url + "/live", log) for _, url in roles]
+    lags = [live["lag"] for live in pages if live["lag"] is not None]
+    return Reading(
+        time.perf_counter(),
+        sum(cpu_seconds(pid) for pid, _ in roles),
+        tuple(sum(live["totals"].values()) for live in pages),
+        sum(live["totals"].get("accepted", 0) for live in pages),
+        sum(lags) if lags else None,
+        {int(p): mark for live in pages for p, mark in live["partitions"].items()},
+    )
 
 
 async def _published(
-    session: aiohttp.ClientSession, settings: Settings, expected: int, since: float, log: Path
+    place: Place, session: aiohttp.ClientSession, settings: Settings, expected: int, since: float, log: Path
 ) -> float:
     """Wait until ClickHouse has the counts of all events; seconds since `since`."""
     query = (
@@ -143,22 +122,7 @@ async def _published(
         f"WHERE stream = '{settings.stream}' FORMAT TSV"
     )
     deadline = time.monotonic() + _PUBLISH_SECONDS
-    while True:
-        async with session.post(settings.clickhouse_url, data=query) as response:
-            answer = (await response.text()).strip()
-            if response.status != 200:
-                raise RuntimeError(f"ClickHouse: {answer[:500]}")
-        if answer == str(expected):
-            return time.perf_counter() - since
-        _check(deadline, f"ClickHouse knows of {answer} of {expected} events", log)
+    while (answer := await place.ask(session, query)) != str(expected):
+        check(deadline, f"ClickHouse knows of {answer} of {expected} events", log)
         await asyncio.sleep(0.1)
-
-
-def _check(deadline: float, problem: str, log: Path) -> None:
-    if time.monotonic() > deadline:
-        raise RuntimeError(f"{problem}: {tail(log)}")
-
-
-def tail(log: Path) -> str:
-    """The end of a log file, for an error message."""
-    return log.read_text("utf-8", "replace")[-2000:] or "it wrote nothing"
+    return time.perf_counter() - since

@@ -31,6 +31,10 @@ async def _longer(world: World, than: int) -> bool:
     return sum((await world.ends()).values()) >= than
 
 
+async def _archived(world: World) -> bool:
+    return await world.archived() == {p: end for p, end in (await world.ends()).items() if end}
+
+
 async def _folded(world: World) -> bool:
     return sum((await world.live_totals()).values()) == sum((await world.ends()).values())
 
@@ -55,12 +59,17 @@ async def test_a_record_in_the_wrong_partition_is_counted_once_at_home(new_world
     assert sorted(rows) == sorted([f"u{n}", 1, _home(f"u{n}", 4), 10] for n in range(20))
 
 
-async def test_a_record_sent_on_twice_is_counted_once(new_world: Any) -> None:
+@pytest.mark.parametrize("archiver", ["goes on", "takes over in between"])
+async def test_a_record_sent_on_twice_is_counted_once(new_world: Any, archiver: str) -> None:
     """A worker that dies after sending on and before its checkpoint sends on again."""
     world = await _started(new_world, checkpoint_interval_s=600)
     await produce(world, [event(n)._replace(partition=(_home(f"u{n % 10}", 4) + 1) % 4) for n in range(50)])
     for kills in (1, 2):
         await until(lambda kills=kills: _longer(world, 50 + 50 * kills), "the records are sent on")
+        if archiver == "takes over in between":
+            await until(lambda: _archived(world), "all is archived")
+            world.archivers[0].kill()
+            world.archivers[0].start()
         world.workers[0].kill()
         world.workers[0].start()
         await world.ready(world.workers[0])
@@ -69,9 +78,6 @@ async def test_a_record_sent_on_twice_is_counted_once(new_world: Any) -> None:
         code, _ = await world.workers[0].terminate()
         assert code == 0
         world.workers[0].start()
-    for role in world.archivers:
-        role.kill()
-        role.start()
     truth = await assert_exact(world)
     assert truth.totals()["accepted"] == 50
     assert truth.totals()["repeated"] >= 50

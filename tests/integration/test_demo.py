@@ -48,7 +48,7 @@ def test_ctrl_c_ends_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
         assert line, f"ended early: {text}"
         text += line
     ports = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", text)}
-    assert len(ports) == 4  # Kafka, ClickHouse, the worker's and the archiver's metrics
+    assert len(ports) == 5  # Kafka, ClickHouse, the dashboard, the worker's and the archiver's metrics
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)

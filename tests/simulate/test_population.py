@@ -206,7 +206,7 @@ def test_changes_apply_by_segment_and_time() -> None:
 
 
 def test_a_change_of_nothing_that_exists_is_refused() -> None:
-    with pytest.raises(ValueError, match="'pray' is not a behaviour: use one of add_to_cart, checkout"):
+    with pytest.raises(ValueError, match="'pray' is not a behaviour: use one of ad_impression, add_to_cart"):
         Change(0, {"pray": 1.0})
     with pytest.raises(ValueError, match="'city' is not part of a segment"):
         Change(0, {"pay": 1.0}, {"city": "Ulm"})

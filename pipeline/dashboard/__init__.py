@@ -1,0 +1,1 @@
+"""The dashboard in the browser: pages drawn here as HTML, live figures pushed to them."""

@@ -1,0 +1,99 @@
+"""What a page is drawn from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from pipeline.dashboard.live import Live
+from pipeline.dashboard.store import Store
+from pipeline.settings import Settings
+from pipeline.show.html import Safe
+from pipeline.show.language import Language
+from schemas.plan import Plan
+
+
+@dataclass(frozen=True)
+class Context:
+    """One request: the language, the plan, where numbers come from, and what was asked for."""
+
+    t: Language
+    plan: Plan
+    settings: Settings
+    live: Live
+    store: Store
+    #: Epoch ms.
+    now: int
+    path: str = "/"
+    query: Mapping[str, str] = field(default_factory=dict)
+    theme: str = "auto"
+    user: str = ""
+    #: Whether there is a session that can be ended.
+    can_log_out: bool = False
+
+    @property
+    def today(self) -> date:
+        """The day that it is in the plan's time zone."""
+        return datetime.fromtimestamp(self.now / 1000, self.plan.zone).date()
+
+    def choice(self, name: str, allowed: list[str]) -> str:
+        """The parameter if it is one of `allowed`, else the first of them ("" for none)."""
+        asked = self.query.get(name, "")
+        return asked if asked in allowed else (allowed[0] if allowed else "")
+
+    def period(self, days: int = 7, ending: int = 0) -> tuple[date, date]:
+        """The days asked for, both included; else `days` days up to `ending` days ago. At most a year, never backwards."""
+        last = _day(self.query.get("to")) or self.today - timedelta(days=ending)
+        first = _day(self.query.get("from")) or last - timedelta(days=days - 1)
+        first = min(first, last)
+        return max(first, last - timedelta(days=365)), last
+
+    def bounds(self, first: date, last: date) -> tuple[int, int]:
+        """Epoch ms of the start of the day `first` and of the end of `last`, in the plan's time zone."""
+        return self.day_start(first), self.day_start(last + timedelta(days=1))
+
+    def day_start(self, day: date) -> int:
+        """Epoch ms of the first moment of a day; where midnight does not exist, of the one after it."""
+        local = datetime(day.year, day.month, day.day, tzinfo=self.plan.zone)
+        return int(local.astimezone(UTC).timestamp() * 1000)
+
+    def with_query(self, **changes: str) -> str:
+        """The parameters as a query string, with changes."""
+        return urlencode({**{k: v for k, v in self.query.items() if v}, **changes})
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text or "")
+    except ValueError:
+        return None
+
+
+Part = Callable[[Context], Awaitable[Safe]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: where it is, its name in both languages, and its body without what is loaded later."""
+
+    path: str
+    en: str
+    zh: str
+    body: Callable[[Context], Safe]
+
+    def title(self, t: Language) -> str:
+        """The name in a language."""
+        return t(self.en, self.zh)
+
+
+def properties(text: str) -> dict[str, Any]:
+    """The JSON object of a cell; empty if it is none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,255 @@
+"""The frame around every page, and the pieces that pages are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from pipeline.dashboard.context import Context, Page
+from pipeline.dashboard.store import StoreError
+from pipeline.show.html import Child, Safe, h, text
+from pipeline.show.language import Language
+
+
+def document(context: Context, pages: Sequence[Page], page: Page, assets: str) -> str:
+    """The whole HTML document of a page. `assets` is a version that changes when a static file does."""
+    t = context.t
+    links = [
+        h("li", h("a", p.title(t), href=p.path, aria_current="page" if p.path == page.path else None)) for p in pages
+    ]
+    body = [
+        h("a", t("Skip to the content", "跳到正文"), href="#content", class_="skip"),
+        h(
+            "header",
+            h("button", t("Menu", "菜单"), type="button", id="menu", aria_expanded="false", aria_controls="nav"),
+            h(
+                "a",
+                h("strong", context.plan.product),
+                h("span", "Streamgauge", class_="brand"),
+                href="/",
+                class_="home",
+            ),
+            h("div", live("status", dim(t("connecting …", "正在连接……"))), class_="status"),
+            _switches(context),
+        ),
+        h("nav", h("ul", *links), id="nav", aria_label=t("Pages", "页面")),
+        h("main", h("h1", page.title(t)), page.body(context), id="content", tabindex="-1"),
+        h("div", id="tip", role="tooltip", hidden=True),
+        h("div", id="said", role="status", class_="unseen"),
+    ]
+    return _html(context, page.title(t), body, assets, stream=f"/stream?{context.with_query(page=page.path)}")
+
+
+def login(context: Context, assets: str, wrong: bool) -> str:
+    """The form to log in."""
+    t = context.t
+    form = h(
+        "form",
+        h("h1", context.plan.product),
+        h("p", t("Name or password is wrong, or there were too many tries: wait a minute.",
+                 "用户名或密码不对，或尝试次数过多：请稍等一分钟。"), class_="bad", role="alert") if wrong else None,
+        h("label", t("Name", "用户名"), h("input", name="name", autocomplete="username", required=True, autofocus=True)),
+        h("label", t("Password", "密码"),
+          h("input", name="password", type="password", autocomplete="current-password", required=True)),
+        h("button", t("Log in", "登录"), class_="primary"),
+        method="post", action="/login", class_="login",
+    )  # fmt: skip
+    return _html(context, t("Log in", "登录"), [h("main", form)], assets)
+
+
+def not_found(context: Context, assets: str) -> str:
+    """What stands where no page is."""
+    t = context.t
+    main = h("main", h("h1", t("There is no such page", "没有这个页面")),
+             h("p", h("a", t("Go to the overview", "返回首页"), href="/")))  # fmt: skip
+    return _html(context, "404", [main], assets)
+
+
+def _html(context: Context, title: str, body: Iterable[Child], assets: str, stream: str | None = None) -> str:
+    t = context.t
+    head = h(
+        "head",
+        h("meta", charset="utf-8"),
+        h("title", f"{title} · {context.plan.product}"),
+        h("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        h("link", rel="icon", href=f"/static/icon.svg?{assets}"),
+        h("link", rel="stylesheet", href=f"/static/style.css?{assets}"),
+        h("script", src=f"/static/app.js?{assets}", defer=True),
+    )
+    words = {
+        "data-lost": t("The dashboard does not answer: trying again …", "仪表盘没有响应：正在重试……"),
+        "data-failed": t("This part could not be loaded.", "这一部分没能加载。"),
+        "data-again": t("Try again", "重试"),
+        "data-copied": t("Copied", "已复制"),
+    }
+    attributes = {name.replace("-", "_"): value for name, value in words.items()}
+    page = h("html", head, h("body", *body, data_stream=stream, **attributes),
+             lang="zh-CN" if t.code == "zh" else "en", data_theme=context.theme)  # fmt: skip
+    return "<!doctype html>\n" + page
+
+
+def _switches(context: Context) -> Safe:
+    t = context.t
+    here = context.path + (f"?{context.with_query()}" if context.query else "")
+    other = "zh" if t.code == "en" else "en"
+    theme = {"auto": "dark", "dark": "light", "light": "auto"}[context.theme]
+    names = {"auto": t("Colours: system", "配色：跟随系统"), "dark": t("Colours: dark", "配色：深色"),
+             "light": t("Colours: light", "配色：浅色")}  # fmt: skip
+    parts = [
+        h(
+            "button",
+            "中文" if other == "zh" else "English",
+            name="lang",
+            value=other,
+            lang="zh-CN" if other == "zh" else "en",
+        ),
+        h("button", names[context.theme], name="theme", value=theme),
+        h("input", type="hidden", name="back", value=here),
+    ]
+    out = None
+    if context.can_log_out:
+        out = h(
+            "form", h("button", t(f"Log out {context.user}", f"退出 {context.user}")), method="post", action="/logout"
+        )
+    return h("div", h("form", *parts, action="/set"), out, class_="switches")
+
+
+# --- pieces ---
+
+
+def live(key: str, content: Child = "", tag: str = "div", **attributes: Any) -> Safe:
+    """A place whose content the stream of live figures replaces."""
+    return h(tag, content, data_live=key, **attributes)
+
+
+def lazy(context: Context, part: str, *, every: int | None = None, rows: int = 4, **query: Any) -> Safe:
+    """A place that is filled after the page is there, and again each `every` seconds."""
+    t = context.t
+    waiting = h(
+        "div", *[h("span") for _ in range(rows)], class_="waiting", role="img", aria_label=t("Loading", "加载中")
+    )
+    return h("div", waiting, data_part=f"/part/{part}?{context.with_query(**query)}", data_every=every, class_="part")
+
+
+def term(label: str, definition: str | None, *, what: str | None = None) -> Safe:
+    """A word with its definition one hover, or one key, away. `what` is its name where the word is only a sign."""
+    if not definition:
+        return text(label)
+    return h("button", label, type="button", class_="term", data_def=definition, aria_label=what)
+
+
+def panel(title: Child, *content: Child, note: Child = None, wide: bool = False, **attributes: Any) -> Safe:
+    """A box with a heading."""
+    head = h("div", h("h2", title), h("p", note, class_="note") if note else None, class_="head")
+    return h("section", head, *content, class_="panel wide-panel" if wide else "panel", **attributes)
+
+
+def tile(label: Safe | str, value: Child, below: Child = None, *, key: str | None = None) -> Safe:
+    """One number that matters: what it is, the number, and what it is against."""
+    shown = live(key, value, class_="value") if key else h("div", value, class_="value")
+    under = live(f"{key}-below", below, class_="below") if key else h("div", below, class_="below")
+    return h("div", h("div", label, class_="label"), shown, under, class_="tile")
+
+
+def dim(*content: Child) -> Safe:
+    """Words that may be overlooked."""
+    return h("span", *content, class_="dim")
+
+
+def table(
+    heads: Sequence[Child],
+    rows: Iterable[Sequence[Child]],
+    *,
+    label: str,
+    numeric: Iterable[int] = (),
+    empty: Child = None,
+) -> Safe:
+    """A table that scrolls by itself on a narrow screen. `numeric` columns stand on the right."""
+    right = set(numeric)
+    body = [h("tr", *[h("td", cell, class_="n" if k in right else None) for k, cell in enumerate(row)]) for row in rows]
+    if not body:
+        return h("p", empty or "–", class_="empty")
+    top = h("tr", *[h("th", head, scope="col", class_="n" if k in right else None) for k, head in enumerate(heads)])
+    inner = h("table", h("thead", top), h("tbody", *body))
+    return h("div", inner, class_="scroll", role="region", aria_label=label, tabindex="0")
+
+
+def bars(rows: Iterable[tuple[Child, float, str]], *, empty: Child) -> Safe:
+    """Names with a number each, as bars of the largest."""
+    found = list(rows)
+    most = max((value for _, value, _ in found), default=0)
+    items = [
+        h("li", h("span", name, class_="name"), h("span", shown, class_="n"),
+          h("span", class_="bar", style=f"width:{100 * value / most if most else 0:.1f}%"))
+        for name, value, shown in found
+    ]  # fmt: skip
+    return h("ul", *items, class_="bars") if items else h("p", empty, class_="empty")
+
+
+def note_bad(*content: Child) -> Safe:
+    """Something is wrong."""
+    return h("p", h("span", "▲ ", aria_hidden="true"), *content, class_="bad")
+
+
+def note_good(*content: Child) -> Safe:
+    """All is well."""
+    return h("p", h("span", "● ", aria_hidden="true"), *content, class_="good")
+
+
+def problem(t: Language, error: StoreError, url: str) -> Safe:
+    """Why there is no answer from ClickHouse, and what to do about it."""
+    words = {
+        "away": (
+            t(f"ClickHouse does not answer at {url}.", f"ClickHouse（{url}）没有响应。"),
+            t("Live figures go on. Start ClickHouse, or look at PIPELINE_CLICKHOUSE_URL; this part comes back by itself.",
+              "实时数据不受影响。请启动 ClickHouse 或检查 PIPELINE_CLICKHOUSE_URL；恢复后这里会自动显示。"),
+        ),
+        "empty": (
+            t("ClickHouse has no tables of ours yet.", "ClickHouse 里还没有所需的表。"),
+            t("Run `streamgauge migrate` once.", "请先运行一次 `streamgauge migrate`。"),
+        ),
+        "limit": (
+            t("That question is too large for the dashboard's limits.", "这个查询超出了仪表盘的限制。"),
+            t("Choose fewer days or fewer groups.", "请缩短日期范围或减少分组。"),
+        ),
+        "denied": (
+            t("The user of the dashboard may not read this.", "仪表盘的 ClickHouse 用户没有读取权限。"),
+            t("Grant it SELECT on the database.", "请授予它该数据库的 SELECT 权限。"),
+        ),
+        "other": (t("ClickHouse could not answer.", "ClickHouse 无法回答。"), ""),
+    }  # fmt: skip
+    what, advice = words[error.kind]
+    detail = h("details", h("summary", t("What it said", "错误信息")), h("code", error.detail))
+    return h("div", note_bad(what), h("p", advice), detail, class_="problem", role="alert")
+
+
+def period_fields(context: Context, first: date, last: date) -> list[Safe]:
+    """The two dates of a form."""
+    t = context.t
+    return [
+        field(t("From", "从"), h("input", type="date", name="from", value=first.isoformat())),
+        field(t("To", "到"), h("input", type="date", name="to", value=last.isoformat())),
+    ]
+
+
+def field(label: str, control: Safe) -> Safe:
+    """A control with its label."""
+    return h("label", h("span", label), control)
+
+
+def select(name: str, options: Iterable[tuple[str, str]], chosen: str, id_: str | None = None) -> Safe:
+    """A list to choose from: (value, what people read)."""
+    return h(
+        "select",
+        *[h("option", shown, value=value, selected=value == chosen) for value, shown in options],
+        name=name,
+        id=id_,
+    )
+
+
+def form(context: Context, *fields: Child) -> Safe:
+    """A form whose answer is this page, so that it can be sent as a link."""
+    return h(
+        "form", *fields, h("button", context.t("Show", "查看"), class_="primary"), class_="asked", action=context.path
+    )

@@ -1,0 +1,132 @@
+"""Metrics of the catalogue in a page: run with what was asked for, and shown with definition, SQL and downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from pipeline.catalogue import Limits, Metric, Table, arguments_for, metrics
+from pipeline.catalogue.run import bound, query
+from pipeline.dashboard.context import Context
+from pipeline.dashboard.frame import note_bad, term
+from pipeline.dashboard.store import Store, StoreError
+from pipeline.errors import UserError
+from pipeline.show.html import Safe, h, text
+from pipeline.show.metric import definition, metric_chart, metric_table, metric_title
+from pipeline.store.conditions_sql import quoted
+
+LIMITS: Final = Limits(rows=10_000, seconds=30.0, memory_bytes=2_000_000_000)
+
+
+async def run_metric(context: Context, metric: Metric, given: Mapping[str, Any]) -> tuple[Table, dict[str, Any]]:
+    """The metric's result and the arguments it was run with. Raises UserError, StoreError."""
+    arguments = arguments_for(metric, given, context.plan, context.today)
+    return await ask_metric(context.store, metric, arguments), arguments
+
+
+async def ask_metric(store: Store, metric: Metric, arguments: Mapping[str, Any]) -> Table:
+    """The metric's result for all its arguments, at most half a minute old. Raises StoreError."""
+    sql, parameters = query(metric, LIMITS), bound(arguments)
+
+    async def ask() -> Table:
+        client = await store.client()
+        result = await client.query(sql, parameters=parameters, settings=LIMITS.settings())
+        rows = [tuple(row) for row in result.result_rows]
+        types = tuple(kind.name for kind in result.column_types)
+        return Table(tuple(result.column_names), types, rows[: LIMITS.rows], len(rows) > LIMITS.rows)
+
+    found: Table = await store.cached((sql, repr(parameters)), 30.0, ask)
+    return found
+
+
+def known(name: str) -> Metric | None:
+    """The metric of that name, None if the catalogue has none."""
+    return metrics().get(name)
+
+
+def call(metric: Metric, arguments: Mapping[str, Any]) -> str:
+    """The query as an analyst would write it, with the values in it."""
+    given = ", ".join(f"{name} = {_literal(value)}" for name, value in arguments.items())
+    return f"SELECT * FROM {metric.name}" + (f"({given})" if given else "")
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_literal(item) for item in value)}]"
+    if isinstance(value, date):
+        return quoted(value.isoformat())
+    return quoted(value) if isinstance(value, str) else str(value)
+
+
+async def shown(
+    context: Context,
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    sql: bool = False,
+    heading: bool = True,
+    rows: bool = True,
+    most: int = 200,
+) -> Safe:
+    """A metric with its chart, table, and the link to look further; in words what kept it from being run."""
+    t = context.t
+    metric = known(name)
+    if metric is None:
+        return h("p", t(f"The catalogue has no metric {name} yet.", f"指标库里还没有 {name}。"), class_="empty")
+    try:
+        table, arguments = await run_metric(context, metric, given)
+    except UserError as exc:
+        return note_bad(str(exc))
+    except StoreError as exc:
+        if exc.kind != "empty":
+            raise
+        return note_bad(
+            t(
+                "The metric's view is not installed: run `streamgauge migrate`.",
+                "指标视图尚未安装：请运行 `streamgauge migrate`。",
+            )
+        )
+    title = h("h3", term(metric_title(t, metric), definition(t, metric))) if heading else None
+    if not table.rows:
+        empty = h("p", t("Nothing in these days. Choose others, or see whether the plan's `meanings` name the events.",
+                         "这些天没有数据。请换日期，或检查方案的 `meanings` 是否指明了相应事件。"), class_="empty")  # fmt: skip
+        return text(title, empty, _sql(context, metric, arguments) if sql else None)
+    chart = metric_chart(t, metric, table)
+    listed = metric_table(t, metric, table, most)
+    if chart is not None and not rows:
+        listed = h("details", h("summary", t("As a table", "表格")), listed)
+    return text(title, chart, _buttons(context, metric, arguments, chart is not None), listed,
+                _sql(context, metric, arguments) if sql else None)  # fmt: skip
+
+
+def _buttons(context: Context, metric: Metric, arguments: Mapping[str, Any], chart: bool) -> Safe:
+    t = context.t
+    asked = urlencode({"metric": metric.name, **{n: _text(v) for n, v in arguments.items()}})
+    return h(
+        "div",
+        h("a", t("Download CSV", "下载 CSV"), href=f"/download/metric.csv?{asked}"),
+        h("button", t("Save chart as PNG", "图表存为 PNG"), type="button", data_png=f"{metric.name}.png")
+        if chart
+        else None,
+        None if context.path.endswith("/explore") else h("a", t("Explore", "探索"), href=f"/explore?{asked}"),
+        class_="buttons",
+    )
+
+
+def _sql(context: Context, metric: Metric, arguments: Mapping[str, Any]) -> Safe:
+    t = context.t
+    return h(
+        "div",
+        h("h3", t("As a query", "查询语句")),
+        h("pre", call(metric, arguments), id="query", tabindex="0"),
+        h("div", h("button", t("Copy", "复制"), type="button", data_copy="query"), class_="buttons"),
+        h("details", h("summary", t("The SQL of the view", "视图的 SQL")),
+          h("pre", metric.sql.replace("{database}", context.settings.clickhouse_database), id="view", tabindex="0"),
+          h("div", h("button", t("Copy", "复制"), type="button", data_copy="view"), class_="buttons")),
+    )  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,106 @@
+"""The page Paths: how sessions go on after an event, or come to one, as flows; and what was done instead of a step."""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+from pipeline.catalogue import Table
+from pipeline.dashboard.context import Context
+from pipeline.dashboard.frame import field, form, lazy, panel, period_fields, select, term
+from pipeline.dashboard.metrics import known, run_metric
+from pipeline.show.figures import Flow, flow_chart
+from pipeline.show.html import Safe, h, text
+from pipeline.show.metric import definition, metric_table
+
+_ARROW = " → "
+#: Ways that are drawn: more are lines that nobody can follow.
+_WAYS = 14
+_DEPTHS = ["3", "2", "4", "5"]
+
+
+def body(context: Context) -> Safe:
+    """The form and the places."""
+    t, plan = context.t, context.plan
+    way, event, depth = _asked(context)
+    first, last = context.period(14)
+    steps = [step.event for funnel in plan.funnels.values() for step in funnel.steps]
+    step = context.choice("step", [*dict.fromkeys(steps), *plan.events])
+    following = next((b for a, b in pairwise(steps) if a == step), "")
+    follows = context.choice("next", [following, *plan.events] if following else list(plan.events))
+    events = [(e, e) for e in plan.events]
+    ways = [("from", t("after an event", "从某事件开始")), ("to", t("before an event", "到达某事件"))]
+    instead = known("instead_of")
+    return text(
+        form(
+            context,
+            field(t("Ways", "方向"), select("way", ways, way)),
+            field(t("Event", "事件"), select("event", [("", t("(start of the session)", "（会话开始）")), *events], event)),
+            field(t("Steps", "步数"), select("depth", [(d, d) for d in sorted(_DEPTHS)], depth)),
+            *period_fields(context, first, last),
+        ),
+        h(
+            "div",
+            panel(t("Flows of sessions", "会话流向"), lazy(context, "flows", rows=8), wide=True,
+                  note=t(f"the {_WAYS} most common ways; repeats of an event in a row are one", f"最常见的 {_WAYS} 条路径；连续重复的事件合并为一次")),
+            panel(
+                term(t("Done instead", "改做了什么"), definition(t, instead) if instead else None),
+                form(context, *[h("input", type="hidden", name=n, value=v) for n, v in context.query.items() if n not in ("step", "next")],
+                     field(t("Came to", "到达"), select("step", events, step)), field(t("but not to", "但没有到达"), select("next", events, follows))),
+                lazy(context, "metric", metric="instead_of", step=step, next=follows,
+                     **_days(first, last)),
+                wide=True,
+            ),
+            class_="grid",
+        ),
+    )  # fmt: skip
+
+
+async def flows(context: Context) -> Safe:
+    """The flows as a Sankey diagram, and the ways as a table."""
+    t = context.t
+    way, event, depth = _asked(context)
+    metric = known(f"paths_{way}")
+    assert metric is not None
+    first, last = context.period(14)
+    given = {"from": first, "to": last, "start" if way == "from" else "target": event, "depth": depth}
+    found, _ = await run_metric(context, metric, given)
+    if not found.rows:
+        return h("p", t("No session in these days has this event.", "这些天没有会话包含该事件。"), class_="empty")
+    drawn = flow_chart(t("Flows of sessions", "会话流向"), links(found, end_aligned=way == "to"), t.number)
+    picture = h(
+        "div", drawn, class_="scroll flows", role="region", aria_label=t("Flows of sessions", "会话流向"), tabindex="0"
+    )
+    save = h(
+        "div",
+        h("button", t("Save chart as PNG", "图表存为 PNG"), type="button", data_png="paths.png"),
+        class_="buttons",
+    )
+    listed = h("details", h("summary", t("As a table", "表格")), metric_table(t, metric, found))
+    return text(picture, save, listed)
+
+
+def links(ways: Table, *, end_aligned: bool = False, most: int = _WAYS) -> list[Flow]:
+    """The most common ways as flows between columns; those to an event end in the same column."""
+    split = [(row["path"].split(_ARROW), row["sessions"]) for row in ways.records()[:most]]
+    longest = max((len(steps) for steps, _ in split), default=0)
+    total: dict[tuple[int, str, str], float] = {}
+    for steps, sessions in split:
+        shift = longest - len(steps) if end_aligned else 0
+        for k, (source, target) in enumerate(pairwise(steps)):
+            key = (k + shift, source, target)
+            total[key] = total.get(key, 0) + sessions
+    return [Flow(layer, source, target, users) for (layer, source, target), users in total.items()]
+
+
+def _days(first: date, last: date) -> dict[str, Any]:
+    return {"from": first.isoformat(), "to": last.isoformat()}
+
+
+def _asked(context: Context) -> tuple[str, str, str]:
+    way = context.choice("way", ["from", "to"])
+    event = context.choice("event", ["", *context.plan.events])
+    if way == "to" and not event and context.plan.funnels:
+        event = next(iter(context.plan.funnels.values())).steps[-1].event
+    return way, event, context.choice("depth", _DEPTHS)

@@ -1,0 +1,53 @@
+"""The page Retention: cohorts as a heat map, the curve by segment, churn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.dashboard.context import Context
+from pipeline.dashboard.frame import field, form, lazy, panel, period_fields, select, term
+from pipeline.dashboard.metrics import known
+from pipeline.show.html import Child, Safe, h, text
+from pipeline.show.metric import definition
+from schemas.event import CONTEXT_FIELDS
+
+_DAYS = {"day": 14, "week": 56, "month": 180}
+
+
+def body(context: Context) -> Safe:
+    """The form and the places."""
+    t = context.t
+    period = context.choice("period", list(_DAYS))
+    # Today is not over: the days up to yesterday say more.
+    first, last = context.period(_DAYS[period], ending=1)
+    by = context.choice("dimension", ["channel", "", *CONTEXT_FIELDS]) if "dimension" in context.query else "channel"
+    span: dict[str, Any] = {"from": first.isoformat(), "to": last.isoformat()}
+    periods = [("day", t("by day", "按日")), ("week", t("by week", "按周")), ("month", t("by month", "按月"))]
+    return text(
+        form(
+            context,
+            field(t("Cohorts", "同期群"), select("period", periods, period)),
+            *period_fields(context, first, last),
+            field(t("Curve by", "曲线按"), select("dimension", [("", t("(all users)", "（全部用户）")), *[(f, f) for f in CONTEXT_FIELDS]], by)),
+        ),
+        h(
+            "div",
+            panel(
+                _titled(context, "retention", t("Who comes back", "留存热力图")),
+                lazy(context, "metric", rows=8, metric="retention", period=period, **span),
+                note=t("Share of a cohort that was active in its n-th period. The last cell of a row may not be over yet.",
+                       "同期群在第 n 个周期活跃的比例；每行最后一格的周期可能尚未结束。"), wide=True,
+            ),
+            panel(
+                _titled(context, "retention_by", t("By segment", "按分群")),
+                lazy(context, "metric", metric="retention_by", dimension=by, until=span["to"], **span), wide=True,
+            ),
+            panel(_titled(context, "churn", t("Churn", "流失")), lazy(context, "metric", metric="churn", period=period, **span), wide=True),
+            class_="grid",
+        ),
+    )  # fmt: skip
+
+
+def _titled(context: Context, name: str, title: str) -> Child:
+    metric = known(name)
+    return term(title, definition(context.t, metric)) if metric is not None else title

@@ -1,0 +1,282 @@
+"""The web server of the dashboard: pages, their parts, the stream of live figures, the login."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth, is_loopback
+from pipeline.dashboard.context import Context
+from pipeline.dashboard.frame import document, login, not_found, problem
+from pipeline.dashboard.live import Live
+from pipeline.dashboard.pages import DOWNLOADS, PAGES, PARTS, fragments
+from pipeline.dashboard.store import Store, StoreError
+from pipeline.errors import UserError
+from pipeline.settings import Settings
+from pipeline.show.language import Language, choose
+from schemas.plan import Plan
+
+log = logging.getLogger(__name__)
+
+_STATIC: Final = Path(__file__).parent / "static"
+_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_YEAR: Final = 365 * 86_400
+#: Browsers that can hold a stream of live figures at a time.
+MAX_STREAMS: Final = 200
+_HEADERS: Final = {
+    # No file from anywhere else, and nobody frames us: the browser sees to it.
+    "Content-Security-Policy": (
+        "default-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Dashboard:
+    """Serves the pages until stopped. Raises UserError for settings that would leave it open."""
+
+    def __init__(self, settings: Settings, plan: Plan) -> None:
+        self.settings, self.plan = settings, plan
+        self._auth = Auth(settings)
+        self._live = Live(settings.dashboard_workers.split(","))
+        self._store = Store(settings)
+        self._files = {path.name: path.read_bytes() for path in _STATIC.iterdir() if path.suffix in _TYPES}
+        self._assets = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:12]
+        self._drawn: dict[tuple[int, str, str, str], dict[str, str]] = {}
+        self._runner: web.AppRunner | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._streams = 0
+        self._closing = asyncio.Event()
+        self.port = settings.dashboard_port
+
+    async def start(self) -> None:
+        """Listen and read the workers. With port 0 any free port is taken; `port` says which."""
+        app = web.Application(client_max_size=64 * 1024, middlewares=[self._guard])
+        for page in PAGES:
+            app.router.add_get(page.path, self._page)
+        app.router.add_get("/part/{name}", self._part)
+        app.router.add_get("/download/{name}", self._download)
+        app.router.add_get("/stream", self._stream)
+        app.router.add_get("/static/{file}", self._static)
+        app.router.add_get("/favicon.ico", self._icon)
+        app.router.add_get("/set", self._set)
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/login", self._login)
+        app.router.add_post("/login", self._log_in)
+        app.router.add_post("/logout", self._log_out)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self.settings.dashboard_host, self.settings.dashboard_port).start()
+        except OSError as exc:
+            await self._runner.cleanup()
+            raise UserError(
+                f"{self.settings.dashboard_host}:{self.settings.dashboard_port} can't be listened on "
+                f"({exc.strerror}): set PIPELINE_DASHBOARD_PORT to a free port, or to 0 for any"
+            ) from None
+        self.port = self._runner.addresses[0][1]
+        self._reader = asyncio.create_task(self._live.run(), name="reader of the workers")
+
+    async def wait(self) -> None:
+        """Returns never; raises what ended the reading of the workers."""
+        assert self._reader is not None
+        await asyncio.shield(self._reader)
+
+    async def stop(self) -> None:
+        """End the streams, free the port, close the connection."""
+        self._closing.set()
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._store.close()
+
+    # --- who may, and with which headers ---
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await self._guarded(request, handler)
+        if not response.prepared:
+            response.headers.update(_HEADERS)
+        return response
+
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+        if self._auth.open and not is_loopback(host):
+            # A page of another site that made its name point to this machine must not read along.
+            return web.Response(status=403, text="open it as http://127.0.0.1\n")
+        free = request.path in ("/login", "/health", "/set", "/favicon.ico") or request.path.startswith("/static/")
+        if not free and self._user(request) is None:
+            if not self._auth.by_password:
+                return web.Response(status=403, text="the proxy in front of this page did not say who you are\n")
+            if request.path.startswith(("/part/", "/stream", "/download/")):
+                return web.Response(status=401)
+            return web.Response(status=303, headers={"Location": "/login"})
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return _page(not_found(self._context(request), self._assets), status=404)
+
+    def _user(self, request: web.Request) -> str | None:
+        return self._auth.user(request.cookies.get(COOKIE), request.headers.get, request.remote)
+
+    def _context(self, request: web.Request) -> Context:
+        theme = request.cookies.get("theme", "auto")
+        user = self._user(request) or ""
+        return Context(
+            Language(choose(request.cookies.get("lang"), request.headers.get("Accept-Language"))),
+            self.plan, self.settings, self._live, self._store, int(time.time() * 1000), request.path,
+            {name: value[:500] for name, value in request.query.items()},
+            theme if theme in ("auto", "light", "dark") else "auto",
+            user, can_log_out=bool(user) and self._auth.by_password,
+        )  # fmt: skip
+
+    # --- pages ---
+
+    async def _page(self, request: web.Request) -> web.Response:
+        page = next(page for page in PAGES if page.path == request.path)
+        return _page(document(self._context(request), PAGES, page, self._assets))
+
+    async def _part(self, request: web.Request) -> web.Response:
+        part = PARTS.get(request.match_info["name"])
+        if part is None:
+            raise web.HTTPNotFound
+        context = self._context(request)
+        try:
+            return _page(await part(context))
+        except StoreError as exc:
+            return _page(problem(context.t, exc, self.settings.clickhouse_url))
+
+    async def _download(self, request: web.Request) -> web.Response:
+        make = DOWNLOADS.get(request.match_info["name"])
+        if make is None:
+            raise web.HTTPNotFound
+        context = self._context(request)
+        try:
+            name, kind, body = await make(context)
+        except StoreError as exc:
+            return web.Response(status=503, text=f"{exc.detail}\n")
+        return web.Response(
+            body=body, content_type=kind, charset="utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )  # fmt: skip
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events: of each reading what has changed on that page, as {place: HTML}."""
+        if self._streams >= MAX_STREAMS:
+            return web.Response(status=503, text="too many open pages\n")
+        context = self._context(request)
+        page = request.query.get("page", "/")
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        response.headers.update(_HEADERS)
+        await response.prepare(request)
+        self._streams += 1
+        self._live.watch(1)
+        try:
+            sent: dict[str, str] = {}
+            seen = -1 if self._live.readings else 0
+            while not self._closing.is_set():
+                seen = await self._live.changes(seen)
+                now = self._fragments(context, page, seen)
+                changed = {key: value for key, value in now.items() if sent.get(key) != value}
+                # An empty message too: the browser knows by it that we are there.
+                await response.write(f"data: {json.dumps(changed, ensure_ascii=False)}\n\n".encode())
+                sent = now
+        except ConnectionError:
+            pass  # the browser has gone
+        finally:
+            self._streams -= 1
+            self._live.watch(-1)
+        return response
+
+    def _fragments(self, context: Context, page: str, reading: int) -> dict[str, str]:
+        """Drawn once for all browsers of a language."""
+        key = (reading, page, context.t.code, context.query.get("funnel", ""))
+        if key not in self._drawn:
+            if len(self._drawn) > 50:
+                self._drawn.clear()
+            context = Context(
+                context.t,
+                self.plan,
+                self.settings,
+                self._live,
+                self._store,
+                int(time.time() * 1000),
+                page,
+                context.query,
+            )
+            self._drawn[key] = fragments(context, page)
+        return self._drawn[key]
+
+    # --- the rest ---
+
+    async def _static(self, request: web.Request) -> web.Response:
+        name = request.match_info["file"]
+        if name not in self._files:
+            raise web.HTTPNotFound
+        # The address holds a hash of the content: it never changes under it.
+        return web.Response(
+            body=self._files[name], content_type=_TYPES[Path(name).suffix], charset="utf-8",
+            headers={"Cache-Control": f"public, max-age={_YEAR}, immutable"},
+        )  # fmt: skip
+
+    async def _icon(self, _: web.Request) -> web.Response:
+        return web.Response(status=301, headers={"Location": f"/static/icon.svg?{self._assets}"})
+
+    async def _set(self, request: web.Request) -> web.Response:
+        back = request.query.get("back", "/")
+        if not back.startswith("/") or back.startswith(("//", "/\\")):
+            back = "/"
+        response = web.Response(status=303, headers={"Location": back})
+        for name, allowed in (("lang", ("en", "zh")), ("theme", ("auto", "light", "dark"))):
+            if (value := request.query.get(name)) in allowed:
+                response.set_cookie(name, str(value), max_age=_YEAR, samesite="Lax", httponly=True)
+        return response
+
+    async def _health(self, _: web.Request) -> web.Response:
+        problems = dict(self._live.failing)
+        if self._store.problem is not None:
+            problems["clickhouse"] = self._store.problem.kind
+        # Pages say what is away: that is no reason to take them out of service.
+        return web.json_response({"role": "dashboard", "ready": True, "problems": problems})
+
+    async def _login(self, request: web.Request) -> web.Response:
+        if not self._auth.by_password:
+            return web.Response(status=303, headers={"Location": "/"})
+        return _page(login(self._context(request), self._assets, "wrong" in request.query))
+
+    async def _log_in(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        name, password = str(form.get("name", ""))[:64], str(form.get("password", ""))[:1000]
+        # The hash takes a while by design: the live figures of others must not wait for it.
+        cookie = await asyncio.to_thread(self._auth.log_in, name, password) if self._auth.by_password else None
+        if cookie is None:
+            log.warning("a login failed from %s", request.remote)
+            return web.Response(status=303, headers={"Location": "/login?wrong"})
+        response = web.Response(status=303, headers={"Location": "/"})
+        secure = request.headers.get("X-Forwarded-Proto") == "https" or request.secure
+        response.set_cookie(COOKIE, cookie, max_age=SESSION_SECONDS, httponly=True, samesite="Strict", secure=secure)
+        return response
+
+    async def _log_out(self, _: web.Request) -> web.Response:
+        response = web.Response(status=303, headers={"Location": "/login"})
+        response.del_cookie(COOKIE)
+        return response
+
+
+def _page(html: str, status: int = 200) -> web.Response:
+    return web.Response(status=status, text=html, content_type="text/html", headers={"Cache-Control": "no-store"})

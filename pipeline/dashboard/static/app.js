@@ -1,0 +1,187 @@
+// The dashboard's script: fills what is loaded later, takes the stream of live figures, shows definitions and values.
+"use strict";
+
+const body = document.body;
+const tip = document.getElementById("tip");
+const said = document.getElementById("said");
+
+// --- parts that are loaded after the page ---
+
+async function load(part) {
+  try {
+    const answer = await fetch(part.dataset.part, { headers: { "X-Requested-With": "fetch" } });
+    if (answer.status === 401) { location.href = "/login"; return; }
+    if (!answer.ok) throw new Error(String(answer.status));
+    const html = await answer.text();
+    // Only what is new is drawn: what stands still keeps its place, its focus and its scrolling.
+    if (html !== part.shown) { part.innerHTML = html; part.shown = html; }
+  } catch {
+    if (part.shown === undefined || !part.dataset.every) failed(part);
+  }
+  if (part.dataset.every) setTimeout(() => again(part), part.dataset.every * 1000);
+}
+
+function failed(part) {
+  part.shown = undefined;
+  part.textContent = "";
+  const note = document.createElement("p");
+  note.className = "bad";
+  note.textContent = body.dataset.failed + " ";
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = body.dataset.again;
+  button.onclick = () => load(part);
+  note.append(button);
+  part.append(note);
+}
+
+function again(part) {
+  if (!part.isConnected) return;
+  if (document.hidden) document.addEventListener("visibilitychange", () => again(part), { once: true });
+  else load(part);
+}
+
+document.querySelectorAll("[data-part]").forEach(load);
+
+// --- the stream of live figures ---
+
+if (body.dataset.stream) {
+  const places = {};
+  document.querySelectorAll("[data-live]").forEach((place) => { places[place.dataset.live] = place; });
+  let source;
+  const open = () => {
+    source = new EventSource(body.dataset.stream);
+    source.onmessage = (message) => {
+      body.classList.remove("lost");
+      for (const [key, html] of Object.entries(JSON.parse(message.data))) {
+        const place = places[key];
+        if (place && place.shown !== html) { place.innerHTML = html; place.shown = html; }
+      }
+      body.dataset.updates = Number(body.dataset.updates || 0) + 1;
+    };
+    source.onerror = () => {
+      body.classList.add("lost");
+      source.close();
+      setTimeout(open, 2000);
+    };
+  };
+  open();
+  addEventListener("pagehide", () => source.close());
+}
+
+// --- one tip for definitions and for the values of a chart ---
+
+function show(lines, x, y) {
+  tip.textContent = "";
+  for (const line of lines) {
+    const row = document.createElement("div");
+    row.textContent = line;
+    tip.append(row);
+  }
+  tip.hidden = false;
+  const box = tip.getBoundingClientRect();
+  tip.style.left = Math.max(6, Math.min(x, document.documentElement.clientWidth - box.width - 6)) + "px";
+  tip.style.top = (y + box.height + 6 > innerHeight ? Math.max(6, y - box.height - 28) : y) + "px";
+}
+
+function hide() {
+  tip.hidden = true;
+  document.querySelector("[aria-describedby=tip]")?.removeAttribute("aria-describedby");
+}
+
+function define(word) {
+  const box = word.getBoundingClientRect();
+  show([word.dataset.def], box.left, box.bottom + 4);
+  word.setAttribute("aria-describedby", "tip");
+}
+
+function value(chart, event) {
+  const known = chart.known ??= JSON.parse(chart.dataset.tips);
+  const box = chart.getBoundingClientRect();
+  const scale = box.width / chart.viewBox.baseVal.width;
+  const x = (event.clientX - box.left) / scale;
+  let best = 0;
+  known.x.forEach((place, k) => { if (Math.abs(place - x) < Math.abs(known.x[best] - x)) best = k; });
+  if (known.tips[best]) show(known.tips[best], event.clientX + 14, event.clientY + 14);
+}
+
+document.addEventListener("pointerover", (event) => {
+  const word = event.target.closest?.("[data-def]");
+  if (word) define(word);
+});
+document.addEventListener("pointermove", (event) => {
+  const chart = event.target.closest?.("[data-tips]");
+  if (chart) value(chart, event);
+});
+document.addEventListener("pointerout", (event) => {
+  if (event.target.closest?.("[data-def], [data-tips]")) hide();
+});
+document.addEventListener("focusin", (event) => {
+  const word = event.target.closest?.("[data-def]");
+  if (word) define(word); else hide();
+});
+document.addEventListener("focusout", hide);
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+addEventListener("scroll", hide, { passive: true });
+
+// --- buttons ---
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest?.("button");
+  if (!button) return;
+  if (button.id === "menu") {
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    body.classList.toggle("menu-open", open);
+  } else if (button.dataset.copy) {
+    const text = document.getElementById(button.dataset.copy).textContent;
+    try { await navigator.clipboard.writeText(text); } catch { copyOldWay(text); }
+    said.textContent = body.dataset.copied;
+    const name = button.textContent;
+    button.textContent = body.dataset.copied;
+    setTimeout(() => { button.textContent = name; }, 1500);
+  } else if (button.dataset.png) {
+    picture(button.closest(".part, .panel").querySelector(".wide svg.chart, svg.chart"), button.dataset.png);
+  }
+});
+
+function copyOldWay(text) { // a page that is not on https or loopback has no clipboard
+  const area = document.createElement("textarea");
+  area.value = text;
+  body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+// A chart as a PNG: its colours come from the style sheet, so each is written into a copy first.
+function picture(chart, name) {
+  if (!chart) return;
+  const copy = chart.cloneNode(true);
+  const from = [chart, ...chart.querySelectorAll("*")], to = [copy, ...copy.querySelectorAll("*")];
+  from.forEach((element, k) => {
+    const style = getComputedStyle(element);
+    for (const property of ["fill", "stroke", "stroke-width", "stroke-dasharray", "fill-opacity", "stroke-opacity", "font-size", "font-family"]) {
+      to[k].style.setProperty(property, style.getPropertyValue(property));
+    }
+  });
+  const box = chart.viewBox.baseVal, scale = 2;
+  const image = new Image();
+  image.onload = () => {
+    const canvas = document.createElement("canvas");
+    canvas.width = box.width * scale;
+    canvas.height = box.height * scale;
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = getComputedStyle(body).backgroundColor;
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(image, 0, 0, canvas.width, canvas.height);
+    canvas.toBlob((blob) => {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(blob);
+      link.download = name;
+      link.click();
+      URL.revokeObjectURL(link.href);
+    });
+  };
+  image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(new XMLSerializer().serializeToString(copy));
+}

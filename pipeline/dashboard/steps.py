@@ -1,0 +1,61 @@
+"""A funnel as a list of steps with bars: users, share, drop-off, time, and where most are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+from pipeline.show.html import Safe, h, text
+from pipeline.show.language import Language
+
+#: Users that a step must have before its losses are worth a word.
+ENOUGH: Final = 30
+
+
+def worst_step(users: Sequence[int]) -> int | None:
+    """The index of the step that loses the largest share of those before it; None while too few got there."""
+    shares = [(after / before, k) for k, (before, after) in enumerate(pairwise(users), 1) if before >= ENOUGH]
+    return min(shares)[1] if shares else None
+
+
+def step_list(
+    t: Language,
+    titles: Sequence[str],
+    users: Sequence[int],
+    before: Sequence[int] | None = None,
+    median_ms: Sequence[float | None] | None = None,
+) -> Safe:
+    """The steps of a funnel. `before` are the users of the period that it is compared with."""
+    if not any(users):
+        return h("p", t("Nobody has begun this funnel yet.", "还没有人进入该漏斗。"), class_="empty")
+    worst = worst_step(users)
+    first = users[0]
+    items = []
+    for k, (title, count) in enumerate(zip(titles, users, strict=True)):
+        share = count / first if first else 0.0
+        said: list[Safe | str] = []
+        if k and users[k - 1]:
+            kept = count / users[k - 1]
+            said.append(t(f"{t.percent(kept)} of the step before", f"上一步的 {t.percent(kept)}"))
+            lost = users[k - 1] - count
+            said.append(t(f"{t.number(lost)} lost", f"流失 {t.number(lost)}"))
+            if before is not None and before[k - 1] >= ENOUGH:
+                said.append(t(f"{t.points(kept - before[k] / before[k - 1])} against before",
+                              f"较对比期 {t.points(kept - before[k] / before[k - 1])}"))  # fmt: skip
+        if median_ms is not None and k and median_ms[k] is not None:
+            said.append(t(f"median {t.duration(median_ms[k])}", f"中位用时 {t.duration(median_ms[k])}"))
+        leak = h("strong", t("▼ most are lost here", "▼ 流失最多"), class_="leak") if k == worst else None
+        items.append(
+            h("li",
+              h("span", f"{k + 1}. {title}", class_="name"),
+              h("span", t.number(count), class_="n"), h("span", t.percent(share), class_="share"),
+              h("span", h("span", class_="bar", style=f"width:{100 * share:.2f}%"), class_="track"),
+              h("span", " · ".join(said), " " if said and leak else None, leak, class_="said") if said or leak else None,
+              class_="worst" if k == worst else None)
+        )  # fmt: skip
+    note = None
+    if worst is None:
+        note = h("p", t(f"Too few users yet to say where most are lost (at least {ENOUGH}).",
+                        f"用户太少（至少 {ENOUGH} 人），还不能判断哪一步流失最多。"), class_="note")  # fmt: skip
+    return text(h("ol", *items, class_="steps"), note)

@@ -1,0 +1,84 @@
+"""`streamgauge report`: asks, writes the file, sends the headline."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pipeline.dashboard.store import Store, StoreError
+from pipeline.errors import DependencyError, UserError
+from pipeline.report.document import headline, html
+from pipeline.report.gather import gather
+from pipeline.report.markdown import markdown
+from pipeline.report.model import Period
+from pipeline.settings import Settings
+from pipeline.show.language import Code, Language
+from schemas.plan import Plan
+
+FORMATS: Final = (".html", ".pdf", ".md")
+#: Names under which a browser that prints is known.
+_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_PRINT_SECONDS: Final = 60.0
+
+
+async def report(settings: Settings, plan: Plan, period: Period, language: Code, out: Path) -> list[str]:
+    """Write the report to `out`, in the format of its ending; returns its headline, a few lines.
+
+    Raises UserError for an ending that is none, DependencyError if ClickHouse doesn't answer.
+    """
+    if out.suffix not in FORMATS:
+        raise UserError(f"{out}: a report ends in {', '.join(FORMATS)}")
+    printer = browser() if out.suffix == ".pdf" else ""
+    store = Store(settings)
+    try:
+        facts = await gather(store, plan, period)
+    except StoreError as exc:
+        raise DependencyError(f"ClickHouse at {settings.clickhouse_url}: {exc.detail}") from None
+    finally:
+        await store.close()
+    t = Language(language)
+    made_at = datetime.now(UTC).astimezone(plan.zone).strftime("%Y-%m-%d %H:%M")
+    try:
+        if out.suffix == ".md":
+            await asyncio.to_thread(out.write_text, markdown(t, facts, made_at), "utf-8")
+        elif out.suffix == ".html":
+            await asyncio.to_thread(out.write_text, html(t, facts, made_at), "utf-8")
+        else:
+            await print_pdf(printer, html(t, facts, made_at), out)
+    except OSError as exc:
+        raise UserError(f"{out} can't be written: {exc.strerror}") from None
+    return headline(t, facts)
+
+
+def browser() -> str:
+    """The program that prints; raises UserError if there is none."""
+    for name in _BROWSERS:
+        if found := shutil.which(name):
+            return found
+    raise UserError("a PDF is printed by chromium, which is not installed: apt-get install chromium, or write .html")
+
+
+async def print_pdf(program: str, page: str, out: Path) -> None:
+    """Print a page that needs no other file. Raises DependencyError if the browser fails."""
+    with tempfile.TemporaryDirectory(prefix="streamgauge-report-") as folder:
+        source, made = Path(folder) / "report.html", Path(folder) / "report.pdf"
+        await asyncio.to_thread(source.write_text, page, "utf-8")
+        process = await asyncio.create_subprocess_exec(
+            program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-pdf-header-footer",
+            f"--user-data-dir={folder}/profile", f"--print-to-pdf={made}", source.as_uri(),
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            _, said = await asyncio.wait_for(process.communicate(), _PRINT_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise DependencyError(f"{program} did not print within {_PRINT_SECONDS:.0f} s") from None
+        if process.returncode != 0 or not made.exists():
+            last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
+            raise DependencyError(f"{program} could not print: {last[0][:300]}")
+        await asyncio.to_thread(shutil.copyfile, made, out)

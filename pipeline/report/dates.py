@@ -1,0 +1,36 @@
+"""Which days a report is of, from what a person typed."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from pipeline.errors import UserError
+from pipeline.report.model import Period, day_period, week_period
+from pipeline.show.language import CODES, Code
+from schemas.plan import Plan
+
+
+def asked_period(plan: Plan, day: str | None, week: str | None, now: datetime | None = None) -> Period:
+    """The period of `--day` or `--week`; `yesterday` and `last` for jobs. Raises UserError for anything else."""
+    today = (now or datetime.now(UTC)).astimezone(plan.zone).date()
+    if (day is None) == (week is None):
+        raise UserError("say which days: --day DATE (or yesterday), or --week DATE (or last)")
+    if day is not None:
+        return day_period(today - timedelta(days=1) if day == "yesterday" else _date(day))
+    assert week is not None
+    return week_period(today - timedelta(days=7) if week == "last" else _date(week))
+
+
+def language_of(text: str) -> Code:
+    """The language code; raises UserError for one that we don't speak."""
+    for code in CODES:
+        if text == code:
+            return code
+    raise UserError(f"--lang is one of {', '.join(CODES)}, not {text}")
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"{text} is not a day: write it like 2026-11-21") from None

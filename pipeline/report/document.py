@@ -1,0 +1,310 @@
+"""The report as one HTML file: everything in it, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+from pipeline.catalogue import Table
+from pipeline.report.findings import all_findings, reference_words, weekday_words, worst
+from pipeline.report.model import Facts, Finding, FunnelFacts, Key
+from pipeline.show.chart import Line, legend, line_chart
+from pipeline.show.html import Safe, h, text
+from pipeline.show.language import NONE, Language
+from pipeline.show.metric import cell, column_name
+from pipeline.show.words import campaign_verdict, experiment_verdict, interval
+
+#: Columns that a report has room for.
+_CHANNELS = ("channel", "spend", "new_users", "cac", "paying", "cost_per_buyer", "revenue", "roas")
+_RETENTION = ("n", "users", "classic_rate", "rolling_rate")
+
+
+def title(t: Language, facts: Facts) -> str:
+    """What the report is of."""
+    period = facts.period
+    if period.kind == "day":
+        return t(
+            f"{facts.product}: {t.day(period.first, weekday=True, year=True)}",
+            f"{facts.product} 日报：{t.day(period.first, weekday=True, year=True)}",
+        )
+    span = f"{t.day(period.first)} – {t.day(period.last, year=True)}"
+    return t(f"{facts.product}: week of {span}", f"{facts.product} 周报：{span}")
+
+
+def html(t: Language, facts: Facts, made_at: str) -> str:
+    """The whole document. `made_at` is when, in words."""
+    style = (files("pipeline.dashboard") / "static" / "style.css").read_text("utf-8")
+    own = (files("pipeline.report") / "report.css").read_text("utf-8")
+    head = h(
+        "head", h("meta", charset="utf-8"), h("title", title(t, facts)),
+        h("meta", name="viewport", content="width=device-width, initial-scale=1"), h("style", Safe(style + own)),
+    )  # fmt: skip
+    parts = [
+        h("h1", title(t, facts)),
+        h(
+            "p",
+            t(f"Made {made_at}. Days are those of the plan's time zone.", f"生成于 {made_at}。日期按方案的时区。"),
+            class_="note",
+        ),
+        *sections(t, facts),
+    ]
+    body = h("body", h("main", *parts), class_="report")
+    language = "zh-CN" if t.code == "zh" else "en"
+    return "<!doctype html>\n" + h("html", head, body, lang=language, data_theme="light")
+
+
+def sections(t: Language, facts: Facts) -> list[Safe]:
+    """The parts of the report, most important first."""
+    found = all_findings(t, facts)
+    parts = [
+        _section(t("What changed", "变化与原因"), _findings(t, facts, found)),
+        _section(t("Key figures", "关键指标"), _keys(t, facts), _curve(t, facts)),
+        *[_section(t(f"Funnel: {f.name}", f"漏斗：{f.name}"), _funnel(t, f)) for f in facts.funnels],
+        _section(t("Retention", "留存"), _table(t, facts.retention, _RETENTION, t("Nobody joined in the last five weeks.", "近五周没有新用户加入。")),
+                 _note(t("Users who joined in the 38 days up to the end; day n after joining, of those who had that long.",
+                         "截至期末 38 天内加入的用户；仅计入已满 n 天者。"))),
+        _section(t("Channels", "渠道"), _table(t, facts.channels, _CHANNELS, t("No spend imported and no new users.", "没有导入花费，也没有新用户。")),
+                 _note(t("roas: revenue of the users who came in these days, over the spend of these days. Young users have paid little yet.",
+                         "广告回报 = 期内新用户的收入 ÷ 期内花费；新用户的付费尚未完全体现。"))),
+        _section(t("Campaigns", "运营活动"), _campaigns(t, facts)),
+        _section(t("Experiments", "实验"), _experiments(t, facts)),
+        _section(t("Data quality", "数据质量"), _quality(t, facts)),
+        _section(t("Alerts", "告警"), _alerts(t, facts)),
+    ]  # fmt: skip
+    if facts.missing:
+        parts.append(
+            _section(t("Not in this report", "本报告缺少"), h("ul", *[h("li", what) for what in facts.missing]))
+        )
+    return parts
+
+
+def _section(name: str, *content: Any) -> Safe:
+    return h("section", h("h2", name), *content, class_="panel")
+
+
+def _note(said: str) -> Safe:
+    return h("p", said, class_="note")
+
+
+def _findings(t: Language, facts: Facts, found: list[Finding]) -> Safe:
+    if not facts.key.events:
+        return h("p", t("There were no events in these days.", "这些天没有事件。"))
+    if not found:
+        return h("p", t(f"Nothing changed by more than chance and at least 5 % against {reference_words(t, facts)}, and no step of a funnel fell.",
+                        f"与{reference_words(t, facts)}相比，没有超出偶然且达 5% 的变化，漏斗也没有步骤下降。"))  # fmt: skip
+    items = [
+        h("li",
+          h("p", h("strong", ("▼ " if f.bad else "▲ ") + f.what), class_="bad-word" if f.bad else "good-word"),
+          h("p", f.why) if f.why else None,
+          h("p", t("To do: ", "建议："), f.advice) if f.advice else None,
+          h("p", t("How sure: ", "把握："), f.sure, class_="note"))
+        for f in found
+    ]  # fmt: skip
+    return h("ol", *items, class_="what")
+
+
+def _keys(t: Language, facts: Facts) -> Safe:
+    rows: list[list[Any]] = []
+    measures: list[tuple[str, str, str]] = [
+        ("users", t("Active users", "活跃用户"), "n"), ("new_users", t("New users", "新用户"), "n"),
+        ("sessions", t("Sessions", "会话数"), "n"), ("orders", t("Orders", "订单数"), "n"),
+        ("revenue", t("Revenue", "收入"), "m"), ("average_order", t("Revenue an order", "单均收入"), "m"),
+        ("paying_rate", t("Paying rate", "付费率"), "p"),
+    ]  # fmt: skip
+    for name, label, kind in measures:
+        values = [getattr(key, name) for key in (facts.key, facts.before, facts.same_weekday)]
+        form: Callable[[Any], str] = t.money if kind == "m" else t.percent if kind == "p" else t.number
+        now = values[0]
+        rows.append(
+            [label, h("strong", form(now)), *[x for then in values[1:] for x in (form(then), _change(t, now, then))]]
+        )
+    before = t.day(facts.period.before.first) if facts.period.kind == "day" else t("the week before", "上周")
+    heads = ["", t("now", "本期"), before, "", weekday_words(t, facts), ""]
+    return _grid(heads, rows)
+
+
+def _change(t: Language, now: float | None, then: float | None) -> str:
+    return t.change(now / then - 1) if now is not None and then else NONE
+
+
+def _curve(t: Language, facts: Facts) -> Safe | None:
+    if len(facts.daily) < 2:
+        return None
+    names = [t.day(day) for day, _, _ in facts.daily]
+    users = line_chart(
+        t("Active users by day", "每日活跃用户"),
+        names,
+        [Line("u", [float(u) for _, u, _ in facts.daily])],
+        t.compact,
+        height=170,
+    )
+    money = line_chart(
+        t("Revenue by day", "每日收入"), names, [Line("r", [r for _, _, r in facts.daily])], t.compact, height=170
+    )
+    return h("div", h("figure", h("figcaption", t("Active users by day", "每日活跃用户")), users),
+             h("figure", h("figcaption", t("Revenue by day", "每日收入")), money), class_="pair")  # fmt: skip
+
+
+def _funnel(t: Language, funnel: FunnelFacts) -> Safe:
+    rows: list[list[Any]] = []
+    for k, name in enumerate(funnel.titles):
+        now = funnel.users[k] / funnel.users[k - 1] if k and funnel.users[k - 1] else None
+        then = funnel.before[k] / funnel.before[k - 1] if k and funnel.before[k - 1] else None
+        moved = t.points(now - then) if now is not None and then is not None else NONE
+        rows.append(
+            [
+                name,
+                t.number(funnel.users[k]),
+                t.percent(now) if k else "",
+                t.percent(then) if k else "",
+                moved if k else "",
+            ]
+        )
+    heads = [
+        t("Step", "步骤"),
+        t("Users", "用户数"),
+        t("of the step before", "占上一步"),
+        t("the days before", "对比期"),
+        t("change", "变化"),
+    ]
+    lines = [
+        Line(f"{funnel.titles[k - 1]} → {funnel.titles[k]}",
+             [users[k] / users[k - 1] if users[k - 1] >= 10 else None for _, users in funnel.daily])
+        for k in range(1, len(funnel.titles))
+    ]  # fmt: skip
+    drawn = None
+    if len(funnel.daily) > 1:
+        chart = line_chart(
+            t("Conversion by day", "每日转化"),
+            [t.day(day) for day, _ in funnel.daily],
+            lines,
+            lambda v: t.percent(v, 0),
+            height=200,
+        )
+        drawn = h(
+            "figure", h("figcaption", t("Share of the step before, by day", "每日占上一步的比例")), chart, legend(lines)
+        )
+    since = [
+        h("p", t(f"{c.step} → {c.following}: lower since {t.day(c.since, weekday=True)}.", f"{c.step} → {c.following}：自 {t.day(c.since, weekday=True)} 起下降。"), class_="bad-word")
+        for c in funnel.changes
+    ]  # fmt: skip
+    return text(h("p", worst(t, funnel)), *since, _grid(heads, rows), drawn)
+
+
+def _table(t: Language, table: Table | None, wanted: tuple[str, ...], empty: str) -> Safe:
+    if table is None or not table.rows:
+        return h("p", empty, class_="empty")
+    names = [name for name in wanted if name in table.columns]
+    rows = [[cell(t, name, row[name]) for name in names] for row in table.records()[:15]]
+    return _grid([column_name(t, name) for name in names], rows)
+
+
+def _campaigns(t: Language, facts: Facts) -> Safe:
+    table = facts.campaigns
+    if table is None or not table.rows:
+        return h("p", t("No campaign ran in these days.", "这些天没有活动。"), class_="empty")
+    rows = [
+        [row["campaign"], f"{t.day(row['starts'])} – {t.day(row['ends'])}", t.number(row["participants"]), t.percent(row["conversion"]),
+         t.money(row["revenue"]), campaign_verdict(t, row)]
+        for row in table.records()
+    ]  # fmt: skip
+    heads = [
+        t("Campaign", "活动"),
+        t("Days", "日期"),
+        t("Took part", "参与人数"),
+        t("Bought", "购买率"),
+        t("Revenue", "收入"),
+        t("Verdict", "结论"),
+    ]
+    return text(
+        _grid(heads, rows),
+        _note(t("Who takes part chooses to: a difference shows no cause.", "参与者是自愿的：差异不等于因果。")),
+    )
+
+
+def _experiments(t: Language, facts: Facts) -> Safe:
+    if facts.experiments is None or not facts.experiments.rows:
+        return h("p", t("No user met an experiment in the last 30 days.", "近 30 天没有实验曝光。"), class_="empty")
+    records = facts.experiments.records()
+    controls = {row["experiment"]: row for row in records if row["variant"] == "control"}
+    split = {(r["experiment"], r["variant"]): r for r in facts.allocation.records()} if facts.allocation else {}
+    rows = []
+    for row in records:
+        off = bool(split.get((row["experiment"], row["variant"]), {}).get("mismatch"))
+        bounds = NONE if row["difference_low"] is None else interval(t, row["difference_low"], row["difference_high"])
+        rows.append([row["experiment"], row["variant"], t.number(row["users"]), t.percent(row["conversion"]), bounds,
+                     experiment_verdict(t, row, controls.get(row["experiment"]), off)])  # fmt: skip
+    heads = [
+        t("Experiment", "实验"),
+        t("Variant", "实验组"),
+        t("Users", "用户数"),
+        t("Conversion", "转化率"),
+        t("Difference, 95 %", "差值 95% 区间"),
+        t("Verdict", "结论"),
+    ]
+    return text(_grid(heads, rows), _note(t("The 30 days up to the end of the report.", "截至期末的 30 天。")))
+
+
+def _quality(t: Language, facts: Facts) -> Safe:
+    now, then = facts.quality, facts.quality_before
+    if not now.seen:
+        return h("p", t("No records came in these days.", "这些天没有收到记录。"), class_="empty")
+    names = {
+        "accepted": t("accepted", "已接受"),
+        "late": t("late", "迟到"),
+        "duplicate": t("duplicate", "重复"),
+        "rejected": t("rejected", "被拒绝"),
+    }
+    rows = [
+        [label, t.number(getattr(now, name)), t.percent(getattr(now, name) / now.seen, 2),
+         t.percent(getattr(then, name) / then.seen, 2) if then.seen else NONE]
+        for name, label in names.items()
+    ]  # fmt: skip
+    made = _grid(["", t("Records", "记录数"), t("Share", "占比"), t("the days before", "对比期")], rows)
+    why = h(
+        "ul", *[h("li", h("code", reason), f" {t.number(count)}: {example}") for reason, count, example in now.reasons]
+    )
+    return text(made, why if now.reasons else None)
+
+
+def _alerts(t: Language, facts: Facts) -> Safe:
+    if facts.alerts is None:
+        return _note(
+            t(
+                "Alerts are not kept in ClickHouse: see Alertmanager for those of these days.",
+                "告警未存入 ClickHouse：请在 Alertmanager 查看。",
+            )
+        )
+    if not facts.alerts:
+        return h("p", t("None fired.", "没有触发告警。"))
+    return h("ul", *[h("li", str(alert.get("what") or alert)) for alert in facts.alerts])
+
+
+def _grid(heads: list[Any], rows: list[list[Any]]) -> Safe:
+    """A table: what begins with a digit or a sign stands on the right."""
+    right = {k for k in range(len(heads)) if rows and all(_numeric(row[k]) for row in rows)}
+    top = h("tr", *[h("th", head, scope="col", class_="n" if k in right else None) for k, head in enumerate(heads)])
+    body = [
+        h("tr", *[h("td", value, class_="n" if k in right else None) for k, value in enumerate(row)]) for row in rows
+    ]
+    return h("div", h("table", h("thead", top), h("tbody", *body)), class_="scroll")
+
+
+def _numeric(value: Any) -> bool:
+    plain = str(value)
+    if isinstance(value, Safe):
+        plain = plain.split(">")[1].split("<")[0] if ">" in plain else plain
+    return not plain or plain[0] in "0123456789+−–"
+
+
+def headline(t: Language, facts: Facts) -> list[str]:
+    """The report in a few lines, for a message."""
+    found = all_findings(t, facts)
+    key: Key = facts.key
+    lines = [
+        title(t, facts),
+        t(f"{t.number(key.users)} users, {t.number(key.orders)} orders, revenue {t.money(key.revenue)}.",
+          f"用户 {t.number(key.users)}，订单 {t.number(key.orders)}，收入 {t.money(key.revenue)}。"),
+    ]  # fmt: skip
+    return lines + [f"{'▼' if f.bad else '▲'} {f.what} {f.advice}".strip() for f in found[:5]]

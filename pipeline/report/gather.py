@@ -1,0 +1,169 @@
+"""Asks ClickHouse for everything a report needs: read only, bounded, one question after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from pipeline.catalogue import Table, arguments_for, metrics
+from pipeline.dashboard.metrics import ask_metric
+from pipeline.dashboard.store import Store, StoreError
+from pipeline.report.funnel_changes import changes
+from pipeline.report.model import Facts, FunnelFacts, Key, Period, Quality
+from pipeline.store.conditions_sql import text_sql
+from pipeline.store.funnel_period import funnel_period_sql, funnel_rows
+from schemas.plan import Funnel, Plan
+
+#: Days in which breaks are looked for, up to the last one of the report.
+LOOK_BACK: Final = 28
+#: What a change is parted by.
+DIMENSIONS: Final = ("platform", "app_version", "platform,app_version", "channel", "campaign", "country")
+
+_KEY: Final = """
+SELECT users, sessions, events, new_users, orders, buyers, revenue FROM
+(SELECT uniqExact(actor) AS users, uniqExactIf(session_id, session_id != '') AS sessions, count() AS events
+ FROM activity WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1) AS a,
+(SELECT count() AS new_users FROM users WHERE first_day BETWEEN {first:Date} AND {last:Date}) AS n,
+(SELECT uniqExactIf(order_id, kind = 'payment') AS orders, uniqExactIf(actor, kind = 'payment') AS buyers,
+    toFloat64(sum(amount)) AS revenue
+ FROM money WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1) AS m"""
+_USERS_BY: Final = """
+SELECT {by} AS value, uniqExact(actor) AS n FROM activity
+WHERE day BETWEEN {{first:Date}} AND {{last:Date}} AND toDate(ts) BETWEEN {{first:Date}} - 1 AND {{last:Date}} + 1 GROUP BY value"""
+_NEW_BY: Final = """
+SELECT {by} AS value, count() AS n FROM users WHERE first_day BETWEEN {{first:Date}} AND {{last:Date}} GROUP BY value"""
+_MONEY_BY: Final = """
+SELECT {by} AS value, {what} AS n FROM money AS e
+INNER JOIN (SELECT actor, {firsts} FROM activity
+    WHERE day BETWEEN {{first:Date}} AND {{last:Date}} AND toDate(ts) BETWEEN {{first:Date}} - 1 AND {{last:Date}} + 1
+    GROUP BY actor) AS a ON a.actor = e.actor
+WHERE day BETWEEN {{first:Date}} AND {{last:Date}} AND toDate(ts) BETWEEN {{first:Date}} - 1 AND {{last:Date}} + 1 GROUP BY value"""
+_DAILY: Final = """
+SELECT a.day AS day, a.users AS users, toFloat64(ifNull(m.revenue, 0)) AS revenue FROM
+(SELECT day, uniqExact(actor) AS users FROM activity WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day) AS a
+LEFT JOIN (SELECT day, sum(amount) AS revenue FROM money WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day) AS m
+ON m.day = a.day ORDER BY day"""
+_QUALITY: Final = """
+SELECT e.a, e.l, d.n, r.n FROM
+(SELECT countIf(NOT late) AS a, countIf(late) AS l FROM events
+ WHERE ingested_at >= fromUnixTimestamp64Milli({low:Int64}) AND ingested_at < fromUnixTimestamp64Milli({high:Int64})) AS e,
+(SELECT count() AS n FROM duplicates WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64})) AS d,
+(SELECT count() AS n FROM rejected WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64})) AS r"""
+_REASONS: Final = """
+SELECT reason, count() AS n, any(detail) FROM rejected
+WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64})
+GROUP BY reason ORDER BY n DESC, reason LIMIT 5"""
+
+
+async def gather(store: Store, plan: Plan, period: Period) -> Facts:
+    """Every figure of the report. Raises StoreError if the key figures can't be had; other parts may be missing."""
+    asker = _Asker(store, plan, period)
+    key, before, weekday = [await asker.key(span) for span in (period, period.before, period.same_weekday)]
+    facts = Facts(plan.product, period, key, before, weekday)
+    first, last = period.first.isoformat(), period.last.isoformat()
+    month = (period.last - timedelta(days=29)).isoformat()
+    return replace(
+        facts,
+        segments=await asker.segments(),
+        daily=tuple((row[0], int(row[1]), float(row[2])) for row in await asker.rows(_DAILY, LOOK_BACK)),
+        funnels=tuple([await asker.funnel(name, funnel) for name, funnel in plan.funnels.items()]),
+        retention=await asker.metric("retention_by", {"from": (period.last - timedelta(days=37)).isoformat(), "to": last,
+                                                      "until": last, "days": "1,3,7,14,30"}),
+        channels=await asker.metric("acquisition_cost", {"from": first, "to": last}),
+        campaigns=await asker.metric("campaign_results", {"from": first, "to": last}),
+        experiments=await asker.metric("experiment_results", {"from": month, "to": last}),
+        allocation=await asker.metric("experiment_allocation", {"from": month, "to": last}),
+        quality=await asker.quality(period),
+        quality_before=await asker.quality(period.before),
+        missing=tuple(asker.missing),
+    )  # fmt: skip
+
+
+class _Asker:
+    def __init__(self, store: Store, plan: Plan, period: Period) -> None:
+        self.store, self.plan, self.period = store, plan, period
+        self.missing: list[str] = []
+
+    async def key(self, span: Period) -> Key:
+        answer = await self.store.ask(_KEY, {"first": span.first, "last": span.last}, keep=60)
+        users, sessions, events, new_users, orders, buyers, revenue = answer.rows[0]
+        return Key(users, new_users, sessions, events, orders, buyers, float(revenue))
+
+    async def rows(self, sql: str, days: int) -> list[tuple[Any, ...]]:
+        first = self.period.last - timedelta(days=days - 1)
+        return (await self.store.ask(sql, {"first": first, "last": self.period.last}, keep=60)).rows
+
+    async def segments(self) -> dict[str, dict[str, tuple[Mapping[str, float], Mapping[str, float]]]]:
+        """Key figures by dimension, in the period and in the one that findings are measured against."""
+        found: dict[str, dict[str, tuple[Mapping[str, float], Mapping[str, float]]]] = {}
+        for dimension in ("platform", "channel", "app_version", "country"):
+            field = text_sql(dimension)
+            # A payment is counted where its user was that day: backends send payments without a platform.
+            first = {"firsts": f"argMinIf({field}, ts, {field} != '') AS {dimension}", "by": f"a.{dimension}"}
+            questions = {
+                "users": _USERS_BY.format(by=field),
+                "new_users": _NEW_BY.format(by=field),
+                "orders": _MONEY_BY.format(what="uniqExactIf(e.order_id, e.kind = 'payment')", **first),
+                "revenue": _MONEY_BY.format(what="toFloat64(sum(e.amount))", **first),
+            }
+            for measure, sql in questions.items():
+                spans = [await self._by(sql, span) for span in (self.period, self.period.reference)]
+                found.setdefault(measure, {})[dimension] = (spans[0], spans[1])
+        return found
+
+    async def _by(self, sql: str, span: Period) -> dict[str, float]:
+        answer = await self.store.ask(sql, {"first": span.first, "last": span.last}, keep=60)
+        return {str(value): float(n) for value, n in answer.rows}
+
+    async def funnel(self, name: str, funnel: Funnel) -> FunnelFacts:
+        titles = tuple(step.title for step in funnel.steps)
+        users = await self._funnel_users(funnel, self.period)
+        before = await self._funnel_users(funnel, self.period.before)
+        low, high = self._bounds(Period("day", self.period.last - timedelta(days=LOOK_BACK - 1), self.period.last))
+        whole: dict[date, tuple[int, ...]] = {}
+        segments: dict[str, dict[str, dict[date, tuple[int, ...]]]] = {}
+        for dimension in ("", *DIMENSIONS):
+            sql = funnel_period_sql(self.plan, funnel, low, high, dimension, daily=True)
+            for row in funnel_rows((await self.store.ask(sql, keep=60)).rows):
+                day = datetime.fromtimestamp(row.bucket / 1000, self.plan.zone).date()
+                if dimension:
+                    segments.setdefault(dimension, {}).setdefault(row.value, {})[day] = row.users
+                else:
+                    whole[day] = row.users
+        found = changes(name, titles, whole, segments)
+        return FunnelFacts(name, titles, users, before, tuple(sorted(whole.items())), found)
+
+    async def _funnel_users(self, funnel: Funnel, span: Period) -> tuple[int, ...]:
+        sql = funnel_period_sql(self.plan, funnel, *self._bounds(span))
+        rows = funnel_rows((await self.store.ask(sql, keep=60)).rows)
+        return rows[0].users if rows else (0,) * len(funnel.steps)
+
+    async def metric(self, name: str, given: dict[str, str]) -> Table | None:
+        """A metric of the catalogue; None, with a word under `missing`, if it can't be had."""
+        metric = metrics().get(name)
+        if metric is None:
+            self.missing.append(f"{name}: not in the catalogue")
+            return None
+        try:
+            return await ask_metric(self.store, metric, arguments_for(metric, given, self.plan, self.period.last))
+        except StoreError as exc:
+            if exc.kind == "away":
+                raise
+            self.missing.append(f"{name}: {exc.detail}")
+            return None
+
+    async def quality(self, span: Period) -> Quality:
+        low, high = self._bounds(span)
+        counts = (await self.store.ask(_QUALITY, {"low": low, "high": high}, keep=60)).rows[0]
+        reasons = (await self.store.ask(_REASONS, {"low": low, "high": high}, keep=60)).rows
+        accepted, late, duplicate, rejected = (int(n) for n in counts)
+        return Quality(accepted, late, duplicate, rejected, tuple((str(r), int(n), str(d)) for r, n, d in reasons))
+
+    def _bounds(self, span: Period) -> tuple[int, int]:
+        return _ms(self.plan, span.first), _ms(self.plan, span.last + timedelta(days=1))
+
+
+def _ms(plan: Plan, day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=plan.zone).astimezone(UTC).timestamp() * 1000)

@@ -1,0 +1,62 @@
+"""The past of a simulated product: events with times that are over, as fast as they can be made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.simulate.fault import Fault
+from pipeline.simulate.population import Population, Rhythm
+from pipeline.simulate.products import Product
+from pipeline.simulate.sent import Sent
+
+#: Events of one user in a history that doesn't say how many users there are.
+_EVENTS_PER_USER = 60
+
+
+@dataclass(frozen=True)
+class History:
+    """About `events` clean events from `start` until `end` (epoch ms, end exclusive), the same for the same arguments.
+
+    Activity follows the hours of the day at `utc_offset_hours`. `users` is how many people there are at a time;
+    without it there are so many that each makes about 60 events.
+    """
+
+    product: Product
+    start: int
+    end: int
+    events: int
+    users: int | None = None
+    seed: int | str = 1
+    faults: Sequence[Fault] = ()
+    utc_offset_hours: float = 8.0
+    _population: list[Population] = field(default_factory=list, repr=False, compare=False)
+
+    def records(self) -> Iterator[Sent]:
+        """The events in time order, each sent at its own time. Raises ValueError for an empty span."""
+        if self.end <= self.start or self.events < 1:
+            raise ValueError("a history needs a span of time and at least one event")
+        population = Population(
+            f"history:{self.seed}",
+            start_ms=self.start,
+            rate=self.events * 1000 / (self.end - self.start),
+            users=self.number_of_users,
+            rhythm=Rhythm(1.0, self.utc_offset_hours),
+            journeys=self.product.journeys,
+            faults=self.faults,
+        )
+        self._population[:] = [population]
+        for sent in population.events():
+            if sent.at >= self.end:
+                return
+            yield sent
+
+    @property
+    def number_of_users(self) -> int:
+        """How many people there are at a time."""
+        return self.users or max(500, self.events // _EVENTS_PER_USER)
+
+    @property
+    def population(self) -> Population | None:
+        """Who lived in it, once `records` was read: `Population(after=...)` goes on with them."""
+        return self._population[0] if self._population else None

@@ -1,0 +1,24 @@
+-- sessions that began on the days from to to: by session_id, or by a pause of the plan's session_gap where there is none
+SELECT actor, session_id, start, end, day, events, dateDiff('millisecond', start, end) / 1000 AS seconds
+FROM
+(
+    SELECT actor, session_id, min(ts) AS start, max(ts) AS end, min(day) AS day, count() AS events
+    FROM activity
+    WHERE session_id != '' AND toDate(ts) BETWEEN {from:Date} - 2 AND {to:Date} + 2
+    GROUP BY actor, session_id
+    UNION ALL
+    SELECT actor, '' AS session_id, span[1].1 AS start, span[-1].1 AS end, span[1].2 AS day, length(span) AS events
+    FROM
+    (
+        SELECT
+            actor,
+            arraySort(groupArray((ts, day))) AS moments,
+            arrayMap((m, i) -> i > 1 AND dateDiff('millisecond', moments[i - 1].1, m.1)
+                > (SELECT session_gap_ms FROM thresholds), moments, arrayEnumerate(moments)) AS begins
+        FROM activity
+        WHERE session_id = '' AND toDate(ts) BETWEEN {from:Date} - 2 AND {to:Date} + 2
+        GROUP BY actor
+    )
+    ARRAY JOIN arraySplit((m, b) -> b, moments, begins) AS span
+)
+WHERE day BETWEEN {from:Date} AND {to:Date}

@@ -1,0 +1,36 @@
+-- the events of each session that began on the days from to to, in order, as numbers in event_names; collapse 1: repeats once
+SELECT actor, arrayMap(m -> toUInt16(m % 65536), moments) AS all_events,
+    if({collapse:UInt8} = 1, arrayCompact(all_events), all_events) AS path
+FROM
+(
+    -- A moment is its millisecond and its event in one number: that is quicker to gather and sort than text.
+    SELECT actor, arraySort(groupArray(ms * 65536 + number)) AS moments, min(day) AS day
+    FROM
+    (
+        SELECT actor, session_id, day, toUInt64(toUnixTimestamp64Milli(ts)) AS ms,
+            toUInt64(indexOf((SELECT names FROM event_names), event)) AS number
+        FROM activity
+        WHERE session_id != '' AND toDate(ts) BETWEEN {from:Date} - 2 AND {to:Date} + 2
+    )
+    GROUP BY actor, session_id
+    UNION ALL
+    SELECT actor, arrayMap(m -> m.1, span) AS moments, span[1].2 AS day
+    FROM
+    (
+        SELECT
+            actor,
+            arraySort(groupArray((ms * 65536 + number, day))) AS all_moments,
+            arrayMap((m, i) -> i > 1 AND intDiv(m.1, 65536) - intDiv(all_moments[i - 1].1, 65536)
+                > (SELECT session_gap_ms FROM thresholds), all_moments, arrayEnumerate(all_moments)) AS begins
+        FROM
+        (
+            SELECT actor, day, toUInt64(toUnixTimestamp64Milli(ts)) AS ms,
+                toUInt64(indexOf((SELECT names FROM event_names), event)) AS number
+            FROM activity
+            WHERE session_id = '' AND toDate(ts) BETWEEN {from:Date} - 2 AND {to:Date} + 2
+        )
+        GROUP BY actor
+    )
+    ARRAY JOIN arraySplit((m, b) -> b, all_moments, begins) AS span
+)
+WHERE day BETWEEN {from:Date} AND {to:Date}

@@ -1,0 +1,34 @@
+-- title: Activation rate and time
+-- title_zh: 激活率与激活耗时
+-- group: activation
+-- definition: Of the users who joined on a day, how many were activated within so many days, and how long it took them.
+-- definition_zh: 当天加入（注册）的用户在 N 天内完成激活的比例，以及激活所用时间。
+-- formula: activated = users with an activation event within `days` times 24 hours of joining / users who joined; joining
+--   is the first registration, or the first event if the plan names no registration
+-- grain: one row a day on which users joined
+-- parameters:
+--   from Date = today - 36: first day of joining, inclusive
+--   to Date = today - 7: last day, inclusive
+--   days UInt16 = 7: how long a user has for it
+-- example: SELECT * FROM activation(from = '2026-11-01', to = '2026-11-23', days = 7)
+-- mistakes: Users of the last days have not had their time yet: end `days` before today. An activation before the
+--   registration (as a visitor) counts with a time of 0.
+-- chart: line x=day y=rate
+SELECT
+    joined_day AS day,
+    count() AS users,
+    countIf(hours IS NOT NULL) AS activated,
+    activated / users AS rate,
+    quantileExactInclusiveOrNull(0.5)(hours) AS median_hours,
+    quantileExactInclusiveOrNull(0.9)(hours) AS p90_hours
+FROM
+(
+    SELECT
+        assumeNotNull(u.joined_day) AS joined_day,
+        if(a.at IS NOT NULL AND a.at < u.joined + toIntervalDay({days:UInt16}),
+            greatest(dateDiff('millisecond', u.joined, a.at), 0) / 3600000, NULL) AS hours
+    FROM (SELECT actor, joined, joined_day FROM users WHERE joined_day BETWEEN {from:Date} AND {to:Date}) AS u
+    LEFT JOIN (SELECT actor, toNullable(min(ts)) AS at FROM activations GROUP BY actor) AS a ON a.actor = u.actor
+)
+GROUP BY day
+ORDER BY day

@@ -1,0 +1,23 @@
+-- title: When users are active
+-- title_zh: 活跃时段
+-- group: activity
+-- definition: Users and events by day of the week and hour, in the plan's time zone.
+-- definition_zh: 按星期与小时（计划时区）统计的活跃用户与事件数。
+-- formula: users = distinct (actor, day) with an event in that hour; weekday 1 is Monday
+-- grain: one row a weekday and hour with events
+-- parameters:
+--   from Date = today - 27: first day, inclusive
+--   to Date = today: last day, inclusive
+-- example: SELECT * FROM active_hours(from = '2026-11-02', to = '2026-11-29')
+-- mistakes: A period that isn't whole weeks has more Mondays than Sundays. Users in other time zones are shown by the
+--   plan's clock, not by theirs.
+-- chart: heatmap x=hour y=weekday series=users
+SELECT
+    toDayOfWeek(day) AS weekday,
+    toHour(local_time) AS hour,
+    uniqExact(actor, day) AS users,
+    count() AS events
+FROM activity
+WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+GROUP BY weekday, hour
+ORDER BY weekday, hour

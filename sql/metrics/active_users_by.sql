@@ -1,0 +1,28 @@
+-- title: Active users by dimension
+-- title_zh: 按维度的活跃用户
+-- group: activity
+-- definition: Users and events of the period by platform, channel, country or any other field or property.
+-- definition_zh: 按任意维度（平台、渠道、国家或事件属性）拆分的活跃用户数与事件数。
+-- formula: distinct actors with an event that has the value; share = users / all active users of the period
+-- grain: one row a value
+-- parameters:
+--   from Date = today - 29: first day, inclusive
+--   to Date = today: last day, inclusive
+--   dimension String = platform: a field such as platform or channel, or properties.NAME
+-- example: SELECT * FROM active_users_by(from = '2026-11-01', to = '2026-11-30', dimension = 'platform')
+-- mistakes: A user with two values counts under both, so the shares add up to more than 1. An empty value is of events
+--   that don't have the field.
+-- chart: bar x=value y=users
+SELECT
+    by AS value,
+    uniqExact(actor) AS users,
+    users / (
+        SELECT uniqExact(actor) FROM activity
+        WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+    ) AS share,
+    count() AS events,
+    events / users AS events_per_user
+FROM {database}.activity_by(dimension = {dimension:String})
+WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+GROUP BY value
+ORDER BY users DESC, value

@@ -1,0 +1,125 @@
+-- title: Results of experiments
+-- title_zh: A/B 实验结果
+-- group: experiments
+-- definition: For each variant: users that met it, how many of them reached the goal afterwards, and what they paid on
+--   average; against the control, with tests and intervals. Users who met several variants are a row of their own,
+--   (several), and in no variant.
+-- definition_zh: 各实验组的曝光用户、曝光后转化率与人均价值，以及与对照组的差异、双比例 z 检验、Welch t 检验、95% 置信区间与最小可检测效应；进入多个组的用户单列为 (several)，不计入任何组。
+-- formula: conversion = users who reached the goal after their first exposure / users. difference = conversion - that of
+--   the control; z: two-proportion z-test, pooled; interval: 95 %, unpooled (Wald). mde: smallest difference found with
+--   80 % power at 5 %: (1.96 + 0.84) * sqrt(p (1 - p) (1/n + 1/n of the control)), p of the control. value: payments minus
+--   refunds (the goal's value, if one is given) after the first exposure, per user; t: Welch's t-test
+-- grain: one row an experiment and variant
+-- parameters:
+--   from Date = today - 29: first day of exposures, inclusive
+--   to Date = today: last day of exposures and goals, inclusive
+--   experiment String = '': its name; empty: all
+--   goal String = '': the event that is the goal; empty: a payment
+--   control String = control: name of the variant that others are compared with
+-- example: SELECT * FROM experiment_results(from = '2026-11-01', to = '2026-11-30', experiment = '', goal = '', control = 'control')
+-- mistakes: Looking every day until p is below 0.05 finds effects that aren't there: set the end before the start. Of twenty
+--   comparisons one is below 0.05 by chance. Look at experiment_allocation first: if the shares are wrong, so is this.
+--   Begin on the first day of the experiment; who met it before is taken for new.
+-- chart: bar x=variant y=conversion series=experiment
+WITH
+    met AS
+    (
+        SELECT
+            experiment,
+            actor,
+            min(ts) AS since,
+            if(uniqExact(variant) > 1, '(several)', any(variant)) AS variant
+        FROM exposures
+        WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+            AND ({experiment:String} = '' OR experiment = {experiment:String})
+        GROUP BY experiment, actor
+    ),
+    goals AS
+    (
+        SELECT actor, groupArray((ts, reached, amount)) AS moments
+        FROM
+        (
+            SELECT actor, ts, kind = 'payment' AS reached, amount
+            FROM money
+            WHERE {goal:String} = '' AND day BETWEEN {from:Date} AND {to:Date}
+                AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+            UNION ALL
+            SELECT actor, ts, true AS reached, value AS amount
+            FROM activity
+            WHERE {goal:String} != '' AND event = {goal:String} AND day BETWEEN {from:Date} AND {to:Date}
+                AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+        )
+        GROUP BY actor
+    ),
+    outcomes AS
+    (
+        SELECT
+            met.experiment AS experiment,
+            met.variant AS variant,
+            arrayFilter(m -> m.1 >= met.since, goals.moments) AS after,
+            toFloat64(arrayExists(m -> m.2, after)) AS converted,
+            toFloat64(arraySum(m -> m.3, after)) AS amount
+        FROM met
+        LEFT JOIN goals ON goals.actor = met.actor
+    ),
+    groups AS
+    (
+        SELECT experiment, variant, count() AS n, sum(converted) AS k, avg(amount) AS mean, varSamp(amount) AS variance
+        FROM outcomes
+        GROUP BY experiment, variant
+    ),
+    -- What Welch's test can tell: variants of two users or more, where not everybody has the same value.
+    testable AS
+    (
+        SELECT g.experiment AS experiment, groupArray(g.variant) AS others
+        FROM groups AS g
+        INNER JOIN (SELECT * FROM groups WHERE variant = {control:String}) AS c ON c.experiment = g.experiment
+        WHERE g.variant NOT IN ('(several)', {control:String}) AND g.n > 1 AND c.n > 1 AND g.variance + c.variance > 0
+        GROUP BY g.experiment
+    ),
+    -- Each variant beside the control: the users of the control once for each variant that they are compared with.
+    tests AS
+    (
+        SELECT
+            o.experiment AS experiment,
+            arrayJoin(if(o.variant = {control:String}, v.others, [o.variant])) AS variant,
+            welchTTest(0.95)(o.amount, o.variant != {control:String}) AS welch  -- control minus variant
+        FROM outcomes AS o
+        INNER JOIN testable AS v ON v.experiment = o.experiment
+        WHERE o.variant = {control:String} OR has(v.others, o.variant)
+        GROUP BY experiment, variant
+    )
+SELECT
+    experiment,
+    variant,
+    n AS users,
+    toUInt64(k) AS converted,
+    k / n AS conversion,
+    if(is_compared, conversion - control_k / control_n, NULL) AS difference,
+    difference - 1.959963985 * error AS difference_low,
+    difference + 1.959963985 * error AS difference_high,
+    if(pooled_error > 0, difference / pooled_error, NULL) AS z,
+    erfc(abs(z) / sqrt(2)) AS p_value,
+    if(is_compared AND control_k > 0 AND control_k < control_n, (1.959963985 + 0.841621234)
+        * sqrt(control_k / control_n * (1 - control_k / control_n) * (1 / n + 1 / control_n)), NULL) AS mde,
+    mean AS mean_value,
+    if(is_compared, mean - control_mean, NULL) AS value_difference,
+    if(is_tested, -welch.4, NULL) AS value_difference_low,
+    if(is_tested, -welch.3, NULL) AS value_difference_high,
+    if(is_tested, -welch.1, NULL) AS t,
+    if(is_tested, welch.2, NULL) AS t_p_value
+FROM
+(
+    SELECT
+        g.experiment AS experiment, g.variant AS variant, g.n AS n, g.k AS k, g.mean AS mean,
+        c.n AS control_n, c.k AS control_k, c.mean AS control_mean, t.welch AS welch,
+        g.variant NOT IN ('(several)', {control:String}) AND c.n > 0 AS is_compared,
+        t.variant != '' AS is_tested,
+        sqrt(k / n * (1 - k / n) / n + control_k / control_n * (1 - control_k / control_n) / control_n) AS error,
+        (k + control_k) / (n + control_n) AS pool,
+        sqrt(pool * (1 - pool) * (1 / n + 1 / control_n)) AS pooled_error
+    FROM groups AS g
+    LEFT JOIN (SELECT * FROM groups WHERE variant = {control:String}) AS c ON c.experiment = g.experiment
+    LEFT JOIN tests AS t ON t.experiment = g.experiment AND t.variant = g.variant
+)
+ORDER BY experiment, variant = '(several)', variant != {control:String}, variant

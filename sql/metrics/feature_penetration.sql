@@ -1,0 +1,37 @@
+-- title: Feature penetration
+-- title_zh: 功能渗透率
+-- group: activity
+-- definition: Which share of the active users did an event at all, and how often those who did.
+-- definition_zh: 使用过某功能（事件）的用户占活跃用户的比例，以及使用者的人均次数与天数。
+-- formula: penetration = users with the event / users with any event, within the period
+-- grain: one row an event
+-- parameters:
+--   from Date = today - 29: first day, inclusive
+--   to Date = today: last day, inclusive
+-- example: SELECT * FROM feature_penetration(from = '2026-11-01', to = '2026-11-30')
+-- mistakes: A feature that is new has had less time to be found: begin with its release. Penetration says nothing about
+--   whether they came back to it: see days_per_user.
+-- chart: bar x=event y=penetration
+SELECT event, users, users / everybody AS penetration, events, events / users AS events_per_user,
+    user_days / users AS days_per_user
+FROM
+(
+    SELECT
+        event,
+        count() AS users,
+        sum(times) AS events,
+        sum(days) AS user_days,
+        uniqExact(actor) AS actors,
+        grouping(event) AS is_total,
+        max(if(is_total = 1, actors, 0)) OVER () AS everybody
+    FROM
+    (
+        SELECT event, actor, count() AS times, length(groupUniqArray(day)) AS days
+        FROM activity
+        WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+        GROUP BY event, actor
+    )
+    GROUP BY GROUPING SETS ((event), ())
+)
+WHERE is_total = 0
+ORDER BY users DESC, event

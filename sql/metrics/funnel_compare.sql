@@ -1,0 +1,56 @@
+-- title: Funnel against another period
+-- title_zh: 漏斗对比与最差步骤
+-- group: conversion
+-- definition: Each step's conversion in the period and in one to compare with, and which step has become worse the most.
+-- definition_zh: 对比两个时期各步骤的转化率，并标出恶化最多的一步。
+-- formula: change = from_previous in the period - from_previous in the other, in points; lost_users = how many more would
+--   have taken the step at the rate of the other period; worst = 1 where change is the lowest and below 0
+-- grain: one row a step
+-- parameters:
+--   from Date = today - 6: first day of the first step, inclusive
+--   to Date = today: last day of the first step, inclusive
+--   compare_from Date = before from: first day of the other period, inclusive
+--   compare_to Date = before to: last day of the other period, inclusive
+--   steps Array(String) = funnel steps: the events in order, at most 8
+--   within UInt64 = funnel window: seconds from the first step in which the others must follow
+-- example: SELECT * FROM funnel_compare(from = '2026-11-16', to = '2026-11-22', compare_from = '2026-11-09',
+--   compare_to = '2026-11-15', steps = ['view_item', 'add_to_cart', 'purchase'], within = 86400)
+-- mistakes: A change of a small step is often chance: p_value is that of a two-proportion z-test, and of many steps one
+--   is below 0.05 by chance. Compare whole weeks.
+-- chart: bar x=event y=from_previous,compare_from_previous
+SELECT * EXCEPT pooled FROM
+(
+SELECT
+    toUInt32(k) AS step,
+    {steps:Array(String)}[k] AS event,
+    now[k] AS users,
+    other[k] AS compare_users,
+    if(k = 1 OR now[k - 1] = 0, NULL, now[k] / now[k - 1]) AS from_previous,
+    if(k = 1 OR other[k - 1] = 0, NULL, other[k] / other[k - 1]) AS compare_from_previous,
+    from_previous - compare_from_previous AS change,
+    if(change < 0, -change * now[k - 1], 0) AS lost_users,
+    if(k = 1 OR (now[k] + other[k]) IN (0, now[k - 1] + other[k - 1]), NULL, (now[k] + other[k]) / (now[k - 1] + other[k - 1]))
+        AS pooled,
+    2 * (1 - 0.5 * (1 + erf(abs(change) / sqrt(pooled * (1 - pooled) * (1 / now[k - 1] + 1 / other[k - 1])) / sqrt(2))))
+        AS p_value,
+    ifNull(change < 0 AND change = min(change) OVER (), 0) AS worst
+FROM
+(
+    SELECT
+        arrayResize(sumForEachIf(flags, is_now), length({steps:Array(String)})) AS now,
+        arrayResize(sumForEachIf(flags, NOT is_now), length({steps:Array(String)})) AS other
+    FROM
+    (
+        SELECT arrayMap(i -> toUInt64(level >= i), range(1, length({steps:Array(String)}) + 1)) AS flags, 1 AS is_now
+        FROM {database}.funnel_users(
+            from = {from:Date}, to = {to:Date}, steps = {steps:Array(String)}, within = {within:UInt64}, dimension = '')
+        UNION ALL
+        SELECT arrayMap(i -> toUInt64(level >= i), range(1, length({steps:Array(String)}) + 1)), 0
+        FROM {database}.funnel_users(from = {compare_from:Date}, to = {compare_to:Date}, steps = {steps:Array(String)},
+            within = {within:UInt64}, dimension = '')
+    )
+)
+ARRAY JOIN range(1, length({steps:Array(String)}) + 1) AS k
+ORDER BY step
+)
+ORDER BY step

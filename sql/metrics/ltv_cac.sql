@@ -1,0 +1,56 @@
+-- title: Lifetime value against cost of acquisition
+-- title_zh: LTV / CAC
+-- group: revenue
+-- definition: What a new user of each channel has paid within so many days, over what a new user of it cost.
+-- definition_zh: 各渠道新用户在首次出现后 N 天内的人均净收入（LTV）与获客成本（CAC）之比。
+-- formula: ltv = payments minus refunds within `days` times 24 hours of the first event / new users; cac = spend of the
+--   same days / new users; ratio = ltv / cac
+-- grain: one row a channel
+-- parameters:
+--   from Date = today - 36: first day on which users came, and of spend, inclusive
+--   to Date = today - 7: last day, inclusive
+--   days UInt16 = 7: length of a life
+-- example: SELECT * FROM ltv_cac(from = '2026-10-01', to = '2026-10-31', days = 30)
+-- mistakes: Users of the last days have not lived that long: end `days` before today. A ratio over 7 days is not one over a
+--   year. A channel without imported spend has neither CAC nor ratio.
+-- chart: bar x=channel y=ltv,cac
+WITH
+    spent AS
+    (
+        SELECT channel, toFloat64(sum(amount)) AS cost, count() AS entries
+        FROM spend
+        WHERE day BETWEEN {from:Date} AND {to:Date}
+            AND NOT throwIf((SELECT uniqExactIf(currency, currency != '') FROM spend WHERE day BETWEEN {from:Date} AND {to:Date}) > 1,
+                'spend is in several currencies: import it in one')
+        GROUP BY channel
+    ),
+    came AS
+    (
+        SELECT actor, channel, first_seen, first_seen + toIntervalDay({days:UInt16}) AS until
+        FROM users
+        WHERE first_day BETWEEN {from:Date} AND {to:Date}
+    ),
+    lives AS
+    (
+        SELECT came.channel AS channel, count() AS users, toFloat64(sum(paid.revenue)) AS revenue
+        FROM came
+        LEFT JOIN
+        (
+            SELECT m.actor AS actor, sum(m.amount) AS revenue
+            FROM money AS m INNER JOIN came ON came.actor = m.actor
+            WHERE m.ts >= came.first_seen AND m.ts < came.until
+                AND toDate(m.ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
+            GROUP BY m.actor
+        ) AS paid ON paid.actor = came.actor
+        GROUP BY channel
+    )
+SELECT
+    lives.channel AS channel,
+    lives.users AS new_users,
+    lives.revenue / lives.users AS ltv,
+    if(spent.entries = 0, NULL, spent.cost) AS spend,
+    spend / new_users AS cac,
+    if(cac = 0, NULL, ltv / cac) AS ratio
+FROM lives
+LEFT JOIN spent ON spent.channel = lives.channel
+ORDER BY new_users DESC, channel

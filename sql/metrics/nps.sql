@@ -1,0 +1,42 @@
+-- title: Net promoter score
+-- title_zh: 净推荐值（NPS）趋势
+-- group: satisfaction
+-- definition: Which share of those who answered would recommend the product (9 or 10), less the share of those who
+--   wouldn't (0 to 6), by period.
+-- definition_zh: 按周期统计推荐者（9–10 分）、中立者（7–8 分）、贬损者（0–6 分）人数；NPS = 推荐者占比 − 贬损者占比（−100 到 100）。
+-- formula: nps = 100 * (promoters - detractors) / answers; margin: half of the 95 % interval, 196 * sqrt((promoter share +
+--   detractor share - (their difference)^2) / answers). Of a user's answers in a period the last counts
+-- grain: one row a period with answers
+-- parameters:
+--   from Date = today - 89: first day, inclusive
+--   to Date = today: last day, inclusive
+--   period String = week (one of day, week, month): length of a period
+--   survey String = '': its name; empty: all surveys with scores
+-- example: SELECT * FROM nps(from = '2026-09-01', to = '2026-11-30', period = 'week', survey = 'nps')
+-- mistakes: Few answers move it by many points: look at the margin before telling a story. Only those who answer count: a
+--   change of who is asked, or of the response rate, changes it, too. Scores outside of 0 to 10 are left out.
+-- chart: line x=period y=nps
+SELECT
+    period,
+    count() AS answers,
+    countIf(last_score >= 9) AS promoters,
+    countIf(last_score >= 7 AND last_score < 9) AS passives,
+    countIf(last_score < 7) AS detractors,
+    100 * (promoters - detractors) / answers AS nps,
+    196 * sqrt(((promoters + detractors) / answers - pow((promoters - detractors) / answers, 2)) / answers) AS margin,
+    avg(last_score) AS mean_score
+FROM
+(
+    SELECT
+        actor,
+        survey,
+        toDate(multiIf({period:String} = 'month', toStartOfMonth(day), {period:String} = 'week', toMonday(day), day))
+            AS period,
+        argMax(score, ts) AS last_score
+    FROM survey_answers
+    WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+        AND ({survey:String} = '' OR survey = {survey:String}) AND score BETWEEN 0 AND 10
+    GROUP BY actor, survey, period
+)
+GROUP BY period
+ORDER BY period

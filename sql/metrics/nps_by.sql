@@ -1,0 +1,40 @@
+-- title: Net promoter score by dimension
+-- title_zh: NPS 维度拆分
+-- group: satisfaction
+-- definition: The net promoter score of the period, by a field of the answer.
+-- definition_zh: 统计期内按平台、渠道等维度拆分的 NPS。
+-- formula: as nps; of a user's answers with one value of the dimension the last counts
+-- grain: one row a value of the dimension
+-- parameters:
+--   from Date = today - 89: first day, inclusive
+--   to Date = today: last day, inclusive
+--   dimension String = platform: a field of the envelope, or properties.NAME
+--   survey String = '': its name; empty: all surveys with scores
+-- example: SELECT * FROM nps_by(from = '2026-09-01', to = '2026-11-30', dimension = 'platform', survey = 'nps')
+-- mistakes: The parts have fewer answers than the whole, and so wider margins.
+-- chart: bar x=by y=nps
+SELECT
+    by,
+    count() AS answers,
+    countIf(last_score >= 9) AS promoters,
+    countIf(last_score >= 7 AND last_score < 9) AS passives,
+    countIf(last_score < 7) AS detractors,
+    100 * (promoters - detractors) / answers AS nps,
+    196 * sqrt(((promoters + detractors) / answers - pow((promoters - detractors) / answers, 2)) / answers) AS margin
+FROM
+(
+    SELECT a.actor AS actor, a.survey AS survey, b.by AS by, argMax(a.score, a.ts) AS last_score
+    FROM {database}.activity_by(dimension = {dimension:String}) AS b
+    INNER JOIN
+    (
+        SELECT actor, survey, score, ts, stream, partition, offset
+        FROM survey_answers
+        WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+            AND ({survey:String} = '' OR survey = {survey:String}) AND score BETWEEN 0 AND 10
+    ) AS a ON a.stream = b.stream AND a.partition = b.partition AND a.offset = b.offset
+    WHERE toDate(b.ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+        AND b.event IN (SELECT DISTINCT event FROM survey_answers WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1)
+    GROUP BY actor, survey, by
+)
+GROUP BY by
+ORDER BY answers DESC, by

@@ -1,0 +1,64 @@
+-- title: Onboarding checklist
+-- title_zh: 新手引导完成率
+-- group: activation
+-- definition: Of the users who joined in the period, how many did each step of the plan's onboarding checklist within so
+--   many days, in any order, and how many did all of it.
+-- definition_zh: 统计期内加入的用户在 N 天内完成新手清单每一步（不限顺序）的比例，以及完成全部步骤的比例。
+-- formula: rate = users with an event of the step up to `days` times 24 hours after joining (events before joining count:
+--   the app is opened before the registration) / users who joined
+-- grain: one row a step, and one with step 0 for the whole list
+-- parameters:
+--   from Date = today - 36: first day of joining, inclusive
+--   to Date = today - 7: last day, inclusive
+--   days UInt16 = 7: how long a user has for it
+-- example: SELECT * FROM onboarding(from = '2026-11-01', to = '2026-11-23', days = 7)
+-- mistakes: This is no funnel: a step can have more users than the one before it. Users of the last days have not had
+--   their time yet.
+-- chart: bar x=name y=rate
+WITH done AS
+(
+    -- Per user: hours until each step that was done in time, step 0 once all are, and the user as such as step 255.
+    SELECT arrayJoin(arrayConcat(
+        arrayMap(d -> (d.1, d.2), hours),
+        if(length(hours) = length(names), [(toUInt8(0), arrayMax(arrayMap(d -> d.2, hours)))], []),
+        [(toUInt8(255), toFloat64(0))])) AS each
+    FROM
+    (
+        SELECT
+            (SELECT names FROM onboarding_steps) AS names,
+            arrayMap(d -> (d.1, greatest(dateDiff('millisecond', j.joined, d.2), 0) / 3600000),
+                arrayFilter(d -> d.2 < j.joined + toIntervalDay({days:UInt16}), e.firsts)) AS hours
+        FROM
+        (
+            SELECT actor, assumeNotNull(joined) AS joined FROM users WHERE joined_day BETWEEN {from:Date} AND {to:Date}
+        ) AS j
+        LEFT JOIN
+        (
+            SELECT actor, groupArray((step, first_at)) AS firsts
+            FROM (SELECT actor, step, min(ts) AS first_at FROM onboarding_events GROUP BY actor, step)
+            GROUP BY actor
+        ) AS e ON e.actor = j.actor
+    )
+)
+SELECT
+    list.step AS step,
+    list.name AS name,
+    everybody AS joined,
+    f.users AS users,
+    if(joined = 0, NULL, users / joined) AS rate,
+    if(users = 0, NULL, f.hours) AS median_hours
+FROM
+(
+    SELECT (arrayJoin(arrayZip(range(length(names) + 1), arrayPushFront(names, 'all steps'))) AS n).1 AS step, n.2 AS name
+    FROM onboarding_steps
+    WHERE notEmpty(names)
+) AS list
+LEFT JOIN
+(
+    SELECT
+        toUInt64(each.1) AS step, count() AS users, quantileExactInclusive(0.5)(each.2) AS hours
+    FROM done
+    GROUP BY step
+) AS f ON f.step = list.step
+CROSS JOIN (SELECT countIf(each.1 = 255) AS everybody FROM done) AS a
+ORDER BY if(step = 0, 255, step)

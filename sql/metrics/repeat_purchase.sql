@@ -1,0 +1,40 @@
+-- title: Repeat purchases
+-- title_zh: 复购率
+-- group: revenue
+-- definition: Of the buyers of the period, how many ordered more than once in it, how many had bought before it, and how
+--   many days lie between an order and the next.
+-- definition_zh: 统计期内下单两次及以上的买家占比、此前已购买过的老客占比，以及相邻订单的间隔天数。
+-- formula: repeat_rate = buyers with 2 or more distinct orders in the period / buyers. returning_rate = buyers with a
+--   payment before the period / buyers. median_days: between the first payments of consecutive orders in the period
+-- grain: one row
+-- parameters:
+--   from Date = today - 29: first day, inclusive
+--   to Date = today: last day, inclusive
+-- example: SELECT * FROM repeat_purchase(from = '2026-11-01', to = '2026-11-30')
+-- mistakes: A longer period has a higher rate: compare periods of one length. Refunded orders count as orders.
+-- chart: table
+SELECT
+    count() AS buyers,
+    countIf(n >= 2) AS repeat_buyers,
+    countIf(before) AS returning_buyers,
+    if(buyers = 0, NULL, repeat_buyers / buyers) AS repeat_rate,
+    if(buyers = 0, NULL, returning_buyers / buyers) AS returning_rate,
+    if(buyers = 0, NULL, sum(n) / buyers) AS orders_per_buyer,
+    quantileExactInclusiveArrayOrNull(0.5)(gaps) AS median_days_between
+FROM
+(
+    SELECT
+        countIf(in_period) AS n,
+        countIf(NOT in_period) > 0 AS before,
+        arrayMap(ms -> ms / 86400000, arrayPopFront(arrayDifference(
+            arraySort(groupArrayIf(toUnixTimestamp64Milli(at), in_period))))) AS gaps
+    FROM
+    (
+        SELECT actor, order_id, min(ts) AS at, min(day) >= {from:Date} AS in_period
+        FROM payments
+        WHERE day <= {to:Date} AND toDate(ts) <= {to:Date} + 1
+        GROUP BY actor, order_id
+    )
+    GROUP BY actor
+    HAVING n > 0
+)

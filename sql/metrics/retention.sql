@@ -1,0 +1,55 @@
+-- title: Retention by cohort
+-- title_zh: 同期群留存（经典 / 滚动）
+-- group: retention
+-- definition: Of the users who joined on a day, in a week or month: how many were active in the nth day, week or month
+--   after (classic), and how many in the nth or any later one (rolling).
+-- definition_zh: 同一时期加入的用户在第 n 个周期活跃的比例（经典留存），以及在第 n 个周期或之后活跃的比例（滚动留存）。
+-- formula: classic_rate = users with an event in period n after that of joining / users of the cohort; rolling_rate =
+--   users with an event in period n or later, up to `to` / users. Period 0 is the one of joining
+-- grain: one row a cohort and n, up to the period of `to`
+-- parameters:
+--   from Date = today - 30: first day of joining, inclusive
+--   to Date = today - 1: last day of joining and of activity, inclusive
+--   period String = day (one of day, week, month): length of a period
+-- example: SELECT * FROM retention(from = '2026-11-01', to = '2026-11-30', period = 'day')
+-- mistakes: Rolling retention falls as `to` is moved to an earlier day, and its last n equals the classic one: compare
+--   cohorts at the same distance from `to`. The last period may not have ended (whole = 0). Weeks begin on Monday, so
+--   week 1 of somebody who joined on Sunday begins the next day; day 7 does not have this.
+-- chart: heatmap x=n y=cohort series=classic_rate
+WITH people AS
+(
+    SELECT
+        toDate(multiIf({period:String} = 'month', toStartOfMonth(assumeNotNull(joined_day)),
+            {period:String} = 'week', toMonday(assumeNotNull(joined_day)), assumeNotNull(joined_day))) AS cohort,
+        arrayDistinct(arrayMap(
+            d -> toUInt32(dateDiff(if({period:String} = 'month', 'month', 'day'), cohort, d)
+                / if({period:String} = 'week', 7, 1)),
+            arrayFilter(d -> d >= joined_day AND d <= {to:Date}, active_days))) AS periods
+    FROM users
+    WHERE joined_day BETWEEN {from:Date} AND {to:Date}
+)
+SELECT
+    c.cohort AS cohort,
+    c.n AS n,
+    c.users AS users,
+    a.active AS classic,
+    classic / users AS classic_rate,
+    sum(a.left) OVER (PARTITION BY c.cohort ORDER BY c.n DESC) AS rolling,
+    rolling / users AS rolling_rate,
+    multiIf({period:String} = 'month', addMonths(c.cohort, toInt32(c.n + 1)),
+        {period:String} = 'week', c.cohort + 7 * (c.n + 1), c.cohort + c.n + 1) - 1 <= {to:Date} AS whole
+FROM
+(
+    SELECT cohort, count() AS users,
+        arrayJoin(range(toUInt32(dateDiff(if({period:String} = 'month', 'month', 'day'), cohort, {to:Date})
+            / if({period:String} = 'week', 7, 1)) + 1)) AS n
+    FROM people
+    GROUP BY cohort
+) AS c
+LEFT JOIN
+(
+    SELECT cohort, n, count() AS active, countIf(n = last) AS left
+    FROM (SELECT cohort, arrayMax(periods) AS last, arrayJoin(periods) AS n FROM people)
+    GROUP BY cohort, n
+) AS a ON a.cohort = c.cohort AND a.n = c.n
+ORDER BY cohort, n

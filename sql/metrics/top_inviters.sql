@@ -1,0 +1,48 @@
+-- title: Who brings most users
+-- title_zh: 邀请达人榜
+-- group: campaigns
+-- definition: The users whose invitations were accepted most often in the period, and what those they brought have paid.
+-- definition_zh: 周期内成功邀请人数最多的用户，以及被邀请者贡献的净收入。
+-- formula: brought: users whose first acceptance in the period names the inviter (or an invite_id of the inviter);
+--   revenue: payments minus refunds of those users, from their acceptance until the last day
+-- grain: one row an inviter
+-- parameters:
+--   from Date = today - 29: first day of acceptances, inclusive
+--   to Date = today: last day, inclusive
+--   limit UInt32 = 20: so many inviters
+-- example: SELECT * FROM top_inviters(from = '2026-11-01', to = '2026-11-30', limit = 20)
+-- mistakes: Very many users brought by one are as often abuse of a bonus as enthusiasm: look at buyers and revenue.
+-- chart: bar x=inviter y=brought
+WITH
+    edges AS
+    (
+        SELECT a.actor AS actor, min(a.ts) AS came,
+            argMin(if(a.inviter != '', a.inviter, i.actor), a.ts) AS inviter
+        FROM
+        (
+            SELECT actor, inviter, invite_id, ts FROM invites_accepted
+            WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+        ) AS a
+        LEFT JOIN (SELECT invite_id, argMin(actor, ts) AS actor FROM invites WHERE invite_id != '' GROUP BY invite_id) AS i
+            ON i.invite_id = a.invite_id
+        WHERE a.inviter != '' OR i.actor != ''
+        GROUP BY a.actor
+    ),
+    paid AS
+    (
+        SELECT m.actor AS actor, countIf(m.kind = 'payment') AS payments, sum(m.amount) AS revenue
+        FROM money AS m INNER JOIN edges ON edges.actor = m.actor
+        WHERE m.ts >= edges.came AND m.day <= {to:Date}
+            AND toDate(m.ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+        GROUP BY m.actor
+    )
+SELECT
+    edges.inviter AS inviter,
+    count() AS brought,
+    countIf(paid.payments > 0) AS buyers,
+    sum(paid.revenue) AS revenue
+FROM edges
+LEFT JOIN paid ON paid.actor = edges.actor
+GROUP BY inviter
+ORDER BY brought DESC, revenue DESC, inviter
+LIMIT {limit:UInt32}

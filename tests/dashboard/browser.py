@@ -1,0 +1,110 @@
+"""A real browser for the tests: the system's chromium, headless, with everything it said and asked for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+T = TypeVar("T")
+
+#: Where screenshots go, to be looked at.
+SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+WIDE, NARROW = 1280, 390
+
+
+class Browser:
+    """One headless chromium window."""
+
+    def __init__(self, driver: webdriver.Chrome, url: str) -> None:
+        self.driver, self.url = driver, url
+
+    def open(self, path: str) -> None:
+        """Go to a page and wait until what is loaded later is there too."""
+        self.driver.get(self.url + path)
+        self.until(lambda: self.js("return !document.querySelector('.waiting') || null"), f"{path} filled")
+
+    def js(self, script: str, *arguments: Any) -> Any:
+        """The result of a script in the page."""
+        return self.driver.execute_script(script, *arguments)
+
+    def text(self, selector: str) -> str:
+        """The text of the first element."""
+        found: str = self.js("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+        return found
+
+    def until(self, check: Callable[[], T | None], what: str, seconds: float = 20) -> T:
+        """Wait until `check` gives something."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = check()
+            if found:
+                return found
+            assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+            time.sleep(0.05)
+
+    def cookie(self, name: str, value: str) -> None:
+        """Set a cookie of the dashboard."""
+        if not self.driver.current_url.startswith(self.url):
+            self.driver.get(self.url + "/health")
+        self.driver.add_cookie({"name": name, "value": value, "path": "/"})
+
+    def width(self, pixels: int) -> None:
+        """Make the page that wide, as a phone or a screen would."""
+        metrics = {"width": pixels, "height": 900, "deviceScaleFactor": 1, "mobile": pixels < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def shoot(self, name: str) -> None:
+        """A picture of the whole page."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        made = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "format": "png"})
+        import base64
+
+        (SHOTS / f"{name}.png").write_bytes(base64.b64decode(made["data"]))
+
+    def complaints(self) -> list[str]:
+        """What the console said since the last time: warnings and errors."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "INFO"]
+
+    def foreign_requests(self) -> list[str]:
+        """What was asked of any other host since the last time."""
+        own = urlsplit(self.url).netloc
+        found = []
+        for entry in self.driver.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                url = message["params"]["request"]["url"]
+                if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).netloc != own:
+                    found.append(url)
+        return found
+
+
+@contextmanager
+def chromium(url: str, *, language: str = "en-US") -> Iterator[Browser]:
+    """A browser of a person who reads that language."""
+    options = webdriver.ChromeOptions()
+    program = shutil.which("chromium")
+    assert program, "chromium is not installed: apt-get install chromium chromium-driver"
+    options.binary_location = program
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900",
+        f"--lang={language}", f"--accept-lang={language}", "--disable-background-networking",
+        "--disable-component-update", "--no-first-run",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.add_experimental_option("prefs", {"intl.accept_languages": language})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    try:
+        driver.set_page_load_timeout(30)
+        yield Browser(driver, url.rstrip("/"))
+    finally:
+        driver.quit()

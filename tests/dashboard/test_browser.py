@@ -1,0 +1,274 @@
+"""The dashboard in a real browser: every page, in both languages and widths, with the numbers of ClickHouse."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_selenium_python import Axe
+
+from dashboard.browser import NARROW, WIDE, Browser, chromium
+from dashboard.conftest import Running
+from pipeline.dashboard.pages import PAGES
+from pipeline.show.language import Language
+
+pytestmark = pytest.mark.integration
+
+EN = Language("en")
+PATHS = [page.path for page in PAGES]
+
+
+@pytest.fixture(autouse=True)
+def plain(browser: Browser) -> Iterator[None]:
+    """Every test begins in English, light, on a wide screen, and ends without a complaint of the console."""
+    browser.width(WIDE)
+    browser.cookie("lang", "en")
+    browser.cookie("theme", "light")
+    browser.complaints()
+    yield
+    assert browser.complaints() == []
+    assert browser.foreign_requests() == []
+
+
+def events_of(count: int, prefix: str, **fields: Any) -> list[dict[str, Any]]:
+    now = int(time.time() * 1000)
+    return [
+        {"event_id": f"{prefix}{k}", "event": "view_item", "user_id": f"{prefix}{k}", "ts": now, "platform": "ios",
+         "properties": {"item_id": "i1"}, **fields}
+        for k in range(count)
+    ]  # fmt: skip
+
+
+def test_without_events_it_says_what_to_do(browser: Browser) -> None:
+    browser.open("/")
+    text = browser.until(lambda: browser.text(".verdict"), "a verdict")
+    assert "Ready, but no events yet" in text
+    assert "streamgauge send FILE --kafka" in text
+    browser.until(lambda: browser.text("[data-live=active-now]") == "0", "nobody is active")
+
+
+def test_new_events_are_seen_within_three_seconds_without_a_reload(
+    running: Running, browser: Browser, tmp_path: Path
+) -> None:
+    browser.open("/")
+    browser.until(lambda: browser.js("return document.body.dataset.updates > 0 || null"), "the stream")
+    browser.js("window.still = document.querySelector('[data-live=active-now]'); window.here = 1")
+    running.send(tmp_path, events_of(40, "a"))
+    began = time.monotonic()
+    browser.until(lambda: browser.text("[data-live=active-now]") == "40", "40 active users", 20)
+    assert time.monotonic() - began < 3.0
+    assert browser.js("return window.here === 1 && window.still === document.querySelector('[data-live=active-now]')")
+    # What was there goes on, so that nothing flickers: only what is inside has changed.
+    running.send(tmp_path, [e | {"event": "add_to_cart", "event_id": "c" + e["event_id"]} for e in events_of(10, "a")])
+    browser.until(lambda: "10 " in browser.text("[data-live=funnel-0]").replace("\n", " "), "10 in the cart", 20)
+
+
+def test_live_numbers_are_those_of_clickhouse(running: Running, browser: Browser) -> None:
+    browser.open("/")
+    stream = running.env["PIPELINE_STREAM"]
+    browser.until(lambda: browser.text("[data-live=rec-accepted]") == "50", "50 accepted")
+    sql = f"SELECT uniqExact(actor), count() FROM events WHERE stream = '{stream}'"
+    stored = browser.until(lambda: running.rows(sql) if running.rows(sql) == [[40, 50]] else None, "all stored")
+    assert [[int(browser.text(f"[data-live={key}]")) for key in ("users-today", "rec-accepted")]] == stored
+    assert browser.text("[data-live=revenue]") == "0.00"
+
+
+def test_a_funnel_of_the_past_is_what_windowfunnel_counts(running: Running, browser: Browser) -> None:
+    first, end = "2026-01-01", None
+    (days,) = running.rows(
+        "SELECT toString(min(toDate(ts, 'Asia/Shanghai'))), toString(max(toDate(ts, 'Asia/Shanghai'))) "
+        "FROM events WHERE stream = 'history'"
+    )
+    first, end = days
+    browser.open(f"/funnels?funnel=checkout&from={first}&to={end}&by=platform&than=none")
+    steps = ("view_item", "add_to_cart", "checkout", "pay", "purchase")
+    conditions = ", ".join(f"event = '{step}'" for step in steps)
+    names = ", ".join(f"'{step}'" for step in steps)
+    counted = running.rows(
+        f"SELECT countIf(l >= 1), countIf(l >= 2), countIf(l >= 3), countIf(l >= 4), countIf(l >= 5) FROM (SELECT actor, "
+        f"windowFunnel(3600000)(toUInt64(toUnixTimestamp64Milli(ts)), {conditions}) AS l "
+        f"FROM events WHERE event IN ({names}) AND NOT late GROUP BY actor)"
+    )[0]
+    shown = browser.js(
+        "return [...document.querySelectorAll(\"[data-part^='/part/funnel?'] .steps .n\")].map(e => e.innerText)"
+    )
+    assert shown == [EN.number(n) for n in counted]
+    assert min(counted) > 50
+    assert browser.text("[data-part^='/part/funnel?'] .leak") == "▼ most are lost here"
+    total = browser.js(
+        "return [...document.querySelectorAll(\"[data-part^='/part/funnel-by'] tbody td:nth-child(2)\")].map(e => e.innerText)"
+    )
+    assert sum(int(n.replace(",", "")) for n in total) == counted[0]
+
+
+def test_the_step_that_broke_is_named_when_two_periods_are_compared(browser: Browser) -> None:
+    today = time.time()
+    days = [time.strftime("%Y-%m-%d", time.gmtime(today - k * 86_400)) for k in (3, 1)]
+    browser.open(f"/funnels?funnel=checkout&from={days[0]}&to={days[1]}&by=platform&than=week")
+    assert "checkout → pay fell from" in browser.text("[data-part^='/part/funnel?'] .bad")
+    cells = browser.js(
+        "return [...document.querySelectorAll(\"[data-part^='/part/funnel-by'] tbody tr\")].map(r => r.innerText)"
+    )
+    android = next(row for row in cells if row.startswith("android"))
+    assert "▼" in android
+
+
+def test_a_metric_is_shown_as_clickhouse_has_it_and_can_be_taken_along(running: Running, browser: Browser) -> None:
+    browser.open("/explore?metric=active_users_daily")
+    sql = browser.text("#query")
+    assert sql.startswith("SELECT * FROM active_users_daily(from = '")
+    stored = running.rows(sql)
+    shown = browser.js(
+        "return [...document.querySelectorAll('.part tbody tr')].map(r => [...r.cells].map(c => c.innerText))"
+    )
+    assert [[row[0], row[1].replace(",", "")] for row in shown] == [[day, str(users)] for day, users, *_ in stored]
+    address = browser.js(
+        "return [...document.querySelectorAll('.buttons a')].find(a => a.innerText === 'Download CSV').href"
+    )
+    import urllib.request
+
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        lines = answer.read().decode("utf-8-sig").splitlines()
+    assert lines[0] == "day,users,events,events_per_user"
+    assert len(lines) == len(stored) + 1
+    browser.js("document.querySelector('[data-copy=query]').click()")
+    browser.until(lambda: browser.text("[data-copy=query]") == "Copied", "copied")
+
+
+def test_a_wrong_parameter_is_explained_not_run(browser: Browser) -> None:
+    browser.open("/explore?metric=retention&period=fortnight")
+    assert "period is one of day, week, month" in browser.text(".part .bad")
+
+
+def test_a_chart_becomes_a_picture(browser: Browser) -> None:
+    browser.open("/explore?metric=active_users_daily")
+    browser.js("HTMLAnchorElement.prototype.click = function () { window.saved = [this.download, this.href]; }")
+    browser.js("document.querySelector('[data-png]').click()")
+    name, address = browser.until(lambda: browser.js("return window.saved"), "a picture")
+    assert name == "active_users_daily.png"
+    assert address.startswith("blob:")
+
+
+def test_every_number_has_its_definition_one_hover_or_one_key_away(browser: Browser) -> None:
+    browser.open("/")
+    labels = browser.js(
+        "return [...document.querySelectorAll('.tile .label')].map(l => l.querySelector('.term')?.dataset.def ?? '')"
+    )
+    assert len(labels) == 6
+    assert all(len(label) > 40 for label in labels)
+    browser.js("document.querySelector('.tile .term').focus()")
+    assert "in this minute or the one before" in browser.text("#tip")
+    assert browser.js("return document.activeElement.getAttribute('aria-describedby')") == "tip"
+    browser.js("document.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))")
+    assert browser.js("return document.getElementById('tip').hidden")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(("language", "theme", "width"), [
+    ("en", "light", WIDE), ("zh", "dark", NARROW), ("zh", "light", WIDE), ("en", "dark", NARROW),
+])  # fmt: skip
+def test_every_page_opens_in_both_languages_and_widths_and_is_accessible(
+    browser: Browser, path: str, language: str, theme: str, width: int
+) -> None:
+    browser.width(width)
+    browser.cookie("lang", language)
+    browser.cookie("theme", theme)
+    browser.open(path)
+    browser.until(lambda: browser.js("return document.body.dataset.updates > 0 || null"), "the stream")
+    browser.shoot(f"{path.strip('/') or 'now'}-{language}-{theme}-{width}")
+    page = next(page for page in PAGES if page.path == path)
+    assert browser.text("h1") == page.title(Language("zh" if language == "zh" else "en"))
+    assert browser.js("return document.documentElement.lang") == {"en": "en", "zh": "zh-CN"}[language]
+    assert browser.js("return document.documentElement.scrollWidth") <= width, "the page scrolls sideways"
+    assert browser.js("return document.querySelector('.problem, .part > .bad button')?.innerText") is None
+    if language == "zh":
+        words = browser.js("return [...document.querySelectorAll('h1, h2, nav a, .tile .label')].map(e => e.innerText)")
+        assert [word for word in words if not re.search("[一-鿿]", word)] == []
+    axe = Axe(browser.driver)
+    axe.inject()
+    found = axe.run()["violations"]
+    assert [(v["id"], [node["target"] for node in v["nodes"]][:3]) for v in found] == []
+
+
+def test_the_language_is_the_browsers_until_another_is_chosen(running: Running) -> None:
+    with chromium(running.dashboard, language="zh-CN") as chinese:
+        chinese.open("/")
+        assert chinese.text("h1") == "现在"
+        chinese.js("document.querySelector('button[name=lang]').click()")
+        chinese.until(lambda: chinese.text("h1") == "Now", "English")
+        assert chinese.complaints() == []
+
+
+def test_all_of_it_is_reached_by_keyboard(browser: Browser) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.open("/")
+    body = browser.driver.switch_to.active_element
+    body.send_keys(Keys.TAB)
+    reached = []
+    for _ in range(60):
+        active = browser.driver.switch_to.active_element
+        reached.append(
+            active.get_attribute("href") or active.get_attribute("data-def") or active.get_attribute("name") or ""
+        )
+        active.send_keys(Keys.TAB)
+    assert reached[0].endswith("#content")
+    for path in PATHS:
+        assert any(r == running_url(browser, path) for r in reached), path
+    assert any(r.startswith("Different users") for r in reached)
+
+
+def running_url(browser: Browser, path: str) -> str:
+    return browser.url + path
+
+
+def test_without_clickhouse_the_live_part_goes_on(start_dashboard: Callable[..., str], browser: Browser) -> None:
+    url = start_dashboard(clickhouse_url="http://127.0.0.1:9")
+    with chromium(url) as other:
+        other.open("/")
+        other.until(lambda: other.text("[data-live=rec-accepted]") == "50", "live numbers")
+        other.until(lambda: "ClickHouse does not answer" in other.text(".verdict"), "a word about ClickHouse")
+        other.open("/funnels?funnel=checkout")
+        assert "ClickHouse does not answer at http://127.0.0.1:9." in other.text(".problem")
+        assert "this part comes back by itself" in other.text(".problem")
+        other.until(lambda: "view_item" in other.text("[data-live=funnel]"), "the live funnel")
+        assert other.complaints() == []
+
+
+def test_without_a_worker_it_says_so_and_history_is_there(start_dashboard: Callable[..., str]) -> None:
+    with chromium(start_dashboard(dashboard_workers="http://127.0.0.1:9")) as other:
+        other.open("/")
+        other.until(
+            lambda: "No worker answers (http://127.0.0.1:9)" in other.text(".verdict"), "a word about the worker"
+        )
+        other.open("/explore?metric=active_users_daily")
+        assert other.js("return document.querySelectorAll('.part tbody tr').length") == 30
+
+
+def test_a_password_keeps_others_out(start_dashboard: Callable[..., str], tmp_path: Path) -> None:
+    from pipeline.dashboard.auth import set_password
+
+    set_password(tmp_path / "passwords", "ann", "correct horse")
+    with chromium(start_dashboard(dashboard_password_file=str(tmp_path / "passwords"))) as other:
+        other.driver.get(other.url + "/funnels")
+        assert other.driver.current_url == other.url + "/login"
+
+        def enter(password: str) -> None:
+            form = other.driver.find_element("css selector", "form.login")
+            form.find_element("name", "name").send_keys("ann")
+            form.find_element("name", "password").send_keys(password)
+            form.find_element("css selector", "button").click()
+
+        enter("wrong horse!")
+        assert "wrong" in other.until(lambda: other.text("[role=alert]"), "an error")
+        enter("correct horse")
+        other.until(lambda: other.text("h1") == "Now", "the first page")
+        other.until(lambda: other.text("[data-live=rec-accepted]") == "50", "live numbers")
+        other.js("[...document.querySelectorAll('form[action=\"/logout\"] button')][0].click()")
+        other.until(lambda: other.driver.current_url == other.url + "/login", "logged out")
+        other.driver.get(other.url + "/quality")
+        assert other.driver.current_url == other.url + "/login"
