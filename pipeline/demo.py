@@ -214,6 +214,7 @@ def where(system: System) -> list[str]:
         f"Kafka       {settings.kafka_bootstrap}  (topic {settings.events_topic})",
         f"ClickHouse  {settings.clickhouse_url}",
         f"Metrics     {system.worker.url}/metrics  (archiver: {system.archiver.url}/metrics)",
+        *filter(None, [system.alerts_note]),
         f"Try         curl {settings.clickhouse_url} -d '{query}'",
         *system.notes,
     ]

@@ -67,6 +67,8 @@ class System:
         self.worker, self.archiver, self.dashboard = Role("worker"), Role("archiver"), Role("dashboard")
         self.roles = (self.worker, self.archiver, self.dashboard)
         self.prometheus: Prometheus | None = None
+        #: Where alerts are evaluated, or why they are not.
+        self.alerts_note = ""
         #: Lines that tell the person where things are, and what was chosen for them.
         self.notes: list[str] = []
         self._keeper: asyncio.Task[None] | None = None
@@ -132,13 +134,13 @@ class System:
             return
         if not Prometheus.installed():
             names = ", ".join(plan.alerting.alerts)
-            self.notes.append(f"Alerts      not evaluated, for want of Prometheus ({HOW_TO_GET_THEM}): {names}")
+            self.alerts_note = f"Alerts      not evaluated, for want of Prometheus ({HOW_TO_GET_THEM}): {names}"
             return
         self.prometheus = await self._stack.enter_async_context(Prometheus(self.data_dir / "prometheus", plan))
         self.settings = self.settings.model_copy(update={"prometheus_url": self.prometheus.url})
         self._scrape()
         later = ", ".join(needing_history(plan))
-        self.notes.append(f"Alerts      {self.prometheus.url}/alerts" + (f"  (after days: {later})" if later else ""))
+        self.alerts_note = f"Alerts      {self.prometheus.url}/alerts" + (f"  (after days: {later})" if later else "")
 
     def _scrape(self) -> None:
         if self.prometheus is not None:
