@@ -49,7 +49,7 @@ def render(
 def check(plan: PlanOption = None, config: Config = None, as_json: AsJson = False) -> None:
     """Let promtool and amtool judge what the plan's alerts become; exit 1 if they refuse it."""
     from pipeline.alerts.check import check as judge
-    from pipeline.alerts.conditions import describe
+    from pipeline.alerts.texts import describe
     from pipeline.cli import _settings
     from pipeline.roles import plan_of
 
@@ -60,7 +60,7 @@ def check(plan: PlanOption = None, config: Config = None, as_json: AsJson = Fals
     else:
         for name, alert in found.alerting.alerts.items():
             told = ", ".join(found.alerting.told(alert)) or "nobody"
-            print(f"{name}: {alert.metric} {describe(alert)} ({alert.severity}, tells {told})")
+            print(f"{name}: {alert.metric.replace('_', ' ')} {describe(alert)} ({alert.severity}, tells {told})")
         for verdict in verdicts:
             print(f"{verdict.file}: {verdict.says if not verdict.ok else f'fine, says {verdict.tool}'}")
     raise typer.Exit(1 if any(verdict.ok is False for verdict in verdicts) else 0)
