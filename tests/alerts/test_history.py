@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from whole_system import command
 
+from pipeline.alerts.explain import explain
 from pipeline.alerts.history import Fired, look_back, spells
+from pipeline.alerts.segments import Contribution, Part
 from pipeline.local.clickhouse import EmbeddedClickHouse
 from pipeline.settings import Settings
 from pipeline.store.client import Connection
 from pipeline.store.migrate import migrate
+from schemas.alerts import Alert
 from schemas.plan_io import load_plan, parse_plan
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -56,6 +59,17 @@ FROM (
 """
 
 
+FEWER = Alert(metric="events", event="pay", drop="20%", against="yesterday", over="5m")  # type: ignore[arg-type]
+LESS = Alert(
+    metric="conversion",
+    funnel="buying",
+    step="pay",
+    below="60%",
+    over="5m",
+    hold_for="1m",  # type: ignore[arg-type]
+)
+
+
 @pytest.mark.integration
 @pytest.mark.usefixtures("prometheus_tools")
 async def test_history_says_when_alerts_would_have_fired(tmp_path: Path) -> None:
@@ -70,6 +84,8 @@ async def test_history_says_when_alerts_would_have_fired(tmp_path: Path) -> None
         environment = {"PIPELINE_CLICKHOUSE_URL": clickhouse.url, "PIPELINE_PLAN": str(tmp_path / "plan.yaml")}
         done = command("alerts", "test", *span, env=environment)
         as_json = json.loads(command("alerts", "test", *span, "--json", env=environment).stdout)
+        found = [await explain(settings, parse_plan(PLAN), alert, T0 + DAY + 10 * HOUR + 50 * MINUTE + 5_000)
+                 for alert in (FEWER, LESS, Alert(metric="lag", above=60))]  # fmt: skip
     assert done.returncode == 0, done.stderr
     # At 10:45 the minutes 10:38 to 10:43 are looked at, four of them without: below half, and two minutes later told.
     # At 11:04 three of six are full again: half is not below half, and a minute later it is over.
@@ -81,6 +97,13 @@ async def test_history_says_when_alerts_would_have_fired(tmp_path: Path) -> None
     ]
     assert [(f["alert"], f["segment"]) for f in as_json["fired"]] == [("pays_drop", "android"), ("pays_less", "")]
     assert as_json["fired"][1]["lowest"] == 0.5
+    # Half of the users are on Android, and all that is missing is missing there. Of a conversion: an hour before
+    # there was nothing, so it is the time just before what happened.
+    assert found == [
+        Contribution("platform", "android", -50.0, 1.0, 0.5, Part(0), Part(50)),
+        Contribution("platform", "android", -50.0, 1.0, 0.5, Part(0, 50), Part(50, 50)),
+        None,
+    ]
 
 
 def test_as_much_history_is_read_as_the_alerts_look_back() -> None:
