@@ -19,6 +19,9 @@ from schemas.where import Name, StepItem, StrictModel, Where, check_field
 #: Fields of the envelope that say who; a meaning may read them besides the context fields.
 IDENTITY_FIELDS: Final = ("actor", "user_id", "anonymous_id", "session_id")
 
+#: Fields of meanings that are read as numbers.
+_NUMBERS: Final = ("amount", "revenue", "discount", "score")
+
 
 class Meaning(StrictModel):
     """An event that means something, with conditions. What further fields say is in the classes below."""
@@ -191,6 +194,10 @@ class Meanings(StrictModel):
                     check_field(field, f"{where}: where")
                 for column, field in meaning.fields().items() if isinstance(meaning, Meaning) else ():
                     _check_source(field, f"{where}: {column}")
+                    if column in _NUMBERS and not field.startswith("properties."):
+                        raise ValueError(
+                            f"{where}: {column}: {field!r} is no number: it must be one of properties.NAME"
+                        )
 
 
 def _check_source(field: str, where: str) -> None:

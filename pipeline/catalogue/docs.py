@@ -24,6 +24,7 @@ What holds for all of them:
   [meanings](plan.md#meanings). What the plan doesn't name is empty, not an error.
 - Late events count: they happened. Live windows leave them out.
 - A rate of nothing is NULL, not 0.
+- All streams are read: events that were sent again under another `PIPELINE_STREAM` count again.
 - In SQL every parameter must be given. On the command line and in Python those left out have the defaults below.
 """
 

@@ -67,9 +67,7 @@ _CONTENT: Final = ("view", "complete", "like", "comment", "share", "create")
 def facts(plan: Plan) -> list[View]:
     """All fact views, in an order in which each can be made."""
     zone = quoted(plan.timezone)
-    activity = (
-        f"SELECT *, toDate(ts, {zone}) AS day, toDateTime(ts, {zone}) AS local_time FROM events"  # both in plan's zone
-    )
+    activity = f"SELECT *, toDate(ts, {zone}) AS day, toDateTime(ts, {zone}) AS local_time FROM events"
     views = [View("activity", "every event, late ones too, with its day in the time zone of the plan", activity)]
     views += [_of_meaning(plan, fact) for fact in _FACTS]
     views.append(_by_dimension())
@@ -128,7 +126,9 @@ def _read(plan: Plan, meaning: Meaning, field: str, default: str) -> str:
             return "value"  # the same number, already exact
         # From the text of the number: by way of a float, 19.99 would become 19.989999.
         return f"toDecimal64OrZero(JSONExtractRaw(properties, {quoted(own)}), 6)"
-    return text_sql(field)
+    text = text_sql(field)
+    # Orders without the id that the plan names would all be one order.
+    return f"if({text} = '', event_id, {text})" if default == "event_id" else text
 
 
 def _condition(meaning: Meaning | Step) -> str:

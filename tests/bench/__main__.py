@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"one of {', '.join(sections.NAMES)} (all)")
     parser.add_argument("--events", type=int, help="events that worker and archiver handle (1,000,000)")
     parser.add_argument("--sample", type=int, help="events that idiomatic Faust handles (50,000)")
+    parser.add_argument("--users", type=int, help="users with funnel state, for restart, memory and costs (1,000,000)")
     parser.add_argument("--runs", type=int, help="how often each is measured (3; quick: 1)")
     parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help="length of the long run for memory")
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that everything works")
@@ -42,7 +43,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no section {', '.join(unknown)}: there are {', '.join(sections.NAMES)}")
     sizes = quick(soak_minutes=args.soak) if args.quick else Sizes(soak_minutes=args.soak)
-    given = {"events": args.events, "sample": args.sample, "runs": args.runs}
+    given = {"events": args.events, "sample": args.sample, "users": args.users, "runs": args.runs}
     sizes = dataclasses.replace(sizes, **{name: value for name, value in given.items() if value is not None})
     console = Console()
     if not console.is_terminal:

@@ -24,6 +24,7 @@ from .events import SEED, make_event, make_shapes
 TICK_SECONDS = 0.02
 _BATCH_BYTES = 1 << 20
 _SHAPES = 100_000
+_STEP = 2_000
 
 
 @dataclass
@@ -73,7 +74,8 @@ class Feed:
         started = time.perf_counter()
         acknowledged: list[asyncio.Future[object]] = []
         while not stop.is_set():
-            due = int((time.perf_counter() - started) * self._rate) - self.sent
+            # After a pause it catches up in steps that fit into batches.
+            due = min(int((time.perf_counter() - started) * self._rate) - self.sent, _STEP)
             for partition, batch in self._batches(producer, due).items():
                 acknowledged.append(await producer.send_batch(batch, self._topic, partition=partition))
             for future in [future for future in acknowledged if future.done()]:

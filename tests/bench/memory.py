@@ -1,36 +1,20 @@
-"""Memory: of a user of funnel state, of a remembered id, and of a worker over a long run."""
+"""Memory of a user of funnel state and of a remembered id."""
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
-import time
 from pathlib import Path
-from statistics import median
 
-import aiohttp
-import yaml
-
-from schemas.plan_io import ready_plans
-
-from .feed import Feed
-from .machine import memory_now
-from .place import Place, new_place, page, program, role_process
-from .rows import NOT_RUN, Row, rounded
+from .place import program
+from .rows import Row, rounded
 from .run import Say
 from .sizes import Sizes
 
 BYTES_A_USER, BYTES_AN_ID = 300.0, 16.0
-#: Of the middle third of the long run, the last third may have so much: noise of the allocator, and no growth.
-FLAT = 1.05
-_LOOK_SECONDS = 5.0
-#: A plan that forgets soon: a state that is still filling says nothing about a leak.
-_SHORT = {"lateness": "1m", "dedupe": "1m"}
-_WINDOW = "1m"
 
 
 async def section(sizes: Sizes, say: Say) -> list[Row]:
-    """The small ones in processes of their own; the long run if it was asked for."""
+    """In processes of their own, which hold nothing else."""
     say(f"funnel state of {sizes.users:,} users")
     states, ids = [], []
     with tempfile.TemporaryDirectory(prefix="streamgauge-bench-") as folder:
@@ -38,59 +22,8 @@ async def section(sizes: Sizes, say: Say) -> list[Row]:
             states.append(await program("state", [sizes.users], Path(folder)))
             ids.append(await program("ids", [], Path(folder)))
     name = f"memory a user in a three-step funnel, {sizes.users:,} users"
-    soak = await _soak(sizes, say) if sizes.soak_minutes else _not_soaked()
     return [
         Row(f"{name}, one step taken", "bytes", rounded(*[s["steps_1"] for s in states]), BYTES_A_USER, at_most=True),
         Row(f"{name}, all taken", "bytes", rounded(*[s["steps_3"] for s in states]), BYTES_A_USER, at_most=True),
         Row("memory of a remembered event id", "bytes", rounded(*[i["bytes"] for i in ids]), BYTES_AN_ID, at_most=True),
-        *soak,
     ]
-
-
-def _not_soaked() -> list[Row]:
-    note = f"{NOT_RUN} (--soak 30)"
-    return [Row("memory over a long run: last third to middle third", "x", (), FLAT, True, note)]
-
-
-async def _soak(sizes: Sizes, say: Say) -> list[Row]:
-    minutes = sizes.soak_minutes
-    async with new_place() as place:
-        say(f"{minutes:g} minutes at {sizes.arrival_rate:,} events a second, from {time.strftime('%H:%M')}")
-        found = await _run(place, minutes, sizes.arrival_rate)
-    third = len(found) // 3
-    if not third:
-        raise RuntimeError("the long run was too short for three looks")
-    middle, last = median(found[third : 2 * third]), median(found[2 * third :])
-    name = f"memory over {minutes:g} minutes at {sizes.arrival_rate:,} events/s"
-    return [
-        Row(f"{name}: last third to middle third", "x", rounded(last / middle), FLAT, at_most=True),
-        Row(f"{name}: middle third", "MB", rounded(middle / 1e6)),
-        Row(f"{name}: last third", "MB", rounded(last / 1e6)),
-        Row(f"{name}: most", "MB", rounded(max(found) / 1e6)),
-    ]
-
-
-async def _run(place: Place, minutes: float, rate: float) -> list[int]:
-    """The worker's memory in bytes, every few seconds."""
-    plan = yaml.safe_load(ready_plans()["shop"]) | _SHORT
-    for funnel in plan["funnels"].values():
-        funnel["window"] = _WINDOW
-    file = place.data / "soak.yaml"
-    file.write_text(yaml.safe_dump(plan, sort_keys=False), "utf-8")
-    settings = place.named("soak", plan=str(file))
-    feed = Feed(settings.kafka_bootstrap, settings.events_topic, settings.partitions, rate)
-    log = place.data / "worker.log"
-    found = []
-    async with (
-        role_process("worker", settings, log) as (pid, url),
-        aiohttp.ClientSession() as session,
-        feed.running(),
-    ):
-        deadline = time.monotonic() + minutes * 60
-        while time.monotonic() < deadline:
-            await asyncio.sleep(min(_LOOK_SECONDS, minutes * 6))
-            live = await page(session, url + "/live", log)
-            if live["totals"].get("late") or live["totals"].get("rejected"):
-                raise RuntimeError(f"not every event was accepted: {live['totals']}")
-            found.append(memory_now(pid))
-    return found

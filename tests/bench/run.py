@@ -45,6 +45,7 @@ class Results:
             Row(f"floor, {kind}: events a second", "1/s", of(self.floor, lambda s: s.rate)),
             Row(f"floor, {kind}: events a CPU second", "1/s", of(self.floor, lambda s: s.cpu_rate)),
             Row(f"worker to floor, {kind}", "x", of(pairs, lambda p: p[0].span.rate / p[1].rate), SHARE_OF_FLOOR),
+            Row(f"worker to floor, {kind}, by CPU", "x", of(pairs, lambda p: p[0].span.cpu_rate / p[1].cpu_rate)),
             Row(f"worker, {kind}: CPU used", "cores", of(self.workers, lambda w: w.span.cpu / w.span.seconds)),
             Row(
                 f"broker and ClickHouse meanwhile, {kind}: CPU used",

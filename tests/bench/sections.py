@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from . import archiver, catchup, costs, freshness, machine, memory, peers, restart, scaling, starts
+from . import archiver, catchup, costs, freshness, machine, memory, peers, restart, scaling, soak, starts
 from . import run as comparison
 from .rows import FAILED, Row
 from .run import Say
@@ -26,6 +26,7 @@ SECTIONS: Final[dict[str, Section]] = {
     "starts": starts.section,
     "restart": restart.section,
     "memory": memory.section,
+    "soak": soak.section,
     "costs": costs.section,
 }
 NAMES: Final = tuple(SECTIONS)

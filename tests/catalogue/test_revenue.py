@@ -69,6 +69,11 @@ async def test_every_view_has_the_same_revenue(world: World) -> None:
     assert round(live[0], 6) == revenue
 
 
+async def test_orders_without_an_id_are_orders(world: World) -> None:
+    await world.tell([event("a", "buy", "2026-11-01 10:00", {"amount": 1}) for _ in range(3)])
+    assert await world.ask("revenue", "orders average_order", from_="2026-11-01", to="2026-11-01") == [(3, 1.0)]
+
+
 async def test_by_dimension(world: World) -> None:
     await world.tell(
         [

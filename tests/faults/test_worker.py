@@ -234,14 +234,14 @@ async def test_rows_that_a_former_owner_sent_arrive_after_the_last_ones(new_worl
 
 
 async def test_a_checkpoint_that_a_former_owner_sent_arrives_after_the_last_one(new_world: Any) -> None:
-    world = await _started(new_world, workers=2, checkpoint_interval_s=0.1)
+    world = await _started(new_world, workers=2, checkpoint_interval_s=1.0)
     first, second = world.workers
     second.start()
     await world.ready()
-    async with traffic(world, seed=27, rate=400):
+    async with traffic(world, seed=27, rate=1000):
         await until(lambda: _counted(world, 500), "the live count")
         first.kafka.hold("up")
-        await asyncio.sleep(1)
+        await until(lambda: _holds(first, 10_000), "a checkpoint on its way")  # heartbeats and fetches are smaller
         first.freeze()
         await until(lambda: _owns(second, 4), "the second worker owns all partitions", 40)
         await asyncio.sleep(2)
@@ -254,6 +254,10 @@ async def test_a_checkpoint_that_a_former_owner_sent_arrives_after_the_last_one(
     second.start()  # and reads what came last
     await produce(world, [event(n) for n in range(20)])
     await assert_exact(world)
+
+
+async def _holds(role: Any, size: int) -> bool:
+    return bool(role.kafka.waiting("up") > size)
 
 
 async def _owns(role: Any, number: int) -> bool:

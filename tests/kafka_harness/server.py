@@ -103,7 +103,7 @@ class KafkaServer:
         """Whether the process is there (frozen or not)."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, timeout: float = 60) -> None:
+    def start(self, timeout: float = 120) -> None:
         """Start on the data that is there, or on none. Returns when a topic can be created.
 
         Raises RuntimeError with the end of the server's log if it ends, or isn't ready in `timeout` seconds.

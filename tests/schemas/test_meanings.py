@@ -49,6 +49,7 @@ def test_nothing_is_said() -> None:
             "  activation: buy\n  refund: {event: buy, amount: amount}",
             "line 8: meanings.refund: amount: 'amount' is neither",
         ),
+        ("  survey: {event: buy, score: channel}", "line 7: meanings.survey: score: 'channel' is no number"),
         ("  exposure: {event: buy, experiment: properties.e}", "line 7: meanings.exposure.0.variant: Field required"),
         ("  share: {event: buy, where: {colour: red}}", "line 7: meanings.share: where: 'colour' is neither"),
         ("  onboarding: [renew, open]", "line 7: meanings.onboarding: the event 'open' is not among"),
