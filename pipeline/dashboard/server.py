@@ -52,7 +52,7 @@ class Dashboard:
     def __init__(self, settings: Settings, plan: Plan) -> None:
         self.settings, self.plan = settings, plan
         self._auth = Auth(settings)
-        self._live = Live(settings.dashboard_workers.split(","), prometheus=settings.prometheus_url)
+        self._live = Live(settings.dashboard_workers.split(","))
         self._store = Store(settings)
         self._alerts = Alerts(settings.prometheus_url)
         self._files = {path.name: path.read_bytes() for path in _STATIC.iterdir() if path.suffix in _TYPES}
