@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+import yaml
+
 from pipeline.settings import Settings
 
 from .faults import Chaos, Fault, draw, supervise
@@ -49,11 +51,12 @@ def settings_of(seed: int, folder: Path) -> dict[str, object]:
     """What else the seed decides: how long the memory of ids and windows is, and how often state is saved."""
     rng = Random(f"settings:{seed}")
     plan = folder / "plan.yaml"
-    text = (ROOT / "schemas" / "plans" / "shop.yaml").read_text()
+    text = yaml.safe_load((ROOT / "schemas" / "plans" / "shop.yaml").read_text())
     if rng.random() < 0.6:
-        # Windows close and ids are forgotten within the run.
-        text = text.replace("lateness: 1h", "lateness: 20s").replace("dedupe: 1h", "dedupe: 30s")
-    plan.write_text(text)
+        # Windows close and ids are forgotten within the run; alerts would need a longer lateness.
+        text |= {"lateness": "20s", "dedupe": "30s"}
+        del text["alerting"]
+    plan.write_text(yaml.safe_dump(text, sort_keys=False))
     return {
         "plan": str(plan),
         "partitions": rng.choice((3, 4, 8)),
