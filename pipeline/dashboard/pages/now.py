@@ -71,6 +71,7 @@ def body(context: Context) -> Safe:
     ]  # fmt: skip
     return text(
         live("verdict", class_="verdict"),
+        lazy(context, "fell", every=300, rows=1),
         h("div", *tiles, class_="tiles"),
         h("div", panel(t("Events per second", "每秒事件"), lazy(context, "hour", every=2), wide=True),
           *funnels, *tops, panel(t("What became of all records", "全部记录的去向"), _records(context),
@@ -128,7 +129,7 @@ def verdict(context: Context) -> Safe:
     if not sum(numbers["totals"].values()):
         return h("div", note_good(h("strong", t("Ready, but no events yet.", "已就绪，但还没有事件。")), " ",
                  t("Send some: ", "发送一些："), h("code", _send(context))))  # fmt: skip
-    said = t("Nothing is wrong: ", "一切正常：") + _behind(context, numbers)
+    said = t("The pipeline is well: ", "数据链路正常：") + _behind(context, numbers)
     waiting = numbers.get("lag") or 0
     said += t(f", {t.number(waiting)} records waiting", f"，{t.number(waiting)} 条记录等待处理")
     if context.alerts.problem:
