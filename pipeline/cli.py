@@ -111,7 +111,7 @@ def demo(
     plan: PlanOption = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same users.")] = 1,
     data: Annotated[Path | None, typer.Option(help="Keep ClickHouse's data in this folder.")] = None,
-    history: Annotated[int, typer.Option(min=0, max=360, help="Days of the past to make up first.")] = 30,
+    history: Annotated[int, typer.Option(min=0, max=360, help="Days of the past to make up first.")] = 45,
     fault: FaultOption = None,
     config: Config = None,
     as_json: AsJson = False,

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 from rich.live import Live
 
+from pipeline.alerts.state import alerting
 from pipeline.errors import DependencyError
 from pipeline.live.terminal import Rates, view
 from pipeline.roles import plan_of
@@ -152,7 +153,8 @@ class Demo:
                 if numbers is not None:
                     rates.update(sum(numbers["totals"].values()))
                 if console.is_terminal:
-                    live.update(view(numbers, health, rates.value, notes), refresh=True)
+                    told = await alerting(system.prometheus.url) if system.prometheus else None
+                    live.update(view(numbers, health, rates.value, notes, alerts=told or []), refresh=True)
                 await _first(stop.wait(), asyncio.shield(sending), asyncio.sleep(1.0))
             if sending.done():
                 sending.result()
@@ -212,6 +214,7 @@ def where(system: System) -> list[str]:
         f"Kafka       {settings.kafka_bootstrap}  (topic {settings.events_topic})",
         f"ClickHouse  {settings.clickhouse_url}",
         f"Metrics     {system.worker.url}/metrics  (archiver: {system.archiver.url}/metrics)",
+        *filter(None, [system.alerts_note]),
         f"Try         curl {settings.clickhouse_url} -d '{query}'",
         *system.notes,
     ]

@@ -85,11 +85,11 @@ class Settings(BaseSettings):
     dashboard_port: _Port = Field(9110, description="0: any free one")
     dashboard_workers: str = Field("http://127.0.0.1:9108", description="Where workers answer, separated by commas")
     dashboard_password_file: Path | None = Field(None, description="Who may look; made by dashboard --set-password")
+    prometheus_url: str | None = Field(None, description="Knows which alerts fire, for the dashboard and the report")
     dashboard_user_header: str | None = Field(None, description="Header in which a proxy says who has logged in,")
     dashboard_proxies: str = Field("127.0.0.1,::1", description="and the addresses of proxies that are believed")
     dashboard_clickhouse_user: str | None = Field(None, description="A user that can only read")
     dashboard_clickhouse_password: SecretStr | None = None
-    prometheus_url: str | None = Field(None, description="Knows which alerts fire, for the dashboard and the report")
 
     @field_validator("kafka_bootstrap")
     @classmethod

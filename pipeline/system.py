@@ -18,9 +18,12 @@ from typing import Any
 
 import aiohttp
 
+from pipeline.alerts.check import HOW_TO_GET_THEM
+from pipeline.alerts.state import needing_history
 from pipeline.catalogue import install
 from pipeline.errors import DependencyError
 from pipeline.local.process import Child, free_port
+from pipeline.local.prometheus import Prometheus
 from pipeline.roles import plan_of
 from pipeline.settings import Settings
 from pipeline.store.migrate import migrate
@@ -63,6 +66,9 @@ class System:
         self._stack = contextlib.AsyncExitStack()
         self.worker, self.archiver, self.dashboard = Role("worker"), Role("archiver"), Role("dashboard")
         self.roles = (self.worker, self.archiver, self.dashboard)
+        self.prometheus: Prometheus | None = None
+        #: Where alerts are evaluated, or why they are not.
+        self.alerts_note = ""
         #: Lines that tell the person where things are, and what was chosen for them.
         self.notes: list[str] = []
         self._keeper: asyncio.Task[None] | None = None
@@ -113,12 +119,32 @@ class System:
             self.settings = self.settings.model_copy(update={"clickhouse_url": clickhouse.url})
         await asyncio.gather(ensure_topics(self.settings), self._migrate())
         await asyncio.gather(self._start_role(self.worker), self._start_role(self.archiver))
+        await self._start_prometheus()
         await self._start_role(self.dashboard)
         self._keeper = asyncio.create_task(self._keep_running(), name="supervisor")
 
     async def _migrate(self) -> None:
         await migrate(self.settings)
         await install(self.settings, plan_of(self.settings))
+
+    async def _start_prometheus(self) -> None:
+        """Evaluate the plan's alerts, if Prometheus is installed; else say which ones nobody evaluates."""
+        plan = plan_of(self.settings)
+        if not self._usual_ports or not plan.alerting.alerts:
+            return
+        if not Prometheus.installed():
+            names = ", ".join(plan.alerting.alerts)
+            self.alerts_note = f"Alerts      not evaluated, for want of Prometheus ({HOW_TO_GET_THEM}): {names}"
+            return
+        self.prometheus = await self._stack.enter_async_context(Prometheus(self.data_dir / "prometheus", plan))
+        self.settings = self.settings.model_copy(update={"prometheus_url": self.prometheus.url})
+        self._scrape()
+        later = ", ".join(needing_history(plan))
+        self.alerts_note = f"Alerts      {self.prometheus.url}/alerts" + (f"  (after days: {later})" if later else "")
+
+    def _scrape(self) -> None:
+        if self.prometheus is not None:
+            self.prometheus.scrape({role.name: role.url for role in (self.worker, self.archiver)})
 
     async def _start_role(self, role: Role) -> None:
         port, taken = free_port(self._usual(role.name))
@@ -135,6 +161,7 @@ class System:
         role.url = f"http://127.0.0.1:{port}"
         role.process.start()
         role.started_at = time.monotonic()
+        self._scrape()
         await role.process.wait_ready(lambda: self._answers(role), READY_SECONDS)
 
     def _usual(self, part: str) -> int | None:

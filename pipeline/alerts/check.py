@@ -34,6 +34,12 @@ def render(plan: Plan, folder: Path, bridge: str = manager.BRIDGE, interval: int
     return [folder / name for name in texts]
 
 
+def require(tool: str) -> None:
+    """Raise UserError unless a program is installed."""
+    if shutil.which(tool) is None:
+        raise UserError(f"{tool} is not installed: {HOW_TO_GET_THEM}")
+
+
 class Verdict(NamedTuple):
     """What a tool says of a file. `ok` is None if the tool is not there."""
 

@@ -8,7 +8,6 @@ from typing import Final
 from pipeline.alerts.figures import Figure
 from pipeline.alerts.promql import DAY, number, select
 from schemas.alerts import MINUTE, PER_MINUTE, Alert
-from schemas.duration import format_duration
 from schemas.plan import Plan
 
 VALUE: Final = "streamgauge:alert_value"
@@ -153,17 +152,3 @@ def _missing_users(alert: Alert, figure: Figure, total: Figure) -> str:
     # Without any history: at the rate of all together.
     overall = f"0 * {entered} + scalar({total.reached()} / ({total.entered()} > 0))"
     return f"{entered} * ({' or '.join([*then, overall])}) - {figure.reached()}"
-
-
-def describe(alert: Alert) -> str:
-    """The condition in a few words, for lists."""
-    match alert.condition:
-        case "above" | "below":
-            level = alert.above if alert.condition == "above" else alert.below
-            return f"{alert.condition} {number(level or 0)}"
-        case "drop" | "rise":
-            share = (alert.drop if alert.condition == "drop" else alert.rise) or 0
-            return f"{alert.condition} of {number(share * 100)} % against {alert.against.replace('_', ' ')}"
-        case "absent":
-            return f"none for {format_duration(alert.span_ms)}"
-    return f"unusual ({number(alert.unusual or 0)} times the spread of {alert.days} days)"

@@ -64,7 +64,10 @@ def compose(notification: Notification, plan: Plan, explained: Mapping[str, Cont
     title = f"{head}{colon}{first.annotations.get('title', first.name)}"
     lines = []
     for alert in alerts[:MAX_ALERTS]:
-        lines.append(alert.annotations.get("summary", alert.name))
+        if alert.status == "firing":
+            lines.append(alert.annotations.get("summary", alert.name))
+        elif "segment" in alert.labels:
+            lines.append(alert.labels["segment"])
         lines.append(_when(alert, plan, words))
         found = (explained or {}).get(alert.name)
         if found is not None and alert.status == "firing":

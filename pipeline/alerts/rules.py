@@ -8,8 +8,8 @@ from typing import Any, Final
 import yaml
 
 from pipeline.alerts import figures
-from pipeline.alerts.conditions import HOLD, describe, expression, recordings
-from pipeline.alerts.texts import WORDS, summary, title_of
+from pipeline.alerts.conditions import HOLD, expression, recordings
+from pipeline.alerts.texts import WORDS, describe, summary, title_of
 from schemas.alerts import PER_MINUTE, PIPELINE, Alert
 from schemas.duration import format_duration
 from schemas.plan import Plan

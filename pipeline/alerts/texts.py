@@ -97,6 +97,20 @@ def plain(alert: Alert, value: float) -> str:
     return number(round(value, 2))
 
 
+def describe(alert: Alert) -> str:
+    """The condition in a few words, for lists."""
+    match alert.condition:
+        case "above" | "below":
+            level = alert.above if alert.condition == "above" else alert.below
+            return f"{alert.condition} {plain(alert, level or 0)}"
+        case "drop" | "rise":
+            share = (alert.drop if alert.condition == "drop" else alert.rise) or 0
+            return f"{alert.condition} of {number(share * 100)} % against {alert.against.replace('_', ' ')}"
+        case "absent":
+            return f"none for {format_duration(alert.span_ms)}"
+    return f"unusual: {number(alert.unusual or 0)} times the spread of {alert.days} days"
+
+
 def _shown(alert: Alert, value: str) -> str:
     """The same, as Prometheus fills it in."""
     if alert.metric in _SHARES:

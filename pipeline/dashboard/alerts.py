@@ -64,7 +64,8 @@ def firing(answer: Mapping[str, Any]) -> list[Firing]:
     """What fires, of the answer of `/api/v1/alerts`; the oldest first. Raises KeyError for another answer."""
     found = []
     for alert in answer["data"]["alerts"]:
-        if alert["state"] == "firing":
+        # An alert of kind "cause" only keeps others quiet.
+        if alert["state"] == "firing" and alert["labels"].get("kind") != "cause":
             words, name = alert.get("annotations", {}), alert["labels"]["alertname"]
             since = int(datetime.fromisoformat(alert["activeAt"]).timestamp() * 1000)
             found.append(

@@ -110,7 +110,7 @@ class Bridge:
         """Send; what went wrong, if it did."""
         robot = receiver.feishu or receiver.dingtalk
         if robot is None:
-            print("\n".join([message.title, *message.lines, message.link]).rstrip(), "\n", flush=True)
+            print("\n".join([message.title, *message.lines, message.link]).rstrip(), end="\n\n", flush=True)
             return None
         try:
             url, secret = _secrets(robot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,8 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+from pipeline.alerts.state import Alerting
 
 _BAR = 30
 #: Users that a step must have before its losses are worth a word.
@@ -61,14 +64,25 @@ def funnel_panel(name: str, funnel: dict[str, Any]) -> Panel:
     return Panel(table, title=f"Funnel: {name} ({when})", title_align="left")
 
 
+def alerts_panel(alerts: Sequence[Alerting]) -> Panel:
+    """The alerts that fire, and those that will if it goes on."""
+    table = Table.grid(padding=(0, 1))
+    styles = {"critical": "bold red", "warning": "yellow"}
+    for alert in alerts:
+        style = styles.get(alert["severity"], "") if alert["state"] == "firing" else "dim"
+        table.add_row(Text(alert["state"], style=style), Text(alert["title"], style=style), Text(alert["summary"]))
+    return Panel(table, title="Alerts", title_align="left")
+
+
 def view(
     live: dict[str, Any] | None,
     archiver: dict[str, Any] | None,
     rate: float | None,
     notes: list[str],
     footer: str = "Ctrl-C ends it",
+    alerts: Sequence[Alerting] = (),
 ) -> RenderableType:
-    """The whole screen from the worker's `/live` and the archiver's `/health`."""
+    """The whole screen from the worker's `/live`, the archiver's `/health` and the alerts of Prometheus."""
     if live is None:
         return Panel("The worker is starting …", title="Streamgauge")
     totals = live["totals"]
@@ -100,6 +114,8 @@ def view(
     tops = Table.grid(padding=(0, 4))
     tops.add_row(*[_top(name, values) for name, values in live["top"].items()])
     parts.append(Panel(tops, title="Last 5 minutes", title_align="left"))
+    if alerts:
+        parts.append(alerts_panel(alerts))
     problems = [live["publish_error"]] if live.get("publish_error") else []
     if archiver is not None:
         problems += [f"{name}: {text}" for name, text in archiver.get("problems", {}).items()]

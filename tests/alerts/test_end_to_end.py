@@ -65,6 +65,7 @@ alerting:
       at_least: 20
       over: 25s
       for: 15s
+      keep: 5s
       under: checkout_breaks
 """
 
@@ -225,7 +226,7 @@ async def test_a_broken_checkout_is_told_once_and_so_is_its_end(tmp_path: Path) 
             return not await prometheus.alerts()
 
         # Until nothing fires any more, those that explain others included: nobody is told of anything else.
-        await until(over, "quiet", 120)
+        await until(over, "quiet", 150)
         assert [body["status"] for _, _, body in hook.got] == ["firing", "resolved"]
         assert {a["labels"]["alertname"] for _, _, body in hook.got for a in body["alerts"]} == {"checkout_breaks"}
         posts = [body["content"]["post"]["en_us"] for _, _, body in robot.got]

@@ -123,7 +123,7 @@ def test_the_command_writes_and_checks(tmp_path: Path) -> None:
     judged(tmp_path / "out")
     checked = command("alerts", "check", "--plan", "shop")
     assert checked.returncode == 0
-    assert "checkout_breaks: conversion below 0.4 (critical, tells shop, data)" in checked.stdout
+    assert "checkout_breaks: conversion below 40 % (critical, tells shop, data)" in checked.stdout
     assert checked.stdout.endswith(f"{RULES_FILE}: fine, says promtool\n{MANAGER_FILE}: fine, says amtool\n")
     as_json = json.loads(command("alerts", "check", "--plan", "content", "--json").stdout)
     assert [verdict["ok"] for verdict in as_json["verdicts"]] == [True, True]

@@ -43,11 +43,14 @@ def example_values() -> dict[str, str]:
 def test_the_whole_system_is_there_and_each_role_runs_its_command(
     services: dict[str, dict[str, Any]],
 ) -> None:
-    assert set(services) == {"kafka", "clickhouse", "migrate", "worker", "archiver", "prometheus"}
+    assert set(services) == {
+        "kafka", "clickhouse", "migrate", "worker", "archiver", "prometheus", "alertmanager", "bridge", "grafana"
+    }  # fmt: skip
     assert {name: s["command"] for name, s in services.items() if "build" in s} == {
         "migrate": ["migrate"],
         "worker": ["worker"],
         "archiver": ["archiver"],
+        "bridge": ["alerts", "bridge", "--host", "0.0.0.0", "--port", "9600"],
     }
 
 
@@ -80,7 +83,8 @@ def test_kafka_is_the_version_that_the_tests_run_against(services: dict[str, dic
 
 def test_only_loopback_ports_are_published(services: dict[str, dict[str, Any]]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(published) == {"kafka", "clickhouse", "worker", "archiver", "prometheus"}
+    open_to_host = {"kafka", "clickhouse", "worker", "archiver", "prometheus", "alertmanager", "grafana"}
+    assert set(published) == open_to_host
     for ports in published.values():
         assert all(re.fullmatch(r"127\.0\.0\.1:\d+(-\d+)?:\d+", port) for port in ports), ports
 
@@ -107,7 +111,8 @@ def test_what_is_mounted_exists_and_what_must_last_has_a_volume(
                 assert volume.endswith(":ro")
             else:
                 used.add(source)
-    assert used == set(compose["volumes"]) == {"kafka-data", "clickhouse-data", "prometheus-data"}
+    assert used == set(compose["volumes"])
+    assert used == {"kafka-data", "clickhouse-data", "prometheus-data", "alertmanager-data", "grafana-data"}
     log_dirs = services["kafka"]["environment"]["KAFKA_LOG_DIRS"]
     assert services["kafka"]["volumes"] == [f"kafka-data:{log_dirs}"]
     build = services["worker"]["build"]
@@ -126,12 +131,12 @@ def test_passwords_come_from_the_environment_and_the_example_names_them_all(
                 needed.add(found[1])
             else:
                 assert "PASSWORD" not in name, f"{name} is written into compose.yaml"
-    assert needed == set(example_values()) == {"CLICKHOUSE_PASSWORD", "ANALYST_PASSWORD"}
+    assert needed == set(example_values()) == {"CLICKHOUSE_PASSWORD", "ANALYST_PASSWORD", "GRAFANA_PASSWORD"}
     assert all(value.startswith("example-only") for value in example_values().values())
 
 
 def test_roles_can_do_no_more_than_they_need(services: dict[str, dict[str, Any]]) -> None:
-    for name in ("migrate", "worker", "archiver"):
+    for name in ("migrate", "worker", "archiver", "bridge"):
         role = services[name]
         assert role["read_only"] is True, name
         assert role["cap_drop"] == ["ALL"], name
