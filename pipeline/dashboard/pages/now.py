@@ -157,8 +157,13 @@ async def _hour(context: Context) -> Safe:
         until -= until % _YOUNG_STEP
         minutes = min(_YOUNG_MINUTES, max(3, (until - oldest) // _MINUTE + 1))
         places = minutes * _MINUTE // _YOUNG_STEP
-        values = rates(samples, until, _YOUNG_STEP, places)
         begins = [until - _YOUNG_STEP * (places - k) for k in range(places)]
+        # What was before the dashboard started is known by the minute.
+        by_minute = [stored.get(at - at % _MINUTE) for at in begins]
+        values = [
+            value if value is not None or events is None else events / 60
+            for value, events in zip(rates(samples, until, _YOUNG_STEP, places), by_minute, strict=True)
+        ]
         note = t(
             f"the last {minutes} minutes, in steps of 5 seconds; the whole hour once there is more",
             f"最近 {minutes} 分钟，每 5 秒一点；数据更多后显示一小时",
