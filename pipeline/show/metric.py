@@ -92,8 +92,9 @@ def metric_table(t: Language, metric: Metric, table: Table, most: int = TABLE_RO
             for k, n in enumerate(table.columns)
         ],
     )
+    days = {k for k, kind in enumerate(table.types) if "Date" in kind}
     rows = [
-        h("tr", *[h("td", cell(t, name, value), class_="n" if k in numeric else None)
+        h("tr", *[h("td", cell(t, name, value), class_="n" if k in numeric else "day" if k in days else None)
                   for k, (name, value) in enumerate(zip(table.columns, row, strict=True))])
         for row in table.rows[:most]
     ]  # fmt: skip
