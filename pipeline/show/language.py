@@ -56,9 +56,11 @@ class Language:
         return f"{100 * share:,.{digits}f}{self(' %', '%')}"
 
     def change(self, share: float | None) -> str:
-        """A change against something, always with its sign: `+4.0 %`, `−12.5 %`."""
+        """A change against something, always with its sign: `+4.0 %`, `−12.5 %`; as a multiple beyond that: `×49`."""
         if share is None or not math.isfinite(share):
             return NONE
+        if share >= 10:
+            return f"×{share + 1:,.0f}"
         return f"{'+' if share >= 0 else '−'}{self.percent(abs(share))}"
 
     def points(self, difference: float) -> str:

@@ -92,8 +92,9 @@ def metric_table(t: Language, metric: Metric, table: Table, most: int = TABLE_RO
             for k, n in enumerate(table.columns)
         ],
     )
+    days = {k for k, kind in enumerate(table.types) if "Date" in kind}
     rows = [
-        h("tr", *[h("td", cell(t, name, value), class_="n" if k in numeric else None)
+        h("tr", *[h("td", cell(t, name, value), class_="n" if k in numeric else "day" if k in days else None)
                   for k, (name, value) in enumerate(zip(table.columns, row, strict=True))])
         for row in table.rows[:most]
     ]  # fmt: skip
@@ -143,7 +144,7 @@ def _lines(t: Language, metric: Metric, table: Table) -> Safe:
     lines = []
     for label, rows in list(groups.items())[:MAX_LINES]:
         for name in chart.y:
-            known = {row[chart.x]: row[name] for row in rows}
+            known = _at(rows, chart.x, name)
             shown = " · ".join(filter(None, (label, column_name(t, name) if len(chart.y) > 1 or not label else "")))
             lines.append(Line(shown, [None if known.get(p) is None else float(known[p]) for p in places]))
     form = number_form(t, chart.y[0], _sample(table, chart.y[0]))
@@ -157,6 +158,17 @@ def _lines(t: Language, metric: Metric, table: Table) -> Safe:
         f"图中为最大的 {MAX_LINES} 个，其余 {hidden} 个见表格",
     )
     return text(fitting(draw), legend(lines), h("p", note, class_="note") if hidden > 0 else None)
+
+
+def _at(rows: Sequence[dict[str, Any]], x: str, name: str) -> dict[Any, Any]:
+    """The values by place. Rows that a further column parts (a channel's campaigns) are added up if they are counts."""
+    found: dict[Any, Any] = {}
+    for row in rows:
+        value = row[name]
+        if row[x] in found and isinstance(value, int | Decimal) and found[row[x]] is not None:
+            value += found[row[x]]
+        found[row[x]] = value
+    return found
 
 
 def _bar_sets(t: Language, metric: Metric, table: Table) -> Safe:

@@ -117,6 +117,14 @@ def test_the_step_that_broke_is_named_when_two_periods_are_compared(browser: Bro
     assert "▼" in android
 
 
+def test_the_first_page_says_what_fell_and_for_whom(browser: Browser) -> None:
+    browser.open("/")
+    said = browser.until(lambda: browser.text("[data-part^='/part/fell'] .bad"), "what fell")
+    assert re.search(
+        r"checkout → pay fell from \S+ % to \S+ % on android only \(funnel checkout\), since \w+, \w+ \d+", said
+    )
+
+
 def test_a_metric_is_shown_as_clickhouse_has_it_and_can_be_taken_along(running: Running, browser: Browser) -> None:
     browser.open("/explore?metric=active_users_daily")
     sql = browser.text("#query")

@@ -36,6 +36,7 @@ def test_large_numbers_in_units_of_the_language(value: float, en: str, zh: str) 
 def test_shares_and_changes() -> None:
     assert (EN.percent(0.4123), ZH.percent(0.4123)) == ("41.2 %", "41.2%")
     assert (EN.change(0.04), EN.change(-0.125), EN.change(None)) == ("+4.0 %", "−12.5 %", "–")
+    assert EN.change(48.2) == "×49"
     assert (EN.points(-0.17), ZH.points(0.021)) == ("−17.0 points", "+2.1 个百分点")
 
 

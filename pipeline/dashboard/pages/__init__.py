@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pipeline.dashboard.context import Context, Page, Part
-from pipeline.dashboard.pages import decide, explore, funnels, groups, now, paths, plan, quality, retention
+from pipeline.dashboard.pages import decide, explore, fell, funnels, groups, now, paths, plan, quality, retention
 
 PAGES: Final = (
     Page("/", "Now", "现在", now.body),
@@ -27,6 +27,7 @@ PAGES: Final = (
 PARTS: Final[dict[str, Part]] = {
     "hour": now.hour,
     "yesterday": now.yesterday,
+    "fell": fell.fell,
     "funnel": funnels.past,
     "funnel-days": funnels.days,
     "funnel-by": funnels.by_value,

@@ -71,6 +71,7 @@ def body(context: Context) -> Safe:
     ]  # fmt: skip
     return text(
         live("verdict", class_="verdict"),
+        lazy(context, "fell", every=300, rows=1),
         h("div", *tiles, class_="tiles"),
         h("div", panel(t("Events per second", "每秒事件"), lazy(context, "hour", every=2), wide=True),
           *funnels, *tops, panel(t("What became of all records", "全部记录的去向"), _records(context),
@@ -128,7 +129,7 @@ def verdict(context: Context) -> Safe:
     if not sum(numbers["totals"].values()):
         return h("div", note_good(h("strong", t("Ready, but no events yet.", "已就绪，但还没有事件。")), " ",
                  t("Send some: ", "发送一些："), h("code", _send(context))))  # fmt: skip
-    said = t("Nothing is wrong: ", "一切正常：") + _behind(context, numbers)
+    said = t("The pipeline is well: ", "数据链路正常：") + _behind(context, numbers)
     waiting = numbers.get("lag") or 0
     said += t(f", {t.number(waiting)} records waiting", f"，{t.number(waiting)} 条记录等待处理")
     if context.alerts.problem:
@@ -156,8 +157,13 @@ async def _hour(context: Context) -> Safe:
         until -= until % _YOUNG_STEP
         minutes = min(_YOUNG_MINUTES, max(3, (until - oldest) // _MINUTE + 1))
         places = minutes * _MINUTE // _YOUNG_STEP
-        values = rates(samples, until, _YOUNG_STEP, places)
         begins = [until - _YOUNG_STEP * (places - k) for k in range(places)]
+        # What was before the dashboard started is known by the minute.
+        by_minute = [stored.get(at - at % _MINUTE) for at in begins]
+        values = [
+            value if value is not None or events is None else events / 60
+            for value, events in zip(rates(samples, until, _YOUNG_STEP, places), by_minute, strict=True)
+        ]
         note = t(
             f"the last {minutes} minutes, in steps of 5 seconds; the whole hour once there is more",
             f"最近 {minutes} 分钟，每 5 秒一点；数据更多后显示一小时",
