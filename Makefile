@@ -32,8 +32,9 @@ lint: .venv/.ready  ## ruff and mypy
 docs: .venv/.ready  ## docs/metrics.md, from the metric files
 	@$(BIN)/python -m pipeline.catalogue.docs > docs/metrics.md
 
-bench: .venv/.ready  ## how fast it is on this machine
+bench: .venv/.ready  ## how fast it is on this machine: the worker, then every metric (ARGS=--quick, ARGS=catalogue: one)
 	@$(BIN)/python -m tests.bench $(ARGS)
+	@test -n "$(ARGS)" || $(BIN)/python -m tests.bench catalogue
 
 chaos: .venv/.ready  ## faults at random on Apache Kafka, every figure compared (RUNS=20, SEED=n)
 	@$(BIN)/python -m tests.chaos --runs $(or $(RUNS),1) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -111,7 +111,7 @@ def demo(
     plan: PlanOption = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same users.")] = 1,
     data: Annotated[Path | None, typer.Option(help="Keep ClickHouse's data in this folder.")] = None,
-    history: Annotated[int, typer.Option(min=0, max=360, help="Days of the past to make up first.")] = 30,
+    history: Annotated[int, typer.Option(min=0, max=360, help="Days of the past to make up first.")] = 45,
     fault: FaultOption = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -197,6 +197,9 @@ def report(
         str | None, typer.Option(help="The report of the week, Monday to Sunday, of a day; or last.")
     ] = None,
     lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    send_to: Annotated[
+        list[str] | None, typer.Option("--send", help="Tell a receiver of the plan's alerting. Can be given again.")
+    ] = None,
     plan: PlanOption = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -208,7 +211,8 @@ def report(
 
     settings = _settings(config, plan=plan)
     found = plan_of(settings)
-    work = run_report(settings, found, asked_period(found, day, week), language_of(lang), output)
+    period = asked_period(found, day, week)
+    work = run_report(settings, found, period, language_of(lang), output, send_to or ())
     lines = _run(work, logging.WARNING)
     print(json.dumps({"file": str(output), "headline": lines}, ensure_ascii=False) if as_json else "\n".join(lines))
 

@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     dashboard_port: _Port = Field(9110, description="0: any free one")
     dashboard_workers: str = Field("http://127.0.0.1:9108", description="Where workers answer, separated by commas")
     dashboard_password_file: Path | None = Field(None, description="Who may look; made by dashboard --set-password")
-    prometheus_url: str | None = Field(None, description="Where Prometheus answers: the dashboard shows its alerts")
+    prometheus_url: str | None = Field(None, description="Knows which alerts fire, for the dashboard and the report")
     dashboard_user_header: str | None = Field(None, description="Header in which a proxy says who has logged in,")
     dashboard_proxies: str = Field("127.0.0.1,::1", description="and the addresses of proxies that are believed")
     dashboard_clickhouse_user: str | None = Field(None, description="A user that can only read")
@@ -123,6 +123,13 @@ class Settings(BaseSettings):
         if not urls or not all(urlsplit(url).scheme in ("http", "https") and urlsplit(url).hostname for url in urls):
             raise ValueError("write http://127.0.0.1:9108, several separated by commas")
         return ",".join(urls)
+
+    @field_validator("prometheus_url")
+    @classmethod
+    def _prometheus(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
+            raise ValueError("write it like http://127.0.0.1:9090")
+        return value.rstrip("/") if value else None
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from pipeline.dashboard.alerts import Alerts
 from pipeline.dashboard.live import Live
 from pipeline.dashboard.store import Store
 from pipeline.settings import Settings
@@ -34,6 +35,7 @@ class Context:
     user: str = ""
     #: Whether there is a session that can be ended.
     can_log_out: bool = False
+    alerts: Alerts = field(default_factory=lambda: Alerts(None))
 
     @property
     def today(self) -> date:

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from pipeline.alerts.state import alerting
 from pipeline.dashboard.merge import merge
 
 log = logging.getLogger(__name__)
@@ -39,10 +38,8 @@ class Sample:
 class Live:
     """Reads `/live` of the workers; `numbers` is the last reading of all of them, None before the first."""
 
-    def __init__(
-        self, urls: Sequence[str], clock: Callable[[], float] = time.time, prometheus: str | None = None
-    ) -> None:
-        self._urls, self._clock, self._prometheus = tuple(urls), clock, prometheus
+    def __init__(self, urls: Sequence[str], clock: Callable[[], float] = time.time) -> None:
+        self._urls, self._clock = tuple(urls), clock
         self._session: aiohttp.ClientSession | None = None
         self._changed = asyncio.Condition()
         self.numbers: dict[str, Any] | None = None
@@ -79,11 +76,9 @@ class Live:
         addresses = [one for url in self._urls for one in await _each_address(url)]
         answers = await asyncio.gather(*(self._ask(url) for url in addresses))
         found = [answer for answer in answers if answer is not None]
-        told = await alerting(self._prometheus) if self._prometheus else None
         async with self._changed:
             if found:
                 self.numbers = merge(found)
-                self.numbers["alerts"] += [alert for alert in told or [] if alert["state"] == "firing"]
                 self.read_at = self._clock()
                 self._sample(self.numbers)
             self.readings += 1
@@ -91,14 +86,9 @@ class Live:
 
     async def changes(self, seen: int) -> int:
         """Wait for a reading later than the number `seen`, and return its number."""
-        self._watchers += 1
-        self._watched.set()
-        try:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self.readings > seen)
-                return self.readings
-        finally:
-            self._watchers -= 1
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.readings > seen)
+            return self.readings
 
     def watch(self, by: int) -> None:
         """Somebody opened (1) or closed (-1) a page with live figures."""

@@ -34,7 +34,6 @@ def merge(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "lag": sum(part.get("lag") or 0 for part in parts),
         "unpublished": sum(part.get("unpublished") or 0 for part in parts),
         "publish_error": next((part["publish_error"] for part in parts if part.get("publish_error")), ""),
-        "alerts": [alert for part in parts for alert in part.get("alerts") or []],
     }
 
 

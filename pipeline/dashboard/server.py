@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from pipeline.dashboard.alerts import Alerts
 from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth, is_loopback
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import document, login, not_found, problem
@@ -51,8 +52,9 @@ class Dashboard:
     def __init__(self, settings: Settings, plan: Plan) -> None:
         self.settings, self.plan = settings, plan
         self._auth = Auth(settings)
-        self._live = Live(settings.dashboard_workers.split(","), prometheus=settings.prometheus_url)
+        self._live = Live(settings.dashboard_workers.split(","))
         self._store = Store(settings)
+        self._alerts = Alerts(settings.prometheus_url)
         self._files = {path.name: path.read_bytes() for path in _STATIC.iterdir() if path.suffix in _TYPES}
         self._assets = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:12]
         self._drawn: dict[tuple[int, str, str, str], dict[str, str]] = {}
@@ -88,7 +90,10 @@ class Dashboard:
                 f"({exc.strerror}): set PIPELINE_DASHBOARD_PORT to a free port, or to 0 for any"
             ) from None
         self.port = self._runner.addresses[0][1]
-        self._reader = asyncio.create_task(self._live.run(), name="reader of the workers")
+        self._reader = asyncio.create_task(self._read(), name="reader of workers and alerts")
+
+    async def _read(self) -> None:
+        await asyncio.gather(self._live.run(), self._alerts.run())
 
     async def wait(self) -> None:
         """Returns never; raises what ended the reading of the workers."""
@@ -142,7 +147,7 @@ class Dashboard:
             self.plan, self.settings, self._live, self._store, int(time.time() * 1000), request.path,
             {name: value[:500] for name, value in request.query.items()},
             theme if theme in ("auto", "light", "dark") else "auto",
-            user, can_log_out=bool(user) and self._auth.by_password,
+            user, can_log_out=bool(user) and self._auth.by_password, alerts=self._alerts,
         )  # fmt: skip
 
     # --- pages ---

@@ -77,7 +77,11 @@ class Store:
         return found
 
     async def cached(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]]) -> Any:
-        """What `work` gives, remembered under `key` for `keep` seconds and done once at a time. Raises StoreError."""
+        """What `work`, one question, gives: remembered for `keep` seconds and asked once. Raises StoreError."""
+        return await self.remembered(key, keep, lambda: self._in_turn(work))
+
+    async def remembered(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]]) -> Any:
+        """What `work` gives, remembered under `key` for `keep` seconds and done once at a time. It may ask questions."""
         held = self._answers.get(key)
         if held is not None and held[0] > time.monotonic():
             return held[1]
@@ -106,6 +110,15 @@ class Store:
             await client.close()
 
     async def _keep(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]]) -> Any:
+        result = await work()
+        while len(self._answers) >= _KEPT_ANSWERS:
+            self._answers.pop(next(iter(self._answers)))
+        self._answers.pop(key, None)
+        self._answers[key] = (time.monotonic() + keep, result)
+        return result
+
+    async def _in_turn(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Ask when it is our turn, and note whether ClickHouse answers."""
         try:
             async with self._at_once:
                 result = await work()
@@ -114,10 +127,6 @@ class Store:
             self.problem = explain(exc)
             raise self.problem from exc
         self.problem = None
-        while len(self._answers) >= _KEPT_ANSWERS:
-            self._answers.pop(next(iter(self._answers)))
-        self._answers.pop(key, None)
-        self._answers[key] = (time.monotonic() + keep, result)
         return result
 
     async def _ask(self, sql: str, parameters: Mapping[str, Any]) -> Answer:

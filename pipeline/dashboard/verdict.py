@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pipeline.dashboard.alerts import Firing
 from pipeline.show.language import Language
 
 #: Seconds without a newer event after which it is worth a word, and records waiting that are too many.
@@ -25,7 +26,13 @@ class Finding:
 
 
 def findings(
-    t: Language, numbers: Mapping[str, Any] | None, *, away: bool, failing: Mapping[str, str], store: str | None
+    t: Language,
+    numbers: Mapping[str, Any] | None,
+    *,
+    away: bool,
+    failing: Mapping[str, str],
+    store: str | None,
+    alerts: Sequence[Firing] = (),
 ) -> list[Finding]:
     """What is wrong now; nothing if all is well. `store` is the kind of ClickHouse's problem."""
     found: list[Finding] = []
@@ -47,8 +54,10 @@ def findings(
         )
     if numbers is None:
         return found
-    for alert in numbers.get("alerts") or []:
-        found.append(Finding(str(alert.get("title") or alert.get("name") or alert), str(alert.get("advice") or "")))
+    for alert in alerts:
+        for_ms = numbers["time"] - alert.since
+        what = t(f"Alert for {t.duration(for_ms)}: {alert.title}.", f"告警已持续 {t.duration(for_ms)}：{alert.title}。")
+        found.append(Finding(what, " ".join(filter(None, (alert.summary, alert.todo)))))
     if not away:
         found += _stream(t, numbers)
     totals = numbers["totals"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from pipeline.report.document import headline, html
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
 from pipeline.report.model import Period
+from pipeline.report.send import receiver_of, send
 from pipeline.settings import Settings
 from pipeline.show.language import Code, Language
 from schemas.plan import Plan
@@ -25,13 +27,18 @@ _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chr
 _PRINT_SECONDS: Final = 60.0
 
 
-async def report(settings: Settings, plan: Plan, period: Period, language: Code, out: Path) -> list[str]:
+async def report(
+    settings: Settings, plan: Plan, period: Period, language: Code, out: Path, receivers: Sequence[str] = ()
+) -> list[str]:
     """Write the report to `out`, in the format of its ending; returns its headline, a few lines.
 
-    Raises UserError for an ending that is none, DependencyError if ClickHouse doesn't answer.
+    Raises UserError for an ending or a receiver that is none, DependencyError if ClickHouse doesn't answer or a receiver
+    was not told.
     """
     if out.suffix not in FORMATS:
         raise UserError(f"{out}: a report ends in {', '.join(FORMATS)}")
+    for name in receivers:
+        receiver_of(plan, name)
     printer = browser() if out.suffix == ".pdf" else ""
     store = Store(settings)
     try:
@@ -51,7 +58,10 @@ async def report(settings: Settings, plan: Plan, period: Period, language: Code,
             await print_pdf(printer, html(t, facts, made_at), out)
     except OSError as exc:
         raise UserError(f"{out} can't be written: {exc.strerror}") from None
-    return headline(t, facts)
+    lines = headline(t, facts)
+    if receivers:
+        await send(plan, list(receivers), lines, out, language)
+    return lines
 
 
 def browser() -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
 from pipeline.catalogue import Table
 from pipeline.report.findings import all_findings, reference_words, weekday_words, worst
 from pipeline.report.model import Facts, Finding, FunnelFacts, Key
-from pipeline.show.chart import Line, legend, line_chart
+from pipeline.show.chart import NARROW, Line, legend, line_chart
 from pipeline.show.html import Safe, h, text
 from pipeline.show.language import NONE, Language
 from pipeline.show.metric import cell, column_name
@@ -137,10 +138,16 @@ def _curve(t: Language, facts: Facts) -> Safe | None:
         names,
         [Line("u", [float(u) for _, u, _ in facts.daily])],
         t.compact,
+        width=NARROW,
         height=170,
     )
     money = line_chart(
-        t("Revenue by day", "每日收入"), names, [Line("r", [r for _, _, r in facts.daily])], t.compact, height=170
+        t("Revenue by day", "每日收入"),
+        names,
+        [Line("r", [r for _, _, r in facts.daily])],
+        t.compact,
+        width=NARROW,
+        height=170,
     )
     return h("div", h("figure", h("figcaption", t("Active users by day", "每日活跃用户")), users),
              h("figure", h("figcaption", t("Revenue by day", "每日收入")), money), class_="pair")  # fmt: skip
@@ -272,13 +279,18 @@ def _alerts(t: Language, facts: Facts) -> Safe:
     if facts.alerts is None:
         return _note(
             t(
-                "Alerts are not kept in ClickHouse: see Alertmanager for those of these days.",
-                "告警未存入 ClickHouse：请在 Alertmanager 查看。",
+                "Not known: no Prometheus was asked (PIPELINE_PROMETHEUS_URL).",
+                "未知：没有可查询的 Prometheus（PIPELINE_PROMETHEUS_URL）。",
             )
         )
     if not facts.alerts:
         return h("p", t("None fired.", "没有触发告警。"))
-    return h("ul", *[h("li", str(alert.get("what") or alert)) for alert in facts.alerts])
+    rows = [[a.title, a.summary, _moment(t, a.since), _moment(t, a.until or a.since)] for a in facts.alerts]
+    return _grid([t("Alert", "告警"), "", t("First (UTC)", "开始（UTC）"), t("Last (UTC)", "结束（UTC）")], rows)
+
+
+def _moment(t: Language, ms: int) -> str:
+    return f"{t.day(datetime.fromtimestamp(ms / 1000, UTC).date())} {t.clock(ms)}"
 
 
 def _grid(heads: list[Any], rows: list[list[Any]]) -> Safe:

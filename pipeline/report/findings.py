@@ -5,6 +5,8 @@ Pure. Every sentence holds the numbers it rests on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -20,7 +22,7 @@ ENOUGH: Final = 30
 
 def all_findings(t: Language, facts: Facts) -> list[Finding]:
     """What is worth saying, the bad first, the heaviest first."""
-    found = [step_finding(t, change) for funnel in facts.funnels for change in funnel.changes]
+    found = step_findings(t, [change for funnel in facts.funnels for change in funnel.changes])
     found += [f for measure in ("users", "new_users", "orders", "revenue") if (f := key_finding(t, facts, measure))]
     if (quality := quality_finding(t, facts)) is not None:
         found.append(quality)
@@ -35,6 +37,29 @@ def sureness(t: Language, z: float) -> str:
     if size >= LIKELY:
         return t("very likely", "很可能")
     return t("likely", "较可能") if size >= 1.96 else t("may be chance", "可能是偶然")
+
+
+def step_findings(t: Language, changes: Sequence[Change]) -> list[Finding]:
+    """The steps that fell; what another funnel shows of the same break is said with the surest, not again."""
+    found: list[tuple[Change, Finding]] = []
+    for change in sorted(changes, key=lambda c: c.z):
+        same = next((k for k, (other, _) in enumerate(found) if _same(change, other)), None)
+        if same is None:
+            found.append((change, step_finding(t, change)))
+            continue
+        other, finding = found[same]
+        also = t(
+            f" The funnel {change.funnel} shows it too ({change.step} → {change.following}).",
+            f"漏斗 {change.funnel} 也有体现（{change.step} → {change.following}）。",
+        )
+        found[same] = (other, replace(finding, why=finding.why + also))
+    return [finding for _, finding in found]
+
+
+def _same(one: Change, other: Change) -> bool:
+    """Whether two funnels show one break: one segment, about one day."""
+    segments = [(c.segment.dimension, c.segment.value) if c.segment else None for c in (one, other)]
+    return one.funnel != other.funnel and segments[0] == segments[1] and abs((one.since - other.since).days) <= 1
 
 
 def step_finding(t: Language, change: Change) -> Finding:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+import aiohttp
+
 from pipeline.catalogue import Table, arguments_for, metrics
+from pipeline.dashboard.alerts import Firing, fired
 from pipeline.dashboard.metrics import ask_metric
 from pipeline.dashboard.store import Store, StoreError
 from pipeline.report.funnel_changes import changes
 from pipeline.report.model import Facts, FunnelFacts, Key, Period, Quality
-from pipeline.store.conditions_sql import text_sql
 from pipeline.store.funnel_period import funnel_period_sql, funnel_rows
 from schemas.plan import Funnel, Plan
 
 #: Days in which breaks are looked for, up to the last one of the report.
 LOOK_BACK: Final = 28
-#: What a change is parted by.
+#: What a key figure is parted by, and what a change of a funnel is.
+_KEY_DIMENSIONS: Final = ("platform", "channel", "app_version", "country")
 DIMENSIONS: Final = ("platform", "app_version", "platform,app_version", "channel", "campaign", "country")
 
 _KEY: Final = """
@@ -29,17 +31,26 @@ SELECT users, sessions, events, new_users, orders, buyers, revenue FROM
 (SELECT uniqExactIf(order_id, kind = 'payment') AS orders, uniqExactIf(actor, kind = 'payment') AS buyers,
     toFloat64(sum(amount)) AS revenue
  FROM money WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1) AS m"""
-_USERS_BY: Final = """
-SELECT {by} AS value, uniqExact(actor) AS n FROM activity
-WHERE day BETWEEN {{first:Date}} AND {{last:Date}} AND toDate(ts) BETWEEN {{first:Date}} - 1 AND {{last:Date}} + 1 GROUP BY value"""
+#: Of both periods and all dimensions at once: one row a period (now or not), dimension and value.
+_SPANS: Final = (
+    "(day BETWEEN {first:Date} AND {last:Date} OR day BETWEEN {then:Date} AND {until:Date}) "
+    "AND toDate(ts) BETWEEN {then:Date} - 1 AND {last:Date} + 1"
+)
+_USERS_BY: Final = f"""
+SELECT day >= {{first:Date}} AS now, d.1 AS dimension, d.2 AS value, uniqExact(actor) AS n
+FROM (SELECT actor, day, arrayJoin([{{pairs}}]) AS d FROM activity WHERE {_SPANS}) GROUP BY now, dimension, value"""
 _NEW_BY: Final = """
-SELECT {by} AS value, count() AS n FROM users WHERE first_day BETWEEN {{first:Date}} AND {{last:Date}} GROUP BY value"""
-_MONEY_BY: Final = """
-SELECT {by} AS value, {what} AS n FROM money AS e
-INNER JOIN (SELECT actor, {firsts} FROM activity
-    WHERE day BETWEEN {{first:Date}} AND {{last:Date}} AND toDate(ts) BETWEEN {{first:Date}} - 1 AND {{last:Date}} + 1
-    GROUP BY actor) AS a ON a.actor = e.actor
-WHERE day BETWEEN {{first:Date}} AND {{last:Date}} AND toDate(ts) BETWEEN {{first:Date}} - 1 AND {{last:Date}} + 1 GROUP BY value"""
+SELECT first_day >= {{first:Date}} AS now, d.1 AS dimension, d.2 AS value, count() AS n
+FROM (SELECT first_day, arrayJoin([{pairs}]) AS d FROM users
+    WHERE first_day BETWEEN {{first:Date}} AND {{last:Date}} OR first_day BETWEEN {{then:Date}} AND {{until:Date}})
+GROUP BY now, dimension, value"""
+# A payment is counted where its user was in those days: backends send payments without a platform.
+_MONEY_BY: Final = f"""
+SELECT now, d.1 AS dimension, d.2 AS value, uniqExactIf(order_id, kind = 'payment') AS orders, toFloat64(sum(amount)) AS revenue
+FROM (SELECT day >= {{first:Date}} AS now, actor, order_id, kind, amount FROM money WHERE {_SPANS}) AS m
+INNER JOIN (SELECT day >= {{first:Date}} AS now, actor, {{firsts}} FROM activity WHERE {_SPANS} GROUP BY now, actor) AS a
+    ON a.actor = m.actor AND a.now = m.now
+ARRAY JOIN [{{pairs}}] AS d GROUP BY now, dimension, value"""
 _DAILY: Final = """
 SELECT a.day AS day, a.users AS users, toFloat64(ifNull(m.revenue, 0)) AS revenue FROM
 (SELECT day, uniqExact(actor) AS users FROM activity WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day) AS a
@@ -77,8 +88,13 @@ async def gather(store: Store, plan: Plan, period: Period) -> Facts:
         allocation=await asker.metric("experiment_allocation", {"from": month, "to": last}),
         quality=await asker.quality(period),
         quality_before=await asker.quality(period.before),
+        alerts=await asker.alerts(),
         missing=tuple(asker.missing),
     )  # fmt: skip
+
+
+#: Measure to dimension to the values now and then.
+Segments = dict[str, dict[str, tuple[dict[str, float], dict[str, float]]]]
 
 
 class _Asker:
@@ -95,27 +111,24 @@ class _Asker:
         first = self.period.last - timedelta(days=days - 1)
         return (await self.store.ask(sql, {"first": first, "last": self.period.last}, keep=60)).rows
 
-    async def segments(self) -> dict[str, dict[str, tuple[Mapping[str, float], Mapping[str, float]]]]:
+    async def segments(self) -> Segments:
         """Key figures by dimension, in the period and in the one that findings are measured against."""
-        found: dict[str, dict[str, tuple[Mapping[str, float], Mapping[str, float]]]] = {}
-        for dimension in ("platform", "channel", "app_version", "country"):
-            field = text_sql(dimension)
-            # A payment is counted where its user was that day: backends send payments without a platform.
-            first = {"firsts": f"argMinIf({field}, ts, {field} != '') AS {dimension}", "by": f"a.{dimension}"}
-            questions = {
-                "users": _USERS_BY.format(by=field),
-                "new_users": _NEW_BY.format(by=field),
-                "orders": _MONEY_BY.format(what="uniqExactIf(e.order_id, e.kind = 'payment')", **first),
-                "revenue": _MONEY_BY.format(what="toFloat64(sum(e.amount))", **first),
-            }
-            for measure, sql in questions.items():
-                spans = [await self._by(sql, span) for span in (self.period, self.period.reference)]
-                found.setdefault(measure, {})[dimension] = (spans[0], spans[1])
+        found: dict[str, dict[str, tuple[dict[str, float], dict[str, float]]]] = {}
+        pairs = ", ".join(f"('{name}', toString({name}))" for name in _KEY_DIMENSIONS)
+        firsts = ", ".join(f"argMinIf({name}, ts, {name} != '') AS {name}" for name in _KEY_DIMENSIONS)
+        questions = {
+            ("users",): _USERS_BY.replace("{pairs}", pairs),
+            ("new_users",): _NEW_BY.format(pairs=pairs),
+            ("orders", "revenue"): _MONEY_BY.replace("{pairs}", pairs).replace("{firsts}", firsts),
+        }
+        then = self.period.reference
+        days = {"first": self.period.first, "last": self.period.last, "then": then.first, "until": then.last}
+        for measures, sql in questions.items():
+            for now, dimension, value, *numbers in (await self.store.ask(sql, days, keep=60)).rows:
+                for measure, number in zip(measures, numbers, strict=True):
+                    spans = found.setdefault(measure, {}).setdefault(dimension, ({}, {}))
+                    spans[0 if now else 1][str(value)] = float(number)
         return found
-
-    async def _by(self, sql: str, span: Period) -> dict[str, float]:
-        answer = await self.store.ask(sql, {"first": span.first, "last": span.last}, keep=60)
-        return {str(value): float(n) for value, n in answer.rows}
 
     async def funnel(self, name: str, funnel: Funnel) -> FunnelFacts:
         titles = tuple(step.title for step in funnel.steps)
@@ -160,6 +173,17 @@ class _Asker:
         reasons = (await self.store.ask(_REASONS, {"low": low, "high": high}, keep=60)).rows
         accepted, late, duplicate, rejected = (int(n) for n in counts)
         return Quality(accepted, late, duplicate, rejected, tuple((str(r), int(n), str(d)) for r, n, d in reasons))
+
+    async def alerts(self) -> tuple[Firing, ...] | None:
+        """What fired; None if there is nobody to ask."""
+        url = self.store.settings.prometheus_url
+        if url is None:
+            return None
+        try:
+            return tuple(await fired(url, *self._bounds(self.period)))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as exc:
+            self.missing.append(f"alerts: Prometheus at {url} does not answer ({type(exc).__name__})")
+            return None
 
     def _bounds(self, span: Period) -> tuple[int, int]:
         return _ms(self.plan, span.first), _ms(self.plan, span.last + timedelta(days=1))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.catalogue import Table
+from pipeline.dashboard.alerts import Firing
 from pipeline.report.contribution import Part
 
 Kind = Literal["day", "week"]
@@ -145,7 +146,8 @@ class Facts:
     allocation: Table | None = None
     quality: Quality = Quality()
     quality_before: Quality = Quality()
-    alerts: tuple[Mapping[str, Any], ...] | None = None
+    #: None if there is no Prometheus to ask.
+    alerts: tuple[Firing, ...] | None = None
     #: Parts that could not be asked, with the reason.
     missing: tuple[str, ...] = ()
 

@@ -19,6 +19,8 @@ _DAY: Final = 86_400_000
 _COST: Final = {"search": 4.0, "social": 6.5, "email": 0.9, "ads": 9.0}
 _NEW_BY_EVENTS: Final = 0.009
 _SHARES: Final = {"search": 0.24, "social": 0.16, "email": 0.10, "ads": 0.16}
+#: What an operation costs, for each event a day.
+_OPERATION_COST: Final = {"sale": 0.05, "check-in": 0.01}
 _CURRENCY: Final = "CNY"
 
 
@@ -44,6 +46,7 @@ def spend(history: History, zone: tzinfo) -> Iterator[Spend]:
 
 def campaigns(history: History) -> Iterator[Campaign]:
     """The operations during the history. Their days are those of UTC."""
+    a_day = history.events * _DAY / (history.end - history.start)
     for operation in operations(history.start, history.end):
         yield Campaign(
             name=operation.name,
@@ -51,7 +54,7 @@ def campaigns(history: History) -> Iterator[Campaign]:
             starts=_utc_day(operation.start),
             ends=_utc_day(operation.end - 1),
             comparison="others" if operation.kind == "sale" else "before",
-            cost=Decimal(400 if operation.kind == "sale" else 50),
+            cost=Decimal(round(a_day * _OPERATION_COST[operation.kind])),
         )
 
 

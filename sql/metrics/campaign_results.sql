@@ -29,29 +29,31 @@ WITH
     -- many operations there are.
     people AS
     (
-        SELECT
-            actor,
-            groupUniqArrayIf(day, what = 'active') AS active_days,
-            groupUniqArrayIf((named, day), what = 'took') AS took,
-            groupArrayIf((day, is_payment, amount), what = 'money') AS payments
+        SELECT a.active_days AS active_days, t.took AS took, m.payments AS payments
         FROM
         (
-            SELECT actor, 'active' AS what, day, '' AS named, false AS is_payment, toDecimal64(0, 6) AS amount
+            SELECT actor, groupUniqArray(day) AS active_days
             FROM activity
             WHERE day BETWEEN (SELECT min(starts) FROM ops) AND (SELECT max(ends) + 7 FROM ops)
                 AND toDate(ts) BETWEEN (SELECT min(starts) - 1 FROM ops) AND (SELECT max(ends) + 8 FROM ops)
-            UNION ALL
-            SELECT actor, 'took', day, participated, false, toDecimal64(0, 6)
+            GROUP BY actor
+        ) AS a
+        LEFT JOIN
+        (
+            SELECT actor, groupUniqArray((participated, day)) AS took
             FROM participations
             WHERE day BETWEEN (SELECT min(starts) FROM ops) AND (SELECT max(ends) FROM ops)
                 AND toDate(ts) BETWEEN (SELECT min(starts) - 1 FROM ops) AND (SELECT max(ends) + 1 FROM ops)
-            UNION ALL
-            SELECT actor, 'money', day, '', kind = 'payment', amount
+            GROUP BY actor
+        ) AS t ON t.actor = a.actor
+        LEFT JOIN
+        (
+            SELECT actor, groupArray((day, kind = 'payment', amount)) AS payments
             FROM money
             WHERE day BETWEEN (SELECT min(starts - days) FROM ops) AND (SELECT max(ends) FROM ops)
                 AND toDate(ts) BETWEEN (SELECT min(starts - days) - 1 FROM ops) AND (SELECT max(ends) + 1 FROM ops)
-        )
-        GROUP BY actor
+            GROUP BY actor
+        ) AS m ON m.actor = a.actor
     ),
     counted AS
     (

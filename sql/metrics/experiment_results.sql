@@ -57,43 +57,38 @@ WITH
             met.experiment AS experiment,
             met.variant AS variant,
             arrayFilter(m -> m.1 >= met.since, goals.moments) AS after,
-            toFloat64(arrayExists(m -> m.2, after)) AS converted,
+            arrayExists(m -> m.2, after) AS converted,
             toFloat64(arraySum(m -> m.3, after)) AS amount
         FROM met
         LEFT JOIN goals ON goals.actor = met.actor
     ),
-    groups AS
-    (
-        SELECT experiment, variant, count() AS n, sum(converted) AS k, avg(amount) AS mean, varSamp(amount) AS variance
-        FROM outcomes
-        GROUP BY experiment, variant
-    ),
-    -- What Welch's test can tell: variants of two users or more, where not everybody has the same value.
-    testable AS
-    (
-        SELECT g.experiment AS experiment, groupArray(g.variant) AS others
-        FROM groups AS g
-        INNER JOIN (SELECT * FROM groups WHERE variant = {control:String}) AS c ON c.experiment = g.experiment
-        WHERE g.variant NOT IN ('(several)', {control:String}) AND g.n > 1 AND c.n > 1 AND g.variance + c.variance > 0
-        GROUP BY g.experiment
-    ),
-    -- Each variant beside the control: the users of the control once for each variant that they are compared with.
-    tests AS
+    -- Each variant beside the control of its experiment.
+    beside AS
     (
         SELECT
-            o.experiment AS experiment,
-            arrayJoin(if(o.variant = {control:String}, v.others, [o.variant])) AS variant,
-            welchTTest(0.95)(o.amount, o.variant != {control:String}) AS welch  -- control minus variant
-        FROM outcomes AS o
-        INNER JOIN testable AS v ON v.experiment = o.experiment
-        WHERE o.variant = {control:String} OR has(v.others, o.variant)
-        GROUP BY experiment, variant
+            *,
+            anyIf(n, variant = {control:String}) OVER same AS control_n,
+            anyIf(k, variant = {control:String}) OVER same AS control_k,
+            anyIf(mean, variant = {control:String}) OVER same AS control_mean,
+            anyIf(variance, variant = {control:String}) OVER same AS control_variance,
+            anyIf(amounts, variant = {control:String}) OVER same AS control_amounts,
+            variant NOT IN ('(several)', {control:String}) AND control_n > 0 AS is_compared,
+            -- Where everybody has the same value ClickHouse's test is an error.
+            is_compared AND n > 1 AND control_n > 1 AND variance + control_variance > 0 AS is_tested
+        FROM
+        (
+            SELECT experiment, variant, count() AS n, countIf(converted) AS k, avg(amount) AS mean,
+                varSamp(amount) AS variance, groupArray(amount) AS amounts
+            FROM outcomes
+            GROUP BY experiment, variant
+        )
+        WINDOW same AS (PARTITION BY experiment)
     )
 SELECT
     experiment,
     variant,
     n AS users,
-    toUInt64(k) AS converted,
+    k AS converted,
     k / n AS conversion,
     if(is_compared, conversion - control_k / control_n, NULL) AS difference,
     difference - 1.959963985 * error AS difference_low,
@@ -104,22 +99,21 @@ SELECT
         * sqrt(control_k / control_n * (1 - control_k / control_n) * (1 / n + 1 / control_n)), NULL) AS mde,
     mean AS mean_value,
     if(is_compared, mean - control_mean, NULL) AS value_difference,
-    if(is_tested, -welch.4, NULL) AS value_difference_low,
-    if(is_tested, -welch.3, NULL) AS value_difference_high,
-    if(is_tested, -welch.1, NULL) AS t,
+    if(is_tested, welch.3, NULL) AS value_difference_low,
+    if(is_tested, welch.4, NULL) AS value_difference_high,
+    if(is_tested, welch.1, NULL) AS t,
     if(is_tested, welch.2, NULL) AS t_p_value
 FROM
 (
     SELECT
-        g.experiment AS experiment, g.variant AS variant, g.n AS n, g.k AS k, g.mean AS mean,
-        c.n AS control_n, c.k AS control_k, c.mean AS control_mean, t.welch AS welch,
-        g.variant NOT IN ('(several)', {control:String}) AND c.n > 0 AS is_compared,
-        t.variant != '' AS is_tested,
+        *,
         sqrt(k / n * (1 - k / n) / n + control_k / control_n * (1 - control_k / control_n) / control_n) AS error,
         (k + control_k) / (n + control_n) AS pool,
-        sqrt(pool * (1 - pool) * (1 / n + 1 / control_n)) AS pooled_error
-    FROM groups AS g
-    LEFT JOIN (SELECT * FROM groups WHERE variant = {control:String}) AS c ON c.experiment = g.experiment
-    LEFT JOIN tests AS t ON t.experiment = g.experiment AND t.variant = g.variant
+        sqrt(pool * (1 - pool) * (1 / n + 1 / control_n)) AS pooled_error,
+        arrayReduce('welchTTest(0.95)',
+            if(is_tested, arrayConcat(amounts, control_amounts), [0., 1., 0., 1.]),
+            if(is_tested, arrayConcat(arrayMap(a -> 0, amounts), arrayMap(a -> 1, control_amounts)), [0, 0, 1, 1])
+        ) AS welch
+    FROM beside
 )
 ORDER BY experiment, variant = '(several)', variant != {control:String}, variant

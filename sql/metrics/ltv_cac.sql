@@ -24,24 +24,23 @@ WITH
                 'spend is in several currencies: import it in one')
         GROUP BY channel
     ),
-    came AS
-    (
-        SELECT actor, channel, first_seen, first_seen + toIntervalDay({days:UInt16}) AS until
-        FROM users
-        WHERE first_day BETWEEN {from:Date} AND {to:Date}
-    ),
+    -- A name of WITH is put in wherever it stands: the users are named once, so that they are looked for once.
     lives AS
     (
-        SELECT came.channel AS channel, count() AS users, toFloat64(sum(paid.revenue)) AS revenue
-        FROM came
+        SELECT
+            u.channel AS channel,
+            count() AS users,
+            toFloat64(sum(arraySum(p -> if(p.1 >= u.first_seen AND p.1 < u.first_seen + toIntervalDay({days:UInt16}),
+                p.2, toDecimal64(0, 6)), paid.payments))) AS revenue
+        FROM users AS u
         LEFT JOIN
         (
-            SELECT m.actor AS actor, sum(m.amount) AS revenue
-            FROM money AS m INNER JOIN came ON came.actor = m.actor
-            WHERE m.ts >= came.first_seen AND m.ts < came.until
-                AND toDate(m.ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
-            GROUP BY m.actor
-        ) AS paid ON paid.actor = came.actor
+            SELECT actor, groupArray((ts, amount)) AS payments
+            FROM money
+            WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
+            GROUP BY actor
+        ) AS paid ON paid.actor = u.actor
+        WHERE u.first_day BETWEEN {from:Date} AND {to:Date}
         GROUP BY channel
     )
 SELECT

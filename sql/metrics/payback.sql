@@ -24,24 +24,25 @@ WITH
                 'spend is in several currencies: import it in one')
         GROUP BY channel
     ),
-    came AS
+    -- A name of WITH is put in wherever it stands: the users are named once, so that they are looked for once.
+    lives AS
     (
-        SELECT actor, channel, first_seen
-        FROM users
-        WHERE first_day BETWEEN {from:Date} AND {to:Date} AND channel IN (SELECT channel FROM spent)
-    ),
-    paid AS
-    (
-        SELECT came.channel AS channel, intDiv(dateDiff('millisecond', came.first_seen, m.ts), 86400000) AS age,
-            toFloat64(sum(m.amount)) AS revenue
-        FROM money AS m INNER JOIN came ON came.actor = m.actor
-        WHERE m.ts >= came.first_seen AND toDate(m.ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
-        GROUP BY channel, age
-    ),
-    lived AS
-    (
-        SELECT spent.channel AS channel, number AS day, spent.cost AS cost
-        FROM spent CROSS JOIN numbers(toUInt64({days:UInt16}) + 1) AS n
+        SELECT
+            u.channel AS channel,
+            count() AS users,
+            groupArrayArray(arrayMap(
+                p -> (intDiv(dateDiff('millisecond', u.first_seen, p.1), 86400000), toFloat64(p.2)),
+                arrayFilter(p -> p.1 >= u.first_seen, paid.payments))) AS payments
+        FROM users AS u
+        LEFT JOIN
+        (
+            SELECT actor, groupArray((ts, amount)) AS payments
+            FROM money
+            WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
+            GROUP BY actor
+        ) AS paid ON paid.actor = u.actor
+        WHERE u.first_day BETWEEN {from:Date} AND {to:Date}
+        GROUP BY channel
     )
 SELECT
     channel,
@@ -53,11 +54,13 @@ SELECT
     minOrNullIf(day, total >= cost) OVER (PARTITION BY channel) AS payback_day
 FROM
 (
-    SELECT lived.channel AS channel, lived.day AS day, lived.cost AS cost, u.users AS users,
-        sum(paid.revenue) OVER (PARTITION BY lived.channel ORDER BY lived.day
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS total
-    FROM lived
-    LEFT JOIN paid ON paid.channel = lived.channel AND paid.age = lived.day
-    LEFT JOIN (SELECT channel, count() AS users FROM came GROUP BY channel) AS u ON u.channel = lived.channel
+    SELECT
+        spent.channel AS channel,
+        spent.cost AS cost,
+        lives.users AS users,
+        arrayJoin(range(toUInt32({days:UInt16}) + 1)) AS day,
+        arraySum(p -> if(p.1 <= day, p.2, 0.), lives.payments) AS total
+    FROM spent
+    LEFT JOIN lives ON lives.channel = spent.channel
 )
 ORDER BY channel, day

@@ -164,3 +164,21 @@ async def test_chains_and_who_brings_most(world: World) -> None:
     ]
     assert await world.ask("invitation_chains", from_="2026-01-01", to="2026-01-31") == []
     assert await world.ask("top_inviters", from_="2026-01-01", to="2026-01-31") == []
+
+
+async def test_an_operation_on_the_day_of_25_hours(world: World) -> None:
+    """Berlin's 25 October lasts from 22:00 UTC of the 24th to 23:00 UTC of the 25th."""
+    await put(world, operation("autumn", "2026-10-25", "2026-10-25"))
+    await world.tell(
+        [
+            joined("a", "2026-10-24T21:59+00:00", "autumn"),  # still the 24th
+            joined("b", "2026-10-24T22:00+00:00", "autumn"),
+            bought("b", "2026-10-25T00:30+00:00", 10),  # 02:30 for the first time
+            bought("b", "2026-10-25T01:30+00:00", 20),  # and for the second
+            bought("b", "2026-10-25T22:59+00:00", 30),
+            bought("b", "2026-10-25T23:00+00:00", 40),  # the 26th; she comes back
+            event("c", "open", "2026-10-25T22:59+00:00"),
+        ]
+    )
+    columns = "participants buyers revenue returned_rate compared_users"
+    assert await world.ask("campaign_results", columns, from_="2026-10-25", to="2026-10-25") == [(1, 1, 60.0, 1.0, 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.dashboard.alerts import Firing, firing, history
 from pipeline.dashboard.steps import step_list, worst_step
 from pipeline.dashboard.verdict import findings, status
 from pipeline.show.language import Language
@@ -12,7 +13,14 @@ EN = Language("en")
 
 
 def numbers(**changes: Any) -> dict[str, Any]:
-    return {"totals": {"accepted": 1000}, "lag": 0, "freshness_ms": 2_000, "publish_error": "", "alerts": [], **changes}
+    return {
+        "time": 1_000_000,
+        "totals": {"accepted": 1000},
+        "lag": 0,
+        "freshness_ms": 2_000,
+        "publish_error": "",
+        **changes,
+    }
 
 
 def said(
@@ -51,3 +59,28 @@ def test_the_worst_step_is_pointed_out_once_there_are_enough_users() -> None:
     assert "10.0 % of the step before · 540 lost · −40.0 points against before" in html
     assert "Too few users" in step_list(EN, ["a", "b"], [20, 1])
     assert "Nobody has begun" in step_list(EN, ["a", "b"], [0, 0])
+
+
+def test_an_alert_that_fires_is_told_with_what_to_do() -> None:
+    alert = Firing(
+        "checkout_breaks", "Checkout is failing", "31 % instead of 60 %.", "Look at the last release.", 880_000
+    )
+    (found,) = findings(EN, numbers(), away=False, failing={}, store=None, alerts=[alert])
+    assert found.what == "Alert for 2 min: Checkout is failing."
+    assert found.advice == "31 % instead of 60 %. Look at the last release."
+
+
+def test_alerts_are_read_as_prometheus_writes_them() -> None:
+    answer = {"status": "success", "data": {"alerts": [
+        {"labels": {"alertname": "orders_drop", "severity": "critical"}, "annotations": {"title": "Fewer orders", "summary": "s", "todo": "d"},
+         "state": "firing", "activeAt": "2026-11-22T10:00:00.123456789Z", "value": "1e+00"},
+        {"labels": {"alertname": "lag"}, "annotations": {}, "state": "pending", "activeAt": "2026-11-22T10:00:00Z", "value": "1"},
+    ]}}  # fmt: skip
+    assert firing(answer) == [Firing("orders_drop", "Fewer orders", "s", "d", 1_795_341_600_123)]
+    series = {"data": {"result": [{
+        "metric": {"__name__": "ALERTS", "alertname": "payments", "alertstate": "firing", "platform": "android", "severity": "critical"},
+        "values": [[1_795_341_600, "1"], [1_795_341_660, "1"]],
+    }]}}  # fmt: skip
+    assert history(series) == [
+        Firing("payments", "payments", "platform android", "", 1_795_341_600_000, 1_795_341_660_000)
+    ]

@@ -39,8 +39,8 @@ def test_the_side_tables_can_be_imported(tmp_path: Path) -> None:
     assert len(lines["spend.csv"]) == 1 + 3 * 9  # days, campaigns
     # The first begins at 2026-09-30T16:00Z.
     assert lines["campaigns.csv"][1:] == [
-        "check-in-2026w40,check-in,2026-09-28,2026-09-30,before,50",
-        "sale-2026w40,sale,2026-10-01,2026-10-04,others,400",
+        "check-in-2026w40,check-in,2026-09-28,2026-09-30,before,10",
+        "sale-2026w40,sale,2026-10-01,2026-10-04,others,50",
     ]
     assert len(lines["content.csv"]) > 60
     for name in ("spend", "campaigns", "content"):

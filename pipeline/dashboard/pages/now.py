@@ -130,14 +130,19 @@ def verdict(context: Context) -> Safe:
                  t("Send some: ", "发送一些："), h("code", _send(context))))  # fmt: skip
     said = t("Nothing is wrong: ", "一切正常：") + _behind(context, numbers)
     waiting = numbers.get("lag") or 0
-    said += t(f", {t.number(waiting)} records waiting.", f"，{t.number(waiting)} 条记录等待处理。")
+    said += t(f", {t.number(waiting)} records waiting", f"，{t.number(waiting)} 条记录等待处理")
+    if context.alerts.problem:
+        said += t("; Prometheus does not answer, so alerts are not known", "；Prometheus 没有响应，告警状态未知")
+    elif context.alerts.known:
+        said += t(", no alert fires", "，没有告警")
+    said += t(".", "。")
     return note_good(said)
 
 
 async def hour(context: Context) -> Safe:
     """The curve of events per second, drawn once for all browsers of a language."""
     key = ("hour", context.t.code)
-    drawn: Safe = await context.store.cached(key, 1.0, lambda: _hour(context))
+    drawn: Safe = await context.store.remembered(key, 1.0, lambda: _hour(context))
     return drawn
 
 
@@ -207,7 +212,14 @@ async def yesterday(context: Context) -> Safe:
 def _findings(context: Context) -> list[Any]:
     live, store = context.live, context.store.problem
     return list(
-        findings(context.t, live.numbers, away=live.away, failing=live.failing, store=store.kind if store else None)
+        findings(
+            context.t,
+            live.numbers,
+            away=live.away,
+            failing=live.failing,
+            store=store.kind if store else None,
+            alerts=context.alerts.firing,
+        )
     )
 
 

@@ -1,0 +1,138 @@
+"""The sentences of the report, word by word, in both languages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+from pipeline.report.contribution import Part
+from pipeline.report.document import html
+from pipeline.report.findings import all_findings, key_finding, sureness, worst
+from pipeline.report.markdown import markdown
+from pipeline.report.model import Change, Facts, FunnelFacts, Key, Quality, day_period, week_period
+from pipeline.show.language import Language
+
+EN, ZH = Language("en"), Language("zh")
+KEY = Key(users=1000, new_users=100, sessions=1200, events=9000, orders=200, buyers=180, revenue=10_000.0)
+CHANGE = Change(
+    "checkout", "checkout", "pay", date(2026, 11, 18), 0.60, 0.47, 3000, 1000, -7.2,
+    Part("platform,app_version", "android / 5.2", 0.61, 0.44, 0.96, 0.30, 900, 300), (0.60, 0.59), (("android / 5.1", 0.6),),
+)  # fmt: skip
+
+
+def facts(**changes: object) -> Facts:
+    base = Facts(
+        "Shop",
+        day_period(date(2026, 11, 21)),
+        KEY,
+        KEY,
+        KEY,
+        quality=Quality(accepted=5000),
+        quality_before=Quality(accepted=5000),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_a_step_that_fell_is_told_with_segment_day_and_what_to_do() -> None:
+    funnel = FunnelFacts("checkout", ("checkout", "pay"), (100, 45), (100, 60), changes=(CHANGE,))
+    (found,) = all_findings(EN, facts(funnels=(funnel,)))
+    assert (
+        found.what
+        == "checkout → pay fell from 61.0 % to 44.0 % on android 5.2 only (funnel checkout), since Wednesday, Nov 18."
+    )
+    assert found.why == (
+        "android 5.2 explains 96 % of the fall from 60.0 % to 47.0 %, with 30 % of the users (900 before, 300 since). "
+        "Everywhere else it went from 60.0 % to 59.0 %."
+    )
+    assert found.advice == "Compare with android 5.1 (60.0 %), where it holds: roll back or fix."
+    assert found.sure == "almost certain: 3,000 users before, 1,000 since"
+    (chinese,) = all_findings(ZH, facts(funnels=(funnel,)))
+    assert (
+        chinese.what == "仅 android 5.2：checkout → pay 从 61.0% 降到 44.0%（漏斗 checkout），自 11月18日 星期三 起。"
+    )
+    assert chinese.advice == "与表现正常的 android 5.1 (60.0%) 对比：回滚或修复。"
+
+
+def test_one_break_in_two_funnels_is_one_finding() -> None:
+    other = replace(CHANGE, funnel="buy", following="purchase", z=-6.0)
+    funnels = tuple(
+        FunnelFacts(c.funnel, ("checkout", "pay"), (100, 45), (100, 60), changes=(c,)) for c in (CHANGE, other)
+    )
+    (found,) = all_findings(EN, facts(funnels=funnels))
+    assert found.why.endswith("The funnel buy shows it too (checkout → purchase).")
+
+
+def test_a_key_figure_that_fell_is_told_with_the_segment_that_explains_it() -> None:
+    then = replace(KEY, orders=300, revenue=15_000.0)
+    segments = {"revenue": {"channel": ({"ads": 1000.0, "organic": 9000.0}, {"ads": 6000.0, "organic": 9000.0})}}
+    found = key_finding(EN, facts(same_weekday=then, segments=segments), "revenue")
+    assert found is not None
+    assert found.what == "Revenue fell 33.3 % against Saturday, Nov 14: 15,000 to 10,000."
+    assert found.why == (
+        "channel ads explains 100 % of it (6,000.00 to 1,000.00; it had 40 % of the whole). Orders −33.3 %, revenue an order +0.0 %."
+    )
+    assert found.advice == "Look at the spend and the tracking links of ads."
+    assert found.sure == "almost certain: 300 orders then, 200 now"
+    assert found.bad
+
+
+def test_a_week_is_measured_against_the_week_before() -> None:
+    week = facts(period=week_period(date(2026, 11, 18)), before=replace(KEY, users=1500))
+    found = key_finding(EN, week, "users")
+    assert found is not None
+    assert found.what == "Active users fell 33.3 % against the week before: 1,500 to 1,000."
+    assert (week.period.first, week.period.last) == (date(2026, 11, 16), date(2026, 11, 22))
+
+
+def test_what_chance_explains_or_too_few_are_behind_is_not_told() -> None:
+    assert all_findings(EN, facts()) == []
+    assert key_finding(EN, facts(same_weekday=replace(KEY, users=1040)), "users") is None
+    few = Key(users=10, events=20)
+    assert key_finding(EN, facts(key=few, same_weekday=replace(few, users=25)), "users") is None
+    assert key_finding(EN, facts(same_weekday=Key()), "users") is None  # no such day yet
+
+
+def test_more_rejected_records() -> None:
+    now = Quality(900, 0, 0, 100, (("wrong_type", 90, "properties.amount"),))
+    (found,) = all_findings(EN, facts(quality=now, quality_before=Quality(995, 0, 0, 5)))
+    assert found.what == "10.0 % of all records were rejected (100 of 1,000), against 0.5 % before."
+    assert found.why == "Most often: wrong_type (90), such as: properties.amount"
+
+
+def test_how_sure_in_words() -> None:
+    assert [sureness(EN, z) for z in (-4.0, 2.6, 2.0, 1.0)] == [
+        "almost certain",
+        "very likely",
+        "likely",
+        "may be chance",
+    ]
+
+
+def test_the_worst_step_is_named_even_if_nothing_changed() -> None:
+    funnel = FunnelFacts("f", ("view", "cart", "pay"), (1000, 400, 300), (1000, 400, 300))
+    assert (
+        worst(EN, funnel)
+        == "Most are lost at view → cart: 40.0 % go on (400 of 1,000). No step fell surely in the last four weeks."
+    )
+
+
+def test_a_quiet_day_says_so_and_the_file_needs_no_other() -> None:
+    page = html(EN, facts(), "now")
+    assert "Nothing changed by more than chance" in page
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "<script" not in page
+    assert "没有超出偶然且达 5% 的变化" in html(ZH, facts(), "now")
+    assert "There were no events in these days." in html(EN, facts(key=Key()), "now")
+
+
+def test_markdown_says_the_same_with_tables_and_pictures() -> None:
+    funnel = FunnelFacts(
+        "checkout", ("checkout", "pay"), (100, 45), (100, 60),
+        daily=((date(2026, 11, 20), (100, 60)), (date(2026, 11, 21), (100, 45))), changes=(CHANGE,),
+    )  # fmt: skip
+    made = markdown(EN, facts(funnels=(funnel,)), "now")
+    assert made.startswith("# Shop: Saturday, Nov 21, 2026\n\nMade now.\n\n## What changed\n\n")
+    assert "1.  **▼ checkout → pay fell from 61.0 %" in made or "1. **▼ checkout → pay fell from 61.0 %" in made
+    assert "| Step | Users | of the step before | the days before | change |\n| --- | --- | --- | --- | --- |\n" in made
+    assert "| pay | 45 | 45.0 % | 60.0 % | −15.0 points |" in made
+    assert "](data:image/svg+xml;base64," in made

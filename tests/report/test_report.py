@@ -1,0 +1,143 @@
+"""The report of simulated users with a known fault: it must name the step, the segment and the day."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from whole_system import command
+
+from pipeline.local.clickhouse import EmbeddedClickHouse
+from pipeline.report.dates import asked_period
+from pipeline.show.language import Language
+from schemas.plan_io import load_plan
+
+pytestmark = pytest.mark.integration
+
+PLAN = load_plan("shop")
+TODAY = datetime.now(PLAN.zone).date()
+#: The fault begins so many days before the day of the report, which is the last whole one.
+REPORTED, BROKEN = TODAY - timedelta(days=1), TODAY - timedelta(days=4)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("report"))
+    asyncio.run(clickhouse.start())
+    yield clickhouse
+    asyncio.run(clickhouse.stop())
+
+
+def simulated(server: EmbeddedClickHouse, database: str, *faults: str) -> dict[str, str]:
+    env = {"PIPELINE_CLICKHOUSE_URL": server.url, "PIPELINE_CLICKHOUSE_DATABASE": database}
+    done = command("migrate", env=env)
+    assert done.returncode == 0, done.stderr
+    given = [argument for fault in faults for argument in ("--fault", fault)]
+    arguments = ("simulate", "--days", "28", "--events", "120000", "--seed", "3", "--end", f"{TODAY}T00:00", "--insert")
+    done = command(*arguments, *given, env=env, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return env
+
+
+@pytest.fixture(scope="module")
+def broken(server: EmbeddedClickHouse) -> dict[str, str]:
+    return simulated(server, "broken", f"step=pay platform=android from={BROKEN}T00:00 factor=0.3")
+
+
+@pytest.fixture(scope="module")
+def sound(server: EmbeddedClickHouse) -> dict[str, str]:
+    return simulated(server, "sound")
+
+
+def made(env: dict[str, str], *arguments: str) -> str:
+    done = command("report", *arguments, env=env, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("span", [("--day", str(REPORTED)), ("--week", str(REPORTED))])
+def test_the_step_the_segment_and_the_day_are_named(
+    broken: dict[str, str], tmp_path: Path, span: tuple[str, str]
+) -> None:
+    file = tmp_path / "report.html"
+    said = made(broken, *span, "-o", str(file))
+    day = re.escape(Language("en").day(BROKEN, weekday=True))
+    first = said.splitlines()[2]
+    assert re.match(
+        rf"▼ checkout → pay fell from \d\d\.\d % to \d\d\.\d % on android only \(funnel checkout\), since {day}\.",
+        first,
+    )
+    page = file.read_text("utf-8")
+    assert re.search(
+        rf"checkout → pay fell from .{{4,8}} to .{{4,8}} on android only \(funnel checkout\), since {day}", page
+    )
+    assert "Go through checkout → pay by hand on android" in page
+    assert re.search(r"android explains \d+ % of the fall", page)
+    for name in ("Key figures", "Retention", "Channels", "Campaigns", "Experiments", "Data quality"):
+        assert f"<h2>{name}</h2>" in page
+    assert "Not in this report" not in page
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+
+
+def test_without_a_fault_no_step_is_accused(sound: dict[str, str], tmp_path: Path) -> None:
+    said = made(sound, "--day", str(REPORTED), "-o", str(tmp_path / "report.md"))
+    assert "→" not in said
+    assert "No step fell surely in the last four weeks." in (tmp_path / "report.md").read_text("utf-8")
+
+
+def test_in_chinese_as_pdf(broken: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "report.pdf"
+    found = json.loads(made(broken, "--day", "yesterday", "--lang", "zh", "-o", str(file), "--json"))
+    assert found["file"] == str(file)
+    assert found["headline"][2].startswith("▼ 仅 android：checkout → pay 从 ")
+    assert Language("zh").day(BROKEN, weekday=True) in found["headline"][2]
+    data = file.read_bytes()
+    assert data.startswith(b"%PDF-")
+    assert len(data) > 20_000
+
+
+@pytest.mark.parametrize("plan", ["content", "ecom"])
+def test_of_an_empty_database_and_other_plans_it_says_that_there_is_nothing(
+    server: EmbeddedClickHouse, tmp_path: Path, plan: str
+) -> None:
+    env = {
+        "PIPELINE_CLICKHOUSE_URL": server.url,
+        "PIPELINE_CLICKHOUSE_DATABASE": f"empty_{plan}",
+        "PIPELINE_PLAN": plan,
+    }
+    assert command("migrate", env=env).returncode == 0
+    made(env, "--week", "last", "-o", str(tmp_path / "report.html"))
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "There were no events in these days." in page
+    assert "Not in this report" not in page
+
+
+def test_what_a_person_can_mend_is_one_line(broken: dict[str, str], tmp_path: Path) -> None:
+    for arguments, said in (
+        (("-o", "r.html"), "say which days"),
+        (("--day", "2026-13-01", "-o", "r.html"), "2026-13-01 is not a day"),
+        (("--day", "yesterday", "-o", "r.doc"), "a report ends in .html, .pdf, .md"),
+        (("--day", "yesterday", "--lang", "fr", "-o", "r.html"), "--lang is one of en, zh"),
+        (("--day", "yesterday", "-o", str(tmp_path / "no" / "r.html")), "can't be written"),
+    ):
+        done = command("report", *arguments, env=broken)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert said in done.stderr
+    done = command(
+        "report", "--day", "yesterday", "-o", "r.html", env={**broken, "PIPELINE_CLICKHOUSE_URL": "http://127.0.0.1:9"}
+    )
+    assert done.returncode == 3
+    assert "http://127.0.0.1:9" in done.stderr
+
+
+def test_yesterday_and_last_are_of_the_plans_zone() -> None:
+    # 2026-11-22T17:00Z is 01:00 of the 23rd in Shanghai, a Monday.
+    now = datetime.fromisoformat("2026-11-22T17:00:00+00:00")
+    assert asked_period(PLAN, "yesterday", None, now).first == date(2026, 11, 22)
+    week = asked_period(PLAN, None, "last", now)
+    assert (week.first, week.last) == (date(2026, 11, 16), date(2026, 11, 22))
