@@ -67,6 +67,8 @@ PER_MINUTE = ("events", "users", "sessions", "registrations", "revenue")
 PIPELINE = ("lag", "freshness")
 #: A small sample says nothing: figures that rest on fewer than this don't count, unless the alert says otherwise.
 AT_LEAST = 100.0
+#: Where so many of an event are usual, none at all is no chance: e^-10.
+AT_LEAST_USUAL = 10.0
 
 
 class Webhook(_Model):
@@ -162,7 +164,7 @@ class Alert(_Model):
     direction: Literal["both", "down", "up"] = "both"
     days: int = Field(default=7, ge=3, le=28)
 
-    at_least: float = Field(default=AT_LEAST, ge=0)
+    at_least: float | None = Field(default=None, ge=0)
     over: Duration | None = None
     hold_for: Duration = Field(default=2 * MINUTE, alias="for")
     keep: Duration = 5 * MINUTE
@@ -191,8 +193,8 @@ class Alert(_Model):
             raise ValueError("drop: at most 99%: for nothing at all use absent: true")
         if self.metric in ("conversion", "rejected_share") and (self.above or self.below or 0) >= 1:
             raise ValueError(f"{self.metric} is a share: write it like 40%")
-        if self.against != "last_week" and kind not in ("drop", "rise"):
-            raise ValueError("against goes with drop or rise")
+        if self.against != "last_week" and kind not in ("drop", "rise", "absent"):
+            raise ValueError("against goes with drop, rise or absent")
         return self
 
     @model_validator(mode="after")
@@ -218,6 +220,13 @@ class Alert(_Model):
             if getattr(self, name) is not None:
                 return name
         return "absent"
+
+    @property
+    def enough(self) -> float:
+        """What the figure must rest on: `at_least`, or what is usual."""
+        if self.at_least is not None:
+            return self.at_least
+        return AT_LEAST_USUAL if self.absent else AT_LEAST
 
     @property
     def span_ms(self) -> int:
@@ -276,6 +285,13 @@ def check_alerting(plan: Plan) -> None:
         for other in alert.under:
             if other not in alerting.alerts or other == name:
                 raise ValueError(f"{where}.under: there is no other alert {other!r}")
+            cause = alerting.alerts[other]
+            if cause.span_ms + cause.hold_for > alert.span_ms + alert.hold_for:
+                # What explains another alert must be known when that one fires.
+                raise ValueError(
+                    f"{where}.under: {other} takes longer to fire (over + for) than this alert, so it can't explain it "
+                    f"in time"
+                )
         if alert.event is not None and plan.unknown_events == "reject" and alert.event not in plan.events:
             raise ValueError(f"{where}.event: the event {alert.event!r} is not among this plan's events")
         if alert.metric == "conversion":

@@ -57,7 +57,8 @@ def expression(name: str, alert: Alert) -> str:
         case "rise":
             return f"{value} > {number(1 + (alert.rise or 0))} * {reference}"
         case "absent":
-            return f"{value} == 0"
+            # At night there may be none: that is told only where there used to be some, or nobody knows.
+            return f"{value} == 0 unless {reference} < {number(alert.enough * MINUTE / alert.span_ms)}"
     far = {
         "both": f"abs({value} - {reference})",
         "down": f"({reference} - {value})",
@@ -72,6 +73,8 @@ def recordings(plan: Plan, name: str, alert: Alert, interval: int) -> Iterator[t
     yield VALUE, figure.value()
     if alert.condition in ("drop", "rise"):
         yield REFERENCE, _enough(alert, figure.value(back_of(alert)))
+    elif alert.condition == "absent":
+        yield REFERENCE, figure.value(back_of(alert))
     elif alert.condition == "unusual":
         yield (
             HISTORY,
@@ -95,9 +98,9 @@ def _enough(alert: Alert, reference: str) -> str:
     """The reference where it rests on enough. Shares have looked at that themselves."""
     if alert.metric in PER_MINUTE:
         # The figure is of one minute, what it rests on is of all its minutes.
-        return f"({reference}) >= {number(alert.at_least * MINUTE / alert.span_ms)}"
+        return f"({reference}) >= {number(alert.enough * MINUTE / alert.span_ms)}"
     if alert.metric == "active_users":
-        return f"({reference}) >= {number(alert.at_least)}"
+        return f"({reference}) >= {number(alert.enough)}"
     return reference
 
 
@@ -109,7 +112,7 @@ def _noise(alert: Alert, reference: str) -> str:
     if alert.metric in ("events", "users", "sessions", "registrations"):
         return f"sqrt({reference} / {number(alert.span_ms / MINUTE)})"
     if alert.metric == "conversion":
-        return f"sqrt({reference} * (1 - {reference}) / {number(max(1.0, alert.at_least))})"
+        return f"sqrt({reference} * (1 - {reference}) / {number(max(1.0, alert.enough))})"
     return f"0.05 * {reference}"
 
 

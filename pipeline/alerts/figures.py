@@ -78,10 +78,10 @@ class Figure:
         if alert.metric == "active_users":
             return f"max({select(ACTIVE, {'span': alert.span}, back=back)})"
         if alert.metric == "conversion":
-            return f"{self.reached(back)} / ({self.entered(back)} >= {number(max(1.0, alert.at_least))})"
+            return f"{self.reached(back)} / ({self.entered(back)} >= {number(max(1.0, alert.enough))})"
         if alert.metric == "rejected_share":
             judged = self._more("accepted|late|duplicate|rejected", back)
-            return f"{self._more('rejected', back)} / ({judged} >= {number(max(1.0, alert.at_least))})"
+            return f"{self._more('rejected', back)} / ({judged} >= {number(max(1.0, alert.enough))})"
         return select(LAG if alert.metric == "lag" else FRESHNESS, {}, back=back)
 
     def entered(self, back: int = 0) -> str:

@@ -90,7 +90,7 @@ def look_back(plan: Plan) -> int:
     spans = [0]
     for alert in plan.alerting.alerts.values():
         back = alert.days * DAY if alert.condition == "unusual" else 0
-        back = back_of(alert) if alert.condition in ("drop", "rise") else back
+        back = back_of(alert) if alert.condition in ("drop", "rise", "absent") else back
         spans.append(back + alert.span_ms + alert.hold_for + alert.keep)
     return (max(spans) // STEP + 1) * STEP
 

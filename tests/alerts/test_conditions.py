@@ -103,6 +103,15 @@ def test_absence_of_an_event(tmp_path: Path) -> None:
     check(tmp_path, plan, series, ("15m", "none", NONE), ("16m", "none", told))
 
 
+def test_absence_where_there_used_to_be_few_is_no_news(tmp_path: Path) -> None:
+    plan = plan_with("none: {metric: events, event: pay, absent: true, against: yesterday, over: 20m, for: 0s}")
+    told = one("events a minute of pay: none for 20m")
+    # Ten in twenty minutes yesterday are enough to miss them, eight are not.
+    for each, expected in ((0.25, told), (0.2, NONE)):
+        series = [*current(f"1x{DAY // 4 + 30}"), *both(PAY, f"{each}x{DAY // 4} 0x29")]
+        check(tmp_path, plan, series, (f"{DAY + 60}m", "none", expected), interval=4)
+
+
 def test_a_drop_against_yesterday_with_the_segment_that_explains_it(tmp_path: Path) -> None:
     plan = plan_with("drop: {metric: events, event: pay, drop: 30%, against: yesterday, over: 5m, for: 2m}")
     series = [

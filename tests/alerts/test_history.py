@@ -35,7 +35,7 @@ alerting:
       {metric: events, event: pay, by: platform, drop: 50%, against: yesterday, over: 5m, for: 2m, keep: 1m,
        at_least: 30}
     pays_less: {metric: conversion, funnel: buying, step: pay, below: 60%, over: 10m, for: 2m, keep: 1m, at_least: 50}
-    quiet: {metric: events, event: look, absent: true, over: 5m, for: 0s}
+    quiet: {metric: events, event: look, absent: true, against: yesterday, over: 5m, for: 0s}
     behind: {metric: lag, above: 1m}
 """
 #: On each of two days from 10:00 to 11:30 ten users a minute and platform look and pay; on the second day nobody pays
@@ -108,7 +108,7 @@ async def test_history_says_when_alerts_would_have_fired(tmp_path: Path) -> None
 
 def test_as_much_history_is_read_as_the_alerts_look_back() -> None:
     plan = parse_plan(PLAN)
-    assert look_back(plan) == DAY + 9 * MINUTE
+    assert look_back(plan) == DAY + 11 * MINUTE
     assert look_back(load_plan("shop")) == 7 * DAY + 46 * MINUTE
 
 

@@ -111,7 +111,7 @@ def test_rules_are_the_same_every_time() -> None:
         rules.NO_DATA, *plan.alerting.alerts,
         # These tell nobody, and silence what their causes explain.
         "StreamgaugeNoData_lately", "counting_lags_lately", "events_are_old_lately",
-        "checkout_breaks_lately", "payment_breaks_on_a_platform_lately", "no_orders_lately",
+        "payment_breaks_on_a_platform_lately", "checkout_breaks_lately", "no_orders_lately",
     ]  # fmt: skip
 
 

@@ -40,7 +40,7 @@ LINE = "line 11: alerting.alerts.a"
         ("metric: events, below: 1, over: soon",
          ".over: 'soon' is not a duration: write it like 30s, 15m, 1h30m or 7d"),
         ("metric: events, below: 1, colour: red", ".colour: not a field that a plan has here"),
-        ("metric: events, below: 1, against: yesterday", ": against goes with drop or rise"),
+        ("metric: events, below: 1, against: yesterday", ": against goes with drop, rise or absent"),
     ],
 )  # fmt: skip
 def test_a_wrong_alert_is_said_with_its_line(alert: str, said: str) -> None:
@@ -85,8 +85,15 @@ def test_labels_and_receivers_are_checked() -> None:
             parse_plan((PLAN % "metric: events, below: 1").replace(old, new))
 
 
+def test_what_explains_an_alert_fires_first() -> None:
+    slow = PLAN % "metric: events, below: 1, over: 10m" + "    b: {metric: events, below: 2, over: 5m, under: a}\n"
+    with pytest.raises(PlanError, match=r"alerts\.b\.under: a takes longer to fire"):
+        parse_plan(slow)
+    parse_plan(slow.replace("over: 5m", "over: 5m, for: 10m"))
+
+
 def test_shares_and_durations_are_read() -> None:
     alerting = parse_plan(PLAN % "metric: lag, above: 90s, for: 1m30s").alerting
     assert (alerting.alerts["a"].above, alerting.alerts["a"].hold_for) == (90.0, 90_000)
     share = parse_plan(PLAN % "metric: conversion, funnel: buying, step: pay, below: 12.5 %").alerting.alerts["a"]
-    assert (share.below, share.at_least, share.span_ms) == (0.125, 100.0, 600_000)
+    assert (share.below, share.enough, share.span_ms) == (0.125, 100.0, 600_000)
