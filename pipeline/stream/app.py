@@ -77,6 +77,8 @@ class WorkerApp(faust.App):
         self._periodic: asyncio.Future[None] | None = None
         self.cleaner = Cleaner(settings, self.table.changelog_topic.get_topic_name())
         self._rewritten: set[int] = set()
+        #: Offset committed by us since the last rebalance, by partition.
+        self._committed: dict[int, int] = {}
         self.last_batch_at = time.monotonic()
         self.last_checkpoint_at = time.monotonic()
         self.last_publish_at: float | None = None
@@ -160,23 +162,31 @@ class WorkerApp(faust.App):
         """Write what changed, then commit the offsets it covers: nothing is committed before it is durable."""
         async with self._checkpointing:
             started = time.perf_counter()
-            offsets: dict[TP, int] = {}
+            saved: dict[int, int] = {}
             await asyncio.gather(
-                *[self._checkpoint_partition(p, state, offsets) for p, state in list(self.store.states.items())]
+                *[self._checkpoint_partition(p, state, saved) for p, state in list(self.store.states.items())]
             )
             generation = self.consumer_generation_id
+            # Also what was saved earlier and not committed: by a former owner that died in between, say. Nothing
+            # else would commit it while no event comes, and whoever watches the lag would wait.
+            saved = {p: mark for p, mark in saved.items() if self._committed.get(p) != mark}
+            offsets = {TP(self.settings.events_topic, p): mark for p, mark in saved.items()}
             committed = bool(offsets) and await self.batch_consumer.commit_offsets(offsets)
             rewritten, self._rewritten = self._rewritten, set()
             if committed:
+                self._committed |= saved
                 for partition in rewritten:
                     await self.cleaner.finish(partition, generation)
             self.last_checkpoint_at = time.monotonic()
             self.figures.took("checkpoint", started)
 
-    async def _checkpoint_partition(self, partition: int, state: PartitionState, offsets: dict[TP, int]) -> None:
-        if not state.unsaved or state.doubtful:
-            # A doubtful state has lost track of changes: they were in a checkpoint that was broken off. One that
-            # came after it would hide that they are missing.
+    async def _checkpoint_partition(self, partition: int, state: PartitionState, saved: dict[int, int]) -> None:
+        if state.doubtful:
+            # It has lost track of changes: they were in a checkpoint that was broken off. One that came after it
+            # would hide that they are missing.
+            return
+        if not state.unsaved:
+            saved[partition] = state.mark
             return
         # Taken in one step, without a pause: these deliveries belong to the records before this mark.
         waiting = self._undelivered.pop(partition, [])
@@ -203,11 +213,12 @@ class WorkerApp(faust.App):
                 state.disk.changelog_bytes = self.cleaner.size(partition)
             state.acknowledged(checkpoint, len(parts), last)
         state.doubtful = False
-        offsets[TP(self.settings.events_topic, partition)] = checkpoint.mark
+        saved[partition] = checkpoint.mark
 
     def _taken_over(self, *_: Any, **__: Any) -> None:
         self.cleaner.forget()
         self._rewritten.clear()
+        self._committed.clear()
         for state in self.store.states.values():
             state.stop_rewrite()
 

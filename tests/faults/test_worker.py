@@ -10,6 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
 from chaos.literal import Produced, assert_exact, event, produce, traffic
 from chaos.world import SESSION_SECONDS, World, until
 
@@ -67,6 +68,40 @@ async def test_nothing_is_committed_while_the_changelog_takes_nothing(new_world:
     worker.start()
     truth = await assert_exact(world)
     assert truth.totals() == {"accepted": 200}
+
+
+async def test_what_was_saved_and_not_committed_is_committed_after_the_restart(new_world: Any) -> None:
+    world = await _started(new_world)
+    worker = world.workers[0]
+    await produce(world, [event(n) for n in range(100)])
+    await assert_exact(world)
+    ends = {p: end for p, end in (await world.ends()).items() if end}
+    worker.kill()
+
+    async def back_to_the_beginning() -> bool:
+        # Refused until Kafka has noticed that the worker is gone.
+        admin = AIOKafkaConsumer(
+            bootstrap_servers=world.settings.kafka_bootstrap, group_id=world.settings.group, enable_auto_commit=False
+        )
+        await admin.start()
+        try:
+            admin.assign([TopicPartition(world.settings.events_topic, p) for p in ends])
+            await admin.commit({TopicPartition(world.settings.events_topic, p): 0 for p in ends})
+        except KafkaError:
+            return False
+        finally:
+            await admin.stop()
+        return True
+
+    await until(back_to_the_beginning, "the commits are gone")
+    assert set((await world.committed(world.settings.group)).values()) == {0}
+    worker.start()
+
+    async def committed() -> bool:
+        found = await world.committed(world.settings.group)
+        return {p: found[p] for p in ends} == ends
+
+    await until(committed, "the marks of the restored partitions are committed")
 
 
 async def test_nothing_is_committed_before_rejected_records_are_kept(new_world: Any) -> None:
