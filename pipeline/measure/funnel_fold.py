@@ -59,6 +59,8 @@ class FunnelFold:
         self.dropped = 0
         self._codec = EntryCodec(spec)
         self._carriers = spec.carriers
+        #: A bucket's earliest first step gives its value to the others there: theirs can't matter.
+        self._leads = spec.attribution == "first"
         self._cut = 1 << spec.steps
         self._order = "strict_order" in spec.modes
         self._codes = [code.to_bytes(self._codec.width, "little") for code in range(256)]
@@ -84,7 +86,7 @@ class FunnelFold:
     def _append(
         self, entry: bytes | None, events: Sequence[Event], horizon: int
     ) -> tuple[bytes | None, list[Change]] | None:
-        """The short way: few events, each later than the one before, one bucket, one breakdown value.
+        """The short way: few events, each later than the one before, one bucket, one breakdown value that matters.
 
         Then the chain depends on the sequence of codes alone, and is looked up. None if this is not the case.
         """
@@ -113,9 +115,10 @@ class FunnelFold:
             if not last < at < 1 << 32 or ts < horizon:
                 return None
             if code & self._carriers and text != value:
-                if text is not None:
+                if text is None:
+                    text, tail = value, value.encode()
+                elif not self._leads:
                     return None
-                text, tail = value, value.encode()
             last = at
             times.append(at)
             codes += self._codes[code] if code < 256 else code.to_bytes(self._codec.width, "little")
@@ -169,8 +172,8 @@ class FunnelFold:
     def _extend(self, entry: bytes, events: Sequence[Event], horizon: int) -> tuple[bytes | None, list[Change]] | None:
         """Put events at the end of a longer entry, when its levels show that they can only begin new buckets.
 
-        That is so for events later than all others, with the same breakdown value, none of which is the
-        next step of any bucket. None if this is not the case.
+        That is so for events later than all others, with the same breakdown value (where it matters), none of
+        which is the next step of any bucket. None if this is not the case.
         """
         base, ttl, head = HEAD.unpack_from(entry)
         if not head & LEVELS or head & (WIDE | MANY | OVERFLOW) or base + ttl * 1000 <= horizon:
@@ -201,7 +204,7 @@ class FunnelFold:
                 not last < ts < base + (1 << 32)
                 or ts < horizon
                 or code & awaited
-                or (code & self._carriers and value != text)
+                or (code & self._carriers and value != text and not (self._leads and ts < high))
             ):
                 return None
             if code & 1 and ts >= high:
@@ -242,7 +245,9 @@ class FunnelFold:
         merged = old + fresh
         if not append:
             merged.sort()
-            merged = self._distinct(merged)
+        if self._leads:
+            merged = self._led(merged)
+        merged = self._distinct(merged)
         touch = _Touch.of(spec, fresh, append)
         if len(merged) > MAX_EVENTS:
             self.dropped += len(merged) - MAX_EVENTS
@@ -290,7 +295,25 @@ class FunnelFold:
                     raise ValueError(f"a funnel event at {ts} is older than the horizon {horizon}")
                 fresh.append((ts, code, value if code & self._carriers else ""))
         fresh.sort()
-        return self._distinct(fresh)
+        return fresh
+
+    def _led(self, events: list[Event]) -> list[Event]:
+        """Each first step with the value of its bucket's earliest one (of several at that time the smallest).
+
+        What an actor counts under stays the same, whatever comes later, and one value is short to keep.
+        """
+        led = []
+        high, lead = -1, ""
+        for i, event in enumerate(events):
+            ts, code, _ = event
+            if code & 1:
+                if ts >= high:
+                    high = self.spec.bounds(ts)[1]
+                    ties = events[i : bisect_left(events, (ts + 1,), i)]
+                    lead = min(value for _, other, value in ties if other & 1)
+                event = (ts, code, lead)
+            led.append(event)
+        return led
 
     def _distinct(self, events: list[Event]) -> list[Event]:
         """Without the copies that add nothing: all of them, unless a mode counts events rather than steps."""

@@ -72,6 +72,24 @@ def test_a_late_event_moves_what_was_counted() -> None:
     assert levels(SPEC, [(10, A, "web"), (20, B, "")], [(5, A, "ios")]) == {(0, "ios"): 2}
 
 
+def test_the_first_value_of_a_bucket_is_the_only_one_kept() -> None:
+    fold = FunnelFold(SPEC)
+    one_value = fold.fold(None, [(10, A, "ios"), (20, A, "ios"), (30, B, "")])[0]
+    assert fold.fold(None, [(10, A, "ios"), (20, A, "a tablet at home"), (30, B, "")])[0] == one_value
+    # And so it is when they come one by one, or the earlier one late; of two at a time the smaller one counts.
+    entry = fold.fold(fold.fold(None, [(10, A, "ios")])[0], [(20, A, "web"), (30, B, "")])[0]
+    assert entry == one_value
+    assert fold.fold(fold.fold(None, [(20, A, "web"), (30, B, "")])[0], [(10, A, "ios")])[0] == one_value
+    assert (
+        fold.fold(fold.fold(None, [(10, A, "web"), (20, A, "web"), (30, B, "")])[0], [(10, A, "ios")])[0] == one_value
+    )
+    # Another bucket has its own.
+    assert levels(SPEC, [(10, A, "ios"), (20, A, "web"), (110, A, "web"), (120, B, "")]) == {
+        (0, "ios"): 1,
+        (100, "web"): 2,
+    }
+
+
 def test_an_actor_counts_in_every_bucket_it_starts_in() -> None:
     # The second step is within 50 ms of the first only for the start at 190; 205 starts the next bucket.
     assert levels(SPEC, [(110, A, ""), (190, A, ""), (205, A, ""), (230, B, "")]) == {
