@@ -17,8 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import xxhash
-
 from pipeline.alerts import rules
 from pipeline.alerts.conditions import VALUE, back_of
 from pipeline.alerts.promql import DAY
@@ -202,7 +200,6 @@ async def _counted(
     connection: Connection, settings: Settings, state: PartitionState, begin: int, end: int
 ) -> AsyncIterator[int]:
     """Fold the events from `begin` on; yields each step's time when everything before it is in."""
-    digest = xxhash.xxh3_64_intdigest
     for hour in range(begin, end + 1, HOUR):
         until = min(hour + HOUR, end + STEP)
         by_step: dict[int, list[Event]] = {}
@@ -214,7 +211,7 @@ async def _counted(
             events = by_step.get(now // STEP, [])
             if events:
                 state.mark += len(events)
-                state.activity.fold(events, [digest(event.actor.encode()) for event in events], state.mark)
+                state.activity.fold(events, state.mark)
                 state.funnels.fold(events, state.mark, state.watermark)
                 state.classifier.watermark = max(state.watermark, events[-1].ts)
                 state.totals[Outcome.ACCEPTED] += len(events)

@@ -57,7 +57,6 @@ class Classified:
     events: list[Event | None]
     rejections: dict[int, Rejection] = field(default_factory=dict)  # index to reason
     moved: dict[int, int] = field(default_factory=dict)  # index to the partition it belongs to
-    actor_hashes: list[int] = field(default_factory=list)  # 64 bits, of each event's actor (0 where rejected)
     #: (generation, hashes) that are new in the memory of ids.
     remembered: list[tuple[int, U64]] = field(default_factory=list)
 
@@ -84,8 +83,6 @@ class PartitionClassifier:
         outcomes = [Outcome.REJECTED] * n
         events: list[Event | None] = [None] * n
         result = Classified(records, outcomes, events)
-        valid: list[int] = []
-        actors: list[bytes] = []
         parse, max_future = self._validator.parse, self._max_future
         latest = _NEVER if now is None else now + max_future
         for i, record in enumerate(records):
@@ -96,25 +93,20 @@ class PartitionClassifier:
                 if event.ts > limit:
                     ahead = (event.ts - limit + max_future) // 1000
                     raise Rejection("time_in_future", f"ts {event.ts} is {ahead} s after it was written to Kafka")
+                events[i] = event
             except Rejection as why:
                 result.rejections[i] = why
-                continue
-            events[i] = event
-            valid.append(i)
-            actors.append(event.actor.encode())
-        result.actor_hashes = [0] * n
-        digest = xxhash.xxh3_64_intdigest
-        for i, actor in zip(valid, actors, strict=True):
-            result.actor_hashes[i] = digest(actor)
-        here = self._only_here(result, valid, actors)
+        here = self._only_here(result, [i for i, event in enumerate(events) if event is not None])
         if here:
             self._duplicates_and_lateness(result, here)
         return result
 
-    def _only_here(self, result: Classified, valid: list[int], actors: list[bytes]) -> list[int]:
+    def _only_here(self, result: Classified, valid: list[int]) -> list[int]:
         """The indexes whose actor lives in this partition; marks the others as moved."""
         if not valid:
             return valid
+        events = result.events
+        actors = [events[i].actor.encode() for i in valid]  # type: ignore[union-attr]
         home = partitions_of(actors, self._partitions)
         wrong = np.flatnonzero(home != self._partition)
         for j in wrong.tolist():
@@ -126,11 +118,13 @@ class PartitionClassifier:
         return valid
 
     def _duplicates_and_lateness(self, result: Classified, here: list[int]) -> None:
-        digest = xxhash.xxh3_64_intdigest
-        events = result.events
-        ids = np.array([digest(events[i].event_id.encode()) or 1 for i in here], np.uint64)  # type: ignore[union-attr]
-        times = np.array([events[i].ts for i in here], np.int64)  # type: ignore[union-attr]
-        origins = np.array([origin_mark(result.records[i]) for i in here], np.uint64)
+        events: list[Event] = [result.events[i] for i in here]  # type: ignore[misc]
+        ids = _hashes([event.event_id.encode() for event in events])
+        times = np.array([event.ts for event in events], np.int64)
+        origins = np.zeros(len(here), np.uint64)
+        for j, i in enumerate(here):
+            if result.records[i].headers:
+                origins[j] = origin_mark(result.records[i])
         at = np.array(here, np.int64)
         start, size = 0, len(at)
         while start < len(at):
@@ -189,6 +183,12 @@ class PartitionClassifier:
         for generation in np.unique(generations).tolist():
             self.seen.move_to(int(generation))
             self.seen.add(np.unique(hashes[generations == generation]), int(generation))
+
+
+def _hashes(texts: Sequence[bytes]) -> U64:
+    found = np.fromiter(map(xxhash.xxh3_64_intdigest, texts), np.uint64, len(texts))
+    found[found == 0] = 1  # the tables' mark of an empty slot
+    return found
 
 
 _OUTCOMES = list(Outcome)

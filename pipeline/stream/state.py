@@ -7,7 +7,7 @@ fold through this class.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import compress, islice
 from typing import Any, Final
 
 import msgpack
@@ -23,6 +23,7 @@ from pipeline.measure.rows import ActivityRow, FunnelRow, PartitionRow
 from pipeline.measure.windows import MINUTE
 from pipeline.stream.checkpoint import Checkpoint, Entry, Kept
 from pipeline.stream.disk import ACTOR_PREFIX, Disk, DiskEntries
+from schemas.event import Event
 from schemas.plan import Plan
 
 _ACTIVITY, _FUNNEL_COUNTER, _FUNNEL_ACTOR, _IDS = "a", "c", "f", "i"
@@ -94,19 +95,15 @@ class PartitionState:
         result = self.classifier.classify(records, now)
         version = records[-1].offset + 1
         outcomes = result.outcomes
-        for outcome in outcomes:
-            self.totals[outcome] += 1
+        for outcome in Outcome:
+            self.totals[outcome] += outcomes.count(outcome)
         for why in result.rejections.values():
             self.reasons[why.reason] = self.reasons.get(why.reason, 0) + 1
-        events = []
-        actors = []
-        for event, outcome, actor in zip(result.events, outcomes, result.actor_hashes, strict=True):
-            if outcome is Outcome.ACCEPTED:
-                events.append(event)
-                actors.append(actor)
+        accepted = [outcome is Outcome.ACCEPTED for outcome in outcomes]
+        events: list[Event] = list(compress(result.events, accepted))  # type: ignore[arg-type]
         if events:
-            cells = self.activity.fold(events, actors, version)  # type: ignore[arg-type]
-            counters = self.funnels.fold(events, version, watermark)  # type: ignore[arg-type]
+            cells = self.activity.fold(events, version)
+            counters = self.funnels.fold(events, version, watermark)
             self._unsaved_cells |= cells
             self._unpublished_cells |= cells
             self._unsaved_counters |= counters

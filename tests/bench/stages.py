@@ -87,7 +87,7 @@ def stage_costs(options: Options) -> dict[str, float]:
             raise RuntimeError("an event of the benchmark was not accepted")
         events = [event for event in result.events if event is not None]
         t3 = clock()
-        activity.fold(events, result.actor_hashes, version)
+        activity.fold(events, version)
         t4 = clock()
         funnels.fold(events, version, classifier.watermark)
         t5 = clock()
