@@ -33,6 +33,9 @@ def text_value(fields: Fields, name: str) -> str:
 
     Numbers are written as ClickHouse writes them: `20.0` is "20".
     """
+    value = fields.get(name)
+    if type(value) is str:  # nearly always: a field of the envelope
+        return value
     value = field_value(fields, name)
     if value is None or isinstance(value, dict | list):
         return ""

@@ -15,7 +15,7 @@ from pipeline.measure.conditions import Predicate, predicate, text_value
 from pipeline.measure.entries import Entries, NewEntries, in_memory
 from pipeline.measure.funnel import FunnelSpec
 from pipeline.measure.funnel_counts import FunnelCounters
-from pipeline.measure.funnel_fold import FunnelFold
+from pipeline.measure.funnel_fold import Change, FunnelFold
 from pipeline.measure.rows import FunnelRow
 from pipeline.measure.windows import bounds
 from schemas.event import Event
@@ -67,6 +67,7 @@ class Funnels:
         self.views: dict[tuple[str, str, str], _View] = {}
         # Per funnel: its views, and whether every event matters (strict_order) or only those named.
         self._funnels: list[tuple[Funnel, list[_View]]] = []
+        self._per_session: list[bool] = []
         #: By event name: (funnel index, code bit, condition).
         self._steps: dict[str, list[tuple[int, int, Predicate | None]]] = {}
         self._every: list[int] = []
@@ -92,6 +93,7 @@ class Funnels:
         for view in views:
             self.views[name, definition, view.breakdown] = view
         self._funnels.append((funnel, views))
+        self._per_session.append(funnel.per == "session")
         if "strict_order" in funnel.modes:
             self._every.append(index)
         for bit, step in enumerate(funnel.steps):
@@ -133,7 +135,7 @@ class Funnels:
 
     def _collect(self, work: list[dict[str, list[tuple[Event, int]]]], index: int, event: Event, code: int) -> None:
         actor = event.actor
-        if self._funnels[index][0].per == "session":
+        if self._per_session[index]:
             session = event.fields.get("session_id")
             if not session:
                 return
@@ -152,21 +154,27 @@ class Funnels:
         horizon: int,
         changed: set[CounterKey],
     ) -> None:
-        actors, field, counters, fold = view.actors, view.breakdown, view.counters, view.folder.fold
+        actors, field, fold, touched = view.actors, view.breakdown, view.folder.fold, view.changed.add
         carriers = view.spec.carriers
+        all_changes: list[Change] = []
         for actor, items in by_actor.items():
             new = [
                 (event.ts, code, text_value(event.fields, field) if field and code & carriers else "")
                 for event, code in items
             ]
-            before = actors.get(actor)
-            entry, changes = fold(before, new, horizon)
+            before = entry = actors.get(actor)
+            # Events with several values are taken one by one: whoever folds them in smaller batches counts the actor
+            # under each for a moment, and what it published or saved of that must be taken back here too.
+            several = len(new) > 1 and len({value for _, code, value in new if code & carriers}) > 1
+            for part in zip(new) if several else [new]:
+                entry, changes = fold(entry, part, horizon)
+                all_changes += changes
             if entry is not None and entry != before:
                 actors[actor] = entry
-                view.changed.add(actor)
-            for bucket, value in counters.apply(changes):
-                view.versions[bucket, value] = version
-                changed.add(view.key(bucket, value))
+                touched(actor)
+        for bucket, value in view.counters.apply(all_changes):
+            view.versions[bucket, value] = version
+            changed.add(view.key(bucket, value))
 
     # -- rows ----------------------------------------------------------------------------------------------------
 

@@ -233,6 +233,28 @@ def test_what_a_reader_sees() -> None:
     assert funnel == {"ios": (1, 1), "web": (1, 0), "": (2, 1)}
 
 
+def test_where_an_actor_counted_for_a_moment_is_told_again_by_whoever_reads_it_at_once() -> None:
+    """Somebody else may have published the moment, or saved it: it must not stay."""
+    log = numbered([event(0, "u", "look", START + 1000, "web"), event(1, "u", "look", START, "ios")])
+    before = new_state()
+    before.fold(log[:1])
+    published = {(row.funnel, row.breakdown, row.value): row for row in before.changed_rows(START)[1]}
+    saved = changelog(before, b"before")
+    after = new_state()
+    after.fold(log)
+    for row in after.changed_rows(START)[1]:
+        at = row.funnel, row.breakdown, row.value
+        if at not in published or row.version > published[at].version:
+            published[at] = row
+    found = {
+        value: row.users for (funnel, by, value), row in published.items() if (funnel, by) == ("buying", "platform")
+    }
+    assert found == {"web": (0, 0), "ios": (1, 0)}
+    own = changelog(after)
+    for records in ([*own, *saved], [*saved, *own]):
+        assert facts(restored(records)) == facts(after)
+
+
 def test_values_beyond_the_bound_are_counted_as_other() -> None:
     state = new_state()
     platforms = ["ios", "web", "android", "tv", "car", "ios", "tv"]
