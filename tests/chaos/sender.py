@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import re
 import time
 from typing import Any
@@ -19,6 +20,9 @@ DIRT = Dirt(
     malformed=0.02, retry=0.03, slow_retry=0.01, late=0.01, out_of_order=0.05, no_key=0.01, wrong_key=0.01,
     wrong_partition=0.01,
 )  # fmt: skip
+#: So many come from another device and channel than their user's: under which one counts then depends on order.
+_ELSEWHERE = 0.2
+_OTHERS = {b"platform": (b"ios", b"android", b"web"), b"channel": (b"ads", b"email", b"direct")}
 MONTH_MS = 30 * 86_400_000
 _TICK_SECONDS = 0.02
 
@@ -50,8 +54,11 @@ class Sender:
         users = Population(self._seed, start_ms=start, rate=self._rate, users=self._users)
         records = soil(users.events(), self._dirt, self._plan, seed=self._seed, partitions=self._partitions)
         producer: AIOKafkaProducer | None = None
+        rng = random.Random(self._seed)
         try:
             for record in records:
+                if rng.random() < _ELSEWHERE:
+                    record = _elsewhere(record, rng)
                 while record.at > time.time() * 1000 and not self._stopping.is_set():
                     await asyncio.sleep(_TICK_SECONDS)
                 if self._stopping.is_set():
@@ -101,6 +108,15 @@ class Sender:
             raise
         self._failed = False
         return producer
+
+
+def _elsewhere(record: Sent, rng: random.Random) -> Sent:
+    """The event with another platform and channel, if it has any."""
+    value = record.value
+    for field, others in _OTHERS.items():
+        if value is not None:
+            value = re.sub(rb'"%b":"\w+"' % field, b'"%b":"%b"' % (field, rng.choice(others)), value, count=1)
+    return record._replace(value=value)
 
 
 def _older(record: Sent) -> Sent:
