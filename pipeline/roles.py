@@ -65,9 +65,7 @@ async def run_worker(settings: Settings) -> None:
     stop = _stop_event()
     await server.start()
     announce("worker", server.port)
-    gc.freeze()
-    # A batch makes some 20,000 objects and hardly a cycle: collecting every 700 is work for nothing.
-    gc.set_threshold(100_000, 20, 100)
+    _collect_seldom()
     try:
         await app.start()
         async with background(app) as loops:
@@ -108,6 +106,7 @@ async def run_archiver(settings: Settings) -> None:
     stop = _stop_event()
     await server.start()
     announce("archiver", server.port)
+    _collect_seldom()
     running = asyncio.create_task(archiver.run(), name="archiver")
     try:
         await _until([stop.wait(), running])
@@ -120,6 +119,12 @@ async def run_archiver(settings: Settings) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await running
         await server.stop()
+
+
+def _collect_seldom() -> None:
+    """A batch makes some 20,000 objects and hardly a cycle: collecting every 700 is work for nothing."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 async def run_bridge(settings: Settings, plan: Plan, host: str, port: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -88,15 +88,16 @@ class PartitionClassifier:
         for i, record in enumerate(records):
             try:
                 event = parse(record.value)
-                stamp = record.timestamp
-                limit = latest if stamp is None or stamp < 0 else min(stamp + max_future, latest)
-                if event.ts > limit:
-                    ahead = (event.ts - limit + max_future) // 1000
-                    raise Rejection("time_in_future", f"ts {event.ts} is {ahead} s after it was written to Kafka")
+                ts, stamp = event.ts, record.timestamp
+                if ts > latest or (stamp is not None and 0 <= stamp < ts - max_future):
+                    written = latest - max_future if stamp is None or stamp < 0 else min(stamp, latest - max_future)
+                    ahead = (ts - written) // 1000
+                    raise Rejection("time_in_future", f"ts {ts} is {ahead} s after it was written to Kafka")
                 events[i] = event
             except Rejection as why:
                 result.rejections[i] = why
-        here = self._only_here(result, [i for i, event in enumerate(events) if event is not None])
+        valid = [i for i, event in enumerate(events) if event is not None] if result.rejections else list(range(n))
+        here = self._only_here(result, valid)
         if here:
             self._duplicates_and_lateness(result, here)
         return result
@@ -105,8 +106,7 @@ class PartitionClassifier:
         """The indexes whose actor lives in this partition; marks the others as moved."""
         if not valid:
             return valid
-        events = result.events
-        actors = [events[i].actor.encode() for i in valid]  # type: ignore[union-attr]
+        actors = [event.actor.encode() for event in _picked(result.events, valid)]
         home = partitions_of(actors, self._partitions)
         wrong = np.flatnonzero(home != self._partition)
         for j in wrong.tolist():
@@ -118,13 +118,13 @@ class PartitionClassifier:
         return valid
 
     def _duplicates_and_lateness(self, result: Classified, here: list[int]) -> None:
-        events: list[Event] = [result.events[i] for i in here]  # type: ignore[misc]
+        events = _picked(result.events, here)
         ids = _hashes([event.event_id.encode() for event in events])
         times = np.array([event.ts for event in events], np.int64)
         origins = np.zeros(len(here), np.uint64)
-        for j, i in enumerate(here):
-            if result.records[i].headers:
-                origins[j] = origin_mark(result.records[i])
+        records = _picked(result.records, here)
+        for j in [j for j, record in enumerate(records) if record.headers]:
+            origins[j] = origin_mark(records[j])
         at = np.array(here, np.int64)
         start, size = 0, len(at)
         while start < len(at):
@@ -159,9 +159,13 @@ class PartitionClassifier:
             again = marks & (seen.contains(origins) | ~_first_of_its_kind(origins))
             outcome[(again & ~fresh)[:count]] = Outcome.REPEATED
             marks &= ~again
-        outcomes = result.outcomes
-        for i, code in zip(at[:count].tolist(), outcome.tolist(), strict=True):
-            outcomes[i] = _OUTCOMES[code]
+        outcomes, found = result.outcomes, map(_OUTCOMES.__getitem__, outcome.tolist())
+        first, last = int(at[0]), int(at[count - 1])
+        if last - first == count - 1:
+            outcomes[first : last + 1] = found
+        else:
+            for i, each in zip(at[:count].tolist(), found, strict=True):
+                outcomes[i] = each
         # An id is remembered from the watermark after its record. From the one before, the first id after a
         # quiet time (or in a new partition) would be forgotten the moment it has moved the watermark.
         self.watermark = int(after[count - 1])
@@ -183,6 +187,11 @@ class PartitionClassifier:
         for generation in np.unique(generations).tolist():
             self.seen.move_to(int(generation))
             self.seen.add(np.unique(hashes[generations == generation]), int(generation))
+
+
+def _picked(items: Sequence[Any], indexes: list[int]) -> Sequence[Any]:
+    """The items at `indexes` (ascending): nearly always all of them."""
+    return items if len(indexes) == len(items) else [items[i] for i in indexes]
 
 
 def _hashes(texts: Sequence[bytes]) -> U64:

@@ -22,7 +22,7 @@ import xxhash
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownMemberIdError
 
-from pipeline.ingest.classify import Outcome, PartitionClassifier, Record
+from pipeline.ingest.classify import Outcome, PartitionClassifier
 from pipeline.ingest.validate import Validator
 from pipeline.settings import Settings
 from pipeline.store.client import Connection
@@ -179,11 +179,10 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             records = [record for record in records if record.offset >= following]
             if not records:
                 return
-        result = self._classifiers[partition].classify(
-            [Record(r.offset, r.timestamp, r.key, r.value, r.headers) for r in records], int(time.time() * 1000)
-        )
-        for outcome in result.outcomes:
-            self.totals[outcome] += 1
+        # aiokafka's records have the attributes of `Record`.
+        result = self._classifiers[partition].classify(records, int(time.time() * 1000))
+        for outcome in Outcome:
+            self.totals[outcome] += result.outcomes.count(outcome)
         if not self._batch.records:
             self._batch_since = time.monotonic()
         self._batch.add(partition, result)
@@ -210,6 +209,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _write(self, batch: ArchiveBatch) -> None:
         at = EVENT_COLUMNS.index("value")
         batch.events[at] = [Decimal(micro).scaleb(-6) if micro else 0 for micro in batch.events[at]]
+        newest = max(batch.events[EVENT_COLUMNS.index("ts")], default=None)
         for table, names, columns in (
             ("events_raw", EVENT_COLUMNS, batch.events),
             ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
@@ -221,8 +221,10 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
                 self.insert_seconds += time.perf_counter() - started
                 self.inserts += 1
                 self.inserted += len(columns[0])
-        if times := batch.events[EVENT_COLUMNS.index("ts")]:
-            self.freshness_ms = max(0, int(time.time() * 1000) - max(times))
+                for column in columns:
+                    column.clear()  # the driver's objects are a cycle, and would hold the rows until it is collected
+        if newest is not None:
+            self.freshness_ms = max(0, int(time.time() * 1000) - newest)
         self.stored |= {p: offset for p, offset in batch.offsets.items() if p in self.stored}
         await self._commit(batch.offsets)
 

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 import clickhouse_connect
+from clickhouse_connect.driver import options
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from pipeline.errors import DependencyError, UserError
@@ -20,6 +21,10 @@ from pipeline.settings import Settings
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+# The driver asks at the first insert whether there is pandas, by importing it: half a second in which a worker folds
+# nothing. Where nobody passes data frames the answer may as well be no.
+options.pd = options.pd_time_test = None
 
 #: Errors of the server that a retry can mend: overload, limits, a replica that is catching up.
 TRANSIENT_CODES: Final = {159, 202, 203, 209, 210, 236, 241, 242, 252, 285, 319, 999}
