@@ -80,17 +80,17 @@ async def test_what_was_saved_and_not_committed_is_committed_after_the_restart(n
 
     async def back_to_the_beginning() -> bool:
         # Refused until Kafka has noticed that the worker is gone.
-        admin = AIOKafkaConsumer(
+        member = AIOKafkaConsumer(
             bootstrap_servers=world.settings.kafka_bootstrap, group_id=world.settings.group, enable_auto_commit=False
         )
-        await admin.start()
+        await member.start()
         try:
-            admin.assign([TopicPartition(world.settings.events_topic, p) for p in ends])
-            await admin.commit({TopicPartition(world.settings.events_topic, p): 0 for p in ends})
+            member.assign([TopicPartition(world.settings.events_topic, p) for p in ends])
+            await member.commit({TopicPartition(world.settings.events_topic, p): 0 for p in ends})
         except KafkaError:
             return False
         finally:
-            await admin.stop()
+            await member.stop()
         return True
 
     await until(back_to_the_beginning, "the commits are gone")
