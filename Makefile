@@ -24,13 +24,14 @@ test: .venv/.ready  ## all tests but those that need Apache Kafka
 faults: .venv/.ready  ## the tests of failures, on Apache Kafka (needs Java 17 and Maven; STORE=rocksdb)
 	@PIPELINE_STATE_STORE=$(or $(STORE),memory) $(BIN)/python -m pytest -q -m faults $(ARGS)
 
-lint: .venv/.ready  ## ruff and mypy
+lint: .venv/.ready  ## ruff, mypy, and which room may import which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 docs: .venv/.ready  ## docs/metrics.md, from the metric files
-	@$(BIN)/python -m pipeline.catalogue.docs > docs/metrics.md
+	@$(BIN)/python -m pipeline.metrics.docs > docs/metrics.md
 
 bench: .venv/.ready  ## how fast it is on this machine: the worker, then every metric (ARGS=--quick, ARGS=catalogue: one)
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -12,6 +12,7 @@ import difflib
 import os
 import ssl
 import tomllib
+from collections.abc import Set
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.errors import UserError
+from schemas.plan import Plan
+from schemas.plan_io import PlanError, load_plan, ready_plans
 
 PREFIX = "PIPELINE_"
 #: Variables with the prefix that are no settings of their own.
@@ -205,21 +208,35 @@ class Settings(BaseSettings):
         return found
 
 
-def load_settings(config: str | Path | None = None) -> Settings:
+def load_settings(config: str | Path | None = None, **given: Any) -> Settings:
     """The settings from the environment and from the TOML file `config`, or the one PIPELINE_CONFIG names.
 
-    Raises UserError, one line that names each wrong setting.
+    What is `given` (and not None) comes before both. Raises UserError, one line that names each wrong setting.
     """
     path = config or os.environ.get(_CONFIG)
     from_file = _read_file(Path(path)) if path else {}
     _refuse_unknown_variables()
     variables = {name.upper() for name in os.environ}
     wanted = {name: value for name, value in from_file.items() if PREFIX + name.upper() not in variables}
+    wanted |= {name: value for name, value in given.items() if value is not None}
     try:
         return Settings(**wanted)
     except ValidationError as exc:
-        problems = [_problem(error, path, wanted) for error in exc.errors(include_url=False)]
+        problems = [_problem(error, path, from_file.keys() - given.keys()) for error in exc.errors(include_url=False)]
         raise UserError("; ".join(problems)) from None
+
+
+def plan_of(settings: Settings) -> Plan:
+    """The plan that the settings name; raises UserError with every mistake in it."""
+    try:
+        return load_plan(settings.plan)
+    except PlanError as exc:
+        raise UserError(str(exc)) from None
+    except FileNotFoundError:
+        ready = ", ".join(ready_plans())
+        raise UserError(f"there is no plan {settings.plan}: give a YAML file, or one of {ready}") from None
+    except OSError as exc:
+        raise UserError(f"the plan {settings.plan} can't be read: {exc.strerror}") from None
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -248,7 +265,7 @@ def _similar(name: str, known: list[str]) -> str:
     return f": did you mean {' or '.join(close)}?" if close else ""
 
 
-def _problem(error: Any, path: str | Path | None, from_file: dict[str, Any]) -> str:
+def _problem(error: Any, path: str | Path | None, from_file: Set[str]) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
     if not error["loc"]:
         return message

@@ -1,1 +1,1 @@
-"""The plan's alerts: as Prometheus rules, as an Alertmanager configuration, and over history."""
+"""The plan's alerts: as rules, as messages, over history, and what fires now."""

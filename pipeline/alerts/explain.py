@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from pipeline.alerts.conditions import times_before
 from pipeline.alerts.segments import Contribution, Part, most_telling
+from pipeline.clickhouse.client import Connection
+from pipeline.queries.conditions import quoted, step_sql, text_sql
 from pipeline.settings import Settings
-from pipeline.store.client import Connection
-from pipeline.store.conditions_sql import quoted, step_sql, text_sql
 from schemas.alerts import MINUTE, Alert, step_number
 from schemas.plan import Plan
 

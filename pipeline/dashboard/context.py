@@ -9,12 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from pipeline.dashboard.alerts import Alerts
+from pipeline.alerts.firing import Alerts
+from pipeline.clickhouse.questions import Store
 from pipeline.dashboard.live import Live
-from pipeline.dashboard.store import Store
+from pipeline.render.html import Safe
+from pipeline.render.language import Language
 from pipeline.settings import Settings
-from pipeline.show.html import Safe
-from pipeline.show.language import Language
 from schemas.plan import Plan
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
+from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.context import Context, Page
-from pipeline.dashboard.store import StoreError
-from pipeline.show.html import Child, Safe, h, text
-from pipeline.show.language import Language
+from pipeline.render.html import Child, Safe, h, text
+from pipeline.render.language import Language
 
 
 def document(context: Context, pages: Sequence[Page], page: Page, assets: str) -> str:

@@ -4,41 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlencode
 
-from pipeline.catalogue import Limits, Metric, Table, arguments_for, metrics
-from pipeline.catalogue.run import bound, query
+from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad, term
-from pipeline.dashboard.store import Store, StoreError
 from pipeline.errors import UserError
-from pipeline.show.html import Safe, h, text
-from pipeline.show.metric import definition, metric_chart, metric_table, metric_title
-from pipeline.store.conditions_sql import quoted
-
-LIMITS: Final = Limits(rows=10_000, seconds=30.0, memory_bytes=2_000_000_000)
+from pipeline.metrics import Metric, Table, arguments_for, metrics
+from pipeline.metrics.ask import ask_metric
+from pipeline.queries.conditions import quoted
+from pipeline.render.html import Safe, h, text
+from pipeline.render.metric import definition, metric_chart, metric_table, metric_title
 
 
 async def run_metric(context: Context, metric: Metric, given: Mapping[str, Any]) -> tuple[Table, dict[str, Any]]:
     """The metric's result and the arguments it was run with. Raises UserError, StoreError."""
     arguments = arguments_for(metric, given, context.plan, context.today)
     return await ask_metric(context.store, metric, arguments), arguments
-
-
-async def ask_metric(store: Store, metric: Metric, arguments: Mapping[str, Any]) -> Table:
-    """The metric's result for all its arguments, at most half a minute old. Raises StoreError."""
-    sql, parameters = query(metric, LIMITS), bound(arguments)
-
-    async def ask() -> Table:
-        client = await store.client()
-        result = await client.query(sql, parameters=parameters, settings=LIMITS.settings())
-        rows = [tuple(row) for row in result.result_rows]
-        types = tuple(kind.name for kind in result.column_types)
-        return Table(tuple(result.column_names), types, rows[: LIMITS.rows], len(rows) > LIMITS.rows)
-
-    found: Table = await store.cached((sql, repr(parameters)), 30.0, ask)
-    return found
 
 
 def known(name: str) -> Metric | None:

@@ -14,21 +14,22 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from pipeline.dashboard.alerts import Alerts
+from pipeline.alerts.firing import Alerts
+from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth, is_loopback
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import document, login, not_found, problem
 from pipeline.dashboard.live import Live
 from pipeline.dashboard.pages import DOWNLOADS, PAGES, PARTS, fragments
-from pipeline.dashboard.store import Store, StoreError
 from pipeline.errors import UserError
+from pipeline.render.language import Language, choose
 from pipeline.settings import Settings
-from pipeline.show.language import Language, choose
 from schemas.plan import Plan
 
 log = logging.getLogger(__name__)
 
-_STATIC: Final = Path(__file__).parent / "static"
+_HERE: Final = Path(__file__).parent
+_STATIC: Final = (*(_HERE / "static").iterdir(), _HERE.parent / "render" / "style.css")
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _YEAR: Final = 365 * 86_400
 #: Browsers that can hold a stream of live figures at a time.
@@ -55,7 +56,7 @@ class Dashboard:
         self._live = Live(settings.dashboard_workers.split(","))
         self._store = Store(settings)
         self._alerts = Alerts(settings.prometheus_url)
-        self._files = {path.name: path.read_bytes() for path in _STATIC.iterdir() if path.suffix in _TYPES}
+        self._files = {path.name: path.read_bytes() for path in _STATIC if path.suffix in _TYPES}
         self._assets = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:12]
         self._drawn: dict[tuple[int, str, str, str], dict[str, str]] = {}
         self._runner: web.AppRunner | None = None

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from pipeline.show.html import Safe, h, text
-from pipeline.show.language import Language
+from pipeline.render.html import Safe, h, text
+from pipeline.render.language import Language
 
 #: Users that a step must have before its losses are worth a word.
 ENOUGH: Final = 30

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeline.dashboard.alerts import Firing
-from pipeline.show.language import Language
+from pipeline.alerts.firing import Firing
+from pipeline.render.language import Language
 
 #: Seconds without a newer event after which it is worth a word, and records waiting that are too many.
 STALE_MS: Final = 60_000

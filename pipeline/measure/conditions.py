@@ -2,7 +2,7 @@
 
 A missing or null field fulfils no condition, and an empty field of the envelope counts as missing. Values compare by
 JSON type: a boolean is not a number, `1` equals `1.0`, and the order operators hold for numbers only. An integer that
-64 bits can't hold counts as text. `pipeline.store.conditions_sql` says the same in SQL.
+64 bits can't hold counts as text. `pipeline.queries.conditions` says the same in SQL.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Ties: ClickHouse sorts (timestamp, step), an event without any step before all o
 millisecond the steps come in funnel order whatever the order of arrival, and one event may be several steps
 (unless `strict_once` or `strict_increase` forbid it). Only `strict_once` together with
 `strict_deduplication` depends on the order of the rows in ClickHouse; here rows are ordered by (timestamp,
-mask), and `pipeline.store.funnel_sql` hands ClickHouse the same order.
+mask), and `pipeline.queries.funnel` hands ClickHouse the same order.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pipeline.ingest.classify import Record
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import WindowKey
+from pipeline.queries.funnel import cell_of
 from pipeline.replay.measures import Cohort, Counts, Measures, Window
-from pipeline.store.funnel_sql import cell_of
-from pipeline.stream.state import PartitionState
+from pipeline.state.partition import PartitionState
 from schemas.plan import Plan
 
 #: Cells kept in memory before the closed ones among them are looked for.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
+from pipeline.files.mapping import parse_mapping
+from pipeline.files.reader import BadLineError, Reading, read_events, read_lines, zone_of
 from pipeline.ingest.classify import Record
 from pipeline.ingest.validate import Rejection, Validator
-from pipeline.produce.mapping import parse_mapping
-from pipeline.produce.reader import BadLineError, Reading, read_events, read_lines, zone_of
 from schemas.plan import Plan
 
 #: Records folded at once. Nothing but speed depends on it.

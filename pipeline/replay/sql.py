@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
+from pipeline.archiver.rows import EVENT_COLUMNS, ArchiveBatch
 from pipeline.errors import UserError
 from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record
 from pipeline.ingest.validate import Validator
 from pipeline.measure.windows import bounds
+from pipeline.queries.activity import activity_sql
+from pipeline.queries.funnel import cell_of, funnel_sql
+from pipeline.queries.plan_funnels import funnel_query
 from pipeline.replay.measures import Cohort, Counts, Measures, Window
-from pipeline.store.activity_sql import activity_sql
-from pipeline.store.funnel_sql import cell_of, funnel_sql
-from pipeline.store.plan_sql import funnel_query
-from pipeline.store.rows import EVENT_COLUMNS, ArchiveBatch
 from schemas.event import CONTEXT_FIELDS
 from schemas.plan import Plan
 

@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from pipeline.dashboard.store import Store, StoreError
+from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.errors import DependencyError, UserError
+from pipeline.render.language import Code, Language
 from pipeline.report.document import headline, html
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
 from pipeline.report.model import Period
 from pipeline.report.send import receiver_of, send
 from pipeline.settings import Settings
-from pipeline.show.language import Code, Language
 from schemas.plan import Plan
 
 FORMATS: Final = (".html", ".pdf", ".md")

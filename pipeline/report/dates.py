@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from pipeline.errors import UserError
+from pipeline.render.language import CODES, Code
 from pipeline.report.model import Period, day_period, week_period
-from pipeline.show.language import CODES, Code
 from schemas.plan import Plan
 
 

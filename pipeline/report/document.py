@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
-from pipeline.catalogue import Table
-from pipeline.report.findings import all_findings, reference_words, weekday_words, worst
-from pipeline.report.model import Facts, Finding, FunnelFacts, Key
-from pipeline.show.chart import NARROW, Line, legend, line_chart
-from pipeline.show.html import Safe, h, text
-from pipeline.show.language import NONE, Language
-from pipeline.show.metric import cell, column_name
-from pipeline.show.words import campaign_verdict, experiment_verdict, interval
+from pipeline.insight.model import Finding, FunnelFacts
+from pipeline.insight.sentences import worst
+from pipeline.metrics import Table
+from pipeline.render.chart import NARROW, Line, legend, line_chart
+from pipeline.render.html import Safe, h, text
+from pipeline.render.language import NONE, Language
+from pipeline.render.metric import cell, column_name
+from pipeline.render.words import campaign_verdict, experiment_verdict, interval
+from pipeline.report.findings import all_findings, reference_words, weekday_words
+from pipeline.report.model import Facts, Key
 
 #: Columns that a report has room for.
 _CHANNELS = ("channel", "spend", "new_users", "cac", "paying", "cost_per_buyer", "revenue", "roas")
@@ -35,7 +37,7 @@ def title(t: Language, facts: Facts) -> str:
 
 def html(t: Language, facts: Facts, made_at: str) -> str:
     """The whole document. `made_at` is when, in words."""
-    style = (files("pipeline.dashboard") / "static" / "style.css").read_text("utf-8")
+    style = (files("pipeline.render") / "style.css").read_text("utf-8")
     own = (files("pipeline.report") / "report.css").read_text("utf-8")
     head = h(
         "head", h("meta", charset="utf-8"), h("title", title(t, facts)),

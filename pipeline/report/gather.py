@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import aiohttp
 
-from pipeline.catalogue import Table, arguments_for, metrics
-from pipeline.dashboard.alerts import Firing, fired
-from pipeline.dashboard.metrics import ask_metric
-from pipeline.dashboard.store import Store, StoreError
-from pipeline.report.funnel_changes import changes
-from pipeline.report.model import Facts, FunnelFacts, Key, Period, Quality
-from pipeline.store.funnel_period import funnel_period_sql, funnel_rows
+from pipeline.alerts.firing import Firing, fired
+from pipeline.clickhouse.questions import Store, StoreError
+from pipeline.insight.funnel_changes import changes
+from pipeline.insight.model import FunnelFacts
+from pipeline.metrics import Table, arguments_for, metrics
+from pipeline.metrics.ask import ask_metric
+from pipeline.queries.funnel_period import funnel_period_sql, funnel_rows
+from pipeline.report.model import Facts, Key, Period, Quality
 from schemas.plan import Funnel, Plan
 
 #: Days in which breaks are looked for, up to the last one of the report.

@@ -7,9 +7,9 @@ import re
 from html.parser import HTMLParser
 from typing import Final
 
+from pipeline.render.language import Language
 from pipeline.report.document import sections, title
 from pipeline.report.model import Facts
-from pipeline.show.language import Language
 
 #: What a chart needs of the style sheet when it stands alone.
 _COLOURS: Final = {

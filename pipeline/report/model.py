@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 
-from pipeline.catalogue import Table
-from pipeline.dashboard.alerts import Firing
-from pipeline.report.contribution import Part
+from pipeline.alerts.firing import Firing
+from pipeline.insight.model import FunnelFacts
+from pipeline.metrics import Table
 
 Kind = Literal["day", "week"]
 
@@ -79,38 +79,6 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Change:
-    """A step of a funnel that fell: since when, how far, and which segment explains it."""
-
-    funnel: str
-    step: str
-    following: str
-    since: date
-    before: float
-    after: float
-    n_before: int
-    n_after: int
-    z: float
-    segment: Part | None
-    #: Conversion of everybody else, before and after.
-    rest: tuple[float, float] | None
-    #: Of the segment's own dimension the other values of the same rest, with conversions that held: (value, after).
-    siblings: tuple[tuple[str, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class FunnelFacts:
-    """A funnel in the period and before: users by step."""
-
-    name: str
-    titles: tuple[str, ...]
-    users: tuple[int, ...]
-    before: tuple[int, ...]
-    daily: Sequence[tuple[date, tuple[int, ...]]] = ()
-    changes: tuple[Change, ...] = ()
-
-
-@dataclass(frozen=True)
 class Quality:
     """What became of the records that came in the period."""
 
@@ -155,15 +123,3 @@ class Facts:
     def reference(self) -> Key:
         """The key figures of the days that findings are measured against."""
         return self.same_weekday if self.period.kind == "day" else self.before
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that changed: what, how sure, what explains it, what to do. `bad` comes first."""
-
-    what: str
-    sure: str
-    why: str = ""
-    advice: str = ""
-    bad: bool = True
-    weight: float = 0.0

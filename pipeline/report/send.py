@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import aiohttp
 
+from pipeline.alerts import robots
 from pipeline.alerts.message import Message
 from pipeline.errors import DependencyError, UserError
-from pipeline.live import robots
 from schemas.alerts import Email, Receiver
 from schemas.plan import Plan
 

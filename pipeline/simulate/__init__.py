@@ -7,14 +7,14 @@ of behaviour is a generator function in a file of its own, like `shop.py`, hande
 
 from __future__ import annotations
 
+from pipeline.ingest.sent import Sent
 from pipeline.simulate.behaviour import Behaviour, Change, Habits
-from pipeline.simulate.dirt import Dirt, soil
 from pipeline.simulate.fault import Fault, parse_fault
 from pipeline.simulate.history import History
+from pipeline.simulate.noise import Dirt, soil
 from pipeline.simulate.population import Population, Rhythm
 from pipeline.simulate.products import CONTENT, SHOP, Product, product_of
 from pipeline.simulate.recount import Logged, delivered, expected
-from pipeline.simulate.sent import Sent
 
 __all__ = [
     "CONTENT",

@@ -16,12 +16,12 @@ from typing import BinaryIO
 from pipeline.errors import UserError
 from pipeline.progress import progress_bar
 from pipeline.settings import Settings
-from pipeline.simulate import sides
+from pipeline.simulate import side_tables as sides
 from pipeline.simulate.fault import Fault, parse_fault
 from pipeline.simulate.history import History
 from pipeline.simulate.products import CONTENT, SHOP, Product, product_of
 from schemas.plan import Plan
-from schemas.sides import Side
+from schemas.side_tables import Side
 
 _DAY = 86_400_000
 
@@ -93,9 +93,9 @@ def write(history: History, file: str, as_json: bool) -> None:
 
 async def insert(history: History, settings: Settings, plan: Plan, as_json: bool) -> None:
     """Insert the events into ClickHouse, as the stream `history`."""
-    from pipeline.store.client import connect
-    from pipeline.store.load import HISTORY, load
-    from pipeline.store.sides import insert as insert_sides
+    from pipeline.archiver.load import HISTORY, load
+    from pipeline.clickhouse.client import connect
+    from pipeline.clickhouse.side_tables import insert as insert_sides
 
     client = await connect(settings)
     try:

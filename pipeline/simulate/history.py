@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.ingest.sent import Sent
 from pipeline.simulate.fault import Fault
 from pipeline.simulate.population import Population, Rhythm
 from pipeline.simulate.products import Product
-from pipeline.simulate.sent import Sent
 
 #: Events of one user in a history that doesn't say how many users there are.
 _EVENTS_PER_USER = 60

@@ -14,12 +14,12 @@ from itertools import count
 from random import Random
 from typing import Final
 
+from pipeline.ingest.sent import Sent
 from pipeline.simulate.behaviour import Habits
 from pipeline.simulate.besides import CHECKOUT, RANKING
 from pipeline.simulate.calendar import operation_at
 from pipeline.simulate.fault import Fault, Losses
 from pipeline.simulate.library import Library
-from pipeline.simulate.sent import Sent
 from pipeline.simulate.shop import shop
 from pipeline.simulate.visit import Journey, Person, Step, Visit
 

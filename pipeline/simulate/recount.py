@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 from aiokafka.partitioner import murmur2
 
+from pipeline.ingest.sent import Sent
 from pipeline.simulate.rules import event_of
-from pipeline.simulate.sent import Sent
 from schemas.plan import Plan
 
 Outcome = Literal["accepted", "late", "duplicate", "rejected", "moved", "repeated"]

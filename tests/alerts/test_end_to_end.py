@@ -19,13 +19,13 @@ from aiokafka import AIOKafkaProducer
 from whole_system import until
 
 from pipeline.alerts import manager, rules
-from pipeline.live.bridge import Bridge
-from pipeline.local.process import Child, free_port
-from pipeline.local.prometheus import Prometheus
+from pipeline.alerts.bridge import Bridge
+from pipeline.demo.system import System
+from pipeline.embedded.child import Child, free_port
+from pipeline.embedded.prometheus import Prometheus
 from pipeline.settings import Settings
 from pipeline.simulate import Behaviour, Habits, Population
 from pipeline.simulate.behaviour import Segment
-from pipeline.system import System
 from schemas.plan import Plan
 from schemas.plan_io import load_plan, ready_plans
 

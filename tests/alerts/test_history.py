@@ -11,10 +11,10 @@ from whole_system import command
 from pipeline.alerts.explain import explain
 from pipeline.alerts.history import Fired, look_back, spells
 from pipeline.alerts.segments import Contribution, Part
-from pipeline.local.clickhouse import EmbeddedClickHouse
+from pipeline.clickhouse.client import Connection
+from pipeline.clickhouse.migrate import migrate
+from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.settings import Settings
-from pipeline.store.client import Connection
-from pipeline.store.migrate import migrate
 from schemas.alerts import Alert
 from schemas.plan_io import load_plan, parse_plan
 

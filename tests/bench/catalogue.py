@@ -17,16 +17,16 @@ from typing import Final
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.console import Console
 
-from pipeline.catalogue import arguments_for, install, metrics, run, today
-from pipeline.catalogue.metric import Metric
-from pipeline.local.clickhouse import EmbeddedClickHouse
+from pipeline.archiver.load import load
+from pipeline.clickhouse.client import Connection, connect
+from pipeline.clickhouse.migrate import migrate
+from pipeline.clickhouse.side_tables import insert
+from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.metrics import arguments_for, install, metrics, run, today
+from pipeline.metrics.metric import Metric
 from pipeline.settings import Settings
 from pipeline.simulate import SHOP, History
 from pipeline.simulate.command import side_rows
-from pipeline.store.client import Connection, connect
-from pipeline.store.load import load
-from pipeline.store.migrate import migrate
-from pipeline.store.sides import insert
 from schemas.plan_io import load_plan
 
 from . import machine

@@ -16,12 +16,12 @@ from typing import Any
 
 import aiohttp
 
-from pipeline.local.broker import EmbeddedBroker
-from pipeline.local.clickhouse import EmbeddedClickHouse
-from pipeline.local.process import Child, free_port
+from pipeline.clickhouse.migrate import migrate
+from pipeline.embedded.broker import EmbeddedBroker
+from pipeline.embedded.child import Child, free_port
+from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.settings import Settings
-from pipeline.store.migrate import migrate
-from pipeline.stream.topics import ensure_topics
+from pipeline.topics import ensure_topics
 
 from .events import PARTITIONS
 from .machine import cpu_seconds

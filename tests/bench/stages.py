@@ -18,8 +18,8 @@ from pipeline.ingest.classify import Outcome, PartitionClassifier, Record
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity
 from pipeline.measure.funnels import Funnels
-from pipeline.stream.checkpoint import encode
-from pipeline.stream.state import PartitionState
+from pipeline.state.checkpoint import encode
+from pipeline.state.partition import PartitionState
 from schemas.plan import Plan
 from schemas.plan_io import load_plan
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
-from pipeline.local.process import Child
+from pipeline.embedded.child import Child
 
 from .events import make_events, produce
 from .place import Place, check, new_place, page, plain_environment, role_process

@@ -24,8 +24,8 @@ from kafka_harness.reading import read_log
 
 from pipeline.ingest.classify import Record
 from pipeline.ingest.validate import Validator
-from pipeline.stream.checkpoint import Restorer
-from pipeline.stream.state import PartitionState
+from pipeline.state.checkpoint import Restorer
+from pipeline.state.partition import PartitionState
 from schemas.plan_io import load_plan
 
 

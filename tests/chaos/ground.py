@@ -44,7 +44,7 @@ class ClickHouse:
 
     def start(self) -> None:
         """Start on the data that is there; returns when it answers."""
-        command = [sys.executable, "-P", "-m", "pipeline.local.clickhouse"]
+        command = [sys.executable, "-P", "-m", "pipeline.embedded.clickhouse"]
         command += ["--path", str(self._path), "--port", str(self.port)]
         self._process = spawn(command, self.log, environment())
         deadline = time.monotonic() + START_SECONDS

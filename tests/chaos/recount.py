@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from kafka_harness.reading import read_log
 
+from pipeline.queries.verify import verify
 from pipeline.simulate import Logged, expected
-from pipeline.store.verify import verify
 from schemas.plan import Plan
 
 from .world import World

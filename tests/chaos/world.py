@@ -21,9 +21,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from kafka_harness import TcpProxy, free_port, spawn
 
+from pipeline.clickhouse.migrate import migrate
 from pipeline.settings import Settings
-from pipeline.store.migrate import migrate
-from pipeline.stream.topics import ensure_topics
+from pipeline.topics import ensure_topics
 from schemas.plan import Plan
 from schemas.plan_io import load_plan
 
@@ -31,7 +31,7 @@ from .ground import Ground, environment
 
 SESSION_SECONDS = 3.0
 #: The command, with a changelog that is rewritten and shortened from so many bytes on (else 32 MB: never in a test).
-_EAGER = "import pipeline.stream.cleaning as c; c.MIN_BYTES = {}; from pipeline.cli import main; main()"
+_EAGER = "import pipeline.worker.truncation as c; c.MIN_BYTES = {}; from pipeline.cli.main import main; main()"
 #: A role that was ended by SIGTERM must be gone by then.
 STOP_SECONDS = 10.0
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from dashboard.browser import Browser, chromium
-from pipeline.local.process import free_port
+from pipeline.embedded.child import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The past of the tests: a fault of one step on one platform in its last days.

@@ -14,7 +14,7 @@ from axe_selenium_python import Axe
 from dashboard.browser import NARROW, WIDE, Browser, chromium
 from dashboard.conftest import Running
 from pipeline.dashboard.pages import PAGES
-from pipeline.show.language import Language
+from pipeline.render.language import Language
 
 pytestmark = pytest.mark.integration
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.dashboard.alerts import Firing, firing, history
+from pipeline.alerts.firing import Firing, firing, history
 from pipeline.dashboard.steps import step_list, worst_step
 from pipeline.dashboard.verdict import findings, status
-from pipeline.show.language import Language
+from pipeline.render.language import Language
 
 EN = Language("en")
 

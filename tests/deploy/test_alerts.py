@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pipeline.alerts import manager, rules
-from pipeline.live.names import METRICS
+from pipeline.serve.names import METRICS
 from schemas.plan_io import load_plan
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"

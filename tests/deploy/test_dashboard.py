@@ -10,7 +10,7 @@ import yaml
 from typer.main import get_command
 
 from pipeline import __version__
-from pipeline.cli import app
+from pipeline.cli.main import app
 from pipeline.dashboard.auth import Auth, set_password
 from pipeline.settings import Settings
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline import __version__
-from pipeline.roles import STOP_SECONDS
+from pipeline.process import STOP_SECONDS
 from pipeline.settings import Settings
 
 KUBERNETES = Path(__file__).resolve().parents[2] / "deploy/kubernetes"

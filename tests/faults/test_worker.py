@@ -15,7 +15,7 @@ from chaos.literal import Produced, assert_exact, event, produce, traffic
 from chaos.world import SESSION_SECONDS, World, until
 
 from pipeline.simulate import Dirt
-from pipeline.stream.topics import changelog_topic
+from pipeline.topics import changelog_topic
 
 pytestmark = pytest.mark.faults
 

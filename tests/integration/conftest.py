@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from whole_system import Start
 
+from pipeline.demo.system import System
 from pipeline.settings import Settings
-from pipeline.system import System
 
 
 @pytest.fixture

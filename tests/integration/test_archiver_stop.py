@@ -10,8 +10,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from whole_system import Start, rows, until
 
-from pipeline.produce.sender import send
-from pipeline.simulate.sent import Sent
+from pipeline.files.sender import send
+from pipeline.ingest.sent import Sent
 
 pytestmark = pytest.mark.integration
 

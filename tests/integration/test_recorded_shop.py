@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from whole_system import ROOT, Start, command, last_json, rows, until
 
-from pipeline.demo import drained
-from pipeline.roles import plan_of
-from pipeline.store.verify import verify
-from pipeline.system import System
+from pipeline.demo.run import drained
+from pipeline.demo.system import System
+from pipeline.queries.verify import verify
+from pipeline.settings import plan_of
 
 pytestmark = pytest.mark.integration
 

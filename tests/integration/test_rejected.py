@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from whole_system import Start, command, last_json, rows, until
 
-from pipeline.demo import drained
-from pipeline.local.process import Child
-from pipeline.produce.sender import send
-from pipeline.simulate.sent import Sent
-from pipeline.system import Role, System
+from pipeline.demo.run import drained
+from pipeline.demo.system import Role, System
+from pipeline.embedded.child import Child
+from pipeline.files.sender import send
+from pipeline.ingest.sent import Sent
 
 pytestmark = pytest.mark.integration
 

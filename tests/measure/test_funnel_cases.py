@@ -18,7 +18,7 @@ from measure.funnel_reference import Reference, conditions, table
 from pipeline.measure.funnel import FunnelSpec, window_funnel
 from pipeline.measure.funnel_counts import FunnelCell, FunnelCounters
 from pipeline.measure.funnel_fold import FunnelFold
-from pipeline.store.funnel_sql import FunnelQuery, cell_of, funnel_sql
+from pipeline.queries.funnel import FunnelQuery, cell_of, funnel_sql
 
 FOREVER = 2_000_000_000_000
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))

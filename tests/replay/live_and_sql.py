@@ -15,8 +15,8 @@ from pipeline.measure.windows import grains
 from pipeline.replay import sql
 from pipeline.replay.live import collect
 from pipeline.replay.measures import Measures
-from pipeline.stream.checkpoint import Restorer, encode
-from pipeline.stream.state import PartitionState
+from pipeline.state.checkpoint import Restorer, encode
+from pipeline.state.partition import PartitionState
 from schemas.plan import Plan
 
 WRITTEN = 4_000_000_000_000  # time of the records: later than all events

@@ -164,7 +164,7 @@ def test_mistakes_are_told(plan: str, arguments: list[str], says: str) -> None:
 
 def test_sql_without_chdb_says_what_to_install(tmp_path: Path, plan: str) -> None:
     file = write(tmp_path / "events.jsonl", LINES)
-    code = "import sys; sys.modules['chdb'] = None; from pipeline.cli import main; main()"
+    code = "import sys; sys.modules['chdb'] = None; from pipeline.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "replay", file, "--plan", plan, "--sql"],
         capture_output=True, text=True, timeout=60,

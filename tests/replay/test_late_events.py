@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.ingest.classify import Outcome, Record
 from pipeline.ingest.validate import Validator
-from pipeline.stream.state import PartitionState
+from pipeline.state.partition import PartitionState
 from schemas.plan import Plan
 
 START = 1_790_006_400_000

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from pipeline.report.contribution import Part
+from pipeline.insight.contribution import Part
+from pipeline.insight.model import Change, FunnelFacts
+from pipeline.insight.sentences import sureness, worst
+from pipeline.render.language import Language
 from pipeline.report.document import html
-from pipeline.report.findings import all_findings, key_finding, sureness, worst
+from pipeline.report.findings import all_findings, key_finding
 from pipeline.report.markdown import markdown
-from pipeline.report.model import Change, Facts, FunnelFacts, Key, Quality, day_period, week_period
-from pipeline.show.language import Language
+from pipeline.report.model import Facts, Key, Quality, day_period, week_period
 
 EN, ZH = Language("en"), Language("zh")
 KEY = Key(users=1000, new_users=100, sessions=1200, events=9000, orders=200, buyers=180, revenue=10_000.0)

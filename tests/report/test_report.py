@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from whole_system import command
 
-from pipeline.local.clickhouse import EmbeddedClickHouse
+from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.render.language import Language
 from pipeline.report.dates import asked_period
-from pipeline.show.language import Language
 from schemas.plan_io import load_plan
 
 pytestmark = pytest.mark.integration

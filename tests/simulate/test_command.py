@@ -9,7 +9,7 @@ from pathlib import Path
 
 from whole_system import command, last_json
 
-from schemas.sides import SIDES
+from schemas.side_tables import SIDES
 
 SMALL = ("--days", "3", "--events", "3000", "--end", "2026-10-04")
 

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.store.client import Connection
-from pipeline.system import System
+from pipeline.clickhouse.client import Connection
+from pipeline.demo.system import System
 
 ROOT = Path(__file__).resolve().parents[2]
 Start = Callable[..., Awaitable[System]]

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pipeline.dashboard.context import Context, Page, Part
-from pipeline.dashboard.pages import decide, explore, fell, funnels, groups, now, paths, plan, quality, retention
+from pipeline.dashboard.pages import drops as fell
+from pipeline.dashboard.pages import experiments as decide
+from pipeline.dashboard.pages import explore, funnels, groups, now, paths, plan, quality, retention
 
 PAGES: Final = (
     Page("/", "Now", "现在", now.body),

@@ -7,15 +7,15 @@ import io
 from dataclasses import replace
 from typing import Any
 
-from pipeline.catalogue import GROUPS, Metric, arguments_for, metrics
-from pipeline.catalogue.metric import Parameter
+from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import form, lazy, panel, select, term
 from pipeline.dashboard.metrics import run_metric, shown
-from pipeline.dashboard.store import StoreError
 from pipeline.errors import UserError
-from pipeline.show.html import Safe, h, text
-from pipeline.show.metric import metric_title
+from pipeline.metrics import GROUPS, Metric, arguments_for, metrics
+from pipeline.metrics.metric import Parameter
+from pipeline.render.html import Safe, h, text
+from pipeline.render.metric import metric_title
 from schemas.event import CONTEXT_FIELDS
 
 

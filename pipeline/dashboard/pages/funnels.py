@@ -19,9 +19,9 @@ from pipeline.dashboard.frame import (
     term,
 )
 from pipeline.dashboard.steps import ENOUGH, step_list, worst_step
-from pipeline.show.chart import Line, fitting, legend, line_chart
-from pipeline.show.html import Safe, h, text
-from pipeline.store.funnel_period import FunnelRow, funnel_fields, funnel_period_sql, funnel_rows
+from pipeline.queries.funnel_period import FunnelRow, funnel_fields, funnel_period_sql, funnel_rows
+from pipeline.render.chart import Line, fitting, legend, line_chart
+from pipeline.render.html import Safe, h, text
 from schemas.plan import Funnel
 
 _SHOWN = 30

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.catalogue import Metric, metrics
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import form, lazy, panel, period_fields, term
 from pipeline.dashboard.metrics import known, shown
-from pipeline.show.html import Safe, h, text
-from pipeline.show.metric import definition, metric_title
+from pipeline.metrics import Metric, metrics
+from pipeline.render.html import Safe, h, text
+from pipeline.render.metric import definition, metric_title
 
 
 def group_page(*wanted: str, before: Callable[[Context], Safe] | None = None) -> Callable[[Context], Safe]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
+from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import bars, dim, lazy, live, note_bad, note_good, panel, term, tile
 from pipeline.dashboard.live import rates
 from pipeline.dashboard.steps import step_list
-from pipeline.dashboard.store import StoreError
 from pipeline.dashboard.verdict import findings, status
-from pipeline.show.chart import Line, fitting, line_chart
-from pipeline.show.html import Safe, h, text
-from pipeline.show.language import NONE
+from pipeline.render.chart import Line, fitting, line_chart
+from pipeline.render.html import Safe, h, text
+from pipeline.render.language import NONE
 
 _MINUTE: Final = 60_000
 #: The curve of a young system: so many minutes, in so short steps.

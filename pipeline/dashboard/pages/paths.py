@@ -6,13 +6,13 @@ from datetime import date
 from itertools import pairwise
 from typing import Any
 
-from pipeline.catalogue import Table
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import field, form, lazy, panel, period_fields, select, term
 from pipeline.dashboard.metrics import known, run_metric
-from pipeline.show.figures import Flow, flow_chart
-from pipeline.show.html import Safe, h, text
-from pipeline.show.metric import definition, metric_table
+from pipeline.metrics import Table
+from pipeline.render.bars import Flow, flow_chart
+from pipeline.render.html import Safe, h, text
+from pipeline.render.metric import definition, metric_table
 
 _ARROW = " → "
 #: Ways that are drawn: more are lines that nobody can follow.

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import lazy, panel, table, term
-from pipeline.show.html import Safe, h, text
-from pipeline.show.language import NONE
+from pipeline.render.html import Safe, h, text
+from pipeline.render.language import NONE
 from schemas.duration import format_duration
 from schemas.plan import PropertySpec
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import form, lazy, panel, period_fields, table, term
-from pipeline.show.chart import Line, fitting, legend, line_chart
-from pipeline.show.html import Safe, h, text
+from pipeline.render.chart import Line, fitting, legend, line_chart
+from pipeline.render.html import Safe, h, text
 
 _SAMPLE_BYTES: Final = 400
 

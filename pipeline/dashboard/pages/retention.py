@@ -7,8 +7,8 @@ from typing import Any
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import field, form, lazy, panel, period_fields, select, term
 from pipeline.dashboard.metrics import known
-from pipeline.show.html import Child, Safe, h, text
-from pipeline.show.metric import definition
+from pipeline.render.html import Child, Safe, h, text
+from pipeline.render.metric import definition
 from schemas.event import CONTEXT_FIELDS
 
 _DAYS = {"day": 14, "week": 56, "month": 180}

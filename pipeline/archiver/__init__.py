@@ -1,0 +1,1 @@
+"""The archiver: every record of the events topic into ClickHouse, once."""

@@ -1,0 +1,43 @@
+"""The archiver as a process: started by the command, ended by a signal or by what it can't go on with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+
+from pipeline.archiver.archiver import Archiver
+from pipeline.archiver.collector import ArchiverCollector
+from pipeline.process import announce, collect_seldom, end_in_time, first_of, stop_event
+from pipeline.serve.server import LiveServer, registry
+from pipeline.settings import Settings, plan_of
+from pipeline.topics import ensure_topics
+
+#: For the last insert of a stop.
+_SAVE_SECONDS = 4.0
+
+
+async def run_archiver(settings: Settings) -> None:
+    """Archive the events topic until SIGTERM; raises what ended it otherwise."""
+    plan = plan_of(settings)
+    partitions = await ensure_topics(settings)
+    archiver = Archiver(settings, plan, partitions)
+    server = LiveServer(
+        settings.metrics_host, settings.metrics_port, registry(ArchiverCollector(archiver)), archiver.health
+    )
+    stop = stop_event()
+    await server.start()
+    announce("archiver", metrics_port=server.port)
+    collect_seldom()
+    running = asyncio.create_task(archiver.run(), name="archiver")
+    try:
+        await first_of(stop.wait(), running)
+    finally:
+        end_in_time(sys.exception())
+        archiver.stop()
+        # With ClickHouse away it would try for ever; what was not inserted is read again, as it is not committed.
+        await asyncio.wait({running}, timeout=_SAVE_SECONDS)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await server.stop()

@@ -1,0 +1,45 @@
+"""`streamgauge migrate` and `verify`: the schema, and whether live figures and SQL agree."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import typer
+
+from pipeline.cli.options import AsJson, Config, PlanOption, run
+from pipeline.settings import load_settings, plan_of
+
+app = typer.Typer()
+
+
+@app.command()
+def migrate(plan: PlanOption = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Bring ClickHouse to the current schema and metrics. Safe to run twice, and by two at once."""
+    from pipeline.clickhouse.migrate import migrate as run_migrate
+    from pipeline.metrics import install
+
+    settings = load_settings(config, plan=plan)
+    chosen = plan_of(settings)
+
+    async def bring() -> tuple[list[str], list[str]]:
+        return await run_migrate(settings), await install(settings, chosen)
+
+    applied, views = run(bring(), logging.WARNING)
+    if as_json:
+        print(json.dumps({"applied": applied, "views": views}))
+    elif applied or views:
+        print(f"{len(applied)} migrations applied: {', '.join(applied) or 'none'}; {len(views)} views of the catalogue")
+    else:
+        print("nothing to do")
+
+
+@app.command()
+def verify(plan: PlanOption = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Compare the live windows with what ClickHouse computes from the raw events; exit 1 if they differ."""
+    from pipeline.queries.command import print_verification
+    from pipeline.queries.verify import verify as run_verify
+
+    settings = load_settings(config, plan=plan)
+    result = run(run_verify(settings, plan_of(settings)), logging.WARNING)
+    raise typer.Exit(print_verification(result, as_json))

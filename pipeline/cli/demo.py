@@ -1,0 +1,59 @@
+"""`streamgauge demo` and `up`: everything on this machine."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import AsJson, Config, FaultOption, PlanOption, run
+from pipeline.errors import UserError
+from pipeline.settings import load_settings
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Events a second.")] = 500,
+    users: Annotated[int, typer.Option(min=1, max=10_000_000, help="Simulated users.")] = 5_000,
+    for_: Annotated[str | None, typer.Option("--for", help="Stop after this long (30s, 5m) and verify.")] = None,
+    plan: PlanOption = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same users.")] = 1,
+    data: Annotated[Path | None, typer.Option(help="Keep ClickHouse's data in this folder.")] = None,
+    history: Annotated[int, typer.Option(min=0, max=360, help="Days of the past to make up first.")] = 45,
+    fault: FaultOption = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run everything on this machine, with simulated users, live in the terminal."""
+    from pipeline.demo.run import Demo
+    from schemas.duration import parse_duration
+
+    try:
+        seconds = parse_duration(for_) / 1000 if for_ else None
+    except ValueError as exc:
+        raise UserError(f"--for: {exc}") from None
+    work = Demo(
+        load_settings(config, plan=plan), rate, users, seconds, seed, data, as_json, days=history, faults=fault or ()
+    )
+    raise typer.Exit(run(work.run(), logging.WARNING))
+
+
+@app.command()
+def up(
+    kafka: Annotated[str | None, typer.Option(help="Use this Kafka (host:port) instead of the embedded one.")] = None,
+    clickhouse: Annotated[
+        str | None, typer.Option(help="Use this ClickHouse (http://host:8123) instead of the embedded one.")
+    ] = None,
+    plan: PlanOption = None,
+    data: Annotated[Path, typer.Option(help="Folder for data and logs.")] = Path("data"),
+    config: Config = None,
+) -> None:
+    """Run everything on this machine, for events of your own."""
+    from pipeline.demo.up import up as run_up
+
+    settings = load_settings(config, plan=plan, kafka_bootstrap=kafka, clickhouse_url=clickhouse)
+    run(run_up(settings, data, kafka is None, clickhouse is None), logging.WARNING)

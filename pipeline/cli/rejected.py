@@ -1,0 +1,54 @@
+"""`streamgauge rejected`: what was no event of the plan."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import AsJson, Config, PlanOption, run
+from pipeline.settings import load_settings, plan_of
+
+app = typer.Typer(help="Rejected records: list them, send them again.", no_args_is_help=True)
+
+
+@app.command("list")
+def rejected_list(
+    samples: Annotated[int, typer.Option(min=0, max=100, help="Records to show of each reason.")] = 2,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Why records were rejected, how many, and some of them."""
+    from pipeline.archiver.rejected import rejected_reasons
+
+    reasons = run(rejected_reasons(load_settings(config), samples), logging.WARNING)
+    if as_json:
+        print(json.dumps([vars(reason) for reason in reasons]))
+        return
+    for found in reasons:
+        print(f"{found.count:>8,}  {found.reason}  ({found.first} to {found.last}), such as: {found.detail}")
+        for sample in found.samples:
+            print(f"{'':10}{sample!r}")
+    if not reasons:
+        print("no record was rejected")
+
+
+@app.command("redrive")
+def rejected_redrive(
+    reason: Annotated[str | None, typer.Option(help="Only records rejected for this reason.")] = None,
+    plan: PlanOption = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send rejected records again that the current plan accepts; each once."""
+    from pipeline.archiver.rejected import redrive
+
+    settings = load_settings(config, plan=plan)
+
+    done = run(redrive(settings, plan_of(settings), reason), logging.WARNING)
+    if as_json:
+        print(json.dumps(vars(done)))
+    else:
+        print(f"{done.sent:,} sent again, {done.still_rejected:,} are still not events of the plan")

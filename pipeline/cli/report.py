@@ -1,0 +1,42 @@
+"""`streamgauge report`: a day or a week as one file."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import AsJson, Config, PlanOption, run
+from pipeline.settings import load_settings, plan_of
+
+app = typer.Typer()
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file: .html, .pdf (needs chromium) or .md.")],
+    day: Annotated[str | None, typer.Option(help="The report of a day: 2026-11-21, or yesterday.")] = None,
+    week: Annotated[
+        str | None, typer.Option(help="The report of the week, Monday to Sunday, of a day; or last.")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    send_to: Annotated[
+        list[str] | None, typer.Option("--send", help="Tell a receiver of the plan's alerting. Can be given again.")
+    ] = None,
+    plan: PlanOption = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """The report of a day or a week as one file: what changed, which segment explains it, what to do."""
+    from pipeline.report.command import report as run_report
+    from pipeline.report.dates import asked_period, language_of
+
+    settings = load_settings(config, plan=plan)
+    found = plan_of(settings)
+    period = asked_period(found, day, week)
+    work = run_report(settings, found, period, language_of(lang), output, send_to or ())
+    lines = run(work, logging.WARNING)
+    print(json.dumps({"file": str(output), "headline": lines}, ensure_ascii=False) if as_json else "\n".join(lines))

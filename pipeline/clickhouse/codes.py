@@ -1,0 +1,45 @@
+"""Error codes of ClickHouse by the names that it gives them itself (`SELECT errorCodeToName(60)`)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NO_SUCH_COLUMN_IN_TABLE: Final = 16
+UNKNOWN_FUNCTION: Final = 46
+UNKNOWN_TABLE: Final = 60
+UNKNOWN_DATABASE: Final = 81
+TOO_MANY_ROWS: Final = 158
+TIMEOUT_EXCEEDED: Final = 159
+READONLY: Final = 164
+UNKNOWN_USER: Final = 192
+REQUIRED_PASSWORD: Final = 194
+TOO_MANY_SIMULTANEOUS_QUERIES: Final = 202
+NO_FREE_CONNECTION: Final = 203
+SOCKET_TIMEOUT: Final = 209
+NETWORK_ERROR: Final = 210
+ABORTED: Final = 236
+MEMORY_LIMIT_EXCEEDED: Final = 241
+TABLE_IS_READ_ONLY: Final = 242
+TOO_MANY_PARTS: Final = 252
+TOO_FEW_LIVE_REPLICAS: Final = 285
+TOO_MANY_BYTES: Final = 307
+UNKNOWN_STATUS_OF_INSERT: Final = 319
+TOO_MANY_ROWS_OR_BYTES: Final = 396
+ACCESS_DENIED: Final = 497
+AUTHENTICATION_FAILED: Final = 516
+KEEPER_EXCEPTION: Final = 999
+
+#: A retry can mend these: overload, limits, a replica that is catching up.
+TRANSIENT: Final = frozenset({
+    TIMEOUT_EXCEEDED, TOO_MANY_SIMULTANEOUS_QUERIES, NO_FREE_CONNECTION, SOCKET_TIMEOUT, NETWORK_ERROR, ABORTED,
+    MEMORY_LIMIT_EXCEEDED, TABLE_IS_READ_ONLY, TOO_MANY_PARTS, TOO_FEW_LIVE_REPLICAS, UNKNOWN_STATUS_OF_INSERT,
+    KEEPER_EXCEPTION,
+})  # fmt: skip
+#: The schema, or the views of the catalogue, are not there.
+NO_SCHEMA: Final = frozenset({NO_SUCH_COLUMN_IN_TABLE, UNKNOWN_FUNCTION, UNKNOWN_TABLE, UNKNOWN_DATABASE})
+#: A question asked for more than it may.
+TOO_MUCH: Final = frozenset({
+    TOO_MANY_ROWS, TIMEOUT_EXCEEDED, MEMORY_LIMIT_EXCEEDED, TOO_MANY_BYTES, TOO_MANY_ROWS_OR_BYTES,
+})  # fmt: skip
+#: Who asks may not.
+DENIED: Final = frozenset({READONLY, UNKNOWN_USER, REQUIRED_PASSWORD, ACCESS_DENIED, AUTHENTICATION_FAILED})

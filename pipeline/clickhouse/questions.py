@@ -1,0 +1,151 @@
+"""Questions to ClickHouse: read only, bounded in time, memory and rows, each asked once for all browsers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from pydantic import SecretStr
+
+from pipeline.clickhouse import codes
+from pipeline.clickhouse.client import CONNECTION_ERRORS, connect, error_code
+from pipeline.settings import Settings
+
+#: What every question is asked with. readonly=2: no writes, whoever asks; a user of its own makes it sure.
+LIMITS: Final = {
+    "readonly": 2,
+    "max_execution_time": 30,
+    "max_memory_usage": 2_000_000_000,
+    "max_result_rows": 100_000,
+    "result_overflow_mode": "throw",
+}
+#: Questions that are asked at the same time: the store has other work too.
+_AT_ONCE: Final = 2
+_KEPT_ANSWERS: Final = 200
+
+
+class StoreError(Exception):
+    """A question that got no answer. `kind` says what a person can do: away, empty, limit, denied or other."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kind, self.detail = kind, detail
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Column names and rows, and how long it took."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    ms: float = 0.0
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """The rows by column name."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class Store:
+    """Asks, and remembers answers for a few seconds; the same question at the same time is asked once."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.dashboard_clickhouse_user:
+            settings = settings.model_copy(
+                update={
+                    "clickhouse_user": settings.dashboard_clickhouse_user,
+                    "clickhouse_password": settings.dashboard_clickhouse_password or SecretStr(""),
+                }
+            )
+        self.settings = settings
+        self._client: Any = None
+        self._connecting = asyncio.Lock()
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._answers: dict[Any, tuple[float, Any]] = {}
+        self._asking: dict[Any, asyncio.Task[Any]] = {}
+        #: What failed last, None while all is well.
+        self.problem: StoreError | None = None
+
+    async def ask(self, sql: str, parameters: Mapping[str, Any] | None = None, *, keep: float = 3.0) -> Answer:
+        """The answer to a query with bound parameters, at most `keep` seconds old. Raises StoreError."""
+        key = (sql, repr(sorted((parameters or {}).items())))
+        found: Answer = await self.cached(key, keep, lambda: self._ask(sql, parameters or {}))
+        return found
+
+    async def cached(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]]) -> Any:
+        """What `work`, one question, gives: remembered for `keep` seconds and asked once. Raises StoreError."""
+        return await self.remembered(key, keep, lambda: self._in_turn(work))
+
+    async def remembered(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]]) -> Any:
+        """What `work` gives, remembered for `keep` seconds, done once at a time. It may ask questions."""
+        held = self._answers.get(key)
+        if held is not None and held[0] > time.monotonic():
+            return held[1]
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.create_task(self._keep(key, keep, work))
+            self._asking[key] = task
+            task.add_done_callback(lambda _: self._asking.pop(key, None))
+        # A browser that goes away must not take the answer from the others.
+        return await asyncio.shield(task)
+
+    async def client(self) -> Any:
+        """The connection, with the limits set for every query. For libraries that ask by themselves."""
+        async with self._connecting:
+            if self._client is None:
+                client = await connect(self.settings)
+                for name, value in LIMITS.items():
+                    client.set_client_setting(name, value)
+                self._client = client
+            return self._client
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _keep(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]]) -> Any:
+        result = await work()
+        while len(self._answers) >= _KEPT_ANSWERS:
+            self._answers.pop(next(iter(self._answers)))
+        self._answers.pop(key, None)
+        self._answers[key] = (time.monotonic() + keep, result)
+        return result
+
+    async def _in_turn(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Ask when it is our turn, and note whether ClickHouse answers."""
+        try:
+            async with self._at_once:
+                result = await work()
+        except (*CONNECTION_ERRORS, ClickHouseError) as exc:
+            await self.close()
+            self.problem = explain(exc)
+            raise self.problem from exc
+        self.problem = None
+        return result
+
+    async def _ask(self, sql: str, parameters: Mapping[str, Any]) -> Answer:
+        client = await self.client()
+        began = time.monotonic()
+        result = await client.query(sql, parameters=dict(parameters))
+        rows = [tuple(row) for row in result.result_rows]
+        return Answer(tuple(result.column_names), rows, (time.monotonic() - began) * 1000)
+
+
+def explain(exc: BaseException) -> StoreError:
+    """The error in the words of `StoreError`."""
+    code = error_code(exc)
+    detail = str(exc).strip().splitlines()[0][:300] if str(exc).strip() else type(exc).__name__
+    if code in codes.NO_SCHEMA:
+        return StoreError("empty", detail)
+    if code in codes.TOO_MUCH:
+        return StoreError("limit", detail)
+    if code in codes.DENIED:
+        return StoreError("denied", detail)
+    if code is None:
+        return StoreError("away", detail)
+    return StoreError("other", detail)

@@ -1,0 +1,210 @@
+"""`streamgauge demo`: the whole system on this machine, with simulated users."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from rich.console import Console
+from rich.live import Live
+
+from pipeline.alerts.state import alerting
+from pipeline.archiver.load import HISTORY, load
+from pipeline.clickhouse.client import connect
+from pipeline.clickhouse.side_tables import insert as insert_sides
+from pipeline.demo.system import System, where
+from pipeline.demo.terminal import Rates, view
+from pipeline.errors import DependencyError
+from pipeline.process import first_of, stop_event
+from pipeline.queries.command import print_verification
+from pipeline.queries.verify import verify
+from pipeline.settings import Settings, plan_of
+from pipeline.simulate import Dirt, History, Population, soil
+from pipeline.simulate.command import faults_of, required_product, side_rows
+
+#: How long the demo waits at its end for everything to be counted and stored.
+DRAIN_SECONDS = 60.0
+_TICK_SECONDS = 0.05
+_DAY_MS = 86_400_000
+#: Events of the past, for each simulated user, and at most.
+_PAST_PER_USER, _MAX_PAST = 30, 300_000
+
+
+class Demo:
+    """One run of the demo. `run` returns the exit code."""
+
+    def __init__(
+        self, settings: Settings, rate: float, users: int, seconds: float | None, seed: int,
+        data: Path | None, as_json: bool, *, days: int = 0, faults: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        self._settings, self._rate, self._users, self._seconds = settings, rate, users, seconds
+        self._seed, self._data, self._as_json = seed, data, as_json
+        self._days, self._faults = days, faults
+        self._plan = plan_of(settings)
+        self._product = required_product(self._plan)
+        self._past: Population | None = None
+        self._sent: Counter[str] = Counter()
+
+    async def run(self) -> int:
+        """Start everything, send, show; with a time limit also drain, verify and sum up."""
+        stop = stop_event()
+        with _folder(self._data) as folder:
+            console = Console(stderr=self._as_json)
+            faults_of(self._faults, self._plan, 0)  # a mistake in them shows before anything starts
+            console.print("Starting the broker, ClickHouse, the worker and the archiver …")
+            async with System(self._settings, folder, usual_ports=True) as system:
+                await first_of(system.wait_ready(), stop.wait())
+                if stop.is_set():
+                    return 130
+                if self._days:
+                    await self._make_past(system, console)
+                async with self._sending(system, stop) as sending:
+                    await self._show(system, console, stop, sending)
+                if self._seconds is None:
+                    console.print("Stopping …")
+                    return 0
+                return await self._sum_up(system, console)
+
+    async def _make_past(self, system: System, console: Console) -> None:
+        """Store days of the past, so that there are users who return, and weeks to compare."""
+        now = int(time.time() * 1000)
+        history = History(
+            self._product,
+            now - self._days * _DAY_MS,
+            now,
+            min(_MAX_PAST, self._users * _PAST_PER_USER),
+            self._users,
+            self._seed,
+            faults_of(self._faults, self._plan, now),
+        )
+        client = await connect(system.settings)
+        try:
+            count = await load(client, self._plan, history.records())
+            for rows in side_rows(history, self._plan).values():
+                await insert_sides(client, rows)
+        finally:
+            await client.close()
+        console.print(f"{count:,} events of the past {self._days} days are stored, as the stream {HISTORY}.")
+        self._past = history.population
+
+    @contextlib.asynccontextmanager
+    async def _sending(self, system: System, stop: asyncio.Event) -> AsyncIterator[asyncio.Task[None]]:
+        producer = AIOKafkaProducer(
+            **system.settings.kafka_kwargs(), linger_ms=10, max_batch_size=1 << 18, max_request_size=4 << 20
+        )
+        await producer.start()
+        task = asyncio.create_task(self._send(producer, system, stop))
+        try:
+            yield task
+            await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await producer.stop()
+
+    async def _send(self, producer: AIOKafkaProducer, system: System, stop: asyncio.Event) -> None:
+        """Send the simulated events as their times come."""
+        plan, topic = self._plan, system.settings.events_topic
+        partitions = len(await producer.partitions_for(topic))
+        started = time.time()
+        population = Population(
+            self._seed,
+            start_ms=int(started * 1000),
+            rate=self._rate,
+            users=self._users,
+            journeys=self._product.journeys,
+            after=self._past,
+            faults=faults_of(self._faults, plan, int(started * 1000)),
+        )
+        records = soil(population.events(), Dirt(), plan, seed=self._seed, partitions=partitions)
+        end = int((started + self._seconds) * 1000) if self._seconds else None
+        for record in records:
+            if end is not None and record.at >= end:
+                break
+            while record.at > time.time() * 1000 and not stop.is_set():
+                await asyncio.sleep(_TICK_SECONDS)
+            if stop.is_set():
+                break
+            await producer.send(topic, record.value, key=record.key, partition=record.partition)
+            self._sent[record.truth] += 1
+        await producer.flush()
+
+    async def _show(self, system: System, console: Console, stop: asyncio.Event, sending: asyncio.Task[None]) -> None:
+        """The live view, until the sending ends or somebody presses Ctrl-C."""
+        rates = Rates()
+        notes = where(system)
+        if not console.is_terminal:
+            for note in notes:
+                console.print(note, soft_wrap=True)
+        live = Live(console=console, refresh_per_second=4, auto_refresh=False, transient=not console.is_terminal)
+        with live if console.is_terminal else contextlib.nullcontext():
+            while not stop.is_set() and not sending.done():
+                numbers = await system.ask(system.worker, "/live")
+                health = await system.ask(system.archiver, "/health")
+                if numbers is not None:
+                    rates.update(sum(numbers["totals"].values()))
+                if console.is_terminal:
+                    told = await alerting(system.prometheus.url) if system.prometheus else None
+                    live.update(view(numbers, health, rates.value, notes, alerts=told or []), refresh=True)
+                await first_of(stop.wait(), sending, asyncio.sleep(1.0))
+            if sending.done():
+                sending.result()
+
+    async def _sum_up(self, system: System, console: Console) -> int:
+        sent = sum(self._sent.values())
+        totals = await drained(system, sent)
+        result = await verify(system.settings, plan_of(system.settings))
+        counted = {name: totals.get(name, 0) for name in ("accepted", "rejected", "duplicate", "late")}
+        complete = sum(counted.values()) == sent
+        as_expected = all(counted[name] == self._sent[name] for name in counted)
+        ok = complete and as_expected and result.ok
+        if self._as_json:
+            summary = {
+                "ok": ok, "sent": sent, "expected": dict(self._sent), **counted,
+                "moved": totals.get("moved", 0), "repeated": totals.get("repeated", 0), "verify": asdict(result),
+            }  # fmt: skip
+            print(json.dumps(summary, default=str))
+            return 0 if ok else 1
+        console.print(f"sent {sent:,} = " + " + ".join(f"{count:,} {name}" for name, count in counted.items()))
+        if not complete:
+            console.print(f"[red]{sent - sum(counted.values())} records are not accounted for[/red]")
+        elif not as_expected:
+            console.print(f"[red]the simulator expected {dict(self._sent)}[/red]")
+        print_verification(result, False)
+        return 0 if ok else 1
+
+
+async def drained(system: System, sent: int) -> dict[str, int]:
+    """Wait until everything sent is counted, stored and published; the worker's totals."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while True:
+        numbers = await system.ask(system.worker, "/live")
+        health = await system.ask(system.archiver, "/health")
+        if numbers is not None and health is not None:
+            totals: dict[str, int] = numbers["totals"]
+            final = sum(totals.get(name, 0) for name in ("accepted", "rejected", "duplicate", "late"))
+            stored = health["stored"]
+            archived = all(stored.get(p, 0) >= mark for p, mark in numbers["partitions"].items())
+            if final >= sent and numbers["lag"] == 0 and numbers["unpublished"] == 0 and archived:
+                return totals
+        if time.monotonic() > deadline:
+            raise DependencyError(f"not everything was counted after {DRAIN_SECONDS:.0f} s: {numbers}, {health}")
+        await asyncio.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _folder(given: Path | None) -> Any:
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="streamgauge-") as folder:
+        yield Path(folder)

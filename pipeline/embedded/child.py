@@ -1,0 +1,227 @@
+"""Child processes that do not outlive us, for the embedded broker and the embedded ClickHouse.
+
+A child runs in a session of its own, so Ctrl-C in the terminal reaches only its parent, which stops it in
+order. If the parent dies without that (``kill -9``), the child ends too: on Linux the kernel signals it
+(PR_SET_PDEATHSIG); elsewhere the launcher stays, waits for the end of a pipe that the parent holds, and then
+stops the child. Both are set up by this module, run as a launcher between fork and exec of the child, because
+code after a fork in a process with threads is not safe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.errors import UserError
+
+_PR_SET_PDEATHSIG = 1
+_POLL_SECONDS = 0.02
+_TAIL_LINES = 5
+_ERROR = "error: "
+
+
+def free_port(preferred: int | None = None) -> tuple[int, bool]:
+    """A loopback port to listen on: `preferred` if it is free, else another; and whether it was taken."""
+    for port in (preferred, 0):
+        if port is None:
+            continue
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            # As servers do: a port whose last connections are still closing is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            chosen: int = probe.getsockname()[1]
+            return chosen, bool(preferred) and chosen != preferred
+    raise UserError("no free port on 127.0.0.1")
+
+
+class Child:
+    """A program run as a child, its output in a file.
+
+    `name` stands in messages. `death_signal` is what the child gets if this process dies. `supervise` keeps
+    the launcher as a supervisor, which is the way where the kernel can't do it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        *,
+        death_signal: signal.Signals = signal.SIGKILL,
+        env: Mapping[str, str] | None = None,
+        supervise: bool = sys.platform != "linux",
+    ) -> None:
+        self._name = name
+        self._command = tuple(command)
+        self._log = log
+        self._death_signal = death_signal
+        self._env = dict(os.environ if env is None else env)
+        self._supervise = supervise
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._process.pid if self._process else None
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the program.
+
+        To be called from a thread that lives as long as the child should: Linux signals the child at that
+        thread's end.
+        """
+        if self._process is not None:
+            raise RuntimeError(f"{self._name} runs already")
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        # The launcher must find this package, wherever the program is started.
+        root = str(Path(__file__).resolve().parents[2])
+        paths = [root, *filter(None, [self._env.get("PYTHONPATH")])]
+        # -P: a folder called "pipeline" where the program is started must not come first.
+        launcher = [sys.executable, "-P", "-m", "pipeline.embedded.child", str(os.getpid())]
+        launcher.append(str(int(self._death_signal)))
+        if self._supervise:
+            launcher.append("--supervise")
+        with open(self._log, "ab") as output:
+            self._log_start = output.tell()
+            self._process = subprocess.Popen(
+                [*launcher, "--", *self._command],
+                stdin=subprocess.PIPE if self._supervise else subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._env | {"PYTHONPATH": os.pathsep.join(paths)},
+                start_new_session=True,
+            )
+
+    async def wait_ready(self, check: Callable[[], Awaitable[bool]], timeout: float) -> None:
+        """Wait until `check` says yes. If the child ends, or after `timeout` seconds: `UserError`."""
+        deadline = time.monotonic() + timeout
+        try:
+            while not await check():
+                if self._process is None or self._process.poll() is not None:
+                    code = self._process.returncode if self._process else None
+                    raise self._failure(f"ended at its start (exit code {code})")
+                if time.monotonic() > deadline:
+                    raise self._failure(f"was not ready after {timeout:g} s")
+                await asyncio.sleep(_POLL_SECONDS)
+        except BaseException:
+            await self.stop(grace=1.0)
+            raise
+
+    async def stop(self, grace: float = 10.0) -> int | None:
+        """End the child: SIGTERM, after `grace` seconds SIGKILL. Returns its exit code, if it ran."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        try:
+            process.terminate()
+            if not await _ended(process, grace):
+                _kill(process)
+                await _ended(process, 10.0)
+        except BaseException:
+            _kill(process)
+            process.wait()
+            raise
+        finally:
+            if process.stdin:
+                process.stdin.close()
+        return process.returncode
+
+    def kill(self) -> None:
+        """Kill the child at once, as a crash would; it stays for `stop` to clean up."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _failure(self, what: str) -> UserError:
+        with open(self._log, "rb") as log:
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - 4096))
+            lines = [line.strip() for line in log.read().decode(errors="replace").split("\n") if line.strip()]
+        if lines and lines[-1].startswith(_ERROR):
+            # One of our own programs, which says what to do.
+            return UserError(lines[-1].removeprefix(_ERROR))
+        tail = " | ".join(lines[-_TAIL_LINES:])
+        return UserError(f"{self._name} {what}; see {self._log}: {tail or 'it wrote nothing'}")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the child's whole group: the launcher, if it supervises, and the program."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+async def _ended(process: subprocess.Popen[bytes], timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+    return True
+
+
+def _supervise(command: list[str], death_signal: int) -> int:
+    """Run the program until it ends, we are told to stop, or the parent's end of our pipe closes."""
+    told: list[int] = []
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, lambda number, _frame: told.append(number))
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def forward(number: int, _frame: object) -> None:
+        child.send_signal(number)
+
+    def watch() -> None:
+        # Not through sys.stdin: the interpreter can't end while a thread reads from that.
+        while os.read(0, 1024):
+            pass
+        child.send_signal(death_signal)
+        try:
+            child.wait(30)
+        except subprocess.TimeoutExpired:
+            child.kill()
+
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, forward)
+    for number in told:
+        child.send_signal(number)
+    threading.Thread(target=watch, daemon=True).start()
+    code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _launch() -> int:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.embedded.child", description=__doc__)
+    parser.add_argument("parent", type=int)
+    parser.add_argument("death_signal", type=int)
+    parser.add_argument("--supervise", action="store_true")
+    parser.add_argument("command", nargs="+")
+    args = parser.parse_args()
+    if args.supervise:
+        return _supervise(args.command, args.death_signal)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, args.death_signal, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != args.parent:
+        return 1  # the parent died before the signal was set
+    os.execvp(args.command[0], args.command)  # noqa: S606 - becomes the program, with the signal set
+    raise AssertionError("unreachable")
+
+
+if __name__ == "__main__":
+    sys.exit(_launch())

@@ -1,0 +1,174 @@
+"""The embedded ClickHouse: chDB behind ClickHouse's HTTP interface, in a process of its own.
+
+`EmbeddedClickHouse` starts and stops it; ``python -m pipeline.embedded.clickhouse --path DIR --port N`` is the
+process. The data stay in the folder; acknowledged inserts survive ``kill -9``. Time zone of the server: UTC.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import os
+import signal
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from pipeline.embedded.child import Child, free_port
+from pipeline.errors import UserError
+
+_HOST = "127.0.0.1"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+# The server lets running requests end for so long, then cancels them; less than _STOP_SECONDS.
+_FINISH_SECONDS = 15.0
+_MAX_LINE_BYTES = 1 << 20
+_MISSING = "the embedded ClickHouse needs chDB and aiohttp: pip install 'streamgauge[embedded]'"
+
+
+class EmbeddedClickHouse:
+    """A ClickHouse server on a loopback port, with its data in ``data_dir/clickhouse``.
+
+    `port` is taken if it is free, else another one (`port_was_taken`); None: any. `memory_limit` is in
+    bytes. `start` raises `UserError` if the packages are missing, the folder is in use, or it does not come
+    up.
+    """
+
+    def __init__(self, data_dir: Path, port: int | None = None, memory_limit: int = 4 << 30) -> None:
+        self._data_dir = data_dir
+        self._memory_limit = memory_limit
+        self._preferred = port
+        self._child: Child | None = None
+        self.host = _HOST
+        self.port = port or 0
+        self.port_was_taken = False
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``, once started."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server while it runs."""
+        return self._child.pid if self._child else None
+
+    async def start(self) -> None:
+        """Start the server and wait until it answers."""
+        if self._child is not None:
+            raise RuntimeError("the embedded ClickHouse runs already")
+        self.port, self.port_was_taken = free_port(self._preferred)
+        command = [sys.executable, "-P", "-m", "pipeline.embedded.clickhouse"]
+        command += ["--path", str(self._data_dir / "clickhouse"), "--memory-limit", str(self._memory_limit)]
+        command += ["--host", self.host, "--port", str(self.port)]
+        child = Child(
+            "the embedded ClickHouse",
+            command,
+            self._data_dir / "clickhouse.log",
+            death_signal=signal.SIGTERM,
+        )
+        child.start()
+        await child.wait_ready(self._answers, _START_SECONDS)
+        self._child = child
+
+    async def stop(self) -> None:
+        """Let running requests end, within bounds, and stop the server."""
+        child, self._child = self._child, None
+        if child is not None:
+            await child.stop(_STOP_SECONDS)
+
+    async def _answers(self) -> bool:
+        try:
+            reader, writer = await asyncio.open_connection(self.host, self.port)
+        except OSError:
+            return False
+        try:
+            writer.write(f"GET /ping HTTP/1.0\r\nHost: {self.host}\r\n\r\n".encode())
+            return b"Ok." in await asyncio.wait_for(reader.read(), 10.0)
+        except (OSError, TimeoutError):
+            return False
+        finally:
+            writer.close()
+
+    async def __aenter__(self) -> EmbeddedClickHouse:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+async def serve(path: Path, host: str, port: int, memory_limit: int) -> None:
+    """Serve the folder until SIGTERM or SIGINT. Raises `UserError` for what the user can mend."""
+    if not _is_loopback(host):
+        raise UserError(f"the embedded ClickHouse has no passwords: choose a loopback address, not {host}")
+    try:
+        from aiohttp import web
+
+        from pipeline.embedded.clickhouse_http import ClickHouseHttp
+        from pipeline.embedded.engine import Engine
+    except ImportError as error:
+        raise UserError(f"{_MISSING} ({error})") from error
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    engine = Engine(path, memory_limit)
+    http = ClickHouseHttp(engine)
+    runner = web.AppRunner(
+        http.application(),
+        access_log=None,
+        auto_decompress=False,
+        handler_cancellation=True,
+        max_line_size=_MAX_LINE_BYTES,
+        max_field_size=_MAX_LINE_BYTES,
+        shutdown_timeout=_FINISH_SECONDS,
+    )
+    try:
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port, reuse_address=True).start()
+        except OSError as error:
+            raise UserError(f"can't listen on {host}:{port}, choose another: {error.strerror}") from error
+        print(f"ClickHouse {engine.version} (embedded) on http://{host}:{port}, data in {path}", flush=True)
+        await stopping.wait()
+    finally:
+        await runner.cleanup()
+        await http.cancel_all()
+        http.close()
+        engine.close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def main() -> int:
+    """The process. Exit codes: 0 stopped, 2 the user has something to mend."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.embedded.clickhouse", description="ClickHouse's HTTP interface over chDB."
+    )
+    parser.add_argument("--path", type=Path, required=True, help="folder of the data")
+    parser.add_argument("--host", default=_HOST, help="a loopback address (%(default)s)")
+    parser.add_argument("--port", type=int, default=8123, help="%(default)s")
+    parser.add_argument("--memory-limit", type=int, default=4 << 30, help="bytes (%(default)s)")
+    args = parser.parse_args()
+    # As ClickHouse's container image: days and hours of a query without a time zone are UTC, wherever the
+    # laptop is.
+    os.environ["TZ"] = "UTC"
+    try:
+        asyncio.run(serve(args.path, args.host, args.port, args.memory_limit))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""A Prometheus that evaluates a plan's alerts on this machine, if the program is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import yaml
+
+from pipeline.alerts import rules
+from pipeline.embedded.child import Child, free_port
+from schemas.plan import Plan
+
+_READY_SECONDS: Final = 60.0
+
+
+class Prometheus:
+    """The program with the plan's rules, scraping roles; everything in `folder`. `async with` ends it.
+
+    `interval` (ms) is how often it scrapes and evaluates. `alertmanager` is the `host:port` of one to tell.
+    """
+
+    def __init__(
+        self, folder: Path, plan: Plan, *, interval: int = 5_000, alertmanager: str | None = None, rule_text: str = ""
+    ) -> None:
+        self._folder, self._interval, self._alertmanager = folder, interval, alertmanager
+        self._rules = rule_text or rules.text(plan, interval)
+        self._targets: dict[str, str] = {}
+        self._process: Child | None = None
+        self.url = ""
+
+    @staticmethod
+    def installed() -> bool:
+        """Whether the program is on this machine."""
+        return shutil.which("prometheus") is not None
+
+    async def __aenter__(self) -> Prometheus:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._write("rules.yml", self._rules)
+        self._write("targets.json", "[]")
+        self._write("prometheus.yml", yaml.safe_dump(self._config(), sort_keys=False))
+        port, _ = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        command = [
+            "prometheus", f"--config.file={self._folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self._folder / 'data'}", "--storage.tsdb.retention.time=100y",
+            f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
+        ]  # fmt: skip
+        log = self._folder / "prometheus.log"
+        self._process = Child("Prometheus", command, log, death_signal=signal.SIGTERM)
+        self._process.start()
+        await self._process.wait_ready(self._ready, _READY_SECONDS)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process is not None:
+            await self._process.stop()
+
+    def scrape(self, targets: Mapping[str, str]) -> None:
+        """What to scrape from now on: name of the role to its `http://host:port`."""
+        if dict(targets) == self._targets:
+            return
+        self._targets = dict(targets)
+        found = [{"targets": [url.removeprefix("http://")], "labels": {"job": job}} for job, url in targets.items()]
+        self._write("targets.json", json.dumps(found))
+
+    async def alerts(self) -> list[dict[str, Any]]:
+        """The alerts that are pending or firing, as Prometheus tells them; empty while it can't be reached."""
+        data = await self._get("/api/v1/alerts")
+        return list(data["data"]["alerts"]) if data is not None else []
+
+    async def query(self, expression: str, **more: str) -> list[dict[str, Any]]:
+        """The result of a query; with `start`, `end` and `step` of a range."""
+        path = "/api/v1/query_range" if "step" in more else "/api/v1/query"
+        data = await self._get(path, {"query": expression, **more})
+        return list(data["data"]["result"]) if data is not None else []
+
+    def _config(self) -> dict[str, Any]:
+        every = f"{self._interval}ms"
+        config: dict[str, Any] = {
+            "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
+            "rule_files": [str(self._folder / "rules.yml")],
+            "scrape_configs": [
+                {
+                    "job_name": "streamgauge",
+                    # The file is watched: a role that was started again may have another port.
+                    "file_sd_configs": [{"files": [str(self._folder / "targets.json")], "refresh_interval": "1s"}],
+                }
+            ],
+        }
+        if self._alertmanager is not None:
+            config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [self._alertmanager]}]}]}
+        return config
+
+    def _write(self, name: str, text: str) -> None:
+        temporary = self._folder / f".{name}"
+        temporary.write_text(text, "utf-8")
+        os.replace(temporary, self._folder / name)
+
+    async def _ready(self) -> bool:
+        try:
+            async with aiohttp.ClientSession() as session, session.get(self.url + "/-/ready") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def _get(self, path: str, parameters: dict[str, str] | None = None) -> dict[str, Any] | None:
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
+                session.get(self.url + path, params=parameters) as response,
+            ):
+                answer: dict[str, Any] = await response.json()
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+        return answer if answer.get("status") == "success" else None

@@ -1,0 +1,1 @@
+"""Events and side tables in files: reading, mapping, checking, sending, importing."""

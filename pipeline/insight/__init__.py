@@ -1,0 +1,1 @@
+"""What changed: which step or segment, since when, how surely. Pure: figures in, findings out."""

@@ -1,1 +1,0 @@
-"""What is served live: metrics and health."""

@@ -1,0 +1,27 @@
+"""A metric asked among the questions of dashboard and report: bounded, and once for all who ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pipeline.clickhouse.questions import Store
+from pipeline.metrics.metric import Metric
+from pipeline.metrics.run import Limits, Table, bound, query
+
+LIMITS: Final = Limits(rows=10_000, seconds=30.0, memory_bytes=2_000_000_000)
+
+
+async def ask_metric(store: Store, metric: Metric, arguments: Mapping[str, Any]) -> Table:
+    """The metric's result for all its arguments, at most half a minute old. Raises StoreError."""
+    sql, parameters = query(metric, LIMITS), bound(arguments)
+
+    async def ask() -> Table:
+        client = await store.client()
+        result = await client.query(sql, parameters=parameters, settings=LIMITS.settings())
+        rows = [tuple(row) for row in result.result_rows]
+        types = tuple(kind.name for kind in result.column_types)
+        return Table(tuple(result.column_names), types, rows[: LIMITS.rows], len(rows) > LIMITS.rows)
+
+    found: Table = await store.cached((sql, repr(parameters)), 30.0, ask)
+    return found

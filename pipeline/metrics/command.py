@@ -1,0 +1,152 @@
+"""What `streamgauge metrics` does: lists and shows metrics, runs one and writes its result."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from pipeline.clickhouse.client import Connection
+from pipeline.errors import UserError
+from pipeline.metrics.arguments import arguments_for
+from pipeline.metrics.metric import GROUPS, Metric
+from pipeline.metrics.registry import metric as find
+from pipeline.metrics.registry import metrics
+from pipeline.metrics.run import Limits, Table, run, run_as, today
+from pipeline.settings import Settings
+from schemas.plan import Plan
+
+FORMATS = ("table", "csv", "json", "parquet", "png")
+#: Formats that are no text: not for a terminal.
+_BINARY = ("parquet", "png")
+
+
+def list_metrics(as_json: bool) -> None:
+    """Print the metrics by group."""
+    if as_json:
+        print(json.dumps([{"name": m.name, "group": m.group, "title": m.title} for m in metrics().values()]))
+        return
+    for group, (title, title_zh) in GROUPS.items():
+        print(f"{title} {title_zh}")
+        for metric in metrics().values():
+            if metric.group == group:
+                print(f"  {metric.name:<28} {metric.title}")
+
+
+def show_metric(name: str, database: str, as_json: bool) -> None:
+    """Print a metric's definition and its SQL."""
+    metric = find(name)
+    sql = metric.sql.replace("{database}", database)
+    if as_json:
+        print(json.dumps({**vars(metric), "parameters": [vars(p) for p in metric.parameters],
+                          "chart": vars(metric.chart), "sql": sql}, ensure_ascii=False))  # fmt: skip
+        return
+    print(f"{metric.name}: {metric.title} · {metric.title_zh}\n")
+    for label, text in (
+        ("definition", metric.definition), ("", metric.definition_zh), ("formula", metric.formula),
+        ("grain", metric.grain), ("mistakes", metric.mistakes), ("example", metric.example),
+    ):  # fmt: skip
+        print(f"{label:<12}{text}")
+    for i, p in enumerate(metric.parameters):
+        choices = f" (one of {', '.join(p.choices)})" if p.choices else ""
+        print(f"{'' if i else 'parameters':<12}--{p.name} {p.type}, default {p.default}{choices}: {p.meaning}")
+    print(f"\n{sql}")
+
+
+def options(words: Sequence[str]) -> dict[str, str]:
+    """`--from 2026-11-01 --period=day` as a mapping. Raises UserError for anything else."""
+    found: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            raise UserError(f"{word}: a parameter is given as --name value")
+        name, equals, value = word[2:].partition("=")
+        if not equals:
+            if not rest:
+                raise UserError(f"{word} needs a value")
+            value = rest.pop(0)
+        found[name.replace("-", "_")] = value
+    return found
+
+
+async def run_metric(
+    settings: Settings, plan: Plan, name: str, given: Mapping[str, str], fmt: str, out: Path | None, rows: int
+) -> int:
+    """Run a metric and write the result to `out`, else to standard output; returns the exit code."""
+    metric = find(name)
+    if fmt not in FORMATS:
+        raise UserError(f"--format is one of {', '.join(FORMATS)}, not {fmt}")
+    if fmt in _BINARY and out is None and sys.stdout.isatty():
+        raise UserError(f"{fmt} is nothing for a terminal: give --out FILE")
+    arguments = arguments_for(metric, given, plan, today(plan))
+    connection = Connection(settings)
+    limits = Limits(rows=rows)
+    try:
+        if fmt in ("csv", "parquet"):
+            data = await run_as(connection, metric, arguments, "CSVWithNames" if fmt == "csv" else "Parquet", limits)
+        elif fmt == "json":
+            lines = (await run_as(connection, metric, arguments, "JSONEachRow", limits)).splitlines()
+            data = b"[\n" + b",\n".join(lines) + b"\n]\n" if lines else b"[]\n"
+        else:
+            table = await run(connection, metric, arguments, limits)
+            if fmt == "table" and out is None:
+                print_table(metric, table, arguments)
+                return 0
+            if fmt == "table":
+                raise UserError("--out goes with csv, json, parquet or png")
+            from pipeline.metrics.charts import png
+
+            data = png(metric, table, arguments)
+    finally:
+        await connection.close()
+    _write(data, out)
+    return 0
+
+
+def _write(data: bytes, out: Path | None) -> None:
+    if out is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return
+    try:
+        out.write_bytes(data)
+    except OSError as exc:
+        raise UserError(f"{out} can't be written: {exc.strerror}") from None
+
+
+def print_table(metric: Metric, table: Table, arguments: Mapping[str, Any]) -> None:
+    """A result for a person."""
+    shown = RichTable(box=box.SIMPLE_HEAD, title=f"{metric.title} · {metric.title_zh}", title_justify="left")
+    for name, kind in zip(table.columns, table.types, strict=True):
+        shown.add_column(name, justify="right" if "Int" in kind or "Float" in kind or "Decimal" in kind else "left")
+    for row in table.rows:
+        shown.add_row(*map(_cell, row))
+    # A pipe has no width: what reads it should get whole lines.
+    console = Console() if sys.stdout.isatty() else Console(width=1000)
+    console.print(shown)
+    said = ", ".join(f"{name} = {value}" for name, value in arguments.items())
+    console.print(f"{len(table.rows):,} rows{'; there are more: --rows' if table.truncated else ''}  {said}")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    if type(value).__name__ == "Decimal":
+        text = f"{value:,f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    if isinstance(value, list | tuple):
+        return " → ".join(map(_cell, value))
+    return str(value)

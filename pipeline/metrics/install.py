@@ -1,0 +1,68 @@
+"""Installing the catalogue: fact views from the plan, then one view a metric. Only what changed is made anew.
+
+A view's comment ends in a hash of its text: that says whether it is the one to have, and that it is ours. A view of
+ours that is no longer in the catalogue is dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, Final
+
+from pipeline.clickhouse.client import connect
+from pipeline.metrics.facts import View, facts
+from pipeline.metrics.registry import metrics
+from pipeline.queries.conditions import quoted
+from pipeline.settings import Settings
+from schemas.plan import Plan
+
+_MARK: Final = re.compile(r"\[catalogue ([0-9a-f]{16})\]$")
+
+
+def views(plan: Plan, database: str) -> list[tuple[str, str, str]]:
+    """Name, comment and statement of every view of the catalogue, in the order in which they can be made."""
+    wanted = [*facts(plan)]
+    wanted += [View(metric.name, f"{metric.group}: {metric.title}", metric.sql) for metric in metrics().values()]
+    found, chain = [], ""
+    for view in wanted:
+        sql = view.sql.replace("{database}", database)
+        # A view that selects `*` from another has the columns of the time at which it was made: when a fact
+        # changes, so does the hash of everything after it.
+        digest = hashlib.blake2b(f"{chain}\0{view.name}\0{sql}".encode(), digest_size=8).hexdigest()
+        chain = digest if view.name not in metrics() else chain
+        comment = f"{view.comment} [catalogue {digest}]"
+        found.append((view.name, comment, f"CREATE OR REPLACE VIEW {view.name} COMMENT {quoted(comment)} AS {sql}"))
+    return found
+
+
+async def install(settings: Settings, plan: Plan) -> list[str]:
+    """Bring the views of the catalogue to the current files and plan; returns the names of those made or dropped.
+
+    To be run after the migrations. Safe to run twice, and by two at once.
+    """
+    client = await connect(settings)
+    try:
+        return await _install(client, plan, settings.clickhouse_database)
+    finally:
+        await client.close()
+
+
+async def _install(client: Any, plan: Plan, database: str) -> list[str]:
+    rows = await client.query(
+        "SELECT name, comment FROM system.tables WHERE database = {database:String} AND engine = 'View'",
+        parameters={"database": database},
+    )
+    there = dict(rows.result_rows)
+    changed = []
+    wanted = views(plan, database)
+    for name, comment, statement in wanted:
+        if there.get(name) != comment:
+            await client.command(statement)
+            changed.append(name)
+    names = {name for name, _, _ in wanted}
+    for name, comment in there.items():
+        if name not in names and _MARK.search(comment):
+            await client.command(f"DROP VIEW IF EXISTS {name}")
+            changed.append(name)
+    return changed

@@ -1,0 +1,101 @@
+"""Running a metric: bound parameters, limits, and the result as a table or in a format that ClickHouse writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from pipeline.clickhouse.client import Connection
+from pipeline.metrics.metric import Metric
+from schemas.plan import Plan
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one query. Beyond `rows` the rest is left out; beyond the others the query fails."""
+
+    rows: int = 10_000
+    seconds: float = 60.0
+    memory_bytes: int = 2 << 30
+
+    def settings(self) -> dict[str, str]:
+        """As ClickHouse's settings."""
+        return {
+            "max_execution_time": str(self.seconds),
+            "max_memory_usage": str(self.memory_bytes),
+            # Of a large result of GROUP BY or ORDER BY the half may go to disk instead of failing.
+            "max_bytes_before_external_group_by": str(self.memory_bytes // 2),
+            "max_bytes_before_external_sort": str(self.memory_bytes // 2),
+        }
+
+
+@dataclass(frozen=True)
+class Table:
+    """A result: column names, their ClickHouse types, rows of Python values. `truncated`: there were more rows."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+    truncated: bool = False
+
+    def column(self, name: str) -> list[Any]:
+        """The values of a column."""
+        at = self.columns.index(name)
+        return [row[at] for row in self.rows]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as dictionaries."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def today(plan: Plan, now: datetime | None = None) -> date:
+    """The day that it is in the plan's time zone."""
+    return (now or datetime.now(UTC)).astimezone(plan.zone).date()
+
+
+def query(metric: Metric, limits: Limits) -> str:
+    """The query of a metric, for bound parameters. One row more than the limit is asked for, to know of it."""
+    given = ", ".join(f"{p.name} = {{{p.name}:{p.type}}}" for p in metric.parameters)
+    # A view without parameters is a table, not a function.
+    return f"SELECT * FROM {metric.name}{f'({given})' if given else ''} LIMIT {limits.rows + 1}"
+
+
+async def run(
+    connection: Connection, metric: Metric, arguments: Mapping[str, Any], limits: Limits | None = None
+) -> Table:
+    """Run a metric with all its `arguments` (see `arguments_for`). Raises what the client raises."""
+    limits = limits or Limits()
+
+    text, options = query(metric, limits), limits.settings()
+
+    async def ask(client: Any) -> Table:
+        result = await client.query(text, parameters=bound(arguments), settings=options)
+        names, types = tuple(result.column_names), tuple(kind.name for kind in result.column_types)
+        rows = [tuple(row) for row in result.result_rows]
+        if not rows:  # then the answer is empty, without even the names of its columns
+            described = await client.query(f"DESCRIBE ({text})", parameters=bound(arguments))
+            names, types = (tuple(row[i] for row in described.result_rows) for i in (0, 1))
+        return Table(names, types, rows[: limits.rows], len(rows) > limits.rows)
+
+    return await connection.run(ask)
+
+
+async def run_as(
+    connection: Connection, metric: Metric, arguments: Mapping[str, Any], fmt: str, limits: Limits | None = None
+) -> bytes:
+    """The result in a format of ClickHouse's, such as Parquet or CSVWithNames, at most `limits.rows` rows."""
+    limits = limits or Limits()
+    text = query(metric, limits).rpartition(" ")[0] + f" {limits.rows}"
+
+    async def ask(client: Any) -> Any:
+        return await client.raw_query(text, parameters=bound(arguments), settings=limits.settings(), fmt=fmt)
+
+    answer: bytes = await connection.run(ask)
+    return answer
+
+
+def bound(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as the client binds them."""
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in arguments.items()}

@@ -1,0 +1,78 @@
+"""What every long-running process of ours does: say where it is, stop when asked, and end in time."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Coroutine
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+#: A graceful stop takes no longer: what was not saved by then is folded or stored again by the next owner.
+STOP_SECONDS = 10.0
+
+
+def announce(role: str, **where: int | str) -> None:
+    """One line of JSON on standard output, for whoever started the process: where it can be asked."""
+    print(json.dumps({"role": role, **where}), flush=True)
+
+
+def stop_event() -> asyncio.Event:
+    """An event that is set by Ctrl-C and SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    return stop
+
+
+async def first_of(*work: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> None:
+    """Wait for the first to end and raise what it raised.
+
+    What was given as a coroutine is cancelled then; a task or future goes on, it belongs to whoever made it.
+    """
+    tasks = {asyncio.ensure_future(item) for item in work}
+    ours = [task for task in tasks if task not in work]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in ours:
+        task.cancel()
+    await asyncio.gather(*(task for task in ours if task not in done), return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def at_most(seconds: float, what: str, work: Awaitable[Any]) -> None:
+    """Wait for `work` so long at the most; then it is cancelled, which is logged."""
+    try:
+        await asyncio.wait_for(work, seconds)
+    except TimeoutError:
+        log.warning("%s took longer than %s s: going on without it", what, seconds)
+
+
+def collect_seldom() -> None:
+    """A batch makes some 20,000 objects and hardly a cycle: collecting every 700 is work for nothing."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
+
+
+def end_in_time(reason: BaseException | None) -> None:
+    """End the process at once when its stop has taken its time; `reason` is what made it stop, None a signal.
+
+    Without Kafka, a task of a client can ignore that it is cancelled, and the event loop would wait for it.
+    """
+
+    def end() -> None:
+        what = f"{type(reason).__name__}: {reason}" if reason is not None else "asked to end"
+        print(f"streamgauge: {what}; the stop took longer than {STOP_SECONDS:.0f} s", file=sys.stderr, flush=True)
+        os._exit(3)
+
+    timer = threading.Timer(STOP_SECONDS, end)
+    timer.daemon = True
+    timer.start()

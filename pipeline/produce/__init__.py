@@ -1,1 +1,0 @@
-"""Events from files into Kafka: reading them, sending them, checking them without a broker."""

@@ -1,0 +1,78 @@
+"""The plan's funnels over any days, from the raw events: one cohort for the whole span, or one for each day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeline.queries.conditions import quoted, text_sql
+from pipeline.queries.funnel import bucket_templates, cell_of, funnel_sql
+from pipeline.queries.plan_funnels import funnel_query
+from schemas.event import CONTEXT_FIELDS
+from schemas.plan import Funnel, Plan
+
+
+@dataclass(frozen=True)
+class FunnelRow:
+    """A funnel in one bucket and for one breakdown value: users by step, median ms from the step before."""
+
+    bucket: int
+    value: str
+    users: tuple[int, ...]
+    median_ms: tuple[float | None, ...]
+
+
+def funnel_period_sql(plan: Plan, funnel: Funnel, first: int, end: int, by: str = "", *, daily: bool = False) -> str:
+    """The query for cohorts of `[first, end)` (epoch ms), by the field `by`.
+
+    With `daily` one for each day of the plan, and without step times. Several fields in `by` are joined by commas,
+    their values by ` / `.
+
+    The meaning is that of the live funnel (docs/live-measures.md): late events don't count.
+    """
+    last = end + funnel.window
+    events = sorted({step.event for step in (*funnel.steps, *funnel.exclude)})
+    names = "1" if "strict_order" in funnel.modes else f"event IN ({', '.join(map(quoted, events))})"
+    fields = ", ".join(("actor", "session_id", "event", *CONTEXT_FIELDS, "properties"))
+    # The column by its full name: `ts` alone would be the number of the same name.
+    source = (
+        f"(SELECT {fields}, toUnixTimestamp64Milli(e.ts) AS ts FROM events AS e "
+        f"WHERE e.ts >= fromUnixTimestamp64Milli({first}) AND e.ts < fromUnixTimestamp64Milli({last}) "
+        f"AND NOT late AND {names})"
+    )
+    fields_by = [name for name in by.split(",") if name]
+    query = funnel_query(plan, funnel, fields_by[0] if fields_by else "", source)
+    if len(fields_by) > 1:
+        query = replace(query, breakdown="concat(" + ", ' / ', ".join(map(text_sql, fields_by)) + ")")
+    if daily:
+        start, stop = bucket_templates("day", plan.timezone)
+        # A first step of the days after the span is there for the sake of others' later steps only.
+        where = " AND ".join(filter(None, (query.where, f"(ts < {end} OR NOT ({query.steps[0]}))")))
+        query = replace(query, bucket_start=start, bucket_end=stop, where=where, times=False)
+    else:
+        query = replace(query, bucket_start=f"toUInt64({first} + 0 * {{}})", bucket_end=f"toUInt64({end} + 0 * {{}})")
+    return funnel_sql(query)
+
+
+def funnel_rows(rows: Sequence[Sequence[Any]]) -> list[FunnelRow]:
+    """The rows of the query, without those that nobody entered."""
+    found = []
+    for bucket, value, users, sums, bins in rows:
+        if not users or not users[0]:
+            continue
+        cell = cell_of(users, sums, bins) if sums else None
+        medians: list[float | None] = [None] * len(users)
+        if cell is not None:
+            for k, times in enumerate(cell.times, start=1):
+                medians[k] = times.median
+        found.append(FunnelRow(int(bucket), str(value), tuple(int(n) for n in users), tuple(medians)))
+    return found
+
+
+def funnel_fields(plan: Plan, funnel: Funnel) -> list[str]:
+    """The fields that the funnel can be broken down by: those of the envelope, and the first step's own."""
+    own = plan.events.get(funnel.steps[0].event)
+    plain = [name for name, spec in own.properties.items() if spec.type not in ("array", "object")] if own else []
+    first = [*funnel.breakdown, "platform", "channel", "app_version", "country"]
+    return list(dict.fromkeys([*first, *CONTEXT_FIELDS, *(f"properties.{name}" for name in plain)]))

@@ -1,0 +1,292 @@
+"""`streamgauge verify`: do the live windows equal what ClickHouse computes from the raw events?
+
+A partition's live row says up to which offset it is folded (its version). The raw events before that offset are
+counted here and compared with the live windows: events, sums and funnels exactly, users within the sketch's error.
+Windows with a row that is newer than its partition's row are still moving and are left out; on a system at rest
+there are none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.clickhouse.client import Connection, require_stream
+from pipeline.measure.activity import LG_K
+from pipeline.measure.funnel_counts import FunnelCell
+from pipeline.measure.funnels import definition_of
+from pipeline.measure.windows import grains
+from pipeline.queries.activity import activity_sql, window_start
+from pipeline.queries.funnel import COLUMNS, FunnelQuery, cell_of, funnel_sql
+from pipeline.queries.plan_funnels import funnel_query
+from pipeline.settings import Settings
+from schemas.plan import Funnel, Plan
+
+#: Four standard errors of a HyperLogLog with 2^12 registers: 1.04 / sqrt(4096) each.
+USERS_RELATIVE_ERROR = 4 * 1.04 / 2 ** (LG_K / 2)
+#: Small counts are exact but for rounding and a few hash collisions.
+USERS_ABSOLUTE_ERROR = 3
+#: Up to this window the bins of step times are the same in SQL (see `funnel_sql`); beyond, sums are compared.
+EXACT_BINS_MS = 390 * 86_400_000
+#: How long the archive may lag behind the live windows before that counts as a difference.
+CATCH_UP_SECONDS = 30.0
+
+
+@dataclass
+class Difference:
+    """One figure that is not the same."""
+
+    measure: str
+    where: str
+    live: Any
+    archived: Any
+
+    def __str__(self) -> str:
+        return f"{self.measure} of {self.where}: live {self.live}, archived {self.archived}"
+
+
+@dataclass
+class Verification:
+    """What was compared, and what differs."""
+
+    windows: int = 0
+    funnels: int = 0
+    moving: int = 0
+    records: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    ok: bool = True
+
+    def summary(self) -> str:
+        """One line for a person."""
+        verdict = "no difference" if self.ok else f"{len(self.differences)} differences"
+        moving = f", {self.moving} windows still moving" if self.moving else ""
+        return (
+            f"verify: {verdict} in {self.windows:,} windows and {self.funnels:,} funnel counters "
+            f"over {self.records:,} records{moving}"
+        )
+
+    def differ(self, measure: str, where: str, live: Any, archived: Any) -> None:
+        """Note a difference."""
+        self.differences.append(Difference(measure, where, live, archived))
+        self.ok = False
+
+
+async def verify(settings: Settings, plan: Plan) -> Verification:
+    """Compare everything live in the stream of the settings. Raises DependencyError if ClickHouse does not answer."""
+    check = _Check(settings, plan)
+    try:
+        return await check.run()
+    finally:
+        await check.connection.close()
+
+
+class _Check:
+    def __init__(self, settings: Settings, plan: Plan) -> None:
+        self.settings, self.plan = settings, plan
+        self.connection = Connection(settings)
+        self.result = Verification()
+        self.versions: dict[int, int] = {}
+
+    async def run(self) -> Verification:
+        await require_stream(self.connection, self.settings, "live_partition_raw")
+        partitions = await self._query(
+            "SELECT partition, version, accepted, late, rejected, duplicate FROM live_partition_raw FINAL "
+            "WHERE stream = {stream:String}"
+        )
+        self.versions = {row[0]: row[1] for row in partitions}
+        await self._partitions(partitions)
+        await self._active()
+        await self._activity()
+        for name, funnel in self.plan.funnels.items():
+            await self._funnel(name, funnel)
+        return self.result
+
+    async def _query(self, sql: str, **parameters: Any) -> list[Any]:
+        parameters["stream"] = self.settings.stream
+        parameters["versions"] = [self.versions.get(p, 0) for p in range(max(self.versions, default=-1) + 1)]
+
+        async def ask(client: Any) -> Any:
+            return (await client.query(sql, parameters=parameters)).result_rows
+
+        rows: list[Any] = await self.connection.run(ask)
+        return rows
+
+    def _before(self, table: str) -> str:
+        return f"{table} FINAL WHERE stream = {{stream:String}} AND offset < {{versions:Array(UInt64)}}[partition + 1]"
+
+    # -- partitions ----------------------------------------------------------------------------------------------
+
+    async def _partitions(self, partitions: list[Any]) -> None:
+        """Every record that the worker classified must have been stored as what it was classified."""
+        deadline = time.monotonic() + CATCH_UP_SECONDS
+        expired = await self._older_than(self.settings.rejected_retention_days)
+        while True:
+            stored: dict[int, list[int]] = {p: [0, 0, 0, 0] for p in self.versions}
+            for table, columns in (("events_raw", (0, 1)), ("rejected_raw", (2,)), ("duplicates_raw", (3,))):
+                late = "late" if table == "events_raw" else "0"
+                rows = await self._query(
+                    f"SELECT partition, countIf(NOT {late}), countIf({late}) FROM {self._before(table)} "
+                    "GROUP BY partition"
+                )
+                for partition, first, second in rows:
+                    for column, count in zip(columns, (first, second), strict=False):
+                        stored.setdefault(partition, [0, 0, 0, 0])[column] = count
+            live = {row[0]: list(row[2:]) for row in partitions}
+            if expired:
+                # Rejected records and duplicates are kept for a shorter time: some have gone, none may be too many.
+                for partition, counts in live.items():
+                    counts[2:] = map(min, counts[2:], stored[partition][2:])
+            if stored == live or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.5)
+        for partition, counts in live.items():
+            for measure, ours, theirs in zip(
+                ("accepted", "late", "rejected", "duplicate"), counts, stored[partition], strict=True
+            ):
+                self.result.records += ours
+                if ours != theirs:
+                    self.result.differ(f"{measure} records", f"partition {partition}", ours, theirs)
+
+    async def _older_than(self, days: int) -> bool:
+        """Whether events were stored longer ago than so many days."""
+        rows = await self._query(
+            "SELECT count() FROM events_raw WHERE stream = {stream:String} "
+            "AND ingested_at < now() - toIntervalDay({days:UInt32})",
+            days=days,
+        )
+        return bool(rows[0][0])
+
+    async def _active(self) -> None:
+        """The users of the last 1, 5 and 30 minutes, at the time when each partition's row was written."""
+        since = {
+            name: f"ts >= toStartOfMinute(p.updated_at) - toIntervalMinute({minutes})"
+            for name, minutes in (("active_1m", 1), ("active_5m", 4), ("active_30m", 29))
+        }
+        counts = ", ".join(f"uniqExactIf(e.actor, {condition})" for condition in since.values())
+        rows = await self._query(
+            f"SELECT p.partition, any(p.active_1m), any(p.active_5m), any(p.active_30m), {counts} "
+            f"FROM (SELECT * FROM live_partition_raw FINAL WHERE stream = {{stream:String}}) AS p "
+            f"INNER JOIN (SELECT partition, actor, ts FROM {self._before('events_raw')} AND NOT late "
+            "AND ts >= (SELECT min(updated_at) - toIntervalMinute(31) FROM live_partition_raw FINAL "
+            "WHERE stream = {stream:String})) AS e ON e.partition = p.partition "
+            "WHERE p.version = {versions:Array(UInt64)}[p.partition + 1] GROUP BY p.partition"
+        )
+        for partition, *figures in rows:
+            for name, ours, theirs in zip(since, figures[:3], figures[3:], strict=True):
+                if not _close(ours, theirs):
+                    self.result.differ(f"users of {name}", f"partition {partition}", round(ours), theirs)
+
+    # -- activity ------------------------------------------------------------------------------------------------
+
+    async def _activity(self) -> None:
+        # Multiplied in 128 bits: in the column's own 64, nine million would be too much.
+        micro = "toInt128(toDecimal128(value, 6) * 1000000) AS value_micro"
+        source = f"(SELECT *, {micro} FROM {self._before('events_raw')} AND NOT late)"
+        # Live windows of a minute are kept for a shorter time than raw events.
+        rows = await self._query(
+            f"SELECT {window_start('minute', '')} AS start FROM {self._before('events_raw')} GROUP BY start "
+            "HAVING max(ingested_at) < now() - toIntervalDay({days:UInt32})",
+            days=self.settings.minute_retention_days,
+        )
+        removed = {row[0] for row in rows}
+        for grain in grains(self.plan.zone):
+            for dimension in ((), *self.plan.dimensions):
+                name = ",".join(dimension)
+                rows = await self._query(
+                    "SELECT toUnixTimestamp64Milli(start), value, sum(events), toInt128(sum(amount) * 1000000), "
+                    "sum(users), sum(sessions), sum(registrations), "
+                    "max(version > {versions:Array(UInt64)}[partition + 1]) "
+                    "FROM live_activity_raw FINAL WHERE stream = {stream:String} AND grain = {grain:String} "
+                    "AND dimension = {dimension:String} GROUP BY start, value",
+                    grain=grain,
+                    dimension=name,
+                )
+                moving = {row[0] for row in rows if row[7]}
+                self.result.moving += len(moving)
+                left_out = moving | removed if grain == "minute" else moving
+                live = {(row[0], tuple(row[1])): row[2:7] for row in rows if row[0] not in left_out}
+                expected = {
+                    (row[0], tuple(row[1])): tuple(row[2:])
+                    for row in await self._query(activity_sql(self.plan, grain, dimension, source))
+                    if row[0] not in left_out
+                }
+                self._compare(f"{grain} {name or 'total'}", live, expected)
+
+    def _compare(self, what: str, live: dict[Any, Any], expected: dict[Any, Any]) -> None:
+        for key in sorted(live.keys() | expected.keys()):
+            self.result.windows += 1
+            ours, theirs = live.get(key, (0, 0, 0, 0, 0)), expected.get(key, (0, 0, 0, 0, 0))
+            where = f"{what} {_when(key[0])} {' / '.join(key[1])}".rstrip()
+            for measure, a, b in zip(("events", "amount"), ours, theirs, strict=False):
+                if int(a) != int(b):
+                    self.result.differ(measure, where, int(a), int(b))
+            for measure, a, b in zip(("users", "sessions", "registrations"), ours[2:], theirs[2:], strict=True):
+                if not _close(a, b):
+                    self.result.differ(measure, where, round(a), b)
+
+    # -- funnels -------------------------------------------------------------------------------------------------
+
+    async def _funnel(self, name: str, funnel: Funnel) -> None:
+        definition = definition_of(funnel, self.plan)
+        for breakdown in ("", *funnel.breakdown):
+            rows = await self._query(
+                "SELECT toUnixTimestamp64Milli(start), value, users, step_sum_ms, bins, step_count, "
+                "version > {versions:Array(UInt64)}[partition + 1] "
+                "FROM live_funnel_raw FINAL WHERE stream = {stream:String} AND funnel = {funnel:String} "
+                "AND definition = {definition:String} AND breakdown = {breakdown:String}",
+                funnel=name,
+                definition=definition,
+                breakdown=breakdown,
+            )
+            moving = {row[0] for row in rows if row[6]}
+            self.result.moving += len(moving)
+            live: dict[tuple[int, str], FunnelCell] = {}
+            for start, value, users, sums, bins, counts, _ in rows:
+                where = f"funnel {name} {_when(start)} {breakdown} {value}".rstrip()
+                if list(counts) != list(users[1:]) and start not in moving:
+                    self.result.differ("counts of times", where, list(counts), list(users[1:]))
+                cell = cell_of(users, sums, [(list(m), list(m.values())) for m in bins])
+                live.setdefault((start, value), FunnelCell(len(users))).merge(cell)
+            query = self.funnel_query(funnel, breakdown)
+            wanted = "bucket, value, users, sums, bins"
+            assert set(wanted.split(", ")) <= COLUMNS.keys()
+            expected = {
+                (int(row[0]), row[1]): cell_of(row[2], row[3], row[4])
+                for row in await self._query(f"SELECT {wanted} FROM ({funnel_sql(query)})")
+            }
+            nobody = FunnelCell(len(funnel.steps))
+            for key in sorted(live.keys() | expected.keys()):
+                ours, theirs = live.get(key, nobody), expected.get(key, nobody)
+                if key[0] in moving or not (any(ours.counts) or any(theirs.counts)):
+                    continue
+                self.result.funnels += 1
+                where = f"funnel {name} {_when(key[0])} {breakdown} {key[1]}".rstrip()
+                if ours.users != theirs.users:
+                    self.result.differ("users by step", where, ours.users, theirs.users)
+                elif query.has_times and not _same_times(ours, theirs, bins=funnel.window <= EXACT_BINS_MS):
+                    self.result.differ("step times", where, _times(ours), _times(theirs))
+
+    def funnel_query(self, funnel: Funnel, breakdown: str) -> FunnelQuery:
+        """The query that counts `funnel` from the raw events."""
+        source = f"(SELECT * REPLACE (toUnixTimestamp64Milli(ts) AS ts) FROM {self._before('events_raw')} AND NOT late)"
+        return funnel_query(self.plan, funnel, breakdown, source)
+
+
+def _close(estimate: float, exact: int) -> bool:
+    return abs(estimate - exact) <= max(USERS_ABSOLUTE_ERROR, USERS_RELATIVE_ERROR * exact)
+
+
+def _same_times(a: FunnelCell, b: FunnelCell, *, bins: bool) -> bool:
+    if bins:
+        return a.times == b.times
+    return [(t.count, t.sum_ms) for t in a.times] == [(t.count, t.sum_ms) for t in b.times]
+
+
+def _times(cell: FunnelCell) -> list[tuple[int, int, float | None]]:
+    return [(times.count, times.sum_ms, times.median) for times in cell.times]
+
+
+def _when(ms: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ms / 1000))

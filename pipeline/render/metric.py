@@ -1,0 +1,236 @@
+"""A metric of the catalogue as a chart and as a table, in either language. Pure: its result in, HTML out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from pipeline.metrics.metric import Metric
+from pipeline.metrics.run import Table
+from pipeline.render.bars import bar_chart, heat_map
+from pipeline.render.chart import MAX_LINES, Line, fitting, legend, line_chart
+from pipeline.render.columns import CHINESE, MONEY_NAMES, MONEY_WORDS, SHARE_NAMES, SHARE_WORDS
+from pipeline.render.html import Safe, h, text
+from pipeline.render.language import NONE, Language
+
+#: Rows of a table and bars of a chart that are shown; the download has them all.
+TABLE_ROWS: Final = 200
+_BARS: Final = 25
+_SEGMENTS: Final = {
+    "new": ("new", "新用户"), "active": ("active", "活跃"), "high_value": ("high value", "高价值"),
+    "at_risk": ("at risk", "有流失风险"), "churned": ("churned", "已流失"),
+}  # fmt: skip
+
+
+def column_name(t: Language, name: str) -> str:
+    """What stands over a column."""
+    return t(name.replace("_", " "), CHINESE.get(name, name.replace("_", " ")))
+
+
+def cell(t: Language, name: str, value: Any) -> str:
+    """One value, written as its column wants it."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return t("yes", "是") if value else t("no", "否")
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return " → ".join(cell(t, "", item) for item in value)
+    if isinstance(value, int | float | Decimal):
+        return number_form(t, name, value)(float(value))
+    if name == "segment" and value in _SEGMENTS:
+        return t(*_SEGMENTS[value])
+    return str(value)
+
+
+def number_form(t: Language, name: str, sample: Any = None) -> Callable[[float | None], str]:
+    """How numbers of a column are written: shares as percent, amounts with two digits, times as durations."""
+    last = name.split("_")[-1]
+    if name in SHARE_NAMES or (last in SHARE_WORDS and not isinstance(sample, int)):
+        return t.percent
+    if last == "ms":
+        return t.duration
+    if last in ("seconds", "s"):
+        return lambda v: t.duration(None if v is None else v * 1000)
+    if isinstance(sample, Decimal) or last in MONEY_WORDS or name in MONEY_NAMES:
+        return t.money
+    if isinstance(sample, int):
+        return t.number
+    return lambda v: t.number(v, _digits(v))
+
+
+def _digits(value: float | None) -> int:
+    """As many digits as say something: p-values and factors need more than counts."""
+    if value is None or value == round(value) or abs(value) >= 1000:
+        return 0
+    return 2 if abs(value) >= 1 else 4 if abs(value) < 0.1 else 3
+
+
+def metric_title(t: Language, metric: Metric) -> str:
+    """The metric's name in the language."""
+    return t(metric.title, metric.title_zh)
+
+
+def definition(t: Language, metric: Metric) -> str:
+    """What a hover over the metric says."""
+    what = t(metric.definition, metric.definition_zh)
+    return f"{what}\n{t('Formula: ', '公式：')}{metric.formula}\n{t('Mind: ', '注意：')}{metric.mistakes}"
+
+
+def metric_table(t: Language, metric: Metric, table: Table, most: int = TABLE_ROWS) -> Safe:
+    """The rows, at most `most`."""
+    numeric = {k for k, kind in enumerate(table.types) if any(word in kind for word in ("Int", "Float", "Decimal"))}
+    head = h(
+        "tr",
+        *[
+            h("th", column_name(t, n), scope="col", class_="n" if k in numeric else None)
+            for k, n in enumerate(table.columns)
+        ],
+    )
+    days = {k for k, kind in enumerate(table.types) if "Date" in kind}
+    rows = [
+        h("tr", *[h("td", cell(t, name, value), class_="n" if k in numeric else "day" if k in days else None)
+                  for k, (name, value) in enumerate(zip(table.columns, row, strict=True))])
+        for row in table.rows[:most]
+    ]  # fmt: skip
+    inner = h("table", h("thead", head), h("tbody", *rows))
+    left = len(table.rows) - most
+    more = (
+        t(f"and {t.number(left)} more rows, in the download", f"还有 {t.number(left)} 行，见下载文件")
+        if left > 0
+        else None
+    )
+    return text(
+        h("div", inner, class_="scroll", role="region", aria_label=metric_title(t, metric), tabindex="0"),
+        h("p", more, class_="note") if more else None,
+    )
+
+
+def metric_chart(t: Language, metric: Metric, table: Table) -> Safe | None:
+    """The chart that suits the metric; None for a list."""
+    if not table.rows:
+        return None
+    kind = metric.chart.kind
+    if kind == "line":
+        return _lines(t, metric, table)
+    if kind in ("bar", "funnel"):
+        return _bar_sets(t, metric, table)
+    if kind == "heatmap":
+        return _heat(t, metric, table)
+    return None
+
+
+def by_series(metric: Metric, table: Table) -> dict[str, list[dict[str, Any]]]:
+    """The rows by the value of the series column, the largest first; one group if there is no such column."""
+    if not metric.chart.series:
+        return {"": table.records()}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in table.records():
+        found.setdefault(_plain(row[metric.chart.series]), []).append(row)
+    measure = metric.chart.y[0]
+    size = {label: sum(float(row[measure] or 0) for row in rows) for label, rows in found.items()}
+    return dict(sorted(found.items(), key=lambda item: -size[item[0]]))
+
+
+def _lines(t: Language, metric: Metric, table: Table) -> Safe:
+    chart = metric.chart
+    groups = by_series(metric, table)
+    places: list[Any] = sorted({row[chart.x] for row in table.records()})
+    lines = []
+    for label, rows in list(groups.items())[:MAX_LINES]:
+        for name in chart.y:
+            known = _at(rows, chart.x, name)
+            shown = " · ".join(filter(None, (label, column_name(t, name) if len(chart.y) > 1 or not label else "")))
+            lines.append(Line(shown, [None if known.get(p) is None else float(known[p]) for p in places]))
+    form = number_form(t, chart.y[0], _sample(table, chart.y[0]))
+
+    def draw(width: int) -> Safe:
+        return line_chart(metric_title(t, metric), [_place(t, p) for p in places], lines, form, width=width)
+
+    hidden = len(groups) * len(chart.y) - len(lines[:MAX_LINES])
+    note = t(
+        f"the {MAX_LINES} largest are drawn, {hidden} more are in the table",
+        f"图中为最大的 {MAX_LINES} 个，其余 {hidden} 个见表格",
+    )
+    return text(fitting(draw), legend(lines), h("p", note, class_="note") if hidden > 0 else None)
+
+
+def _at(rows: Sequence[dict[str, Any]], x: str, name: str) -> dict[Any, Any]:
+    """The values by place. Rows that a further column parts (a channel's campaigns) are added up if they are counts."""
+    found: dict[Any, Any] = {}
+    for row in rows:
+        value = row[name]
+        if row[x] in found and isinstance(value, int | Decimal) and found[row[x]] is not None:
+            value += found[row[x]]
+        found[row[x]] = value
+    return found
+
+
+def _bar_sets(t: Language, metric: Metric, table: Table) -> Safe:
+    chart = metric.chart
+    records = table.records()[:_BARS]
+    names = [_label(t, chart, row) for row in records]
+    sets = [(column_name(t, y), [None if row[y] is None else float(row[y]) for row in records]) for y in chart.y]
+    form = number_form(t, chart.y[0], _sample(table, chart.y[0]))
+
+    def draw(width: int) -> Safe:
+        return bar_chart(metric_title(t, metric), names, sets, form, width=width)
+
+    keys = None
+    if len(sets) > 1:
+        swatch = (
+            '<svg width="14" height="12" aria-hidden="true"><rect width="12" height="12" rx="3" class="dot s{}"/></svg>'
+        )
+        keys = h("ul", *[h("li", Safe(swatch.format(k)), name) for k, (name, _) in enumerate(sets, 1)], class_="legend")
+    return text(fitting(draw), keys)
+
+
+def _heat(t: Language, metric: Metric, table: Table) -> Safe:
+    chart = metric.chart
+    records = table.records()
+    across: list[Any] = sorted({row[chart.x] for row in records})
+    down: list[Any] = sorted({row[chart.y[0]] for row in records})
+    cells = {
+        (down.index(row[chart.y[0]]), across.index(row[chart.x])): float(row[chart.series])
+        for row in records if row[chart.series] is not None
+    }  # fmt: skip
+    sizes: Sequence[str] = ()
+    if "users" in table.columns and chart.series != "users":
+        by_row = {row[chart.y[0]]: row["users"] for row in records}
+        sizes = [t.number(by_row[name]) for name in down]
+    # The first period of a cohort is everybody: it would make all else pale.
+    later = [v for (_, column), v in cells.items() if column > 0] if across and across[0] == 0 else list(cells.values())
+    made = heat_map(
+        metric_title(t, metric), [_place(t, p) for p in across], [_place(t, p) for p in down], cells,
+        _short(number_form(t, chart.series, _sample(table, chart.series)), t, chart.series), top=max(later, default=1) or 1,
+        before=sizes, before_title=column_name(t, "users"),
+    )  # fmt: skip
+    return h("div", made, class_="scroll", role="region", aria_label=metric_title(t, metric), tabindex="0")
+
+
+def _short(form: Callable[[float | None], str], t: Language, name: str) -> Callable[[float | None], str]:
+    return (lambda v: t.percent(v, 0)) if form == t.percent else form
+
+
+def _label(t: Language, chart: Any, row: dict[str, Any]) -> str:
+    parts = [cell(t, chart.x, row[chart.x]) or t("(not given)", "（未提供）")]
+    if chart.series and row.get(chart.series) not in (None, ""):
+        parts.append(cell(t, chart.series, row[chart.series]))
+    return " · ".join(parts)
+
+
+def _sample(table: Table, name: str) -> Any:
+    return next((v for v in table.column(name) if v is not None), None)
+
+
+def _place(t: Language, value: Any) -> str:
+    return t.day(value) if isinstance(value, date) and not isinstance(value, datetime) else cell(t, "", value)
+
+
+def _plain(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""What a role answers over HTTP: `/live`, `/metrics`, `/health`."""

@@ -1,1 +1,0 @@
-"""What dashboard and report share: HTML, numbers in words, charts. Pure: values in, text out."""

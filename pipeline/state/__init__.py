@@ -1,0 +1,1 @@
+"""The state of one partition and its checkpoints. Pure: records in, rows and changelog entries out."""

@@ -1,0 +1,310 @@
+"""The state of one partition of the events topic: everything that its log up to an offset amounts to.
+
+Pure: records in, changed rows and checkpoint entries out. The Faust worker, the offline replay and the tests all
+fold through this class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, islice
+from typing import Any, Final
+
+import msgpack
+import numpy as np
+
+from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record
+from pipeline.ingest.seen import U64
+from pipeline.ingest.validate import Validator
+from pipeline.measure.activity import Activity, WindowKey
+from pipeline.measure.entries import in_memory
+from pipeline.measure.funnels import CounterKey, Funnels
+from pipeline.measure.rows import ActivityRow, FunnelRow, PartitionRow
+from pipeline.measure.windows import MINUTE
+from pipeline.state.checkpoint import Checkpoint, Entry, Kept
+from pipeline.state.disk import ACTOR_PREFIX, Disk, DiskEntries
+from schemas.event import Event
+from schemas.plan import Plan
+
+_ACTIVITY, _FUNNEL_COUNTER, _FUNNEL_ACTOR, _IDS = "a", "c", "f", "i"
+#: Numbers of pieces of ids that are written again begin here, apart from those of new ids.
+_REWRITTEN: Final = 1_000_000
+#: Minutes of the longest sliding span.
+_SLIDING: Final = 30
+#: Entries written again with one checkpoint: some 50 ms of work.
+REWRITE_SLICE: Final = 20_000
+
+
+class PartitionState:
+    """Folds one partition. `mark` is the next offset to fold: all before it is in, nothing after it.
+
+    With a `disk` the funnels' actors are there, not in memory.
+    """
+
+    def __init__(
+        self, plan: Plan, validator: Validator, partition: int, partitions: int, disk: Disk | None = None
+    ) -> None:
+        self.plan = plan
+        self.partition = partition
+        self.mark = 0
+        self.totals = dict.fromkeys(Outcome, 0)
+        self.reasons: dict[str, int] = {}
+        self.classifier = PartitionClassifier(plan, validator, partition, partitions)
+        self.activity = Activity(plan)
+        self.disk = disk
+        self._entries: dict[bytes, DiskEntries] = {}
+        self.funnels = Funnels(plan, in_memory if disk is None else self._on_disk)
+        #: Source offset of the last checkpoint handed out.
+        self.saved_mark = -1
+        #: Set while a checkpoint is being written: until it is acknowledged, only the changelog knows the truth.
+        self.doubtful = False
+        self._rewrite: Iterator[Entry] | None = None
+        self._expired_minute = 0
+        #: Keys that are not needed any more, until a later checkpoint says so; kept with a disk only.
+        self._dropped: list[bytes] = []
+        self._generation = 0
+        self._in_flight_mark = self.published_mark = 0
+        self._unsaved_cells: set[WindowKey] = set()
+        self._unsaved_counters: set[CounterKey] = set()
+        self._unsaved_ids: list[tuple[int, U64]] = []
+        self._unpublished_cells: set[WindowKey] = set()
+        self._unpublished_counters: set[CounterKey] = set()
+
+    def _on_disk(self, *view: str) -> DiskEntries:
+        assert self.disk is not None
+        # The key of an actor's entry without its last part, the actor.
+        prefix = _pack(_FUNNEL_ACTOR, *view, "")[:-1]
+        entries = self._entries[prefix] = DiskEntries(self.disk, prefix)
+        return entries
+
+    @property
+    def watermark(self) -> int:
+        """Largest event time accepted, epoch ms; 0 before the first event."""
+        return self.classifier.watermark
+
+    def fold(self, records: Sequence[Record], now: int | None = None) -> Classified | None:
+        """Fold the next records, in offset order; those before `mark` are in already and are skipped.
+
+        Returns what became of each new record, None if there was none. `now` is for `classify`.
+        """
+        if records and records[0].offset < self.mark:
+            records = [record for record in records if record.offset >= self.mark]
+        if not records:
+            return None
+        watermark = self.watermark
+        result = self.classifier.classify(records, now)
+        version = records[-1].offset + 1
+        outcomes = result.outcomes
+        for outcome in Outcome:
+            self.totals[outcome] += outcomes.count(outcome)
+        for why in result.rejections.values():
+            self.reasons[why.reason] = self.reasons.get(why.reason, 0) + 1
+        accepted = [outcome is Outcome.ACCEPTED for outcome in outcomes]
+        events: list[Event] = list(compress(result.events, accepted))  # type: ignore[arg-type]
+        if events:
+            cells = self.activity.fold(events, version)
+            counters = self.funnels.fold(events, version, watermark)
+            self._unsaved_cells |= cells
+            self._unpublished_cells |= cells
+            self._unsaved_counters |= counters
+            self._unpublished_counters |= counters
+        self._unsaved_ids += result.remembered
+        self.mark = version
+        return result
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there is something that the last checkpoint doesn't hold."""
+        return self.mark != self.saved_mark
+
+    def checkpoint(self, rewrite: int = REWRITE_SLICE) -> Checkpoint:
+        """Everything that changed since the last checkpoint, as of `mark`.
+
+        While a rewrite is under way, `rewrite` other entries come with it; `rewritten` says that it is complete.
+        """
+        entries: list[Entry] = []
+        for key in self._unsaved_cells:
+            cell = self.activity.cells.get(key)
+            if cell is not None:
+                entries.append((_pack(_ACTIVITY, *key), cell.dump()))
+        entries += [(_pack(_FUNNEL_COUNTER, *key), value) for key, value in self.funnels.dump(self._unsaved_counters)]
+        entries += [(_pack(_FUNNEL_ACTOR, *key), value) for key, value in self.funnels.changed_actors()]
+        for number, (generation, hashes) in enumerate(_joined(self._unsaved_ids)):
+            entries.append((_pack(_IDS, generation, self.mark, number), hashes.tobytes()))
+        self._unsaved_cells, self._unsaved_counters, self._unsaved_ids = set(), set(), []
+        self.saved_mark = self.mark
+        if self.disk is not None and self._generation != self.classifier.seen.generation:
+            self._generation = self.classifier.seen.generation
+            self._dropped += self._old_ids(self.disk)
+        dropped, self._dropped = self._dropped, []
+        rewritten = False
+        if self._rewrite is not None:
+            again = list(islice(self._rewrite, rewrite))
+            entries += again
+            if len(again) < rewrite:
+                self._rewrite, rewritten = None, True
+        return Checkpoint(self.mark, self._meta(), entries, rewritten, dropped)
+
+    def start_rewrite(self) -> None:
+        """Begin to write every entry again, a slice with each checkpoint; older records can go when it is complete."""
+        self._rewrite = self._everything()
+
+    def stop_rewrite(self) -> None:
+        """Give up a rewrite that is under way."""
+        self._rewrite = None
+
+    def _everything(self) -> Iterator[Entry]:
+        # Each part lists its keys when it is reached; what has gone by its turn needs no writing.
+        for actor_key, entry in self.funnels.all_actors():
+            yield _pack(_FUNNEL_ACTOR, *actor_key), entry
+        for key, value in self.funnels.dump(None):
+            yield _pack(_FUNNEL_COUNTER, *key), value
+        for cell_key in list(self.activity.cells):
+            cell = self.activity.cells.get(cell_key)
+            if cell is not None:
+                yield _pack(_ACTIVITY, *cell_key), cell.dump()
+        for number, (generation, hashes) in enumerate(self.classifier.seen.dump()):
+            yield _pack(_IDS, generation, self.mark, _REWRITTEN + number), hashes.tobytes()
+
+    def _meta(self) -> dict[str, Any]:
+        return {
+            "watermark": self.watermark,
+            "totals": [self.totals[outcome] for outcome in Outcome],
+            "reasons": self.reasons,
+        }
+
+    def _old_ids(self, disk: Disk) -> list[bytes]:
+        oldest = self._generation - self.classifier.seen.KEPT
+        prefix = _pack(_IDS, 0, 0, 0)[:-3]
+        return [key for key in disk.keys(prefix) if msgpack.unpackb(key)[1] < oldest]
+
+    def acknowledged(self, checkpoint: Checkpoint, records: int, last: int) -> None:
+        """A checkpoint is in the changelog: in `records` records of which the last is at offset `last`."""
+        if self.disk is None:
+            return
+        offset = self.disk.offset
+        # Only what follows without a gap: another writer's records in between are not on disk.
+        if last == (-1 if offset is None else offset) + records:
+            offset = last
+        self.disk.apply(checkpoint.mark, checkpoint.meta, checkpoint.entries, offset)
+        for key, value in checkpoint.entries:
+            if key.startswith(ACTOR_PREFIX):
+                *_, actor = msgpack.unpackb(key)
+                self._entries[key[: -len(_pack(actor)) + 1]].written(actor, value)
+        self.disk.drop(checkpoint.dropped)
+
+    def restore(self, kept: Kept) -> None:
+        """Take over what a changelog holds. All of it is published again: what was in flight is not known."""
+        if kept.mark is None:
+            return
+        self.mark = self.saved_mark = kept.mark
+        meta = kept.meta
+        self.classifier.watermark = meta["watermark"]
+        self.totals = dict(zip(Outcome, meta["totals"], strict=True))
+        self.reasons = dict(meta["reasons"])
+        ids: dict[int, list[U64]] = {}
+        for key, value in kept.items():
+            kind, *rest = msgpack.unpackb(key, use_list=False)
+            if kind == _ACTIVITY:
+                name, start, dimension, values = rest
+                self.activity.load(WindowKey(name, start, dimension, values), value)
+            elif kind == _FUNNEL_COUNTER:
+                self.funnels.load_counter(CounterKey(*rest), value)
+            elif kind == _FUNNEL_ACTOR:
+                name, definition, breakdown, actor = rest
+                self.funnels.load_actor(name, definition, breakdown, actor, value)
+            elif kind == _IDS:
+                ids.setdefault(rest[0], []).append(np.frombuffer(value, np.uint64))
+        seen = self.classifier.seen
+        seen.move_to(seen.generation_of(self.watermark))
+        for generation, parts in ids.items():
+            if generation >= seen.generation - seen.KEPT:
+                seen.add(np.unique(np.concatenate(parts)), generation)
+        self._unpublished_cells = set(self.activity.cells)
+        self._unpublished_counters = set(self.funnels.counter_keys())
+
+    # -- publishing ----------------------------------------------------------------------------------------------
+
+    def changed_rows(self, now: int) -> tuple[list[ActivityRow], list[FunnelRow], PartitionRow]:
+        """The rows that changed since the last call. If publishing them fails, call `publish_again`.
+
+        `now` (epoch ms) is for the sliding spans: the last 1, 5 and 30 minutes.
+        """
+        self._in_flight_mark = self.mark
+        self._in_flight = (self._unpublished_cells, self._unpublished_counters)
+        self._unpublished_cells, self._unpublished_counters = set(), set()
+        cells, counters = self._in_flight
+        return (
+            list(self.activity.rows(cells, self.partition)),
+            list(self.funnels.rows(counters, self.partition)),
+            self.partition_row(now),
+        )
+
+    @property
+    def unpublished(self) -> int:
+        """Rows that changed and are not published, plus one if the partition's own row is behind."""
+        return len(self._unpublished_cells) + len(self._unpublished_counters) + (self.mark != self.published_mark)
+
+    def published(self) -> None:
+        """The rows of the last `changed_rows` are stored."""
+        self.published_mark = self._in_flight_mark
+
+    def publish_again(self) -> None:
+        """Put the rows of the last `changed_rows` back among the changed ones."""
+        cells, counters = self._in_flight
+        self._unpublished_cells |= cells
+        self._unpublished_counters |= counters
+
+    def partition_row(self, now: int) -> PartitionRow:
+        """Where the partition stands, and who is active, at `now` (epoch ms)."""
+        minute = now - now % MINUTE
+        active = [self.active_users(minute - span * MINUTE) for span in (1, 4, _SLIDING - 1)]
+        totals = (self.totals[outcome] for outcome in Outcome)
+        return PartitionRow._make((self.partition, self.mark, self.watermark, *totals, now, *active))
+
+    def active_users(self, since: int) -> float:
+        """Estimated users of the minute windows that start at `since` (epoch ms) or later."""
+        found = self.activity.recent(since).get(())
+        return found[1].get_estimate() if found else 0.0
+
+    def expire(self) -> None:
+        """Forget what no event can change any more and what has been published.
+
+        Looks only once a minute of stream time, and for the funnels' actors, of which there are many, every ten
+        minutes.
+        """
+        minute = self.watermark // MINUTE
+        if minute == self._expired_minute:
+            return
+        ten_minutes = minute // 10 != self._expired_minute // 10
+        self._expired_minute = minute
+        # The minutes of the sliding spans stay, however short the lateness is: the clock is behind the watermark by
+        # at most `max_future`.
+        sliding = self.watermark - self.plan.max_future - (_SLIDING + 1) * MINUTE
+        closed = [
+            key
+            for key in self.activity.closed(self.watermark)
+            if key not in self._unpublished_cells and not (key.grain == "minute" and key.start >= sliding)
+        ]
+        self.activity.drop(closed)
+        counters = self.funnels.expire(self.watermark, self._unpublished_counters) if ten_minutes else []
+        if self.disk is not None:
+            self._dropped += [_pack(_ACTIVITY, *key) for key in closed]
+            self._dropped += [_pack(_FUNNEL_COUNTER, *key) for key in counters]
+
+
+def _pack(*parts: Any) -> bytes:
+    return _packer.pack(parts)  # type: ignore[no-any-return]
+
+
+_packer = msgpack.Packer()  # `packb` makes a new one each time, which is most of its work
+
+
+def _joined(pieces: Iterable[tuple[int, U64]]) -> Iterable[tuple[int, U64]]:
+    """One array a generation."""
+    by_generation: dict[int, list[U64]] = {}
+    for generation, hashes in pieces:
+        by_generation.setdefault(generation, []).append(hashes)
+    return [(generation, np.concatenate(parts)) for generation, parts in by_generation.items()]

@@ -1,1 +1,0 @@
-"""ClickHouse: client, migrations, archiver, publisher of live windows, verification."""

@@ -1,1 +1,0 @@
-"""The Faust worker: record batches, partition state, checkpoints."""

@@ -1,0 +1,93 @@
+"""The topics that Streamgauge needs: made if missing, checked if there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from pipeline.errors import DependencyError, UserError
+from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Of the table whose changelog holds the checkpoints.
+TABLE_NAME: Final = "state"
+_TIMEOUT_S: Final = 60.0
+
+
+def changelog_topic(settings: Settings) -> str:
+    """The changelog topic of the worker's table, as Faust names it."""
+    return f"{settings.group}-{TABLE_NAME}-changelog"
+
+
+async def ensure_topics(settings: Settings) -> int:
+    """Create the topics that are missing; returns the partitions of the events topic.
+
+    Raises UserError if topics that exist don't fit together, DependencyError if Kafka doesn't answer in time.
+    """
+    deadline = asyncio.get_running_loop().time() + _TIMEOUT_S
+    while True:
+        try:
+            return await _ensure(settings)
+        except (KafkaError, OSError) as exc:
+            if asyncio.get_running_loop().time() > deadline:
+                raise DependencyError(
+                    f"Kafka at {settings.kafka_bootstrap} does not answer ({exc!r}): is it running, "
+                    f"and is PIPELINE_KAFKA_BOOTSTRAP right?"
+                ) from exc
+            log.info("waiting for Kafka at %s: %r", settings.kafka_bootstrap, exc)
+            await asyncio.sleep(1.0)
+
+
+async def _ensure(settings: Settings) -> int:
+    admin = AIOKafkaAdminClient(**settings.kafka_kwargs())
+    await admin.start()
+    try:
+        existing = await admin.list_topics()
+        if settings.events_topic not in existing:
+            # The broker's clock, not the producers': a bad clock of theirs is then seen for what it is.
+            config = {"message.timestamp.type": "LogAppendTime"}
+            await _create(admin, settings.events_topic, settings.partitions, settings.replication, config)
+        count = await _partitions(admin, settings.events_topic)
+        changelog = changelog_topic(settings)
+        if changelog not in existing:
+            config = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+            await _create(admin, changelog, count, settings.replication, config)
+        elif (found := await _partitions(admin, changelog)) != count:
+            raise UserError(
+                f"topic {changelog} has {found} partitions and {settings.events_topic} has {count}: the number of "
+                f"partitions of a topic that is counted can't change. Use a new PIPELINE_GROUP and PIPELINE_STREAM."
+            )
+        if settings.rejected_topic not in existing:
+            config = {"max.message.bytes": str(16 << 20)}
+            await _create(admin, settings.rejected_topic, min(count, 4), settings.replication, config)
+        return count
+    finally:
+        await admin.close()
+
+
+async def _create(
+    admin: AIOKafkaAdminClient, name: str, partitions: int, replication: int, config: dict[str, Any]
+) -> None:
+    topic = NewTopic(name, partitions, replication, topic_configs=config)
+    response = await admin.create_topics([topic])
+    for _, code, *_ in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise error(f"topic {name} could not be created")
+    log.info("topic %s created with %s partitions", name, partitions)
+
+
+async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> int:
+    """How many partitions a topic has; waits until the cluster knows a new one."""
+    for _ in range(50):
+        described = await admin.describe_topics([topic])
+        partitions = described[0].get("partitions", []) if described else []
+        if partitions:
+            return len(partitions)
+        await asyncio.sleep(0.1)
+    raise DependencyError(f"Kafka does not say how many partitions the topic {topic} has")

@@ -1,0 +1,1 @@
+"""The worker: Faust, record batches, checkpoints into the changelog, live rows into ClickHouse."""

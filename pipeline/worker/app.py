@@ -1,0 +1,370 @@
+"""The worker as a Faust app: an agent that folds batches into a table, checkpoints, and live rows to publish."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import faust
+from faust.types import TP
+
+from pipeline.errors import BrokenPromiseError
+from pipeline.ingest.classify import ORIGIN_HEADER, Classified
+from pipeline.ingest.validate import Validator
+from pipeline.measure.rows import ActivityRow, FunnelRow, PartitionRow
+from pipeline.settings import Settings
+from pipeline.state.checkpoint import encode
+from pipeline.state.disk import Disk
+from pipeline.state.partition import PartitionState
+from pipeline.topics import TABLE_NAME
+from pipeline.worker.counters import Figures
+from pipeline.worker.delivery import Delivery, Headers, Outgoing
+from pipeline.worker.table import PromptTableManager, StateStore, StateTable
+from pipeline.worker.transport import Batch, BatchConsumer, BatchSchema, BatchTransport
+from pipeline.worker.truncation import Cleaner
+from schemas.plan import Plan
+
+log = logging.getLogger(__name__)
+
+#: Rejected and sent-on records of one partition that may wait for acknowledgement before folding waits too.
+MAX_UNDELIVERED = 20_000
+
+
+class RowSink(Protocol):
+    """Where changed live rows go (ClickHouse)."""
+
+    async def publish(
+        self, activity: list[ActivityRow], funnels: list[FunnelRow], partitions: list[PartitionRow]
+    ) -> None:
+        """Store the rows; raises if that failed, and the rows will come again."""
+
+
+class WorkerApp(faust.App):
+    """The Faust app of one worker process."""
+
+    def setup(self, settings: Settings, plan: Plan, partitions: int, sink: RowSink | None) -> None:
+        """Declare the topic, the table and the agent. Call once, before start."""
+        self.settings, self.plan, self.partition_count, self.sink = settings, plan, partitions, sink
+        BatchConsumer.source_topic = settings.events_topic
+        validator = Validator(plan)
+        self.delivery = Delivery(lambda: self.producer)
+        self.writer = os.urandom(8)
+        self.table = StateTable(
+            self,
+            name=TABLE_NAME,
+            partitions=partitions,
+            key_type=bytes,
+            value_type=bytes,
+            recovery_buffer_size=1,
+            extra_topic_configs={"retention.ms": "-1"},
+        )
+        self.tables.add(self.table)
+        self.store.new_state = lambda p, disk: PartitionState(plan, validator, p, partitions, disk)
+        self.store.new_disk = self._open_disk if settings.state_store == "rocksdb" else None
+        source = self.topic(settings.events_topic, acks=False, schema=BatchSchema(), partitions=partitions)
+        self.agent(source, name="fold")(self._fold_stream)
+        self.on_partitions_revoked.connect(self._before_handing_over)
+        self.on_rebalance_complete.connect(self._taken_over)
+        self._undelivered: dict[int, list[asyncio.Task[int]]] = {}
+        self._undelivered_records: dict[int, int] = {}
+        self._checkpointing = asyncio.Lock()
+        self._periodic: asyncio.Future[None] | None = None
+        self.cleaner = Cleaner(settings, self.table.changelog_topic.get_topic_name())
+        self._rewritten: set[int] = set()
+        #: Offset committed by us since the last rebalance, by partition.
+        self._committed: dict[int, int] = {}
+        self.last_batch_at = time.monotonic()
+        self.last_checkpoint_at = time.monotonic()
+        self.last_publish_at: float | None = None
+        self.publish_error = ""
+        self.figures = Figures()
+
+    @property
+    def store(self) -> StateStore:
+        """The states of the partitions that this worker owns."""
+        return self.table.store
+
+    def _open_disk(self, partition: int) -> Disk:
+        assert self.settings.state_dir is not None
+        topic = self.table.changelog_topic.get_topic_name()
+        return Disk(self.settings.state_dir / self.settings.stream / topic / str(partition))
+
+    def _new_transport(self) -> Any:
+        return BatchTransport(self.conf.broker_consumer, self)
+
+    @property
+    def batch_consumer(self) -> BatchConsumer:
+        """The consumer, typed."""
+        consumer: BatchConsumer = self.consumer
+        return consumer
+
+    def resume_offsets(self) -> Mapping[int, int]:
+        """Where each restored partition resumes; raises BrokenPromiseError if one could not be restored."""
+        if self.store.failure is not None:
+            raise BrokenPromiseError(f"the changelog can't be read: {self.store.failure}") from self.store.failure
+        return {partition: state.mark for partition, state in self.store.states.items()}
+
+    # -- folding -------------------------------------------------------------------------------------------------
+
+    async def _fold_stream(self, stream: Any) -> None:
+        async for batch in stream:
+            await self._fold(batch)
+
+    async def _fold(self, batch: Batch) -> None:
+        state = self.store.states.get(batch.partition)
+        if state is None:
+            return  # handed over while the batch was waiting; its new owner reads it
+        if batch.start > state.mark:
+            raise BrokenPromiseError(
+                f"partition {batch.partition}: records {state.mark} to {batch.start - 1} never arrived"
+            )
+        started, before = time.perf_counter(), state.watermark
+        result = state.fold(batch.records, int(time.time() * 1000))
+        newest = state.watermark if state.watermark > before else None
+        seconds = time.perf_counter() - started
+        self.figures.folded(batch.partition, len(batch.records), batch.records[-1].timestamp or 0, newest, seconds)
+        self.last_batch_at = time.monotonic()
+        if result is not None and (result.rejections or result.moved):
+            await self._send_aside(batch.partition, result)
+
+    async def _send_aside(self, partition: int, result: Classified) -> None:
+        """Send rejected records to their topic and misplaced ones to their partition, in the background."""
+        outgoing = []
+        for i, why in result.rejections.items():
+            record = result.records[i]
+            headers: Headers = (
+                ("reason", why.reason.encode()),
+                ("detail", why.detail.encode()),
+                (ORIGIN_HEADER, f"{partition}:{record.offset}".encode()),
+            )
+            rejected = Outgoing(self.settings.rejected_topic, None, record.key, record.value, headers, cut=True)
+            outgoing.append(rejected)
+        for i, home in result.moved.items():
+            record, event = result.records[i], result.events[i]
+            assert event is not None
+            headers = (*record.headers, (ORIGIN_HEADER, f"{partition}:{record.offset}".encode()))
+            outgoing.append(Outgoing(self.settings.events_topic, home, event.actor.encode(), record.value, headers))
+        task = asyncio.create_task(self.delivery.deliver(outgoing))
+        self._undelivered.setdefault(partition, []).append(task)
+        waiting = self._undelivered_records.get(partition, 0) + len(outgoing)
+        self._undelivered_records[partition] = waiting
+        if waiting > MAX_UNDELIVERED:
+            await self.checkpoint()
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    async def checkpoint(self) -> None:
+        """Write what changed, then commit the offsets it covers: nothing is committed before it is durable."""
+        async with self._checkpointing:
+            started = time.perf_counter()
+            saved: dict[int, int] = {}
+            await asyncio.gather(
+                *[self._checkpoint_partition(p, state, saved) for p, state in list(self.store.states.items())]
+            )
+            generation = self.consumer_generation_id
+            # Also what was saved earlier and not committed: by a former owner that died in between, say. Nothing
+            # else would commit it while no event comes, and whoever watches the lag would wait.
+            saved = {p: mark for p, mark in saved.items() if self._committed.get(p) != mark}
+            offsets = {TP(self.settings.events_topic, p): mark for p, mark in saved.items()}
+            committed = bool(offsets) and await self.batch_consumer.commit_offsets(offsets)
+            rewritten, self._rewritten = self._rewritten, set()
+            if committed:
+                self._committed |= saved
+                for partition in rewritten:
+                    await self.cleaner.finish(partition, generation)
+            self.last_checkpoint_at = time.monotonic()
+            self.figures.took("checkpoint", started)
+
+    async def _checkpoint_partition(self, partition: int, state: PartitionState, saved: dict[int, int]) -> None:
+        if state.doubtful:
+            # It has lost track of changes: they were in a checkpoint that was broken off. One that came after it
+            # would hide that they are missing.
+            return
+        if not state.unsaved:
+            saved[partition] = state.mark
+            return
+        # Taken in one step, without a pause: these deliveries belong to the records before this mark.
+        waiting = self._undelivered.pop(partition, [])
+        self._undelivered_records.pop(partition, None)
+        state.doubtful = True
+        restored = self.store.restored_bytes.pop(partition, None)
+        if restored is not None:
+            self.cleaner.note_restored(partition, restored)
+        if self.cleaner.due(partition):
+            self.cleaner.begin(partition, self.store.read_up_to.get(partition, -1) + 1, self.consumer_generation_id)
+            state.start_rewrite()
+        checkpoint = state.checkpoint()
+        if waiting:
+            await asyncio.gather(*waiting)
+        topic = self.table.changelog_topic.get_topic_name()
+        parts = [Outgoing(topic, partition, None, value) for value in encode(checkpoint, self.writer)]
+        last = await self.delivery.deliver(parts)
+        self.cleaner.wrote(partition, sum(len(part.value or b"") for part in parts))
+        if checkpoint.rewritten:
+            self._rewritten.add(partition)
+        if self.store.states.get(partition) is state:
+            self.store.read_up_to[partition] = max(last, self.store.read_up_to.get(partition, -1))
+            if state.disk is not None:
+                state.disk.changelog_bytes = self.cleaner.size(partition)
+            state.acknowledged(checkpoint, len(parts), last)
+        state.doubtful = False
+        saved[partition] = checkpoint.mark
+
+    def _taken_over(self, *_: Any, **__: Any) -> None:
+        self.cleaner.forget()
+        self._rewritten.clear()
+        self._committed.clear()
+        for state in self.store.states.values():
+            state.stop_rewrite()
+
+    async def _before_handing_over(self, *_: Any, **__: Any) -> None:
+        """Save what is folded while the partitions are still ours; a new owner then has less to repeat."""
+        try:
+            await asyncio.wait_for(self.checkpoint(), timeout=self.settings.session_timeout_s / 2)
+        except TimeoutError:
+            log.warning("no checkpoint before the rebalance: the records since the last one are folded again")
+
+    async def run_checkpoints(self) -> None:
+        """Checkpoint at the interval of the settings until cancelled."""
+        while True:
+            await asyncio.sleep(self.settings.checkpoint_interval_s)
+            if not self.rebalancing:
+                # When this loop is cancelled, a checkpoint under way goes on: the one at the end waits for it.
+                self._periodic = asyncio.ensure_future(self.checkpoint())
+                await asyncio.shield(self._periodic)
+
+    # -- publishing ----------------------------------------------------------------------------------------------
+
+    async def publish(self) -> None:
+        """Send changed rows to the sink; on failure they stay changed."""
+        states = list(self.store.states.values())
+        now = int(time.time() * 1000)
+        activity: list[ActivityRow] = []
+        funnels: list[FunnelRow] = []
+        partitions: list[PartitionRow] = []
+        for state in states:
+            cells, counters, row = state.changed_rows(now)
+            activity += cells
+            funnels += counters
+            partitions.append(row)
+        started = time.perf_counter()
+        try:
+            if partitions and self.sink is not None:
+                await self.sink.publish(activity, funnels, partitions)
+        except BaseException as exc:
+            for state in states:
+                state.publish_again()
+            if not isinstance(exc, Exception):
+                raise
+            self.publish_error = f"{type(exc).__name__}: {exc}"
+            self.figures.publish_failures += 1
+            log.warning("live rows not published (%s): trying again", self.publish_error[:300])
+        else:
+            self.publish_error = ""
+            self.figures.took("publish", started)
+            self.figures.published_rows += len(activity) + len(funnels) + len(partitions)
+            self.last_publish_at = time.monotonic()
+            for state in states:
+                state.published()
+                state.expire()
+
+    async def run_publishing(self) -> None:
+        """Publish at the interval of the settings until cancelled."""
+        delay = self.settings.publish_interval_s
+        while True:
+            await asyncio.sleep(delay)
+            await self.publish()
+            delay = min(delay * 2, 15.0) if self.publish_error else self.settings.publish_interval_s
+
+    # -- watching ------------------------------------------------------------------------------------------------
+
+    def total_lag(self) -> int | None:
+        """Records not folded yet in the partitions owned; None while nothing is known."""
+        lags = [self.batch_consumer.lag(p, state.mark) for p, state in self.store.states.items()]
+        known = [lag for lag in lags if lag is not None]
+        return sum(known) if known else None
+
+    async def watch(self) -> None:
+        """End the process if there is lag and no progress for the watchdog's time."""
+        marks: dict[int, int] = {}
+        since = time.monotonic()
+        while True:
+            await asyncio.sleep(1.0)
+            now = {p: state.mark for p, state in self.store.states.items()}
+            if now != marks or not self.total_lag() or self.delivery.failing_since is not None:
+                marks, since = now, time.monotonic()
+            elif time.monotonic() - since > self.settings.watchdog_seconds:
+                raise BrokenPromiseError(
+                    f"no progress for {self.settings.watchdog_seconds:.0f} s with {self.total_lag()} records waiting"
+                )
+
+
+def _credentials(settings: Settings) -> Any:
+    context = settings.kafka_ssl_context()
+    if settings.kafka_security_protocol.startswith("SASL"):
+        password = settings.kafka_sasl_password
+        return faust.SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=password.get_secret_value() if password else None,
+            ssl_context=context,
+            mechanism=settings.kafka_sasl_mechanism,
+        )
+    return faust.SSLCredentials(context=context) if context is not None else None
+
+
+def make_app(settings: Settings, plan: Plan, partitions: int, sink: RowSink | None) -> WorkerApp:
+    """The app of a worker, ready to start."""
+    servers = settings.kafka_bootstrap.split(",")
+    app = WorkerApp(
+        settings.group,
+        broker=[f"kafka://{server.strip()}" for server in servers],
+        broker_credentials=_credentials(settings),
+        store="memory://",
+        TableManager=PromptTableManager,
+        autodiscover=False,
+        web_enabled=False,
+        datadir=str(settings.state_dir or Path(tempfile.gettempdir()) / "streamgauge"),
+        topic_disable_leader=True,
+        topic_replication_factor=settings.replication,
+        topic_partitions=partitions,
+        table_standby_replicas=0,
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        broker_request_timeout=max(40.0, settings.session_timeout_s * 2),
+        broker_max_poll_records=5000,
+        consumer_max_fetch_size=1 << 20,
+        producer_acks=-1,
+        producer_request_timeout=40.0,
+        producer_max_request_size=16 << 20,
+        producer_linger_ms=0,
+        stream_buffer_maxsize=16,
+        stream_recovery_delay=0.0,
+        stream_wait_empty=True,
+        stream_publish_on_commit=False,
+    )
+    app.setup(settings, plan, partitions, sink)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def background(app: WorkerApp) -> Any:
+    """Run the app's loops beside it; yields the tasks, whose first failure ends the worker."""
+    tasks = [
+        asyncio.create_task(app.run_checkpoints(), name="checkpoints"),
+        asyncio.create_task(app.run_publishing(), name="publishing"),
+        asyncio.create_task(app.watch(), name="watchdog"),
+    ]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

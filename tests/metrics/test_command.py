@@ -1,0 +1,84 @@
+"""`streamgauge metrics` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from metrics.world import World, event
+from typer.testing import CliRunner
+
+from pipeline.cli.main import app
+from pipeline.errors import UserError
+from pipeline.metrics import metrics
+
+RUN = ["metrics", "run", "active_users_daily", "--from", "2026-11-01", "--to", "2026-11-02"]
+
+
+@pytest.fixture
+async def there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPELINE_CLICKHOUSE_URL", world.settings.clickhouse_url)
+    monkeypatch.setenv("PIPELINE_CLICKHOUSE_DATABASE", world.settings.clickhouse_database)
+    await world.tell([event("a", "open", "2026-11-01 10:00"), event("a", "look", "2026-11-01 10:01")])
+
+
+def run(*words: str) -> bytes:
+    result = CliRunner().invoke(app, words)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0
+    return result.stdout_bytes
+
+
+def test_list_has_every_metric_and_show_its_sql() -> None:
+    listed = run("metrics", "list").decode()
+    assert all(f"  {name} " in listed for name in metrics())
+    shown = run("metrics", "show", "active_users_daily").decode()
+    assert "--from Date, default today - 29: first day, inclusive" in shown
+    assert "uniqExact(actor) AS users" in shown
+    assert json.loads(run("metrics", "show", "active_users_daily", "--json"))["group"] == "activity"
+
+
+@pytest.mark.usefixtures("there")
+def test_run_in_each_format(tmp_path: Path) -> None:
+    """`CliRunner` is not on an event loop of its own: the command starts one."""
+    table = run(*RUN).decode().splitlines()
+    assert [line.split() for line in table if line.startswith((" 2026", "  2026"))] == [
+        ["2026-11-01", "1", "2", "2"], ["2026-11-02", "0", "0", "-"],
+    ]  # fmt: skip
+    assert run(*RUN, "--format", "csv").decode().splitlines() == [
+        '"day","users","events","events_per_user"', '"2026-11-01",1,2,2', '"2026-11-02",0,0,\\N',
+    ]  # fmt: skip
+    assert json.loads(run(*RUN, "--format=json")) == [
+        {"day": "2026-11-01", "users": 1, "events": 2, "events_per_user": 2},
+        {"day": "2026-11-02", "users": 0, "events": 0, "events_per_user": None},
+    ]
+    assert len(json.loads(run(*RUN, "--format=json", "--rows=1"))) == 1
+    parquet, png = tmp_path / "a.parquet", tmp_path / "a.png"
+    run(*RUN, "--format", "parquet", "--out", str(parquet))
+    assert parquet.read_bytes()[:4] == parquet.read_bytes()[-4:] == b"PAR1"
+    run(*RUN, "--format", "png", "--out", str(png))
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("there")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("active_user",), "there is no metric active_user: did you mean active_users"),
+        (
+            ("active_users_daily", "--form", "2026-11-01"),
+            "active_users_daily has no parameter form: did you mean from?",
+        ),
+        (("active_users_daily", "--from", "yesterday"), "active_users_daily: from is a day like 2026-11-30"),
+        (("active_users_daily", "--from"), "--from needs a value"),
+        (("active_users_daily", "2026-11-01"), "2026-11-01: a parameter is given as --name value"),
+        (("active_users_daily", "--format", "xlsx"), "--format is one of table, csv, json, parquet, png, not xlsx"),
+    ],
+)
+def test_mistakes_are_one_line(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError) as raised:
+        run("metrics", "run", *words)
+    assert str(raised.value).startswith(message)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,275 @@
+"""`verify` finds what differs between the live windows and the raw events, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from pipeline.archiver.rows import DUPLICATE_COLUMNS, EVENT_COLUMNS, REJECTED_COLUMNS, ArchiveBatch
+from pipeline.clickhouse.client import Connection
+from pipeline.clickhouse.migrate import migrate
+from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.ingest.classify import PartitionClassifier, Record
+from pipeline.ingest.partitioner import partitions_of
+from pipeline.ingest.validate import Validator
+from pipeline.queries.verify import Difference, Verification, verify
+from pipeline.settings import Settings
+from pipeline.state.partition import PartitionState
+from pipeline.worker.publisher import Publisher, decimal
+from schemas.plan_io import parse_plan
+
+PLAN = parse_plan(
+    """
+product: Test
+timezone: Asia/Shanghai
+lateness: 1h
+registration: join
+max_values: 2
+dimensions: [platform, [event, platform]]
+events:
+  join: {}
+  look: {}
+  buy: {value: amount, properties: {amount: number!}}
+funnels:
+  buying: {steps: [look, buy], window: 5m, bucket: hour, breakdown: [platform]}
+  once: {steps: [look, look, buy], window: 1h, modes: [strict_once], attribution: any, breakdown: [platform]}
+"""
+)
+START = 1_790_000_000_000 - 1_790_000_000_000 % 3_600_000
+NOW = int(time.time() * 1000)  # of the records: older rows would be removed by their retention
+_databases = count()
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is on its way here: what is missing is missing."""
+    monkeypatch.setattr("pipeline.queries.verify.CATCH_UP_SECONDS", 0.0)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("verify"), memory_limit=1 << 30)
+    asyncio.run(clickhouse.start())
+    yield clickhouse
+    asyncio.run(clickhouse.stop())
+
+
+def event(
+    number: int, user: str, name: str, ts: int, platform: str = "ios", session: str = "", amount: float = 19.99
+) -> dict[str, Any]:
+    fields: dict[str, Any] = {"event_id": f"e{number}", "event": name, "user_id": user, "ts": ts, "platform": platform}
+    if session:
+        fields["session_id"] = session
+    if name == "buy":
+        fields["properties"] = {"amount": amount}
+    return fields
+
+
+class System:
+    """What worker and archiver would have written for these events, in the given partitions."""
+
+    def __init__(self, server: EmbeddedClickHouse, events: list[dict[str, Any]], partitions: int = 2) -> None:
+        self.settings = Settings(clickhouse_url=server.url, clickhouse_database=f"verify{next(_databases)}")
+        self.connection = Connection(self.settings)
+        homes = partitions_of([fields["user_id"].encode() for fields in events], partitions).tolist()
+        self.logs: list[list[Record]] = [[] for _ in range(partitions)]
+        for fields, home in zip(events, homes, strict=True):
+            log = self.logs[home]
+            log.append(Record(len(log), NOW, None, json.dumps(fields).encode()))
+        self.validator = Validator(PLAN)
+
+    async def __aenter__(self) -> System:
+        await migrate(self.settings)
+        publisher = Publisher(self.settings, PLAN)
+        batch = ArchiveBatch(self.settings.stream)
+        for partition, log in enumerate(self.logs):
+            if log:
+                state = PartitionState(PLAN, self.validator, partition, len(self.logs))
+                state.fold(log)
+                activity, funnels, row = state.changed_rows(START)
+                await publisher.publish(activity, funnels, [row])
+                batch.add(partition, PartitionClassifier(PLAN, self.validator, partition, len(self.logs)).classify(log))
+        await publisher.close()
+        at = EVENT_COLUMNS.index("value")
+        batch.events[at] = [decimal(micro) for micro in batch.events[at]]
+        for table, names, columns in (
+            ("events_raw", EVENT_COLUMNS, batch.events),
+            ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
+            ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),
+        ):
+            if columns[0]:
+                await self.connection.run(
+                    lambda client, table=table, names=names, columns=columns: client.insert(
+                        table, columns, column_names=list(names), column_oriented=True
+                    )
+                )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.run(f"DROP DATABASE {self.settings.clickhouse_database}")
+        await self.connection.close()
+
+    async def run(self, sql: str) -> None:
+        await self.connection.run(lambda client: client.command(sql))
+
+    async def verify(self) -> Verification:
+        return await verify(self.settings, PLAN)
+
+
+EVENTS = [
+    event(1, "u1", "join", START, session="s1"),
+    event(2, "u1", "look", START + 1_000, session="s1"),
+    event(3, "u1", "buy", START + 61_000, session="s1"),
+    event(4, "u2", "look", START + 2_000, "web"),
+    event(4, "u2", "look", START + 2_000, "web"),  # sent again
+    event(7, "u3", "look", START + 3_000, "tv"),
+    event(8, "u3", "nothing", START + 3_000),  # rejected
+    event(5, "u2", "look", START + 7_200_000, "web"),
+    event(6, "u2", "look", START + 1_000, "web"),  # more than an hour late
+]
+
+
+async def test_an_untouched_system_is_the_same(server: EmbeddedClickHouse) -> None:
+    async with System(server, EVENTS) as system:
+        found = await system.verify()
+    assert found.differences == []
+    assert found.ok
+    assert found.records == len(EVENTS)
+    assert (found.windows, found.funnels, found.moving) == (40, 12, 0)
+
+
+async def test_values_beyond_the_bound_of_one_partition_only(server: EmbeddedClickHouse) -> None:
+    """`(other)` is a matter of each partition: a value may stand by itself in one and not in another."""
+    platforms = ["ios", "web", "tv", "car", "ios", "tv", "web", "car", "car"]
+    events = [event(i, f"u{i % 7}", "look", START + i, platform) for i, platform in enumerate(platforms * 5)]
+    async with System(server, events, partitions=3) as system:
+        assert (await system.verify()).differences == []
+
+
+async def test_a_session_that_goes_on_under_another_actor(server: EmbeddedClickHouse) -> None:
+    """Log-ins in the middle of sessions: the actor changes, and with it the partition."""
+    events = [event(2 * i, f"anonymous{i}", "look", START + i, session=f"s{i}") for i in range(200)]
+    events += [event(2 * i + 1, f"user{i}", "look", START + i, session=f"s{i}") for i in range(200)]
+    async with System(server, events, partitions=4) as system:
+        assert (await system.verify()).differences == []
+
+
+async def test_large_amounts(server: EmbeddedClickHouse) -> None:
+    events = [event(i, "u", "buy", START + i, amount=999_999_999.99) for i in range(20)]
+    async with System(server, events, partitions=1) as system:
+        assert (await system.verify()).differences == []
+
+
+async def _changed(server: EmbeddedClickHouse, sql: str) -> list[Difference]:
+    async with System(server, EVENTS, partitions=1) as system:
+        await system.run(sql)
+        found = await system.verify()
+    assert found.ok == (not found.differences)
+    return found.differences
+
+
+def _again(table: str, changes: str, where: str) -> str:
+    """Insert a row again with changed columns and a higher version, which the partition's row has too."""
+    return f"INSERT INTO {table} SELECT * REPLACE ({changes}) FROM (SELECT * FROM {table} FINAL WHERE {where})"
+
+
+async def test_a_wrong_count_is_found(server: EmbeddedClickHouse) -> None:
+    where = "grain = 'hour' AND dimension = '' AND events = 5"
+    (difference,) = await _changed(server, _again("live_activity_raw", "toUInt64(events + 1) AS events", where))
+    assert str(difference) == "events of hour total 2026-09-21T14:00:00Z: live 6, archived 5"
+
+
+async def test_a_wrong_amount_is_found(server: EmbeddedClickHouse) -> None:
+    change = "toDecimal128(20, 6) AS amount"
+    (difference,) = await _changed(
+        server, _again("live_activity_raw", change, "grain = 'day_utc' AND dimension = '' AND amount > 0")
+    )
+    assert (difference.measure, difference.live, difference.archived) == ("amount", 20_000_000, 19_990_000)
+
+
+async def test_wrong_users_are_found_beyond_the_error_of_the_sketch(server: EmbeddedClickHouse) -> None:
+    where = "grain = 'day' AND dimension = '' AND events = 5"
+    assert await _changed(server, _again("live_activity_raw", "users + 1. AS users", where)) == []
+    (difference,) = await _changed(server, _again("live_activity_raw", "users + 5. AS users", where))
+    assert (difference.measure, difference.live, difference.archived) == ("users", 8, 3)
+
+
+async def test_a_wrong_funnel_is_found(server: EmbeddedClickHouse) -> None:
+    where = "funnel = 'buying' AND breakdown = 'platform' AND value = 'ios'"
+    (difference,) = await _changed(server, _again("live_funnel_raw", "[toUInt64(2), 1] AS users", where))
+    assert (
+        str(difference)
+        == "users by step of funnel buying 2026-09-21T14:00:00Z platform ios: live [2, 1], archived [1, 1]"
+    )
+
+
+async def test_a_wrong_time_between_steps_is_found(server: EmbeddedClickHouse) -> None:
+    where = "funnel = 'buying' AND breakdown = 'platform' AND value = 'ios'"
+    (difference,) = await _changed(server, _again("live_funnel_raw", "[toUInt64(59000)] AS step_sum_ms", where))
+    assert (difference.measure, difference.live[0][:2], difference.archived[0][:2]) == (
+        "step times", (1, 59_000), (1, 60_000),
+    )  # fmt: skip
+    bins = "[map(toInt32(10), toUInt64(1))] AS bins"
+    (difference,) = await _changed(server, _again("live_funnel_raw", bins, where))
+    assert difference.measure == "step times"
+
+
+async def test_raw_events_that_are_gone_are_found(server: EmbeddedClickHouse) -> None:
+    differences = await _changed(server, "DELETE FROM events_raw WHERE actor = 'u3'")
+    assert str(differences[0]) == "accepted records of partition 0: live 6, archived 5"
+    assert "events of minute total 2026-09-21T14:00:00Z: live 4, archived 3" in map(str, differences)
+    assert "users by step of funnel buying 2026-09-21T14:00:00Z: live [3, 1], archived [2, 1]" in map(str, differences)
+
+
+async def test_a_window_that_should_be_there_is_missed(server: EmbeddedClickHouse) -> None:
+    differences = await _changed(server, "DELETE FROM live_activity_raw WHERE grain = 'hour' AND dimension = ''")
+    assert [(d.measure, d.live, d.archived) for d in differences if d.measure == "events"] == [
+        ("events", 0, 5), ("events", 0, 1),
+    ]  # fmt: skip
+
+
+async def test_windows_that_still_move_are_left_out(server: EmbeddedClickHouse) -> None:
+    """A row that is newer than its partition's row: the worker is between the two."""
+    later = "toUInt64(version + 1) AS version, toUInt64(events + 1) AS events"
+    async with System(server, EVENTS, partitions=1) as system:
+        await system.run(_again("live_activity_raw", later, "grain = 'hour' AND dimension = '' AND events = 5"))
+        found = await system.verify()
+    assert found.differences == []
+    assert found.moving == 1
+
+
+async def test_minutes_beyond_their_retention_are_left_out(server: EmbeddedClickHouse) -> None:
+    """ClickHouse has removed the live rows; the raw events are kept for longer."""
+    async with System(server, EVENTS, partitions=1) as system:
+        await system.run("DELETE FROM live_activity_raw WHERE grain = 'minute'")
+        assert not (await system.verify()).ok
+        await _grow_old(system)
+        assert (await system.verify()).differences == []
+
+
+async def test_rejected_records_and_duplicates_beyond_their_retention(server: EmbeddedClickHouse) -> None:
+    """They are kept for a shorter time than events: a system that is older than that has fewer of them."""
+    async with System(server, EVENTS, partitions=1) as system:
+        await system.run("DELETE FROM rejected_raw WHERE 1")
+        await system.run("DELETE FROM duplicates_raw WHERE 1")
+        assert [d.measure for d in (await system.verify()).differences] == ["rejected records", "duplicate records"]
+        await _grow_old(system)
+        assert (await system.verify()).differences == []
+
+
+async def _grow_old(system: System) -> None:
+    await system.run(
+        "ALTER TABLE events_raw UPDATE ingested_at = now64(3) - INTERVAL 31 DAY WHERE 1 SETTINGS mutations_sync = 1"
+    )
+
+
+async def test_wrong_users_of_the_last_minutes_are_found(server: EmbeddedClickHouse) -> None:
+    wrong = "active_5m + 5. AS active_5m"
+    (difference,) = await _changed(server, _again("live_partition_raw", wrong, "partition = 0"))
+    assert (difference.measure, difference.live, difference.archived) == ("users of active_5m", 8, 3)

@@ -1,0 +1,62 @@
+"""Charts: where things are drawn, and that no text of a producer becomes markup."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+
+import pytest
+
+from pipeline.render.bars import Flow, bar_chart, flow_chart, heat_map
+from pipeline.render.chart import Line, line_chart, ticks
+from pipeline.render.html import Safe, h, text
+
+
+def plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:g}"
+
+
+def test_what_is_not_ours_is_escaped() -> None:
+    assert h("p", "<script>", title='a"b') == '<p title="a&quot;b">&lt;script&gt;</p>'
+    assert text("a & b", Safe("<br>"), None, False, ["<", 3]) == "a &amp; b<br>&lt;3"
+    evil = "<img src=x onerror=alert(1)>"
+    drawn = [
+        line_chart(evil, [evil], [Line(evil, [1.0])], plain),
+        bar_chart(evil, [evil], [("n", [1.0])], plain),
+        heat_map(evil, [evil], [evil], {(0, 0): 1.0}, plain),
+        flow_chart(evil, [Flow(0, evil, evil, 2)], plain),
+    ]
+    assert not any("<img" in svg for svg in drawn)
+
+
+def test_attributes() -> None:
+    assert h("input", name="a", disabled=True, checked=False, value=None) == '<input name="a" disabled>'
+    assert h("label", for_="x", data_part="y", class_="z") == '<label for="x" data-part="y" class="z"></label>'
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [(0, 100, [0, 25, 50, 75, 100]), (0, 7, [0, 2, 4, 6, 8]), (0, 0, [0, 0.25, 0.5, 0.75, 1.0]), (-3, 5, [-4, -2, 0, 2, 4, 6])],
+)  # fmt: skip
+def test_marks_of_an_axis_are_round_and_hold_the_values(low: float, high: float, wanted: list[float]) -> None:
+    assert ticks(low, high) == wanted
+
+
+def test_a_line_with_a_gap_is_two_pieces_and_every_place_has_its_values() -> None:
+    svg = line_chart("t", ["a", "b", "c", "d"], [Line("x", [1, 2, None, 4]), Line("y", [0, 0, 0, 0])], plain)
+    assert len(re.findall('class="line s1"', svg)) == 1
+    assert len(re.findall('class="dot s1"', svg)) == 1  # the point behind the gap stands alone
+    tips = json.loads(unescape(re.search('data-tips="([^"]*)"', svg)[1]))  # type: ignore[index]
+    assert tips["tips"][2] == ["c", "x: –", "y: 0"]
+    assert len(tips["x"]) == 4
+
+
+def test_users_that_flow_in_and_out_are_drawn_as_wide_as_they_are_many() -> None:
+    flows = [Flow(0, "view", "cart", 30), Flow(0, "view", "leave", 10), Flow(1, "cart", "pay", 15)]
+    svg = flow_chart("paths", flows, plain)
+    widths = sorted(float(w) for w in re.findall('stroke-width="([0-9.]+)"', svg))
+    assert widths[0] / widths[2] == pytest.approx(10 / 30, rel=0.02)
+    assert widths[1] / widths[2] == pytest.approx(15 / 30, rel=0.02)
+    assert "view → cart: 30" in svg
+    assert "cart → pay: 15" in svg

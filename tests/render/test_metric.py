@@ -1,0 +1,42 @@
+"""Metrics as charts: what is drawn is what the rows say."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+from decimal import Decimal
+from html import unescape
+
+from pipeline.metrics import Table, metric
+from pipeline.render.language import Language
+from pipeline.render.metric import cell, metric_chart, metric_table
+
+EN, ZH = Language("en"), Language("zh")
+
+
+def test_rows_that_a_further_column_parts_are_added_up() -> None:
+    day, other = date(2026, 11, 1), date(2026, 11, 2)
+    rows = [(day, "ads", "a", 3), (day, "ads", "b", 4), (other, "ads", "a", 5), (day, "organic", "", 2)]
+    table = Table(("day", "channel", "campaign", "new"), ("Date", "String", "String", "UInt64"), rows)
+    chart = metric_chart(EN, metric("new_users"), table)
+    assert chart is not None
+    tips = json.loads(unescape(re.search('data-tips="([^"]*)"', chart)[1]))["tips"]  # type: ignore[index]
+    assert tips == [["Nov 1", "ads: 7", "organic: 2"], ["Nov 2", "ads: 5", "organic: –"]]
+
+
+def test_values_are_written_as_their_columns_want() -> None:
+    assert cell(EN, "paid_rate", 0.4123) == "41.2 %"
+    assert cell(EN, "revenue", Decimal("12.5")) == "12.50"
+    assert cell(EN, "users", 12345) == "12,345"
+    assert cell(EN, "p_value", 0.01234) == "0.0123"
+    assert cell(EN, "median_seconds", 125.0) == "2 min 5 s"
+    assert cell(EN, "rate", None) == "–"
+    assert (cell(EN, "segment", "at_risk"), cell(ZH, "segment", "at_risk")) == ("at risk", "有流失风险")
+
+
+def test_a_long_table_says_how_much_is_left_out() -> None:
+    table = Table(("day", "users"), ("Date", "UInt64"), [(date(2026, 11, 1), k) for k in range(30)])
+    html = metric_table(EN, metric("active_users_daily"), table, 10)
+    assert html.count("<tr>") == 11
+    assert "and 20 more rows, in the download" in html
