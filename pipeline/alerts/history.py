@@ -210,9 +210,9 @@ async def _counted(
             yield now
             events = by_step.get(now // STEP, [])
             if events:
-                state.mark += len(events)
-                state.activity.fold(events, state.mark)
-                state.funnels.fold(events, state.mark, state.watermark)
+                state.position += len(events)
+                state.activity.fold(events, state.position)
+                state.funnels.fold(events, state.position, state.watermark)
                 state.classifier.watermark = max(state.watermark, events[-1].ts)
                 state.totals[Outcome.ACCEPTED] += len(events)
                 state.expire()

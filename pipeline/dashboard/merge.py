@@ -11,13 +11,13 @@ def merge(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if not parts:
         raise ValueError("no worker has answered")
     first = parts[0]
-    marks = [part["watermark"] for part in parts if part["watermark"]]
+    watermarks = [part["watermark"] for part in parts if part["watermark"]]
     now = max(part["time"] for part in parts)
     return {
         **first,
         "time": now,
-        "watermark": max(marks, default=0),
-        "freshness_ms": max(0, now - max(marks)) if marks else None,
+        "watermark": max(watermarks, default=0),
+        "freshness_ms": max(0, now - max(watermarks)) if watermarks else None,
         "totals": _add([part["totals"] for part in parts]),
         "rejected_by_reason": _add([part["rejected_by_reason"] for part in parts]),
         "active": _add([part["active"] for part in parts]),
@@ -30,7 +30,7 @@ def merge(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
             }
             for name, funnel in first["funnels"].items()
         },
-        "partitions": {p: mark for part in parts for p, mark in part["partitions"].items()},
+        "partitions": {p: position for part in parts for p, position in part["partitions"].items()},
         "lag": sum(part.get("lag") or 0 for part in parts),
         "unpublished": sum(part.get("unpublished") or 0 for part in parts),
         "publish_error": next((part["publish_error"] for part in parts if part.get("publish_error")), ""),

@@ -28,7 +28,7 @@ from pipeline.process import first_of, stop_event
 from pipeline.queries.command import print_verification
 from pipeline.queries.verify import verify
 from pipeline.settings import Settings, plan_of
-from pipeline.simulate import Dirt, History, Population, soil
+from pipeline.simulate import History, Noise, Population, add_noise
 from pipeline.simulate.command import faults_of, required_product, side_rows
 
 #: How long the demo waits at its end for everything to be counted and stored.
@@ -125,7 +125,7 @@ class Demo:
             after=self._past,
             faults=faults_of(self._faults, plan, int(started * 1000)),
         )
-        records = soil(population.events(), Dirt(), plan, seed=self._seed, partitions=partitions)
+        records = add_noise(population.events(), Noise(), plan, seed=self._seed, partitions=partitions)
         end = int((started + self._seconds) * 1000) if self._seconds else None
         for record in records:
             if end is not None and record.at >= end:
@@ -170,7 +170,8 @@ class Demo:
         if self._as_json:
             summary = {
                 "ok": ok, "sent": sent, "expected": dict(self._sent), **counted,
-                "moved": totals.get("moved", 0), "repeated": totals.get("repeated", 0), "verify": asdict(result),
+                "forwarded": totals.get("forwarded", 0), "forwarded_again": totals.get("forwarded_again", 0),
+                "verify": asdict(result),
             }  # fmt: skip
             print(json.dumps(summary, default=str))
             return 0 if ok else 1
@@ -193,7 +194,7 @@ async def drained(system: System, sent: int) -> dict[str, int]:
             totals: dict[str, int] = numbers["totals"]
             final = sum(totals.get(name, 0) for name in ("accepted", "rejected", "duplicate", "late"))
             stored = health["stored"]
-            archived = all(stored.get(p, 0) >= mark for p, mark in numbers["partitions"].items())
+            archived = all(stored.get(p, 0) >= position for p, position in numbers["partitions"].items())
             if final >= sent and numbers["lag"] == 0 and numbers["unpublished"] == 0 and archived:
                 return totals
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""What becomes of each record of a partition: accepted, late, duplicate, rejected, moved or repeated.
+"""What becomes of each record of a partition: accepted, late, duplicate, rejected, forwarded or forwarded again.
 
 The answer is a pure function of the partition's log up to the record. Worker and archiver run this same code
 over the same log, so they agree on every record without talking to each other, and so does a replay.
@@ -44,8 +44,8 @@ class Outcome(IntEnum):
     LATE = 1  # older than the lateness allows: stored, not counted live
     DUPLICATE = 2  # its event_id was seen within the horizon
     REJECTED = 3  # not an event of the plan
-    MOVED = 4  # its actor lives in another partition: sent on there, counted there
-    REPEATED = 5  # the same record, sent on a second time after a crash
+    FORWARDED = 4  # its actor lives in another partition: sent on there, counted there
+    FORWARDED_AGAIN = 5  # the same record, sent on a second time after a crash
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Classified:
     outcomes: list[Outcome]
     events: list[Event | None]
     rejections: dict[int, Rejection] = field(default_factory=dict)  # index to reason
-    moved: dict[int, int] = field(default_factory=dict)  # index to the partition it belongs to
+    forwarded: dict[int, int] = field(default_factory=dict)  # index to the partition it belongs to
     #: (generation, hashes) that are new in the memory of ids.
     remembered: list[tuple[int, U64]] = field(default_factory=list)
 
@@ -103,15 +103,15 @@ class PartitionClassifier:
         return result
 
     def _only_here(self, result: Classified, valid: list[int]) -> list[int]:
-        """The indexes whose actor lives in this partition; marks the others as moved."""
+        """The indexes whose actor lives in this partition; marks the others as forwarded."""
         if not valid:
             return valid
         actors = [event.actor.encode() for event in _picked(result.events, valid)]
         home = partitions_of(actors, self._partitions)
         wrong = np.flatnonzero(home != self._partition)
         for j in wrong.tolist():
-            result.outcomes[valid[j]] = Outcome.MOVED
-            result.moved[valid[j]] = int(home[j])
+            result.outcomes[valid[j]] = Outcome.FORWARDED
+            result.forwarded[valid[j]] = int(home[j])
         if len(wrong):
             away = set(wrong.tolist())
             return [i for j, i in enumerate(valid) if j not in away]
@@ -157,7 +157,7 @@ class PartitionClassifier:
         if marks.any():
             # An origin is remembered like an id: it tells a record sent on twice from a true duplicate.
             again = marks & (seen.contains(origins) | ~_first_of_its_kind(origins))
-            outcome[(again & ~fresh)[:count]] = Outcome.REPEATED
+            outcome[(again & ~fresh)[:count]] = Outcome.FORWARDED_AGAIN
             marks &= ~again
         outcomes, found = result.outcomes, map(_OUTCOMES.__getitem__, outcome.tolist())
         first, last = int(at[0]), int(at[count - 1])

@@ -20,5 +20,5 @@ class Sent(NamedTuple):
     value: bytes | None
     partition: int | None = None
     truth: Truth = "accepted"
-    #: The kind of dirt, "" for a clean event: `Counter(s.why for s in ...)` counts each.
+    #: The kind of noise, "" for a clean event: `Counter(s.why for s in ...)` counts each.
     why: str = ""

@@ -8,7 +8,7 @@ from typing import Final
 
 from pipeline.insight.breaks import Break, Day, fall
 from pipeline.insight.contribution import Part, best, share_parts
-from pipeline.insight.model import Change
+from pipeline.insight.model import Drop
 
 #: A segment on its own must have fallen more surely than the whole: of many segments some fall by chance.
 SURE_ALONE: Final = 5.0
@@ -20,7 +20,7 @@ Days = Mapping[date, Sequence[int]]
 Segments = Mapping[str, Mapping[str, Days]]
 
 
-def changes(funnel: str, titles: Sequence[str], whole: Days, segments: Segments) -> tuple[Change, ...]:
+def changes(funnel: str, titles: Sequence[str], whole: Days, segments: Segments) -> tuple[Drop, ...]:
     """The steps that fell, the surest first. The days of `whole` end with the last one of the report."""
     found = []
     for step in range(1, len(titles)):
@@ -36,7 +36,7 @@ def changes(funnel: str, titles: Sequence[str], whole: Days, segments: Segments)
     return tuple(sorted(found, key=lambda c: c.z))
 
 
-def _explained(funnel: str, titles: Sequence[str], step: int, broke: Break, whole: Days, segments: Segments) -> Change:
+def _explained(funnel: str, titles: Sequence[str], step: int, broke: Break, whole: Days, segments: Segments) -> Drop:
     """The fall of the whole, with the segment that explains it if there is one."""
     parts = []
     for dimension, values in segments.items():
@@ -47,7 +47,7 @@ def _explained(funnel: str, titles: Sequence[str], step: int, broke: Break, whol
     return _change(funnel, titles, step, broke, part, whole, segments)
 
 
-def _alone(funnel: str, titles: Sequence[str], step: int, whole: Days, segments: Segments) -> Change | None:
+def _alone(funnel: str, titles: Sequence[str], step: int, whole: Days, segments: Segments) -> Drop | None:
     """The segment whose own conversion fell most surely, though it doesn't explain the whole."""
     surest: tuple[Break, str, str] | None = None
     for dimension, values in segments.items():
@@ -80,7 +80,7 @@ def _alone(funnel: str, titles: Sequence[str], step: int, whole: Days, segments:
 
 def _change(
     funnel: str, titles: Sequence[str], step: int, broke: Break, part: Part | None, whole: Days, segments: Segments
-) -> Change:
+) -> Drop:
     rest: tuple[float, float] | None = None
     siblings: tuple[tuple[str, float], ...] = ()
     since = broke.since
@@ -96,7 +96,7 @@ def _change(
         if n0 > b0 and n1 > b1:
             rest = ((k0 - a0) / (n0 - b0), (k1 - a1) / (n1 - b1))
         siblings = _siblings(part, values, step, since)
-    return Change(
+    return Drop(
         funnel, titles[step - 1], titles[step], since, broke.before, broke.after, broke.n_before, broke.n_after, broke.z,
         part, rest, siblings,
     )  # fmt: skip

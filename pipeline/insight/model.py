@@ -10,7 +10,7 @@ from pipeline.insight.contribution import Part
 
 
 @dataclass(frozen=True)
-class Change:
+class Drop:
     """A step of a funnel that fell: since when, how far, and which segment explains it."""
 
     funnel: str
@@ -38,7 +38,7 @@ class FunnelFacts:
     users: tuple[int, ...]
     before: tuple[int, ...]
     daily: Sequence[tuple[date, tuple[int, ...]]] = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Drop, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from pipeline.insight.contribution import Part
-from pipeline.insight.model import Change, Finding, FunnelFacts
+from pipeline.insight.model import Drop, Finding, FunnelFacts
 from pipeline.render.language import Language
 
 LIKELY: Final = 2.58
@@ -30,9 +30,9 @@ def sureness(t: Language, z: float) -> str:
     return t("likely", "较可能") if size >= 1.96 else t("may be chance", "可能是偶然")
 
 
-def step_findings(t: Language, changes: Sequence[Change]) -> list[Finding]:
+def step_findings(t: Language, changes: Sequence[Drop]) -> list[Finding]:
     """The steps that fell; what another funnel shows of the same break is said with the surest, not again."""
-    found: list[tuple[Change, Finding]] = []
+    found: list[tuple[Drop, Finding]] = []
     for change in sorted(changes, key=lambda c: c.z):
         same = next((k for k, (other, _) in enumerate(found) if _same(change, other)), None)
         if same is None:
@@ -47,13 +47,13 @@ def step_findings(t: Language, changes: Sequence[Change]) -> list[Finding]:
     return [finding for _, finding in found]
 
 
-def _same(one: Change, other: Change) -> bool:
+def _same(one: Drop, other: Drop) -> bool:
     """Whether two funnels show one break: one segment, about one day."""
     segments = [(c.segment.dimension, c.segment.value) if c.segment else None for c in (one, other)]
     return one.funnel != other.funnel and segments[0] == segments[1] and abs((one.since - other.since).days) <= 1
 
 
-def step_finding(t: Language, change: Change) -> Finding:
+def step_finding(t: Language, change: Drop) -> Finding:
     """A step of a funnel that fell: the step, the segment and the day."""
     part = change.segment
     day = t.day(change.since, weekday=True)
@@ -94,7 +94,7 @@ def step_finding(t: Language, change: Change) -> Finding:
     return Finding(what, sure, why, _advice(t, change, part, day), True, abs(change.z))
 
 
-def _explains(t: Language, change: Change, part: Part, who: str) -> str:
+def _explains(t: Language, change: Drop, part: Part, who: str) -> str:
     return t(
         f"{who} explains {t.percent(min(part.explained, 1.0), 0)} of the fall from {t.percent(change.before)} to "
         f"{t.percent(change.after)}, with {t.percent(part.size, 0)} of the users "
@@ -111,7 +111,7 @@ def segment_name(t: Language, part: Part) -> str:
     return f"{part.dimension} {part.value}"
 
 
-def _advice(t: Language, change: Change, part: Part, day: str) -> str:
+def _advice(t: Language, change: Drop, part: Part, day: str) -> str:
     if "app_version" in part.dimension:
         others = t.listed([f"{value.replace(' / ', ' ')} ({t.percent(rate)})" for value, rate in change.siblings[:2]])
         if others:

@@ -30,7 +30,7 @@ _TYPE: Final = tgt_hll_type.HLL_4
 
 
 class WindowKey(NamedTuple):
-    """What a cell counts. `dimension` is "" for the total, else the plan's fields joined by ","."""
+    """What a accumulator counts. `dimension` is "" for the total, else the plan's fields joined by ","."""
 
     grain: str
     start: int
@@ -38,11 +38,11 @@ class WindowKey(NamedTuple):
     value: tuple[str, ...]
 
 
-#: What a cell counts distinct things with: a minute's is updated, a wider one takes in those of its minutes.
+#: What a accumulator counts distinct things with: a minute's is updated, a wider one takes in those of its minutes.
 Distinct: TypeAlias = Any  # hll_sketch or hll_union
 
 
-class Cell:
+class Accumulator:
     """The counters of one window and dimension value."""
 
     __slots__ = ("_minutes", "_registrations", "_sessions", "_users", "end", "events", "value", "version", "wide")
@@ -56,7 +56,7 @@ class Cell:
         self._sessions: Distinct | None = None
         self._registrations: Distinct | None = None
         #: Minutes that have changed since their sketches were taken in.
-        self._minutes: set[Cell] = set()
+        self._minutes: set[Accumulator] = set()
 
     def _new(self) -> Distinct:
         return hll_union(LG_K) if self.wide else hll_sketch(LG_K, _TYPE)
@@ -79,8 +79,8 @@ class Cell:
         self._take_in()
         return self._registrations
 
-    def add(self, group: _Group, version: int, minute: Cell | None) -> None:
-        """Count a group of events; `minute` is the cell that has counted all of it, None if there is none."""
+    def add(self, group: _Group, version: int, minute: Accumulator | None) -> None:
+        """Count a group of events; `minute` is the accumulator that has counted all of it, None if there is none."""
         self.version = version
         self.events += group.events
         self.value += group.value
@@ -107,7 +107,7 @@ class Cell:
         self._minutes.clear()
 
     def dump(self) -> bytes:
-        """The cell as bytes, for a checkpoint."""
+        """The accumulator as bytes, for a checkpoint."""
         distinct = (self.users, self._sessions, self._registrations)
         return msgpack.packb(  # type: ignore[no-any-return]
             (
@@ -120,15 +120,15 @@ class Cell:
         )
 
     @classmethod
-    def load(cls, data: bytes, wide: bool) -> Cell:
-        """The cell that `dump` wrote."""
+    def load(cls, data: bytes, wide: bool) -> Accumulator:
+        """The accumulator that `dump` wrote."""
         end, version, events, value, users, sessions, registrations = msgpack.unpackb(data)
-        cell = cls(end, wide)
-        cell.version, cell.events, cell.value = version, events, int(value)
-        cell._users = cell._growing(users)
-        cell._sessions = cell._growing(sessions) if sessions else None
-        cell._registrations = cell._growing(registrations) if registrations else None
-        return cell
+        accumulator = cls(end, wide)
+        accumulator.version, accumulator.events, accumulator.value = version, events, int(value)
+        accumulator._users = accumulator._growing(users)
+        accumulator._sessions = accumulator._growing(sessions) if sessions else None
+        accumulator._registrations = accumulator._growing(registrations) if registrations else None
+        return accumulator
 
     def _growing(self, data: bytes) -> Distinct:
         """What was dumped, so that it can be updated again: a sketch read back from its compact form can't."""
@@ -165,7 +165,7 @@ def union(sketches: Iterable[hll_sketch]) -> hll_sketch:
 
 
 class _Group:
-    """Events of one batch that fall into the same cell; actors and sessions once for each event."""
+    """Events of one batch that fall into the same accumulator; actors and sessions once for each event."""
 
     __slots__ = ("actors", "events", "registered", "sessions", "value")
 
@@ -197,12 +197,12 @@ class _Group:
 
 
 class Activity:
-    """All activity cells of one partition that may still change."""
+    """All activity accumulators of one partition that may still change."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.cells: dict[WindowKey, Cell] = {}
-        #: How many values each window's dimension has taken up; bounds `cells`.
+        self.accumulators: dict[WindowKey, Accumulator] = {}
+        #: How many values each window's dimension has taken up; bounds `accumulators`.
         self._values: dict[tuple[str, int, str], int] = {}
         self._grains = grains(plan.zone)
         fields = sorted({name for dimension in plan.dimensions for name in dimension})
@@ -216,7 +216,7 @@ class Activity:
     def fold(self, events: Sequence[Event], version: int) -> set[WindowKey]:
         """Count accepted events; `version` is the offset after the batch.
 
-        Returns the keys of the cells that changed.
+        Returns the keys of the accumulators that changed.
         """
         finest = self._group(events)
         changed: set[WindowKey] = set()
@@ -231,18 +231,18 @@ class Activity:
             for grain in self._grains:
                 ends[grain, minute] = bounds(grain, minute * MINUTE, self.plan.zone)
         for (minute, name, value), group in minutes.items():
-            narrow: Cell | None = None
+            narrow: Accumulator | None = None
             for grain in self._grains:  # the minute first
                 start, end = ends[grain, minute]
                 key = self._key(grain, start, name, value)
-                cell = self.cells.get(key)
-                if cell is None:
-                    cell = self.cells[key] = Cell(end, grain != "minute")
-                cell.add(group, version, narrow)
+                accumulator = self.accumulators.get(key)
+                if accumulator is None:
+                    accumulator = self.accumulators[key] = Accumulator(end, grain != "minute")
+                accumulator.add(group, version, narrow)
                 changed.add(key)
                 # A minute's `(other)` is several values, of which its hour may count some by themselves.
                 if grain == "minute" and key.value == value:
-                    narrow = cell
+                    narrow = accumulator
         return changed
 
     def _group(self, events: Sequence[Event]) -> dict[tuple[Any, ...], _Group]:
@@ -270,68 +270,71 @@ class Activity:
         return {key: _Group.of(rows, registration) for key, rows in members.items()}
 
     def _key(self, grain: str, start: int, dimension: str, value: tuple[str, ...]) -> WindowKey:
-        """The cell's key; `(other)` once the window holds as many values of the dimension as the plan allows."""
+        """The accumulator's key; `(other)` once the window holds as many values of the dimension as the plan allows."""
         key = WindowKey(grain, start, dimension, value)
-        if dimension and key not in self.cells:
+        if dimension and key not in self.accumulators:
             count = self._values.get((grain, start, dimension), 0)
             if count >= self.plan.max_values:
                 return WindowKey(grain, start, dimension, OTHER)
             self._values[grain, start, dimension] = count + 1
             # Reserve the place at once: the order of first events decides, not that of batches.
-            self.cells[key] = Cell(bounds(grain, start, self.plan.zone)[1], grain != "minute")
+            self.accumulators[key] = Accumulator(bounds(grain, start, self.plan.zone)[1], grain != "minute")
         return key
 
     def rows(self, keys: Iterable[WindowKey], partition: int) -> Iterator[ActivityRow]:
-        """The rows of these cells; those that are gone are left out."""
+        """The rows of these accumulators; those that are gone are left out."""
         for key in keys:
-            cell = self.cells.get(key)
-            if cell is not None:
+            accumulator = self.accumulators.get(key)
+            if accumulator is not None:
                 yield ActivityRow(
                     partition,
                     key.grain,
                     key.start,
-                    cell.end,
+                    accumulator.end,
                     key.dimension,
                     key.value,
-                    cell.version,
-                    cell.events,
-                    cell.value,
-                    cell.users.get_estimate(),
-                    cell.sessions.get_estimate() if cell.sessions else 0.0,
-                    cell.registrations.get_estimate() if cell.registrations else 0.0,
+                    accumulator.version,
+                    accumulator.events,
+                    accumulator.value,
+                    accumulator.users.get_estimate(),
+                    accumulator.sessions.get_estimate() if accumulator.sessions else 0.0,
+                    accumulator.registrations.get_estimate() if accumulator.registrations else 0.0,
                 )
 
     def closed(self, watermark: int) -> list[WindowKey]:
-        """The cells that no event can change any more: the lateness has passed since their window's end."""
+        """The accumulators that no event can change any more: the lateness has passed since their window's end."""
         horizon = watermark - self.plan.lateness
-        return [key for key, cell in self.cells.items() if cell.end <= horizon]
+        return [key for key, accumulator in self.accumulators.items() if accumulator.end <= horizon]
 
     def drop(self, keys: Iterable[WindowKey]) -> None:
-        """Forget cells (closed, and kept by whoever needs them)."""
+        """Forget accumulators (closed, and kept by whoever needs them)."""
         for key in keys:
-            if self.cells.pop(key, None) is not None and key.dimension:
+            if self.accumulators.pop(key, None) is not None and key.dimension:
                 slot = (key.grain, key.start, key.dimension)
                 self._values[slot] = self._values.get(slot, 1) - 1
                 if self._values[slot] <= 0:
                     del self._values[slot]
 
     def load(self, key: WindowKey, data: bytes) -> None:
-        """Put back a cell that was dumped."""
-        if key not in self.cells and key.dimension:
+        """Put back a accumulator that was dumped."""
+        if key not in self.accumulators and key.dimension:
             slot = (key.grain, key.start, key.dimension)
             if key.value != OTHER:
                 self._values[slot] = self._values.get(slot, 0) + 1
-        self.cells[key] = Cell.load(data, key.grain != "minute")
+        self.accumulators[key] = Accumulator.load(data, key.grain != "minute")
 
     def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, hll_sketch]]:
         """Per value of a dimension: events and users of the minute windows that start at `since` (ms) or later."""
-        found: dict[tuple[str, ...], list[Cell]] = {}
-        for key, cell in self.cells.items():
+        found: dict[tuple[str, ...], list[Accumulator]] = {}
+        for key, accumulator in self.accumulators.items():
             if key.grain == "minute" and key.dimension == dimension and key.start >= since:
-                found.setdefault(key.value, []).append(cell)
+                found.setdefault(key.value, []).append(accumulator)
         return {
-            value: (sum(cell.events for cell in cells), union(cell.users for cell in cells))
-            for value, cells in found.items()
+            value: (
+                sum(accumulator.events for accumulator in accumulators),
+                union(accumulator.users for accumulator in accumulators),
+            )
+            for value, accumulators in found.items()
         }
 
 

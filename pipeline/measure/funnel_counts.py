@@ -146,13 +146,13 @@ class FunnelCell:
         return users[::-1]
 
     def merge(self, other: FunnelCell) -> None:
-        """Add another cell: actors of other partitions."""
+        """Add another accumulator: actors of other partitions."""
         self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
         for mine, theirs in zip(self.times, other.times, strict=True):
             mine.merge(theirs)
 
     def dump(self) -> bytes:
-        """As bytes, the same for equal cells: steps uint8, counts uint64; per time sum uint64, bins, width,
+        """As bytes, the same for equal accumulators: steps uint8, counts uint64; per time sum uint64, bins, width,
         pairs."""
         parts = [struct.pack(f"<B{len(self.counts) - 1}Q", len(self.counts) - 1, *self.counts[1:])]
         for times in self.times:
@@ -165,69 +165,69 @@ class FunnelCell:
 
     @classmethod
     def load(cls, data: bytes) -> FunnelCell:
-        """The cell that `dump` wrote."""
-        cell = cls(data[0])
-        cell.counts[1:] = struct.unpack_from(f"<{data[0]}Q", data, 1)
+        """The accumulator that `dump` wrote."""
+        accumulator = cls(data[0])
+        accumulator.counts[1:] = struct.unpack_from(f"<{data[0]}Q", data, 1)
         at = 1 + 8 * data[0]
         for k in range(data[0] - 1):
             total, n, width = struct.unpack_from("<QHc", data, at)
             layout = struct.Struct(f"<{n}h{n}{width.decode()}")
             pairs = layout.unpack_from(data, at + 11)
-            cell.times[k] = StepTimes(total, dict(zip(pairs[:n], pairs[n:], strict=True)))
+            accumulator.times[k] = StepTimes(total, dict(zip(pairs[:n], pairs[n:], strict=True)))
             at += 11 + layout.size
-        return cell
+        return accumulator
 
 
 class FunnelCounters:
-    """All cells of one funnel, by (bucket, breakdown value)."""
+    """All accumulators of one funnel, by (bucket, breakdown value)."""
 
     def __init__(self, spec: FunnelSpec) -> None:
         self._steps = spec.steps
         self._cells: dict[Key, FunnelCell] = {}
 
     def keys(self) -> KeysView[Key]:
-        """All keys, also of cells that hold no actor any more: their zeros must get out too."""
+        """All keys, also of accumulators that hold no actor any more: their zeros must get out too."""
         return self._cells.keys()
 
     def apply(self, changes: Iterable[Change]) -> set[Key]:
-        """Count what folding changed; return the keys of the cells that are new or different."""
+        """Count what folding changed; return the keys of the accumulators that are new or different."""
         keys = set()
         for key, old, new in changes:
-            cell = self._cells.get(key)
-            if cell is None:
-                cell = self._cells[key] = FunnelCell(self._steps)
-            was, now, times = len(old), len(new), cell.times
+            accumulator = self._cells.get(key)
+            if accumulator is None:
+                accumulator = self._cells[key] = FunnelCell(self._steps)
+            was, now, times = len(old), len(new), accumulator.times
             same = was if new[:was] == old else 0
             for k in range(1, 0 if same else was):
                 times[k - 1].remove(old[k] - old[k - 1])
             for k in range(same or 1, now):
                 times[k - 1].add(new[k] - new[k - 1])
             if was:
-                cell.counts[was] -= 1
+                accumulator.counts[was] -= 1
             if now:
-                cell.counts[now] += 1
+                accumulator.counts[now] += 1
             keys.add(key)
         return keys
 
     def summary(self, keys: Iterable[Key]) -> FunnelCell | None:
-        """The sum of these cells; None if there is none of them."""
-        cells = [self._cells[key] for key in keys if key in self._cells]
-        if not cells:
+        """The sum of these accumulators; None if there is none of them."""
+        accumulators = [self._cells[key] for key in keys if key in self._cells]
+        if not accumulators:
             return None
         total = FunnelCell(self._steps)
-        for cell in cells:
-            total.merge(cell)
+        for accumulator in accumulators:
+            total.merge(accumulator)
         return total
 
     def dump(self, key: Key) -> bytes | None:
-        """One cell as bytes, None without it."""
-        cell = self._cells.get(key)
-        return None if cell is None else cell.dump()
+        """One accumulator as bytes, None without it."""
+        accumulator = self._cells.get(key)
+        return None if accumulator is None else accumulator.dump()
 
     def load(self, key: Key, data: bytes) -> None:
-        """Set one cell to what `dump` gave."""
+        """Set one accumulator to what `dump` gave."""
         self._cells[key] = FunnelCell.load(data)
 
     def drop(self, key: Key) -> None:
-        """Forget a cell, of a bucket that is final."""
+        """Forget a accumulator, of a bucket that is final."""
         self._cells.pop(key, None)

@@ -53,8 +53,8 @@ class PartitionRow(NamedTuple):
     late: int
     duplicate: int
     rejected: int
-    moved: int
-    repeated: int
+    forwarded: int
+    forwarded_again: int
     at: int  # when the row was made, epoch ms
     active_1m: float  # users of the minute of `at` and the one before
     active_5m: float

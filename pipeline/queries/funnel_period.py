@@ -14,7 +14,7 @@ from schemas.plan import Funnel, Plan
 
 
 @dataclass(frozen=True)
-class FunnelRow:
+class FunnelPeriodRow:
     """A funnel in one bucket and for one breakdown value: users by step, median ms from the step before."""
 
     bucket: int
@@ -55,7 +55,7 @@ def funnel_period_sql(plan: Plan, funnel: Funnel, first: int, end: int, by: str 
     return funnel_sql(query)
 
 
-def funnel_rows(rows: Sequence[Sequence[Any]]) -> list[FunnelRow]:
+def funnel_rows(rows: Sequence[Sequence[Any]]) -> list[FunnelPeriodRow]:
     """The rows of the query, without those that nobody entered."""
     found = []
     for bucket, value, users, sums, bins in rows:
@@ -66,7 +66,7 @@ def funnel_rows(rows: Sequence[Sequence[Any]]) -> list[FunnelRow]:
         if cell is not None:
             for k, times in enumerate(cell.times, start=1):
                 medians[k] = times.median
-        found.append(FunnelRow(int(bucket), str(value), tuple(int(n) for n in users), tuple(medians)))
+        found.append(FunnelPeriodRow(int(bucket), str(value), tuple(int(n) for n in users), tuple(medians)))
     return found
 
 

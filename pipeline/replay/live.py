@@ -23,11 +23,11 @@ def replay(plan: Plan, batches: Iterable[Sequence[Record]], grains: Collection[s
     limit = _MANY_CELLS
     for batch in batches:
         state.fold(batch)
-        if len(state.activity.cells) > limit:
+        if len(state.activity.accumulators) > limit:
             closed = state.activity.closed(state.watermark)
             collect_activity(measures, state, closed, grains)
             state.activity.drop(closed)
-            limit = max(_MANY_CELLS, 2 * len(state.activity.cells))
+            limit = max(_MANY_CELLS, 2 * len(state.activity.accumulators))
     collect(measures, state, grains)
     return measures
 
@@ -38,7 +38,7 @@ def collect(measures: Measures, state: PartitionState, grains: Collection[str]) 
         measures.totals.outcomes[outcome] += count
     for reason, count in state.reasons.items():
         measures.totals.reasons[reason] = measures.totals.reasons.get(reason, 0) + count
-    collect_activity(measures, state, state.activity.cells, grains)
+    collect_activity(measures, state, state.activity.accumulators, grains)
     for row in state.funnels.rows(list(state.funnels.counter_keys()), state.partition):
         bins = [(list(times), list(times.values())) for times in row.bins]
         cohort = Cohort(row.funnel, row.start, row.end, row.breakdown, row.value)
@@ -48,7 +48,7 @@ def collect(measures: Measures, state: PartitionState, grains: Collection[str]) 
 def collect_activity(
     measures: Measures, state: PartitionState, keys: Iterable[WindowKey], grains: Collection[str]
 ) -> None:
-    """Add these cells of a partition."""
+    """Add these accumulators of a partition."""
     wanted = [key for key in keys if key.grain in grains]
     for row in state.activity.rows(wanted, state.partition):
         window = Window(row.grain, row.start, row.end, row.dimension, row.value)

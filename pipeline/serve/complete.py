@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from pipeline.measure.activity import Cell, WindowKey, union
+from pipeline.measure.activity import Accumulator, WindowKey, union
 from pipeline.measure.windows import MINUTE, bounds
 from pipeline.state.partition import PartitionState
 from schemas.plan import Plan
@@ -20,7 +20,7 @@ OTHER: Final = "(other)"
 SPANS: Final = {"5m": 5, "30m": 30}
 
 
-class Figures(NamedTuple):
+class Counts(NamedTuple):
     """What was counted in a minute. `revenue` is in 10^-6 units."""
 
     events: int = 0
@@ -29,10 +29,10 @@ class Figures(NamedTuple):
     registrations: float = 0.0
     revenue: int = 0
 
-    def plus(self, other: Figures) -> Figures:
+    def plus(self, other: Counts) -> Counts:
         """The sum of both."""
         events, users, sessions, registrations, revenue = (a + b for a, b in zip(self, other, strict=True))
-        return Figures(int(events), users, sessions, registrations, int(revenue))
+        return Counts(int(events), users, sessions, registrations, int(revenue))
 
 
 class Minute(NamedTuple):
@@ -40,7 +40,7 @@ class Minute(NamedTuple):
 
     start: int
     #: By dimension ("" for the total, else fields joined by ",") and value (joined by " / ").
-    figures: dict[tuple[str, str], Figures]
+    counts: dict[tuple[str, str], Counts]
     #: Users of the complete minutes up to this one, by span.
     active: dict[str, float]
 
@@ -76,7 +76,7 @@ class Minutes:
             return found[1]
         if start + MINUTE <= state.watermark - self._plan.lateness:
             return None
-        minute = Minute(start, self._figures(state, start), _active(state, start))
+        minute = Minute(start, self._counts(state, start), _active(state, start))
         self._found[state.partition] = (state, minute)
         return minute
 
@@ -85,37 +85,37 @@ class Minutes:
         for partition in self._found.keys() - owned:
             del self._found[partition]
 
-    def _figures(self, state: PartitionState, start: int) -> dict[tuple[str, str], Figures]:
+    def _counts(self, state: PartitionState, start: int) -> dict[tuple[str, str], Counts]:
         day = bounds("day", start, self._plan.zone)[0]
-        found: dict[tuple[str, str], Figures] = {}
+        found: dict[tuple[str, str], Counts] = {}
         #: Events of the day by value: what has been seen today is 0 this minute, not unknown.
         today: dict[str, dict[str, int]] = {name: {} for name in self._labels}
         if "event" in today:
             today["event"] = dict.fromkeys(self._plan.events, 0)
-        for key, cell in list(state.activity.cells.items()):
+        for key, accumulator in list(state.activity.accumulators.items()):
             if key.dimension not in today:
                 continue
             if key.grain == "minute" and key.start == start:
-                found[key.dimension, _text(key.value)] = _counted(cell)
+                found[key.dimension, _text(key.value)] = _counted(accumulator)
             elif key.grain == "day" and key.start == day:
-                today[key.dimension][_text(key.value)] = cell.events
+                today[key.dimension][_text(key.value)] = accumulator.events
         for dimension, values in today.items():
             for value in values:
-                found.setdefault((dimension, value), Figures())
+                found.setdefault((dimension, value), Counts())
         self._bound(found, today)
-        total = state.activity.cells.get(WindowKey("minute", start, "", ()))
-        found["", ""] = _counted(total) if total is not None else Figures()
+        total = state.activity.accumulators.get(WindowKey("minute", start, "", ()))
+        found["", ""] = _counted(total) if total is not None else Counts()
         return found
 
     @staticmethod
-    def _bound(found: dict[tuple[str, str], Figures], today: dict[str, dict[str, int]]) -> None:
+    def _bound(found: dict[tuple[str, str], Counts], today: dict[str, dict[str, int]]) -> None:
         """Put the rare values of each dimension together."""
         for dimension, counts in today.items():
             values = sorted(
                 (value for name, value in found if name == dimension), key=lambda value: (-counts.get(value, 0), value)
             )
             for value in values[MAX_VALUES:]:
-                rest = found.get((dimension, OTHER), Figures())
+                rest = found.get((dimension, OTHER), Counts())
                 found[dimension, OTHER] = rest.plus(found.pop((dimension, value)))
 
 
@@ -123,13 +123,13 @@ def _text(value: tuple[str, ...]) -> str:
     return " / ".join(part or "(none)" for part in value)
 
 
-def _counted(cell: Cell) -> Figures:
-    return Figures(
-        cell.events,
-        cell.users.get_estimate(),
-        cell.sessions.get_estimate() if cell.sessions else 0.0,
-        cell.registrations.get_estimate() if cell.registrations else 0.0,
-        cell.value,
+def _counted(accumulator: Accumulator) -> Counts:
+    return Counts(
+        accumulator.events,
+        accumulator.users.get_estimate(),
+        accumulator.sessions.get_estimate() if accumulator.sessions else 0.0,
+        accumulator.registrations.get_estimate() if accumulator.registrations else 0.0,
+        accumulator.value,
     )
 
 
@@ -137,8 +137,8 @@ def _active(state: PartitionState, start: int) -> dict[str, float]:
     active = {}
     for span, minutes in SPANS.items():
         keys = [WindowKey("minute", start - n * MINUTE, "", ()) for n in range(minutes)]
-        cells = [state.activity.cells[key] for key in keys if key in state.activity.cells]
-        active[span] = union(cell.users for cell in cells).get_estimate() if cells else 0.0
+        accumulators = [state.activity.accumulators[key] for key in keys if key in state.activity.accumulators]
+        active[span] = union(accumulator.users for accumulator in accumulators).get_estimate() if accumulators else 0.0
     return active
 
 

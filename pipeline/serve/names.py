@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 
-class Metric(NamedTuple):
+class Name(NamedTuple):
     """One metric. A counter's samples end in `_total`."""
 
     name: str
@@ -25,104 +25,104 @@ _MINUTE: Final = ("partition", "dimension", "value")
 _P: Final = ("partition",)
 
 # -- the product: complete minutes, by event time -----------------------------------------------------------------
-MINUTE_EVENTS: Final = Metric(
+MINUTE_EVENTS: Final = Name(
     "streamgauge_minute_events", "gauge", "Events of the last complete minute", _MINUTE, when_current=True
 )
-MINUTE_USERS: Final = Metric(
+MINUTE_USERS: Final = Name(
     "streamgauge_minute_users", "gauge", "Users of the last complete minute (estimate)", _MINUTE, when_current=True
 )
-MINUTE_SESSIONS: Final = Metric(
+MINUTE_SESSIONS: Final = Name(
     "streamgauge_minute_sessions",
     "gauge",
     "Sessions of the last complete minute (estimate)",
     _MINUTE,
     when_current=True,
 )
-MINUTE_REGISTRATIONS: Final = Metric(
+MINUTE_REGISTRATIONS: Final = Name(
     "streamgauge_minute_registrations", "gauge", "Registrations of the last complete minute", _MINUTE, when_current=True
 )
-MINUTE_REVENUE: Final = Metric(
+MINUTE_REVENUE: Final = Name(
     "streamgauge_minute_revenue", "gauge", "Sum of the events' values in the last complete minute", _MINUTE,
     when_current=True,
 )  # fmt: skip
-MINUTE_START: Final = Metric(
+MINUTE_START: Final = Name(
     "streamgauge_minute_start_seconds", "gauge", "Start of the last complete minute, epoch seconds", _P,
     when_current=True,
 )  # fmt: skip
-ACTIVE: Final = Metric(
+ACTIVE: Final = Name(
     "streamgauge_active_users", "gauge", "Users of the last 5 or 30 complete minutes (estimate)", ("partition", "span"),
     when_current=True,
 )  # fmt: skip
-TODAY: Final = Metric(
+TODAY: Final = Name(
     "streamgauge_today", "gauge", "Today so far, in the plan's time zone", ("partition", "measure"), when_current=True
 )
-FUNNEL_USERS: Final = Metric(
+FUNNEL_USERS: Final = Name(
     "streamgauge_funnel_users", "gauge",
     "Users that reached a step so far, of the current cohort bucket and the one before",
     ("partition", "funnel", "step", "title", "breakdown", "value", "bucket"), when_current=True,
 )  # fmt: skip
-FUNNEL_BUCKET: Final = Metric(
+FUNNEL_BUCKET: Final = Name(
     "streamgauge_funnel_bucket_seconds", "gauge", "Start of a funnel's current bucket, epoch seconds", ("funnel",)
 )
 
 # -- the pipeline: the worker -------------------------------------------------------------------------------------
-RECORDS: Final = Metric(
+RECORDS: Final = Name(
     "streamgauge_records", "counter",
-    "Records of the log by what became of them: accepted, late, duplicate, rejected, moved, repeated",
+    "Records of the log by what became of them: accepted, late, duplicate, rejected, forwarded, forwarded_again",
     ("partition", "outcome"), when_current=True,
 )  # fmt: skip
-REJECTED: Final = Metric(
+REJECTED: Final = Name(
     "streamgauge_rejected_records", "counter", "Rejected records by reason", ("partition", "reason"), when_current=True
 )
-PARTITIONS: Final = Metric("streamgauge_partitions", "gauge", "Partitions of the events topic")
-CURRENT: Final = Metric(
+PARTITIONS: Final = Name("streamgauge_partitions", "gauge", "Partitions of the events topic")
+CURRENT: Final = Name(
     "streamgauge_partition_current", "gauge", "1 if all that Kafka had a moment ago is folded, else 0", _P
 )
-LAG: Final = Metric("streamgauge_lag_records", "gauge", "Records of a partition that are not folded yet", _P)
-LAG_SECONDS: Final = Metric(
+LAG: Final = Name("streamgauge_lag_records", "gauge", "Records of a partition that are not folded yet", _P)
+LAG_SECONDS: Final = Name(
     "streamgauge_lag_seconds", "gauge",
     "How long ago all records were written that are known to be folded; grows while Kafka is silent, too", _P,
 )  # fmt: skip
-WATERMARK: Final = Metric("streamgauge_watermark_seconds", "gauge", "Largest event time accepted, epoch seconds", _P)
-FRESHNESS: Final = Metric(
+WATERMARK: Final = Name("streamgauge_watermark_seconds", "gauge", "Largest event time accepted, epoch seconds", _P)
+FRESHNESS: Final = Name(
     "streamgauge_freshness_seconds", "gauge", "How old the newest event was at the moment it was counted", _P
 )
-BATCHES: Final = Metric("streamgauge_batch_records", "histogram", "Batches folded, by their number of records")
-STAGE_SECONDS: Final = Metric(
+BATCHES: Final = Name("streamgauge_batch_records", "histogram", "Batches folded, by their number of records")
+STAGE_SECONDS: Final = Name(
     "streamgauge_stage_seconds", "counter", "Time spent in a stage: fold, checkpoint, publish", ("stage",)
 )
-STAGE_RUNS: Final = Metric("streamgauge_stage_runs", "counter", "How often a stage was gone through", ("stage",))
-ENTRIES: Final = Metric(
+STAGE_RUNS: Final = Name("streamgauge_stage_runs", "counter", "How often a stage was gone through", ("stage",))
+ENTRIES: Final = Name(
     "streamgauge_state_entries", "gauge", "Entries of live state: what memory follows", ("partition", "kind")
 )
-DELIVERED: Final = Metric("streamgauge_deliveries", "counter", "Records that Kafka acknowledged")
-RETRIED: Final = Metric("streamgauge_deliveries_retried", "counter", "Sends to Kafka that had to be repeated")
-PUBLISHED: Final = Metric("streamgauge_published_rows", "counter", "Live rows that ClickHouse acknowledged")
-PUBLISH_FAILED: Final = Metric("streamgauge_publish_failures", "counter", "Attempts to publish live rows that failed")
-CHECKPOINT_AGE: Final = Metric("streamgauge_checkpoint_age_seconds", "gauge", "Time since the last checkpoint")
-PUBLISH_AGE: Final = Metric("streamgauge_publish_age_seconds", "gauge", "Time since live rows were last published")
-RECOVERING: Final = Metric("streamgauge_recovering", "gauge", "1 while partitions are being restored, else 0")
-RESTORED: Final = Metric("streamgauge_restored_records", "counter", "Records of the changelog read to restore state")
-RESTORE_LEFT: Final = Metric("streamgauge_restore_remaining_records", "gauge", "Records of the changelog still to read")
+DELIVERED: Final = Name("streamgauge_deliveries", "counter", "Records that Kafka acknowledged")
+RETRIED: Final = Name("streamgauge_deliveries_retried", "counter", "Sends to Kafka that had to be repeated")
+PUBLISHED: Final = Name("streamgauge_published_rows", "counter", "Live rows that ClickHouse acknowledged")
+PUBLISH_FAILED: Final = Name("streamgauge_publish_failures", "counter", "Attempts to publish live rows that failed")
+CHECKPOINT_AGE: Final = Name("streamgauge_checkpoint_age_seconds", "gauge", "Time since the last checkpoint")
+PUBLISH_AGE: Final = Name("streamgauge_publish_age_seconds", "gauge", "Time since live rows were last published")
+RECOVERING: Final = Name("streamgauge_recovering", "gauge", "1 while partitions are being restored, else 0")
+RESTORED: Final = Name("streamgauge_restored_records", "counter", "Records of the changelog read to restore state")
+RESTORE_LEFT: Final = Name("streamgauge_restore_remaining_records", "gauge", "Records of the changelog still to read")
 
 # -- the pipeline: the archiver -----------------------------------------------------------------------------------
-ARCHIVED: Final = Metric(
+ARCHIVED: Final = Name(
     "streamgauge_archived_records", "counter", "Records archived, by what became of them", ("outcome",), "archiver"
 )
-INSERTED: Final = Metric("streamgauge_inserted_rows", "counter", "Rows acknowledged by ClickHouse", (), "archiver")
-INSERTS: Final = Metric("streamgauge_inserts", "counter", "Inserts acknowledged by ClickHouse", (), "archiver")
-INSERT_SECONDS: Final = Metric("streamgauge_insert_seconds", "counter", "Time spent inserting", (), "archiver")
-INSERT_FAILED: Final = Metric(
+INSERTED: Final = Name("streamgauge_inserted_rows", "counter", "Rows acknowledged by ClickHouse", (), "archiver")
+INSERTS: Final = Name("streamgauge_inserts", "counter", "Inserts acknowledged by ClickHouse", (), "archiver")
+INSERT_SECONDS: Final = Name("streamgauge_insert_seconds", "counter", "Time spent inserting", (), "archiver")
+INSERT_FAILED: Final = Name(
     "streamgauge_clickhouse_failures", "counter", "Requests to ClickHouse that failed and are repeated", (), "archiver"
 )
-ARCHIVER_LAG: Final = Metric("streamgauge_archiver_lag_records", "gauge", "Records not archived yet", _P, "archiver")
-ARCHIVE_FRESHNESS: Final = Metric(
+ARCHIVER_LAG: Final = Name("streamgauge_archiver_lag_records", "gauge", "Records not archived yet", _P, "archiver")
+ARCHIVE_FRESHNESS: Final = Name(
     "streamgauge_archive_freshness_seconds", "gauge", "How old the newest event was when it could be queried", (),
     "archiver",
 )  # fmt: skip
 
 #: All of them.
-METRICS: Final = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+METRICS: Final = tuple(value for value in list(globals().values()) if isinstance(value, Name))
 
 
 def table() -> str:

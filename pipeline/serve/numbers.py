@@ -28,13 +28,13 @@ def window_total(states: Iterable[PartitionState], grain: str, start: int) -> di
     """The total of one window over the partitions."""
     total = {"events": 0, "users": 0.0, "sessions": 0.0, "registrations": 0.0, "value_micro": 0}
     for state in states:
-        cell = state.activity.cells.get(WindowKey(grain, start, "", ()))
-        if cell is not None:
-            total["events"] += cell.events
-            total["value_micro"] += cell.value
-            total["users"] += cell.users.get_estimate()
-            total["sessions"] += cell.sessions.get_estimate() if cell.sessions else 0.0
-            total["registrations"] += cell.registrations.get_estimate() if cell.registrations else 0.0
+        accumulator = state.activity.accumulators.get(WindowKey(grain, start, "", ()))
+        if accumulator is not None:
+            total["events"] += accumulator.events
+            total["value_micro"] += accumulator.value
+            total["users"] += accumulator.users.get_estimate()
+            total["sessions"] += accumulator.sessions.get_estimate() if accumulator.sessions else 0.0
+            total["registrations"] += accumulator.registrations.get_estimate() if accumulator.registrations else 0.0
     return {name: round(number) for name, number in total.items()}
 
 
@@ -97,5 +97,5 @@ def snapshot(states: list[PartitionState], plan: Plan, now: int) -> dict[str, An
             for dimension in plan.dimensions
         },
         "funnels": funnel_totals(states, plan, now),
-        "partitions": {state.partition: state.mark for state in states},
+        "partitions": {state.partition: state.position for state in states},
     }

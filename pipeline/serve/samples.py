@@ -11,12 +11,12 @@ from prometheus_client.metrics_core import Metric as Family
 from pipeline.measure.windows import bounds
 from pipeline.serve import names
 from pipeline.serve.complete import Minutes, funnel_users
-from pipeline.serve.names import Metric
+from pipeline.serve.names import Name
 from pipeline.serve.numbers import window_total
 from pipeline.state.partition import PartitionState
 from schemas.plan import Plan
 
-Sample = tuple[Metric, tuple[str, ...], float]
+Sample = tuple[Name, tuple[str, ...], float]
 
 
 def product_samples(states: Iterable[PartitionState], plan: Plan, minutes: Minutes, now: int) -> Iterator[Sample]:
@@ -31,13 +31,13 @@ def product_samples(states: Iterable[PartitionState], plan: Plan, minutes: Minut
         minute = minutes.of(state, now)
         if minute is not None:
             yield names.MINUTE_START, (p,), minute.start / 1000
-            for (dimension, value), figures in minute.figures.items():
-                yield names.MINUTE_EVENTS, (p, dimension, value), figures.events
-                yield names.MINUTE_USERS, (p, dimension, value), figures.users
-                yield names.MINUTE_SESSIONS, (p, dimension, value), figures.sessions
+            for (dimension, value), counts in minute.counts.items():
+                yield names.MINUTE_EVENTS, (p, dimension, value), counts.events
+                yield names.MINUTE_USERS, (p, dimension, value), counts.users
+                yield names.MINUTE_SESSIONS, (p, dimension, value), counts.sessions
                 if plan.registration is not None:
-                    yield names.MINUTE_REGISTRATIONS, (p, dimension, value), figures.registrations
-                yield names.MINUTE_REVENUE, (p, dimension, value), figures.revenue / 1e6
+                    yield names.MINUTE_REGISTRATIONS, (p, dimension, value), counts.registrations
+                yield names.MINUTE_REVENUE, (p, dimension, value), counts.revenue / 1e6
             for span, users in minute.active.items():
                 yield names.ACTIVE, (p, span), users
         for measure, number in window_total([state], "day", day).items():

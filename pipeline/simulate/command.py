@@ -16,7 +16,7 @@ from typing import BinaryIO
 from pipeline.errors import UserError
 from pipeline.progress import progress_bar
 from pipeline.settings import Settings
-from pipeline.simulate import side_tables as sides
+from pipeline.simulate import side_tables
 from pipeline.simulate.fault import Fault, parse_fault
 from pipeline.simulate.history import History
 from pipeline.simulate.products import CONTENT, SHOP, Product, product_of
@@ -111,9 +111,9 @@ async def insert(history: History, settings: Settings, plan: Plan, as_json: bool
 def side_rows(history: History, plan: Plan) -> dict[str, list[Side]]:
     """The side tables that go with a history whose records were read, by their names in `streamgauge import`."""
     return {
-        "spend": list(sides.spend(history, plan.zone)),
-        "campaigns": list(sides.campaigns(history)),
-        "content": list(sides.content(history)),
+        "spend": list(side_tables.spend(history, plan.zone)),
+        "campaigns": list(side_tables.campaigns(history)),
+        "content": list(side_tables.content(history)),
     }
 
 

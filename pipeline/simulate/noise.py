@@ -1,4 +1,4 @@
-"""Dirt: what happens to events between the user and the log, each kind counted and with a known outcome."""
+"""Noise: what happens to events between the user and the log, each kind counted and with a known outcome."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _MAX_HOLD: Final = 10 * _MINUTE
 
 
 @dataclass(frozen=True, slots=True)
-class Dirt:
+class Noise:
     """How many records of each kind come with one clean event (0.01 is one in a hundred).
 
     Malformed, duplicate, late and oversize records come besides the clean events; the other kinds happen to
-    clean events, so what is accepted is the same with dirt as without.
+    clean events, so what is accepted is the same with noise as without.
     """
 
     #: Records that are rejected, of all kinds in `MALFORMED`.
@@ -50,13 +50,13 @@ class Dirt:
     #: Larger than an event may be (1 MB each, so only if asked for).
     oversize: float = 0.0
 
-    def times(self, factor: float) -> Dirt:
-        """The same dirt, more or less of it."""
-        return Dirt(**{f.name: getattr(self, f.name) * factor for f in fields(self)})
+    def times(self, factor: float) -> Noise:
+        """The same noise, more or less of it."""
+        return Noise(**{f.name: getattr(self, f.name) * factor for f in fields(self)})
 
     @classmethod
-    def none(cls) -> Dirt:
-        """No dirt."""
+    def none(cls) -> Noise:
+        """No noise."""
         return cls().times(0.0)
 
     @property
@@ -65,17 +65,19 @@ class Dirt:
         return 1.0 + self.malformed + self.retry + self.slow_retry + self.late + self.oversize
 
 
-def soil(events: Iterable[Sent], dirt: Dirt, plan: Plan, *, seed: int | str, partitions: int = 1) -> Iterator[Sent]:
-    """Add dirt to clean events in time order, for a topic of so many `partitions`; in the order of sending.
+def add_noise(
+    events: Iterable[Sent], noise: Noise, plan: Plan, *, seed: int | str, partitions: int = 1
+) -> Iterator[Sent]:
+    """Add noise to clean events in time order, for a topic of so many `partitions`; in the order of sending.
 
-    Raises ValueError if the shares of dirt add up to more than 1.
+    Raises ValueError if the shares of noise add up to more than 1.
     """
-    kinds = [f.name for f in fields(dirt) if getattr(dirt, f.name) > 0]
-    sums = list(accumulate(getattr(dirt, kind) for kind in kinds))
+    kinds = [f.name for f in fields(noise) if getattr(noise, f.name) > 0]
+    sums = list(accumulate(getattr(noise, kind) for kind in kinds))
     total = sums[-1] if sums else 0.0
     if total > 1:
-        raise ValueError(f"the shares of dirt add up to {total:g}: at most 1 is possible")
-    maker = _Maker(plan, Random(f"dirt:{seed}"), partitions)
+        raise ValueError(f"the shares of noise add up to {total:g}: at most 1 is possible")
+    maker = _Maker(plan, Random(f"noise:{seed}"), partitions)
     make: list[Callable[[Sent], list[Sent]]] = [getattr(maker, kind) for kind in kinds]
     random = maker.rng.random
     held: list[tuple[int, int, Sent]] = []

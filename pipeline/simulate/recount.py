@@ -15,7 +15,7 @@ from pipeline.ingest.sent import Sent
 from pipeline.simulate.rules import event_of
 from schemas.plan import Plan
 
-Outcome = Literal["accepted", "late", "duplicate", "rejected", "moved", "repeated"]
+Outcome = Literal["accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again"]
 
 
 class Logged(NamedTuple):
@@ -49,13 +49,13 @@ def _recount(log: Sequence[Logged], plan: Plan, partition: int, partitions: int)
             out.append("rejected")
             continue
         if home_of(event.actor, partitions) != partition:
-            out.append("moved")
+            out.append("forwarded")
             continue
         now = watermark // half_horizon
         id_known = event.event_id in ids and now - ids[event.event_id] <= 2
         origin_known = record.origin in origins and now - origins[record.origin] <= 2
         if id_known:
-            out.append("repeated" if origin_known else "duplicate")
+            out.append("forwarded_again" if origin_known else "duplicate")
         else:
             out.append("late" if event.ts < watermark - plan.lateness else "accepted")
             watermark = max(watermark, event.ts)

@@ -1,8 +1,8 @@
 """Checkpoints: how the state of a partition is written to its changelog, and how it is put together again.
 
 A checkpoint holds every entry that changed between two source offsets, as it stands at the second one, and the
-partition's marks at that offset. It is one Kafka record, or several where it is large: it counts only once all
-its parts are there, so a restored state is never half of a batch.
+partition's totals and watermark at that offset. It is one Kafka record, or several where it is large: it counts only
+once all its parts are there, so a restored state is never half of a batch.
 
 Restoring takes, for every entry, the value with the highest source offset. Because state is a function of the log,
 two checkpoints of the same entry at the same offset are equal, whoever wrote them: replays and the late writes of
@@ -27,14 +27,14 @@ Entry = tuple[bytes, bytes]
 
 @dataclass(slots=True)
 class Checkpoint:
-    """Entries as of source offset `mark` (the next one to fold), and the marks that go with them."""
+    """Entries as of source offset `position` (the next one to fold), with totals and watermark at that offset."""
 
-    mark: int
+    position: int
     meta: dict[str, Any]
     entries: list[Entry] = field(default_factory=list)
     #: Every entry of the state has been written since the rewrite began: older records are not needed any more.
     rewritten: bool = False
-    #: Keys of entries that are not needed any more as of `mark`.
+    #: Keys of entries that are not needed any more as of `position`.
     dropped: list[bytes] = field(default_factory=list)
 
 
@@ -49,17 +49,17 @@ def encode(checkpoint: Checkpoint, writer: bytes) -> Iterator[bytes]:
         groups[-1].append((key, value))
         size += len(key) + len(value) + 12
     for part, entries in enumerate(groups):
-        head = (_VERSION, writer, checkpoint.mark, part, len(groups), checkpoint.meta if part == 0 else None)
+        head = (_VERSION, writer, checkpoint.position, part, len(groups), checkpoint.meta if part == 0 else None)
         yield msgpack.packb((head, entries))
 
 
-class Kept(Protocol):
+class Snapshot(Protocol):
     """Where restored entries are put together: in memory, or on disk (`disk.Disk`)."""
 
-    mark: int | None
+    position: int | None
     meta: dict[str, Any]
 
-    def apply(self, mark: int, meta: dict[str, Any], entries: Iterable[Entry], offset: int | None) -> None:
+    def apply(self, position: int, meta: dict[str, Any], entries: Iterable[Entry], offset: int | None) -> None:
         """Take a checkpoint, or a part of one; the changelog is complete up to `offset` then (None: unknown)."""
 
     def note(self, offset: int | None) -> None:
@@ -69,24 +69,24 @@ class Kept(Protocol):
         """The entries that belong into memory."""
 
 
-class MemoryKept:
+class MemorySnapshot:
     """Entries put together in memory."""
 
     def __init__(self) -> None:
-        self.mark: int | None = None
+        self.position: int | None = None
         self.meta: dict[str, Any] = {}
         self.values: dict[bytes, bytes] = {}
         self._as_of: dict[bytes, int] = {}
 
-    def apply(self, mark: int, meta: dict[str, Any], entries: Iterable[Entry], offset: int | None) -> None:
+    def apply(self, position: int, meta: dict[str, Any], entries: Iterable[Entry], offset: int | None) -> None:
         """Of two values of an entry the later one counts."""
         as_of, values = self._as_of, self.values
         for key, value in entries:
-            if as_of.get(key, -1) <= mark:
-                as_of[key] = mark
+            if as_of.get(key, -1) <= position:
+                as_of[key] = position
                 values[key] = value
-        if self.mark is None or mark > self.mark:
-            self.mark, self.meta = mark, meta
+        if self.position is None or position > self.position:
+            self.position, self.meta = position, meta
 
     def note(self, offset: int | None) -> None:
         """Nothing is kept beyond the process."""
@@ -99,8 +99,8 @@ class MemoryKept:
 class Restorer:
     """Puts a partition's state together from the records of its changelog, in any order of writers."""
 
-    def __init__(self, kept: Kept | None = None) -> None:
-        self.kept: Kept = MemoryKept() if kept is None else kept
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
+        self.snapshot: Snapshot = MemorySnapshot() if snapshot is None else snapshot
         #: Checkpoints of which parts are missing: the offset of the first, and the parts.
         self._parts: dict[tuple[bytes, int], tuple[int, dict[int, tuple[Any, list[Entry]]]]] = {}
         self.records = 0
@@ -110,21 +110,21 @@ class Restorer:
         """Take the changelog record at `offset`. Raises ValueError if it is not one that this version understands."""
         self.records += 1
         self.bytes += len(record)
-        (version, writer, mark, part, parts, meta), entries = msgpack.unpackb(record)
+        (version, writer, position, part, parts, meta), entries = msgpack.unpackb(record)
         if version != _VERSION:
             raise ValueError(f"changelog record of version {version}; this program reads version {_VERSION}")
         if parts == 1:
-            self.kept.apply(mark, meta, entries, self._complete(offset))
+            self.snapshot.apply(position, meta, entries, self._complete(offset))
             return
-        key = (writer, mark)
+        key = (writer, position)
         _, waiting = self._parts.setdefault(key, (offset, {}))
         waiting[part] = (meta, entries)
         if len(waiting) < parts:
-            self.kept.note(self._complete(offset))
+            self.snapshot.note(self._complete(offset))
             return
         del self._parts[key]
         together = [entry for number in range(parts) for entry in waiting[number][1]]
-        self.kept.apply(mark, waiting[0][0], together, self._complete(offset))
+        self.snapshot.apply(position, waiting[0][0], together, self._complete(offset))
 
     def _complete(self, offset: int) -> int:
         """Up to which offset everything is taken in: a checkpoint that misses parts has to be read again."""

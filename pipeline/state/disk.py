@@ -5,7 +5,7 @@ which changelog offset (`offset`) everything is in. A restart reads the changelo
 funnels' actors is read into memory; an actor's entry is looked up when an event of the actor comes.
 
 Entries are written here after the checkpoint that holds them is acknowledged, all of it at once: the disk is never
-ahead of the changelog, and never between two of its marks.
+ahead of the changelog, and never between two of its checkpoints.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pipeline.errors import UserError
 from pipeline.measure.funnel_state import expires_at
 from pipeline.state.checkpoint import Entry
 
-#: Key of the marks; every other key is a msgpack array and begins with 0x9.
+#: Key of position, totals and watermark; every other key is a msgpack array and begins with 0x9.
 _META: Final = b"meta"
 #: What keys of funnel actors begin with: an array of five, the first of them "f".
 ACTOR_PREFIX: Final = msgpack.packb(("f", 0, 0, 0, 0))[:3]
-_MARK_BYTES: Final = 8
+_POSITION_BYTES: Final = 8
 _CACHE_BYTES: Final = 128 << 20
 #: Entries looked at by one call of `drop_expired`: some 50 ms.
 _EXPIRE_SLICE: Final = 50_000
@@ -63,7 +63,7 @@ class Disk:
                 f"of its own; one that is damaged can be deleted: it is made again from the changelog"
             ) from exc
         self._new_batch = lambda: rocksdict.WriteBatch(raw_mode=True)
-        self.mark: int | None = None
+        self.position: int | None = None
         self.meta: dict[str, Any] = {}
         #: Changelog offset up to which every record is in; None: nothing was read yet.
         self.offset: int | None = None
@@ -71,25 +71,25 @@ class Disk:
         self.changelog_bytes = 0
         found = self._db.get(_META)
         if found is not None:
-            self.mark, self.meta, self.offset, self.changelog_bytes = msgpack.unpackb(found)
+            self.position, self.meta, self.offset, self.changelog_bytes = msgpack.unpackb(found)
 
     def get(self, key: bytes) -> bytes | None:
         """The value of an entry, None if there is none."""
         found = self._db.get(key)
-        return None if found is None else found[_MARK_BYTES:]
+        return None if found is None else found[_POSITION_BYTES:]
 
-    def apply(self, mark: int, meta: dict[str, Any], entries: Iterable[Entry], offset: int | None) -> None:
+    def apply(self, position: int, meta: dict[str, Any], entries: Iterable[Entry], offset: int | None) -> None:
         """Take a checkpoint of the changelog, whoever wrote it: of two values of an entry the later one counts."""
-        batch, db, stamp = self._new_batch(), self._db, mark.to_bytes(_MARK_BYTES, "big")
-        newest = self.mark is None or mark >= self.mark
+        batch, db, stamp = self._new_batch(), self._db, position.to_bytes(_POSITION_BYTES, "big")
+        newest = self.position is None or position >= self.position
         for key, value in entries:
             if not newest:
                 found = db.get(key)
-                if found is not None and found[:_MARK_BYTES] > stamp:
+                if found is not None and found[:_POSITION_BYTES] > stamp:
                     continue
             batch.put(key, stamp + value)
-        if self.mark is None or mark > self.mark:
-            self.mark, self.meta = mark, meta
+        if self.position is None or position > self.position:
+            self.position, self.meta = position, meta
         self._write(batch, offset)
 
     def note(self, offset: int | None) -> None:
@@ -107,8 +107,8 @@ class Disk:
 
     def _write(self, batch: Any, offset: int | None) -> None:
         self.offset = offset
-        if self.mark is not None:
-            batch.put(_META, msgpack.packb((self.mark, self.meta, offset, self.changelog_bytes)))
+        if self.position is not None:
+            batch.put(_META, msgpack.packb((self.position, self.meta, offset, self.changelog_bytes)))
         self._db.write(batch)
 
     def items(self) -> Iterator[Entry]:
@@ -117,7 +117,7 @@ class Disk:
             for key, value in self._db.items(from_key=start):
                 if key >= end:
                     break
-                yield key, value[_MARK_BYTES:]
+                yield key, value[_POSITION_BYTES:]
 
     def keys(self, prefix: bytes) -> Iterator[bytes]:
         """The keys that begin with `prefix`."""
@@ -132,7 +132,7 @@ class Disk:
             if not key.startswith(prefix):
                 break
             if key != after:
-                yield key, value[_MARK_BYTES:]
+                yield key, value[_POSITION_BYTES:]
 
     def close(self) -> None:
         """Let go of the files."""

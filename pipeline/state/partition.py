@@ -21,7 +21,7 @@ from pipeline.measure.entries import in_memory
 from pipeline.measure.funnels import CounterKey, Funnels
 from pipeline.measure.rows import ActivityRow, FunnelRow, PartitionRow
 from pipeline.measure.windows import MINUTE
-from pipeline.state.checkpoint import Checkpoint, Entry, Kept
+from pipeline.state.checkpoint import Checkpoint, Entry, Snapshot
 from pipeline.state.disk import ACTOR_PREFIX, Disk, DiskEntries
 from schemas.event import Event
 from schemas.plan import Plan
@@ -36,7 +36,7 @@ REWRITE_SLICE: Final = 20_000
 
 
 class PartitionState:
-    """Folds one partition. `mark` is the next offset to fold: all before it is in, nothing after it.
+    """Folds one partition. `position` is the next offset to fold: all before it is in, nothing after it.
 
     With a `disk` the funnels' actors are there, not in memory.
     """
@@ -46,7 +46,7 @@ class PartitionState:
     ) -> None:
         self.plan = plan
         self.partition = partition
-        self.mark = 0
+        self.position = 0
         self.totals = dict.fromkeys(Outcome, 0)
         self.reasons: dict[str, int] = {}
         self.classifier = PartitionClassifier(plan, validator, partition, partitions)
@@ -55,19 +55,19 @@ class PartitionState:
         self._entries: dict[bytes, DiskEntries] = {}
         self.funnels = Funnels(plan, in_memory if disk is None else self._on_disk)
         #: Source offset of the last checkpoint handed out.
-        self.saved_mark = -1
+        self.saved_position = -1
         #: Set while a checkpoint is being written: until it is acknowledged, only the changelog knows the truth.
-        self.doubtful = False
+        self.in_doubt = False
         self._rewrite: Iterator[Entry] | None = None
         self._expired_minute = 0
         #: Keys that are not needed any more, until a later checkpoint says so; kept with a disk only.
         self._dropped: list[bytes] = []
         self._generation = 0
-        self._in_flight_mark = self.published_mark = 0
-        self._unsaved_cells: set[WindowKey] = set()
+        self._in_flight_position = self.published_position = 0
+        self._unsaved_accumulators: set[WindowKey] = set()
         self._unsaved_counters: set[CounterKey] = set()
         self._unsaved_ids: list[tuple[int, U64]] = []
-        self._unpublished_cells: set[WindowKey] = set()
+        self._unpublished_accumulators: set[WindowKey] = set()
         self._unpublished_counters: set[CounterKey] = set()
 
     def _on_disk(self, *view: str) -> DiskEntries:
@@ -83,12 +83,12 @@ class PartitionState:
         return self.classifier.watermark
 
     def fold(self, records: Sequence[Record], now: int | None = None) -> Classified | None:
-        """Fold the next records, in offset order; those before `mark` are in already and are skipped.
+        """Fold the next records, in offset order; those before `position` are in already and are skipped.
 
         Returns what became of each new record, None if there was none. `now` is for `classify`.
         """
-        if records and records[0].offset < self.mark:
-            records = [record for record in records if record.offset >= self.mark]
+        if records and records[0].offset < self.position:
+            records = [record for record in records if record.offset >= self.position]
         if not records:
             return None
         watermark = self.watermark
@@ -102,14 +102,14 @@ class PartitionState:
         accepted = [outcome is Outcome.ACCEPTED for outcome in outcomes]
         events: list[Event] = list(compress(result.events, accepted))  # type: ignore[arg-type]
         if events:
-            cells = self.activity.fold(events, version)
+            accumulators = self.activity.fold(events, version)
             counters = self.funnels.fold(events, version, watermark)
-            self._unsaved_cells |= cells
-            self._unpublished_cells |= cells
+            self._unsaved_accumulators |= accumulators
+            self._unpublished_accumulators |= accumulators
             self._unsaved_counters |= counters
             self._unpublished_counters |= counters
         self._unsaved_ids += result.remembered
-        self.mark = version
+        self.position = version
         return result
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -117,24 +117,24 @@ class PartitionState:
     @property
     def unsaved(self) -> bool:
         """Whether there is something that the last checkpoint doesn't hold."""
-        return self.mark != self.saved_mark
+        return self.position != self.saved_position
 
     def checkpoint(self, rewrite: int = REWRITE_SLICE) -> Checkpoint:
-        """Everything that changed since the last checkpoint, as of `mark`.
+        """Everything that changed since the last checkpoint, as of `position`.
 
         While a rewrite is under way, `rewrite` other entries come with it; `rewritten` says that it is complete.
         """
         entries: list[Entry] = []
-        for key in self._unsaved_cells:
-            cell = self.activity.cells.get(key)
-            if cell is not None:
-                entries.append((_pack(_ACTIVITY, *key), cell.dump()))
+        for key in self._unsaved_accumulators:
+            accumulator = self.activity.accumulators.get(key)
+            if accumulator is not None:
+                entries.append((_pack(_ACTIVITY, *key), accumulator.dump()))
         entries += [(_pack(_FUNNEL_COUNTER, *key), value) for key, value in self.funnels.dump(self._unsaved_counters)]
         entries += [(_pack(_FUNNEL_ACTOR, *key), value) for key, value in self.funnels.changed_actors()]
         for number, (generation, hashes) in enumerate(_joined(self._unsaved_ids)):
-            entries.append((_pack(_IDS, generation, self.mark, number), hashes.tobytes()))
-        self._unsaved_cells, self._unsaved_counters, self._unsaved_ids = set(), set(), []
-        self.saved_mark = self.mark
+            entries.append((_pack(_IDS, generation, self.position, number), hashes.tobytes()))
+        self._unsaved_accumulators, self._unsaved_counters, self._unsaved_ids = set(), set(), []
+        self.saved_position = self.position
         if self.disk is not None and self._generation != self.classifier.seen.generation:
             self._generation = self.classifier.seen.generation
             self._dropped += self._old_ids(self.disk)
@@ -145,7 +145,7 @@ class PartitionState:
             entries += again
             if len(again) < rewrite:
                 self._rewrite, rewritten = None, True
-        return Checkpoint(self.mark, self._meta(), entries, rewritten, dropped)
+        return Checkpoint(self.position, self._meta(), entries, rewritten, dropped)
 
     def start_rewrite(self) -> None:
         """Begin to write every entry again, a slice with each checkpoint; older records can go when it is complete."""
@@ -161,12 +161,12 @@ class PartitionState:
             yield _pack(_FUNNEL_ACTOR, *actor_key), entry
         for key, value in self.funnels.dump(None):
             yield _pack(_FUNNEL_COUNTER, *key), value
-        for cell_key in list(self.activity.cells):
-            cell = self.activity.cells.get(cell_key)
-            if cell is not None:
-                yield _pack(_ACTIVITY, *cell_key), cell.dump()
+        for cell_key in list(self.activity.accumulators):
+            accumulator = self.activity.accumulators.get(cell_key)
+            if accumulator is not None:
+                yield _pack(_ACTIVITY, *cell_key), accumulator.dump()
         for number, (generation, hashes) in enumerate(self.classifier.seen.dump()):
-            yield _pack(_IDS, generation, self.mark, _REWRITTEN + number), hashes.tobytes()
+            yield _pack(_IDS, generation, self.position, _REWRITTEN + number), hashes.tobytes()
 
     def _meta(self) -> dict[str, Any]:
         return {
@@ -188,24 +188,24 @@ class PartitionState:
         # Only what follows without a gap: another writer's records in between are not on disk.
         if last == (-1 if offset is None else offset) + records:
             offset = last
-        self.disk.apply(checkpoint.mark, checkpoint.meta, checkpoint.entries, offset)
+        self.disk.apply(checkpoint.position, checkpoint.meta, checkpoint.entries, offset)
         for key, value in checkpoint.entries:
             if key.startswith(ACTOR_PREFIX):
                 *_, actor = msgpack.unpackb(key)
                 self._entries[key[: -len(_pack(actor)) + 1]].written(actor, value)
         self.disk.drop(checkpoint.dropped)
 
-    def restore(self, kept: Kept) -> None:
+    def restore(self, snapshot: Snapshot) -> None:
         """Take over what a changelog holds. All of it is published again: what was in flight is not known."""
-        if kept.mark is None:
+        if snapshot.position is None:
             return
-        self.mark = self.saved_mark = kept.mark
-        meta = kept.meta
+        self.position = self.saved_position = snapshot.position
+        meta = snapshot.meta
         self.classifier.watermark = meta["watermark"]
         self.totals = dict(zip(Outcome, meta["totals"], strict=True))
         self.reasons = dict(meta["reasons"])
         ids: dict[int, list[U64]] = {}
-        for key, value in kept.items():
+        for key, value in snapshot.items():
             kind, *rest = msgpack.unpackb(key, use_list=False)
             if kind == _ACTIVITY:
                 name, start, dimension, values = rest
@@ -222,7 +222,7 @@ class PartitionState:
         for generation, parts in ids.items():
             if generation >= seen.generation - seen.KEPT:
                 seen.add(np.unique(np.concatenate(parts)), generation)
-        self._unpublished_cells = set(self.activity.cells)
+        self._unpublished_accumulators = set(self.activity.accumulators)
         self._unpublished_counters = set(self.funnels.counter_keys())
 
     # -- publishing ----------------------------------------------------------------------------------------------
@@ -232,12 +232,12 @@ class PartitionState:
 
         `now` (epoch ms) is for the sliding spans: the last 1, 5 and 30 minutes.
         """
-        self._in_flight_mark = self.mark
-        self._in_flight = (self._unpublished_cells, self._unpublished_counters)
-        self._unpublished_cells, self._unpublished_counters = set(), set()
-        cells, counters = self._in_flight
+        self._in_flight_position = self.position
+        self._in_flight = (self._unpublished_accumulators, self._unpublished_counters)
+        self._unpublished_accumulators, self._unpublished_counters = set(), set()
+        accumulators, counters = self._in_flight
         return (
-            list(self.activity.rows(cells, self.partition)),
+            list(self.activity.rows(accumulators, self.partition)),
             list(self.funnels.rows(counters, self.partition)),
             self.partition_row(now),
         )
@@ -245,16 +245,20 @@ class PartitionState:
     @property
     def unpublished(self) -> int:
         """Rows that changed and are not published, plus one if the partition's own row is behind."""
-        return len(self._unpublished_cells) + len(self._unpublished_counters) + (self.mark != self.published_mark)
+        return (
+            len(self._unpublished_accumulators)
+            + len(self._unpublished_counters)
+            + (self.position != self.published_position)
+        )
 
     def published(self) -> None:
         """The rows of the last `changed_rows` are stored."""
-        self.published_mark = self._in_flight_mark
+        self.published_position = self._in_flight_position
 
     def publish_again(self) -> None:
         """Put the rows of the last `changed_rows` back among the changed ones."""
-        cells, counters = self._in_flight
-        self._unpublished_cells |= cells
+        accumulators, counters = self._in_flight
+        self._unpublished_accumulators |= accumulators
         self._unpublished_counters |= counters
 
     def partition_row(self, now: int) -> PartitionRow:
@@ -262,7 +266,7 @@ class PartitionState:
         minute = now - now % MINUTE
         active = [self.active_users(minute - span * MINUTE) for span in (1, 4, _SLIDING - 1)]
         totals = (self.totals[outcome] for outcome in Outcome)
-        return PartitionRow._make((self.partition, self.mark, self.watermark, *totals, now, *active))
+        return PartitionRow._make((self.partition, self.position, self.watermark, *totals, now, *active))
 
     def active_users(self, since: int) -> float:
         """Estimated users of the minute windows that start at `since` (epoch ms) or later."""
@@ -286,7 +290,7 @@ class PartitionState:
         closed = [
             key
             for key in self.activity.closed(self.watermark)
-            if key not in self._unpublished_cells and not (key.grain == "minute" and key.start >= sliding)
+            if key not in self._unpublished_accumulators and not (key.grain == "minute" and key.start >= sliding)
         ]
         self.activity.drop(closed)
         counters = self.funnels.expire(self.watermark, self._unpublished_counters) if ten_minutes else []

@@ -24,11 +24,11 @@ from pipeline.state.checkpoint import encode
 from pipeline.state.disk import Disk
 from pipeline.state.partition import PartitionState
 from pipeline.topics import TABLE_NAME
-from pipeline.worker.counters import Figures
+from pipeline.worker.counters import Counters
 from pipeline.worker.delivery import Delivery, Headers, Outgoing
 from pipeline.worker.table import PromptTableManager, StateStore, StateTable
 from pipeline.worker.transport import Batch, BatchConsumer, BatchSchema, BatchTransport
-from pipeline.worker.truncation import Cleaner
+from pipeline.worker.truncation import Truncation
 from schemas.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class WorkerApp(faust.App):
         self._undelivered_records: dict[int, int] = {}
         self._checkpointing = asyncio.Lock()
         self._periodic: asyncio.Future[None] | None = None
-        self.cleaner = Cleaner(settings, self.table.changelog_topic.get_topic_name())
+        self.truncation = Truncation(settings, self.table.changelog_topic.get_topic_name())
         self._rewritten: set[int] = set()
         #: Offset committed by us since the last rebalance, by partition.
         self._committed: dict[int, int] = {}
@@ -84,7 +84,7 @@ class WorkerApp(faust.App):
         self.last_checkpoint_at = time.monotonic()
         self.last_publish_at: float | None = None
         self.publish_error = ""
-        self.figures = Figures()
+        self.counters = Counters()
 
     @property
     def store(self) -> StateStore:
@@ -109,7 +109,7 @@ class WorkerApp(faust.App):
         """Where each restored partition resumes; raises BrokenPromiseError if one could not be restored."""
         if self.store.failure is not None:
             raise BrokenPromiseError(f"the changelog can't be read: {self.store.failure}") from self.store.failure
-        return {partition: state.mark for partition, state in self.store.states.items()}
+        return {partition: state.position for partition, state in self.store.states.items()}
 
     # -- folding -------------------------------------------------------------------------------------------------
 
@@ -121,17 +121,17 @@ class WorkerApp(faust.App):
         state = self.store.states.get(batch.partition)
         if state is None:
             return  # handed over while the batch was waiting; its new owner reads it
-        if batch.start > state.mark:
+        if batch.start > state.position:
             raise BrokenPromiseError(
-                f"partition {batch.partition}: records {state.mark} to {batch.start - 1} never arrived"
+                f"partition {batch.partition}: records {state.position} to {batch.start - 1} never arrived"
             )
         started, before = time.perf_counter(), state.watermark
         result = state.fold(batch.records, int(time.time() * 1000))
         newest = state.watermark if state.watermark > before else None
         seconds = time.perf_counter() - started
-        self.figures.folded(batch.partition, len(batch.records), batch.records[-1].timestamp or 0, newest, seconds)
+        self.counters.folded(batch.partition, len(batch.records), batch.records[-1].timestamp or 0, newest, seconds)
         self.last_batch_at = time.monotonic()
-        if result is not None and (result.rejections or result.moved):
+        if result is not None and (result.rejections or result.forwarded):
             await self._send_aside(batch.partition, result)
 
     async def _send_aside(self, partition: int, result: Classified) -> None:
@@ -146,7 +146,7 @@ class WorkerApp(faust.App):
             )
             rejected = Outgoing(self.settings.rejected_topic, None, record.key, record.value, headers, cut=True)
             outgoing.append(rejected)
-        for i, home in result.moved.items():
+        for i, home in result.forwarded.items():
             record, event = result.records[i], result.events[i]
             assert event is not None
             headers = (*record.headers, (ORIGIN_HEADER, f"{partition}:{record.offset}".encode()))
@@ -171,34 +171,34 @@ class WorkerApp(faust.App):
             generation = self.consumer_generation_id
             # Also what was saved earlier and not committed: by a former owner that died in between, say. Nothing
             # else would commit it while no event comes, and whoever watches the lag would wait.
-            saved = {p: mark for p, mark in saved.items() if self._committed.get(p) != mark}
-            offsets = {TP(self.settings.events_topic, p): mark for p, mark in saved.items()}
+            saved = {p: position for p, position in saved.items() if self._committed.get(p) != position}
+            offsets = {TP(self.settings.events_topic, p): position for p, position in saved.items()}
             committed = bool(offsets) and await self.batch_consumer.commit_offsets(offsets)
             rewritten, self._rewritten = self._rewritten, set()
             if committed:
                 self._committed |= saved
                 for partition in rewritten:
-                    await self.cleaner.finish(partition, generation)
+                    await self.truncation.finish(partition, generation)
             self.last_checkpoint_at = time.monotonic()
-            self.figures.took("checkpoint", started)
+            self.counters.took("checkpoint", started)
 
     async def _checkpoint_partition(self, partition: int, state: PartitionState, saved: dict[int, int]) -> None:
-        if state.doubtful:
+        if state.in_doubt:
             # It has lost track of changes: they were in a checkpoint that was broken off. One that came after it
             # would hide that they are missing.
             return
         if not state.unsaved:
-            saved[partition] = state.mark
+            saved[partition] = state.position
             return
-        # Taken in one step, without a pause: these deliveries belong to the records before this mark.
+        # Taken in one step, without a pause: these deliveries belong to the records before this position.
         waiting = self._undelivered.pop(partition, [])
         self._undelivered_records.pop(partition, None)
-        state.doubtful = True
+        state.in_doubt = True
         restored = self.store.restored_bytes.pop(partition, None)
         if restored is not None:
-            self.cleaner.note_restored(partition, restored)
-        if self.cleaner.due(partition):
-            self.cleaner.begin(partition, self.store.read_up_to.get(partition, -1) + 1, self.consumer_generation_id)
+            self.truncation.note_restored(partition, restored)
+        if self.truncation.due(partition):
+            self.truncation.begin(partition, self.store.read_up_to.get(partition, -1) + 1, self.consumer_generation_id)
             state.start_rewrite()
         checkpoint = state.checkpoint()
         if waiting:
@@ -206,19 +206,19 @@ class WorkerApp(faust.App):
         topic = self.table.changelog_topic.get_topic_name()
         parts = [Outgoing(topic, partition, None, value) for value in encode(checkpoint, self.writer)]
         last = await self.delivery.deliver(parts)
-        self.cleaner.wrote(partition, sum(len(part.value or b"") for part in parts))
+        self.truncation.wrote(partition, sum(len(part.value or b"") for part in parts))
         if checkpoint.rewritten:
             self._rewritten.add(partition)
         if self.store.states.get(partition) is state:
             self.store.read_up_to[partition] = max(last, self.store.read_up_to.get(partition, -1))
             if state.disk is not None:
-                state.disk.changelog_bytes = self.cleaner.size(partition)
+                state.disk.changelog_bytes = self.truncation.size(partition)
             state.acknowledged(checkpoint, len(parts), last)
-        state.doubtful = False
-        saved[partition] = checkpoint.mark
+        state.in_doubt = False
+        saved[partition] = checkpoint.position
 
     def _taken_over(self, *_: Any, **__: Any) -> None:
-        self.cleaner.forget()
+        self.truncation.forget()
         self._rewritten.clear()
         self._committed.clear()
         for state in self.store.states.values():
@@ -250,8 +250,8 @@ class WorkerApp(faust.App):
         funnels: list[FunnelRow] = []
         partitions: list[PartitionRow] = []
         for state in states:
-            cells, counters, row = state.changed_rows(now)
-            activity += cells
+            accumulators, counters, row = state.changed_rows(now)
+            activity += accumulators
             funnels += counters
             partitions.append(row)
         started = time.perf_counter()
@@ -264,12 +264,12 @@ class WorkerApp(faust.App):
             if not isinstance(exc, Exception):
                 raise
             self.publish_error = f"{type(exc).__name__}: {exc}"
-            self.figures.publish_failures += 1
+            self.counters.publish_failures += 1
             log.warning("live rows not published (%s): trying again", self.publish_error[:300])
         else:
             self.publish_error = ""
-            self.figures.took("publish", started)
-            self.figures.published_rows += len(activity) + len(funnels) + len(partitions)
+            self.counters.took("publish", started)
+            self.counters.published_rows += len(activity) + len(funnels) + len(partitions)
             self.last_publish_at = time.monotonic()
             for state in states:
                 state.published()
@@ -287,19 +287,19 @@ class WorkerApp(faust.App):
 
     def total_lag(self) -> int | None:
         """Records not folded yet in the partitions owned; None while nothing is known."""
-        lags = [self.batch_consumer.lag(p, state.mark) for p, state in self.store.states.items()]
+        lags = [self.batch_consumer.lag(p, state.position) for p, state in self.store.states.items()]
         known = [lag for lag in lags if lag is not None]
         return sum(known) if known else None
 
     async def watch(self) -> None:
         """End the process if there is lag and no progress for the watchdog's time."""
-        marks: dict[int, int] = {}
+        positions: dict[int, int] = {}
         since = time.monotonic()
         while True:
             await asyncio.sleep(1.0)
-            now = {p: state.mark for p, state in self.store.states.items()}
-            if now != marks or not self.total_lag() or self.delivery.failing_since is not None:
-                marks, since = now, time.monotonic()
+            now = {p: state.position for p, state in self.store.states.items()}
+            if now != positions or not self.total_lag() or self.delivery.failing_since is not None:
+                positions, since = now, time.monotonic()
             elif time.monotonic() - since > self.settings.watchdog_seconds:
                 raise BrokenPromiseError(
                     f"no progress for {self.settings.watchdog_seconds:.0f} s with {self.total_lag()} records waiting"

@@ -23,7 +23,7 @@ FRESH_FOR: Final = 60_000
 
 
 class WorkerCollector(Collector):
-    """Reads the figures of a worker app."""
+    """Reads the counters of a worker app."""
 
     def __init__(self, app: WorkerApp, clock: Callable[[], float] = time.time) -> None:
         self._app, self._clock = app, clock
@@ -40,46 +40,46 @@ class WorkerCollector(Collector):
         samples += product_samples(current, app.plan, self._minutes, now)
         samples += funnel_buckets(app.plan, now)
         yield from families(samples)
-        counts = list(accumulate(app.figures.sizes))
+        counts = list(accumulate(app.counters.sizes))
         buckets = [(str(float(bound)), n) for bound, n in zip(SIZES, counts, strict=False)]
         sizes = HistogramMetricFamily(names.BATCHES.name, names.BATCHES.meaning)
-        sizes.add_metric([], [*buckets, ("+Inf", counts[-1])], app.figures.records)
+        sizes.add_metric([], [*buckets, ("+Inf", counts[-1])], app.counters.records)
         yield sizes
 
     def _behind(self, state: PartitionState, now: int) -> float:
         """How long ago (ms) all the records were written that are known to be folded."""
         consumer = self._app.batch_consumer
-        lag = consumer.lag(state.partition, state.mark)
+        lag = consumer.lag(state.partition, state.position)
         if lag is None:
             return float("inf")
-        known = consumer.polled_at(state.partition) if lag == 0 else self._app.figures.written_at.get(state.partition)
+        known = consumer.polled_at(state.partition) if lag == 0 else self._app.counters.written_at.get(state.partition)
         return float("inf") if known is None else max(0, now - known)
 
     def _pipeline(self, states: list[PartitionState], now: int) -> Iterator[Sample]:
-        app, figures = self._app, self._app.figures
+        app, counters = self._app, self._app.counters
         yield names.PARTITIONS, (), app.partition_count
         for state in states:
             p = str(state.partition)
-            lag, behind = app.batch_consumer.lag(state.partition, state.mark), self._behind(state, now)
+            lag, behind = app.batch_consumer.lag(state.partition, state.position), self._behind(state, now)
             if lag is not None:
                 yield names.LAG, (p,), lag
             if behind != float("inf"):
                 yield names.LAG_SECONDS, (p,), behind / 1000
             if state.watermark:
                 yield names.WATERMARK, (p,), state.watermark / 1000
-            at, freshness = figures.freshness.get(state.partition, (0, 0))
+            at, freshness = counters.freshness.get(state.partition, (0, 0))
             if now - at <= FRESH_FOR:
                 yield names.FRESHNESS, (p,), freshness / 1000
-            yield names.ENTRIES, (p, "window"), len(state.activity.cells)
+            yield names.ENTRIES, (p, "window"), len(state.activity.accumulators)
             yield names.ENTRIES, (p, "event_id"), len(state.classifier.seen)
             yield names.ENTRIES, (p, "funnel_actor"), sum(len(v.actors) for v in state.funnels.views.values())
-        for stage, seconds in figures.seconds.items():
+        for stage, seconds in counters.seconds.items():
             yield names.STAGE_SECONDS, (stage,), seconds
-            yield names.STAGE_RUNS, (stage,), figures.runs[stage]
+            yield names.STAGE_RUNS, (stage,), counters.runs[stage]
         yield names.DELIVERED, (), app.delivery.delivered
         yield names.RETRIED, (), app.delivery.retries
-        yield names.PUBLISHED, (), figures.published_rows
-        yield names.PUBLISH_FAILED, (), figures.publish_failures
+        yield names.PUBLISHED, (), counters.published_rows
+        yield names.PUBLISH_FAILED, (), counters.publish_failures
         yield names.CHECKPOINT_AGE, (), time.monotonic() - app.last_checkpoint_at
         if app.last_publish_at is not None:
             yield names.PUBLISH_AGE, (), time.monotonic() - app.last_publish_at

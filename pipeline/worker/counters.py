@@ -11,7 +11,7 @@ SIZES: Final = (1, 10, 100, 500, 1000, 2500, 5000)
 STAGES: Final = ("fold", "checkpoint", "publish")
 
 
-class Figures:
+class Counters:
     """Counters of one process."""
 
     def __init__(self) -> None:

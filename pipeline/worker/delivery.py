@@ -1,6 +1,6 @@
 """Sending records so that they arrive: every one acknowledged by all in-sync replicas, or tried again.
 
-Used for what must be kept before a mark may move: checkpoints, rejected records, records sent on to their own
+Used for what must be kept before a position may move: checkpoints, rejected records, records sent on to their own
 partition. Sending one twice is harmless for all three, so a failed send is simply repeated.
 """
 

@@ -101,7 +101,7 @@ class StateStore(Store[Any, Any]):
         """The changelog offset that a live state, or the disk, holds: recovery reads from there on."""
         if tp.partition in self.states:
             return self.read_up_to.get(tp.partition)
-        disk = self._restorer(tp.partition).kept if self.new_disk else None
+        disk = self._restorer(tp.partition).snapshot if self.new_disk else None
         return disk.offset if isinstance(disk, Disk) else None
 
     async def on_rebalance(
@@ -110,7 +110,7 @@ class StateStore(Store[Any, Any]):
         """Forget partitions that are no longer ours, and states whose last checkpoint was not acknowledged."""
         owned = partitions_of(assigned, self.table.changelog_topic.get_topic_name())
         for partition in list(self.states):
-            if partition not in owned or self.states[partition].doubtful:
+            if partition not in owned or self.states[partition].in_doubt:
                 self.forget(partition)
         for partition in [p for p in self.restoring if p not in owned]:
             self.forget(partition)
@@ -118,7 +118,7 @@ class StateStore(Store[Any, Any]):
     def forget(self, partition: int) -> None:
         """Drop a live state: the next recovery reads it from the changelog."""
         state, restorer = self.states.pop(partition, None), self.restoring.pop(partition, None)
-        for disk in (state and state.disk, restorer and restorer.kept):
+        for disk in (state and state.disk, restorer and restorer.snapshot):
             if isinstance(disk, Disk):
                 disk.close()
         self.read_up_to.pop(partition, None)
@@ -132,11 +132,11 @@ class StateStore(Store[Any, Any]):
                 continue
             try:
                 restorer = self._restorer(partition)
-                kept = restorer.kept
+                kept = restorer.snapshot
                 state = self.new_state(partition, kept if isinstance(kept, Disk) else None)
                 state.restore(kept)
                 self.restored_bytes[partition] = restorer.bytes + (state.disk.changelog_bytes if state.disk else 0)
-                log.info("partition %s restored: %s records, mark %s", partition, restorer.records, state.mark)
+                log.info("partition %s restored: %s records, position %s", partition, restorer.records, state.position)
                 self.states[partition] = state
                 del self.restoring[partition]
             except Exception as exc:

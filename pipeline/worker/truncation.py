@@ -36,7 +36,7 @@ class _Log:
     generation: int = -1
 
 
-class Cleaner:
+class Truncation:
     """Decides for each changelog partition when to rewrite, and deletes what a complete rewrite leaves behind."""
 
     def __init__(self, settings: Settings, topic: str) -> None:

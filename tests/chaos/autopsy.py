@@ -64,12 +64,12 @@ async def _compare(folder: Path, bootstrap: str, partition: int) -> None:
         line = (
             f"{record.offset:5} {at} writer {writer.hex()[:6]} mark {mark}, {part + 1}/{parts}, {len(entries)} entries"
         )
-        if mark < right.mark or part + 1 < parts:
+        if mark < right.position or part + 1 < parts:
             print(line)
             continue
-        right.fold([one for one in records if right.mark <= one.offset < mark])
+        right.fold([one for one in records if right.position <= one.offset < mark])
         restored = PartitionState(plan, validator, partition, count)
-        restored.restore(restorer.kept)
+        restored.restore(restorer.snapshot)
         a, b = _figures(right), _figures(restored)
         wrong = {key: (a.get(key), b.get(key)) for key in a.keys() | b.keys() if a.get(key) != b.get(key)}
         print(line, f"{len(wrong)} DIFFER (log, changelog): {list(wrong.items())[:2]}" if wrong else "equal")

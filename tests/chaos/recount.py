@@ -39,8 +39,8 @@ class Truth:
     events: dict[tuple[int, int], Counted] = field(default_factory=dict)
     duplicates: set[tuple[int, int]] = field(default_factory=set)
     rejected: set[tuple[int, int]] = field(default_factory=set)
-    moved: set[tuple[int, int]] = field(default_factory=set)
-    repeated: set[tuple[int, int]] = field(default_factory=set)
+    forwarded: set[tuple[int, int]] = field(default_factory=set)
+    forwarded_again: set[tuple[int, int]] = field(default_factory=set)
     #: Origins named by records that were sent on.
     sent_on: set[tuple[int, int]] = field(default_factory=set)
 
@@ -144,7 +144,7 @@ async def _archive(world: World, truth: Truth, found: Differences) -> None:
     found.same_counts("event", archived, truth.events)
     kinds = "outcome" if await _has_outcome(world) else "'duplicate'"
     rows = await world.query(f"SELECT partition, offset, {kinds} FROM duplicates")
-    for outcome, right in (("duplicate", truth.duplicates), ("repeated", truth.repeated)):
+    for outcome, right in (("duplicate", truth.duplicates), ("forwarded_again", truth.forwarded_again)):
         places = {(row[0], row[1]) for row in rows if row[2] == outcome}
         if outcome == "duplicate" or kinds == "outcome":
             found.same_set(outcome, places, right)
@@ -165,8 +165,11 @@ async def _has_outcome(world: World) -> bool:
 
 
 async def _live(world: World, truth: Truth, found: Differences) -> None:
-    names = ("accepted", "late", "duplicate", "rejected", "moved", "repeated")
-    rows = await world.query(f"SELECT partition, {', '.join(names)} FROM live_partition_raw FINAL")
+    names = ("accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again")
+    # The columns are older than the words.
+    rows = await world.query(
+        "SELECT partition, accepted, late, duplicate, rejected, moved, repeated FROM live_partition_raw FINAL"
+    )
     live = {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
     right = {p: {name: counts[name] for name in names} for p, counts in truth.outcomes.items() if counts}
     sums = {p: sum(counts.values()) for p, counts in live.items()}
@@ -206,4 +209,4 @@ async def _topics(world: World, truth: Truth, found: Differences) -> None:
     logs = await read_log(world.settings.kafka_bootstrap, world.settings.rejected_topic)
     named = {_place(dict(record.headers)[_ORIGIN].decode()) for log in logs.values() for record in log}
     found.same_set("rejected topic", named, truth.rejected)
-    found.same_set("records sent on", truth.sent_on, truth.moved)
+    found.same_set("records sent on", truth.sent_on, truth.forwarded)

@@ -12,11 +12,11 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from pipeline.simulate import Dirt, Population, Sent, soil
+from pipeline.simulate import Noise, Population, Sent, add_noise
 from schemas.plan import Plan
 
 #: Much of everything, so that a short run has some of each.
-DIRT = Dirt(
+NOISE = Noise(
     malformed=0.02, retry=0.03, slow_retry=0.01, late=0.01, out_of_order=0.05, no_key=0.01, wrong_key=0.01,
     wrong_partition=0.01,
 )  # fmt: skip
@@ -31,12 +31,12 @@ class Sender:
     """Sends until told to stop; outlives every trouble of Kafka."""
 
     def __init__(
-        self, bootstrap: str, topic: str, plan: Plan, partitions: int, *, seed: int, rate: float, dirt: Dirt = DIRT,
+        self, bootstrap: str, topic: str, plan: Plan, partitions: int, *, seed: int, rate: float, noise: Noise = NOISE,
         users: int = 400,
     ) -> None:  # fmt: skip
         self._bootstrap, self._topic = bootstrap, topic
         self._plan, self._partitions = plan, partitions
-        self._seed, self._rate, self._dirt, self._users = seed, rate, dirt, users
+        self._seed, self._rate, self._noise, self._users = seed, rate, noise, users
         self._stopping = asyncio.Event()
         #: While set, every event is sent a second time, a month older and with an id of its own.
         self.also_old = False
@@ -52,7 +52,7 @@ class Sender:
         """Send by the clock until `stop`."""
         start = int(time.time() * 1000)
         users = Population(self._seed, start_ms=start, rate=self._rate, users=self._users)
-        records = soil(users.events(), self._dirt, self._plan, seed=self._seed, partitions=self._partitions)
+        records = add_noise(users.events(), self._noise, self._plan, seed=self._seed, partitions=self._partitions)
         producer: AIOKafkaProducer | None = None
         rng = random.Random(self._seed)
         try:

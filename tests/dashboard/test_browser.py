@@ -119,7 +119,7 @@ def test_the_step_that_broke_is_named_when_two_periods_are_compared(browser: Bro
 
 def test_the_first_page_says_what_fell_and_for_whom(browser: Browser) -> None:
     browser.open("/")
-    said = browser.until(lambda: browser.text("[data-part^='/part/fell'] .bad"), "what fell")
+    said = browser.until(lambda: browser.text("[data-part^='/part/drops'] .bad"), "what fell")
     assert re.search(
         r"checkout → pay fell from \S+ % to \S+ % on android only \(funnel checkout\), since \w+, \w+ \d+", said
     )

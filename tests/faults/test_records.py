@@ -54,7 +54,7 @@ async def test_a_record_in_the_wrong_partition_is_counted_once_at_home(new_world
     await produce(world, records)
     truth = await assert_exact(world)
     assert truth.totals()["accepted"] == 200
-    assert truth.totals()["moved"] > 100
+    assert truth.totals()["forwarded"] > 100
     rows = await world.query("SELECT actor, uniqExact(partition), any(partition), count() FROM events GROUP BY actor")
     assert sorted(rows) == sorted([f"u{n}", 1, _home(f"u{n}", 4), 10] for n in range(20))
 
@@ -80,7 +80,7 @@ async def test_a_record_sent_on_twice_is_counted_once(new_world: Any, archiver: 
         world.workers[0].start()
     truth = await assert_exact(world)
     assert truth.totals()["accepted"] == 50
-    assert truth.totals()["repeated"] >= 50
+    assert truth.totals()["forwarded_again"] >= 50
 
 
 async def test_last_months_log_again_changes_neither_today_nor_last_month(new_world: Any) -> None:

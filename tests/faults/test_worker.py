@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from chaos.literal import Produced, assert_exact, event, produce, traffic
 from chaos.world import SESSION_SECONDS, World, until
 
-from pipeline.simulate import Dirt
+from pipeline.simulate import Noise
 from pipeline.topics import changelog_topic
 
 pytestmark = pytest.mark.faults
@@ -274,8 +274,8 @@ async def test_a_checkpoint_that_a_former_owner_sent_arrives_after_the_last_one(
     second.start()
     await world.ready()
     # Nothing to reject or to send on: a checkpoint would wait until that is acknowledged, and never be sent.
-    clean = Dirt(malformed=0, no_key=0, wrong_key=0, wrong_partition=0)
-    async with traffic(world, seed=27, rate=1000, dirt=clean):
+    clean = Noise(malformed=0, no_key=0, wrong_key=0, wrong_partition=0)
+    async with traffic(world, seed=27, rate=1000, noise=clean):
         await until(lambda: _counted(world, 500), "the live count")
         first.kafka.hold("up")
         await until(lambda: _holds(first, 6_000), "a checkpoint on its way")  # heartbeats and fetches are smaller
@@ -322,7 +322,7 @@ async def test_sigterm_in_the_middle_of_a_checkpoint(new_world: Any) -> None:
     world = await _started(new_world, checkpoint_interval_s=0.05)
     worker = world.workers[0]
     # With every batch there is something to send aside, and a checkpoint waits for that first.
-    async with traffic(world, seed=25, rate=400, dirt=Dirt(malformed=0.2, wrong_key=0.2)):
+    async with traffic(world, seed=25, rate=400, noise=Noise(malformed=0.2, wrong_key=0.2)):
         for n in range(4):
             await until(lambda: _counted(world, 300), "the live count")
             worker.kafka.delay(150)  # an acknowledgement takes 300 ms: there is always a checkpoint under way

@@ -103,7 +103,7 @@ def test_a_record_sent_on_twice_is_told_from_a_duplicate(batch: int) -> None:
         record(5, event("c", T0 + 5 * HOUR), origin="3:19"),
         record(6, event("c", T0 + 5 * HOUR), origin="3:19"),
     ]
-    expected = ["accepted", "repeated", "duplicate", "duplicate", "accepted", "accepted", "repeated"]
+    expected = ["accepted", "forwarded_again", "duplicate", "duplicate", "accepted", "accepted", "forwarded_again"]
     assert outcomes(log, batch=batch) == expected
 
 
@@ -136,8 +136,8 @@ def test_an_actor_of_another_partition_is_moved_and_leaves_no_trace() -> None:
     found = state.classify(
         [record(0, event("a", T0 + HOUR, user="u2")), record(1, event("a", T0, user="u1")), record(2, b"{")]
     )
-    assert [o.name for o in found.outcomes] == ["MOVED", "ACCEPTED", "REJECTED"]
-    assert found.moved == {0: 2}
+    assert [o.name for o in found.outcomes] == ["FORWARDED", "ACCEPTED", "REJECTED"]
+    assert found.forwarded == {0: 2}
     assert state.watermark == T0
     assert [e and e.actor for e in found.events] == ["u2", "u1", None]
 

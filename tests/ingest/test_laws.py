@@ -36,16 +36,16 @@ def logs(draw: st.DrawFn) -> list[Record]:
 
 def in_batches(state: PartitionClassifier, log: Sequence[Record], cuts: Sequence[int]) -> dict[str, Any]:
     """Everything that classification says about a log that arrives cut at these places."""
-    outcomes, moved, rejected, remembered = [], {}, {}, []
+    outcomes, forwarded, rejected, remembered = [], {}, {}, []
     for start, end in zip([0, *cuts], [*cuts, len(log)], strict=True):
         found = state.classify(log[start:end])
         outcomes += [o.name.lower() for o in found.outcomes]
-        moved.update({start + i: home for i, home in found.moved.items()})
+        forwarded.update({start + i: home for i, home in found.forwarded.items()})
         rejected.update({start + i: why.reason for i, why in found.rejections.items()})
         remembered += [(g, h) for g, hashes in found.remembered for h in hashes.tolist()]
     return {
         "outcomes": outcomes,
-        "moved": moved,
+        "forwarded": forwarded,
         "rejected": rejected,
         "watermark": state.watermark,
         "remembered": sorted(remembered),

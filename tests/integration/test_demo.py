@@ -27,7 +27,7 @@ def test_every_event_is_accounted_for_and_live_equals_archived(tmp_path: Path) -
     assert result["expected"] == {
         name: result[name] for name in ("accepted", "rejected", "duplicate", "late") if result[name]
     }
-    assert min(result["accepted"], result["rejected"], result["duplicate"], result["late"], result["moved"]) > 0
+    assert min(result["accepted"], result["rejected"], result["duplicate"], result["late"], result["forwarded"]) > 0
     assert result["verify"]["differences"] == []
     assert result["verify"]["windows"] > 50
     assert result["verify"]["funnels"] >= 5

@@ -51,7 +51,7 @@ _SETTINGS = {
     "num.network.threads": "2",
     "num.io.threads": "2",
     "background.threads": "2",
-    "log.cleaner.dedupe.buffer.size": str(4 << 20),  # 128 MB of the heap otherwise
+    "log.truncation.dedupe.buffer.size": str(4 << 20),  # 128 MB of the heap otherwise
 }
 
 

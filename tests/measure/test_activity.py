@@ -37,7 +37,7 @@ def rows(activity: Activity) -> dict[tuple[str, int, str, tuple[str, ...]], tupl
         (r.grain, r.start - START, r.dimension, r.value): (
             r.events, r.sum_value, round(r.users), round(r.sessions), round(r.registrations)
         )
-        for r in activity.rows(list(activity.cells), 0)
+        for r in activity.rows(list(activity.accumulators), 0)
     }  # fmt: skip
 
 
@@ -91,12 +91,12 @@ def test_merged_minutes_are_their_hour() -> None:
     for minute in range(60):
         first, again = range(minute * 500, minute * 500 + 500), range(minute * 500 - 500, minute * 500)
         fold(activity, [event(f"u{n % 30_000}", START + minute * 60_000) for n in (*first, *again)])
-    cells = activity.cells.items()
-    merged = union(cell.users for key, cell in cells if key.grain == "minute").get_estimate()
-    (hour,) = (cell.users.get_estimate() for key, cell in cells if key.grain == "hour")
+    accumulators = activity.accumulators.items()
+    merged = union(accumulator.users for key, accumulator in accumulators if key.grain == "minute").get_estimate()
+    (hour,) = (accumulator.users.get_estimate() for key, accumulator in accumulators if key.grain == "hour")
     assert abs(merged - 30_000) <= ERROR * 30_000
     assert abs(hour - 30_000) <= ERROR * 30_000
-    assert sum(cell.users.get_estimate() for key, cell in cells if key.grain == "minute") > 50_000
+    assert sum(accumulator.users.get_estimate() for key, accumulator in accumulators if key.grain == "minute") > 50_000
 
 
 def test_recent_users_come_from_the_minutes() -> None:

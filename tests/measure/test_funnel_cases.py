@@ -94,10 +94,10 @@ def test_counts(clickhouse: Reference, events: list[dict[str, Any]], query: dict
     assert cell_of(*stored) == live
 
 
-def check(cell: FunnelCell, query: dict[str, Any]) -> None:
+def check(accumulator: FunnelCell, query: dict[str, Any]) -> None:
     if "expected_counts" in query:
-        assert cell.users == query["expected_counts"]
-    for times, mean in zip(cell.times, query.get("expected_average_s", [None])[1:], strict=False):
+        assert accumulator.users == query["expected_counts"]
+    for times, mean in zip(accumulator.times, query.get("expected_average_s", [None])[1:], strict=False):
         assert times.mean == mean * 1000
-    for times, median in zip(cell.times, query.get("expected_median_s", [None])[1:], strict=False):
+    for times, median in zip(accumulator.times, query.get("expected_median_s", [None])[1:], strict=False):
         assert times.median == pytest.approx(median * 1000, rel=0.01)

@@ -90,7 +90,7 @@ def test_counters_follow_the_changes() -> None:
     assert ios is not None
     assert (ios.counts, ios.users) == ([0, 0, 1, 1], [2, 2, 1])
     assert ios.times == [times_of(60, 3), times_of(240)]
-    # A cell that nobody is in any more is still there: its zeros have to be told.
+    # A accumulator that nobody is in any more is still there: its zeros have to be told.
     web = counters.summary([(0, "web")])
     assert web == FunnelCell(3)
     assert counters.summary([(0, "ios"), (0, "web"), (0, "tv")]) == ios
@@ -105,7 +105,7 @@ def test_summary_adds_cells() -> None:
     total = counters.summary(counters.keys())
     assert total is not None
     assert (total.users, total.times) == ([3, 2, 1], [times_of(10, 10), times_of(20)])
-    assert counters.summary([(0, "ios")]) == counters.summary([(0, "ios")])  # adding up changes no cell
+    assert counters.summary([(0, "ios")]) == counters.summary([(0, "ios")])  # adding up changes no accumulator
 
 
 @given(st.lists(st.tuples(waits, waits), max_size=20), st.integers(0, 1 << 40))
@@ -113,14 +113,14 @@ def test_a_cell_survives_as_bytes(chains: list[tuple[int, int]], many: int) -> N
     counters = FunnelCounters(SPEC)
     key = (0, "a")
     counters.apply([(key, (), (0,)), *((key, (), (0, a, a + b)) for a, b in chains)])
-    cell = counters.summary([key])
+    accumulator = counters.summary([key])
     data = counters.dump(key)
-    assert cell is not None
+    assert accumulator is not None
     assert data is not None
     other = FunnelCounters(SPEC)
     other.load(key, data)
-    assert other.summary([key]) == cell
+    assert other.summary([key]) == accumulator
     assert other.dump(key) == data
     assert other.dump((0, "b")) is None
-    cell.times[0].bins[5] = 1 + many  # more than 32 bits hold
-    assert FunnelCell.load(cell.dump()).times[0].bins == cell.times[0].bins
+    accumulator.times[0].bins[5] = 1 + many  # more than 32 bits hold
+    assert FunnelCell.load(accumulator.dump()).times[0].bins == accumulator.times[0].bins

@@ -26,9 +26,13 @@ SPEC = FunnelSpec(3, 50, hundreds)
 
 
 def counted(counters: FunnelCounters) -> dict[tuple[int, str], FunnelCell]:
-    """The cells that hold an actor."""
-    cells = {key: counters.summary([key]) for key in counters.keys()}  # noqa: SIM118 - not a dict
-    return {key: cell for key, cell in cells.items() if cell is not None and any(cell.counts)}
+    """The accumulators that hold an actor."""
+    accumulators = {key: counters.summary([key]) for key in counters.keys()}  # noqa: SIM118 - not a dict
+    return {
+        key: accumulator
+        for key, accumulator in accumulators.items()
+        if accumulator is not None and any(accumulator.counts)
+    }
 
 
 def levels(spec: FunnelSpec, *batches: Sequence[Event]) -> dict[tuple[int, str], int]:
@@ -37,7 +41,7 @@ def levels(spec: FunnelSpec, *batches: Sequence[Event]) -> dict[tuple[int, str],
     for batch in batches:
         entry, changes = fold.fold(entry, batch)
         counters.apply(changes)
-    return {key: cell.counts.index(1) for key, cell in counted(counters).items()}
+    return {key: accumulator.counts.index(1) for key, accumulator in counted(counters).items()}
 
 
 def waits(changes: Sequence[Change]) -> list[tuple[Key, list[int] | None, list[int] | None]]:
@@ -282,7 +286,7 @@ def test_of_too_many_events_the_earliest_count() -> None:
     spec = FunnelSpec(3, 500, lambda ts: (ts // 900 * 900, ts // 900 * 900 + 900))
     events = [(2 * k, A if k < MAX_EVENTS else B, "") for k in range(MAX_EVENTS + 100)]
     kept = at_once(spec, events[:MAX_EVENTS])
-    assert {key: cell.users for key, cell in kept.items()} == {(900 * k, ""): [1, 0, 0] for k in range(5)}
+    assert {key: accumulator.users for key, accumulator in kept.items()} == {(900 * k, ""): [1, 0, 0] for k in range(5)}
     for order in (events, events[::-1], events[1::2] + events[::2]):
         fold, counters, entry = FunnelFold(spec), FunnelCounters(spec), None
         for start in range(0, len(order), 300):

@@ -43,15 +43,15 @@ def live(plan: Plan, logs: Sequence[list[Record]], cuts: Sequence[int] = (), cra
         restorer, offsets = Restorer(), count()
         state = PartitionState(plan, validator, partition, len(logs))
         for end in [*sorted(cut for cut in cuts if cut < len(log)), len(log)]:
-            state.fold(log[state.mark : end])
+            state.fold(log[state.position : end])
             number = next(batch)
             if number % 2:
                 for record in encode(state.checkpoint(), b"test"):
                     restorer.add(record, next(offsets))
             if number in crashes:
                 state = PartitionState(plan, validator, partition, len(logs))
-                state.restore(restorer.kept)
-        state.fold(log[state.mark :])
+                state.restore(restorer.snapshot)
+        state.fold(log[state.position :])
         collect(measures, state, grains(plan.zone))
     return measures
 

@@ -25,8 +25,14 @@ def state_of(**funnel: Any) -> PartitionState:
 
 
 def send(state: PartitionState, name: str, minute: float, user: str = "u", **more: Any) -> Outcome:
-    fields = {"event_id": f"e{state.mark}", "event": name, "user_id": user, "ts": START + int(minute * MINUTE), **more}
-    result = state.fold([Record(state.mark, START * 2, None, json.dumps(fields).encode())])
+    fields = {
+        "event_id": f"e{state.position}",
+        "event": name,
+        "user_id": user,
+        "ts": START + int(minute * MINUTE),
+        **more,
+    }
+    result = state.fold([Record(state.position, START * 2, None, json.dumps(fields).encode())])
     assert result is not None
     return result.outcomes[0]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from pipeline.insight.contribution import Part
-from pipeline.insight.model import Change, FunnelFacts
+from pipeline.insight.model import Drop, FunnelFacts
 from pipeline.insight.sentences import sureness, worst
 from pipeline.render.language import Language
 from pipeline.report.document import html
@@ -16,7 +16,7 @@ from pipeline.report.model import Facts, Key, Quality, day_period, week_period
 
 EN, ZH = Language("en"), Language("zh")
 KEY = Key(users=1000, new_users=100, sessions=1200, events=9000, orders=200, buyers=180, revenue=10_000.0)
-CHANGE = Change(
+CHANGE = Drop(
     "checkout", "checkout", "pay", date(2026, 11, 18), 0.60, 0.47, 3000, 1000, -7.2,
     Part("platform,app_version", "android / 5.2", 0.61, 0.44, 0.96, 0.30, 900, 300), (0.60, 0.59), (("android / 5.1", 0.6),),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.ingest.classify import Record
 from pipeline.ingest.validate import Validator
-from pipeline.serve.complete import Figures, FunnelUsers, Minutes, funnel_users, last_minute
+from pipeline.serve.complete import Counts, FunnelUsers, Minutes, funnel_users, last_minute
 from pipeline.state.partition import PartitionState
 from schemas.plan_io import parse_plan
 
@@ -35,7 +35,7 @@ alerting:
 
 def fold(state: PartitionState, *events: tuple[int, str, str, dict[str, Any]]) -> None:
     records = []
-    for number, (ts, user, name, more) in enumerate(events, start=state.mark):
+    for number, (ts, user, name, more) in enumerate(events, start=state.position):
         fields: dict[str, Any] = {"event_id": f"e{number}", "event": name, "user_id": user, "ts": ts, **more}
         records.append(Record(number, ts, None, json.dumps(fields).encode()))
     state.fold(records)
@@ -64,14 +64,14 @@ def test_the_minute_under_way_is_not_in_the_figures() -> None:
     assert minute is not None
     assert minute.start == T0
     found = {key: f._replace(users=round(f.users), registrations=round(f.registrations))
-             for key, f in minute.figures.items()}  # fmt: skip
+             for key, f in minute.counts.items()}  # fmt: skip
     assert found == {
-        ("", ""): Figures(3, 2, 0.0, 1, 2_500_000),
-        ("event", "join"): Figures(1, 1, 0.0, 1, 0),
-        ("event", "buy"): Figures(1, 1, 0.0, 0, 2_500_000),
-        ("event", "look"): Figures(1, 1, 0.0, 0, 0),
-        ("platform", "ios"): Figures(2, 1, 0.0, 1, 2_500_000),
-        ("platform", "web"): Figures(1, 1, 0.0, 0, 0),
+        ("", ""): Counts(3, 2, 0.0, 1, 2_500_000),
+        ("event", "join"): Counts(1, 1, 0.0, 1, 0),
+        ("event", "buy"): Counts(1, 1, 0.0, 0, 2_500_000),
+        ("event", "look"): Counts(1, 1, 0.0, 0, 0),
+        ("platform", "ios"): Counts(2, 1, 0.0, 1, 2_500_000),
+        ("platform", "web"): Counts(1, 1, 0.0, 0, 0),
     }  # channel is counted live, but is no label
 
 
@@ -81,10 +81,10 @@ def test_what_was_seen_today_is_zero_in_a_minute_without_it() -> None:
     minute = Minutes(PLAN).of(state, T0 + 4 * MINUTE)
     assert minute is not None
     assert minute.start == T0 + 2 * MINUTE
-    assert set(minute.figures) == {
+    assert set(minute.counts) == {
         ("", ""), ("event", "join"), ("event", "look"), ("event", "buy"), ("platform", "ios"), ("platform", "web"),
     }  # fmt: skip
-    assert set(minute.figures.values()) == {Figures()}
+    assert set(minute.counts.values()) == {Counts()}
     assert {span: round(users) for span, users in minute.active.items()} == {"5m": 1, "30m": 1}
 
 
@@ -100,7 +100,7 @@ def test_rare_values_share_one_label() -> None:
     fold(state, (T0 + 500, "u1", "look", {"platform": "p119"}))
     minute = Minutes(PLAN).of(state, T0 + 2 * MINUTE - 1)
     assert minute is not None
-    platforms = {value: f.events for (name, value), f in minute.figures.items() if name == "platform"}
+    platforms = {value: f.events for (name, value), f in minute.counts.items() if name == "platform"}
     assert len(platforms) == 101
     assert platforms["(other)"] == 40
     assert platforms["p119"] == 3

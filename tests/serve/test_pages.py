@@ -22,7 +22,7 @@ from pipeline.serve.answers import ARCHIVER_HEALTH, LIVE, WORKER_HEALTH
 from pipeline.serve.feed import MAX_LISTENERS
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings
-from pipeline.simulate import Dirt, Population, soil
+from pipeline.simulate import Noise, Population, add_noise
 from schemas.plan_io import load_plan
 
 EVENTS = 3_000
@@ -36,14 +36,14 @@ async def running(folder: Path) -> AsyncIterator[System]:
 
 
 async def send(system: System, count: int = EVENTS) -> None:
-    """Send the events of the last minutes, dirt included."""
+    """Send the events of the last minutes, noise included."""
     plan, rate = load_plan("shop"), 25.0
     producer = AIOKafkaProducer(**system.settings.kafka_kwargs())
     await producer.start()
     try:
         start = int(time.time() * 1000) - int(count / rate * 1000)
         population = Population(5, start_ms=start, rate=rate, users=500)
-        records = soil(population.events(), Dirt().times(3), plan, seed=5, partitions=8)
+        records = add_noise(population.events(), Noise().times(3), plan, seed=5, partitions=8)
         for _ in range(count):
             record = next(records)
             await producer.send(system.settings.events_topic, record.value, key=record.key, partition=record.partition)
@@ -69,7 +69,7 @@ async def test_every_page_says_what_its_description_says(tmp_path: Path) -> None
         async def counted() -> bool:
             live = await system.ask(system.worker, "/live")
             health = await system.ask(system.archiver, "/health")
-            done = sum(v for k, v in live["totals"].items() if k not in ("moved", "repeated")) if live else 0
+            done = sum(v for k, v in live["totals"].items() if k not in ("forwarded", "forwarded_again")) if live else 0
             return bool(health) and done >= EVENTS and health["lag"] == 0
 
         await until(counted, "counting")
@@ -106,9 +106,11 @@ async def metrics_are_as_named(system: System) -> None:
         seen |= set(ours)
         if role.name == "worker":
             outcomes = {row.labels["outcome"] for row in ours["streamgauge_records"]}
-            assert outcomes == {"accepted", "late", "duplicate", "rejected", "moved", "repeated"}
+            assert outcomes == {"accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again"}
             total = sum(
-                row.value for row in ours["streamgauge_records"] if row.labels["outcome"] not in ("moved", "repeated")
+                row.value
+                for row in ours["streamgauge_records"]
+                if row.labels["outcome"] not in ("forwarded", "forwarded_again")
             )
             assert total == EVENTS
             assert sum(row.value for row in ours["streamgauge_partition_current"]) == 8

@@ -1,4 +1,4 @@
-"""Dirt: every kind comes, is counted, and becomes what its truth says."""
+"""Noise: every kind comes, is counted, and becomes what its truth says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.ingest.classify import ORIGIN_HEADER, PartitionClassifier, Record
 from pipeline.ingest.validate import Validator
-from pipeline.simulate import Dirt, Logged, Population, Sent, delivered, expected, soil
+from pipeline.simulate import Logged, Noise, Population, Sent, add_noise, delivered, expected
 from pipeline.simulate.malformed import MALFORMED
 from pipeline.simulate.recount import home_of
 from schemas.plan import Plan
@@ -29,14 +29,14 @@ def clean(count: int = 12_000, rate: float = 100.0) -> list[Sent]:
     return list(islice(Population(3, start_ms=T0, rate=rate, users=2_000).events(), count))
 
 
-def dirty(dirt: Dirt, plan: Plan = SHOP, **more: Any) -> list[Sent]:
-    return list(soil(clean(**more), dirt, plan, seed=5, partitions=PARTITIONS))
+def dirty(noise: Noise, plan: Plan = SHOP, **more: Any) -> list[Sent]:
+    return list(add_noise(clean(**more), noise, plan, seed=5, partitions=PARTITIONS))
 
 
 @pytest.fixture(scope="module")
 def sample() -> list[Sent]:
-    """Ten times the usual dirt."""
-    return dirty(Dirt().times(10))
+    """Ten times the usual noise."""
+    return dirty(Noise().times(10))
 
 
 def classified(logs: dict[int, list[Logged]], plan: Plan) -> dict[int, list[str]]:
@@ -61,23 +61,23 @@ def totals(outcomes: dict[int, list[str]]) -> Counter[str]:
     return Counter(outcome for part in outcomes.values() for outcome in part)
 
 
-def test_the_same_seed_gives_the_same_dirt(sample: list[Sent]) -> None:
-    assert dirty(Dirt().times(10)) == sample
-    assert list(soil(clean(), Dirt().times(10), SHOP, seed=6, partitions=PARTITIONS)) != sample
+def test_the_same_seed_gives_the_same_noise(sample: list[Sent]) -> None:
+    assert dirty(Noise().times(10)) == sample
+    assert list(add_noise(clean(), Noise().times(10), SHOP, seed=6, partitions=PARTITIONS)) != sample
 
 
 def test_no_dirt_changes_nothing() -> None:
-    assert dirty(Dirt.none()) == clean()
+    assert dirty(Noise.none()) == clean()
 
 
 def test_every_kind_comes_as_often_as_asked(sample: list[Sent]) -> None:
-    dirt = Dirt().times(10)
+    noise = Noise().times(10)
     counts = Counter("malformed" if s.why in MALFORMED else s.why for s in sample)
-    for kind in fields_of(dirt):
-        asked = getattr(dirt, kind.name) * 12_000
+    for kind in fields_of(noise):
+        asked = getattr(noise, kind.name) * 12_000
         assert counts[kind.name] == pytest.approx(asked, rel=0.3), kind.name
     assert {s.why for s in sample} >= set(MALFORMED)
-    assert len(sample) == pytest.approx(12_000 * dirt.records_per_event, rel=0.02)
+    assert len(sample) == pytest.approx(12_000 * noise.records_per_event, rel=0.02)
 
 
 def test_records_are_sent_in_time_order(sample: list[Sent]) -> None:
@@ -95,35 +95,35 @@ def test_truth_recount_and_classifier_agree(sample: list[Sent]) -> None:
     found = classified(logs, SHOP)
     assert found == recounted
     counts = totals(found)
-    moved = counts.pop("moved")
+    forwarded = counts.pop("forwarded")
     assert counts == Counter(s.truth for s in sample)
     in_wrong_place = sum(s.why == "wrong_partition" or (s.why in ("no_key", "wrong_key")) for s in sample)
-    assert 0.6 * in_wrong_place < moved <= in_wrong_place  # any key is right by chance sometimes
+    assert 0.6 * in_wrong_place < forwarded <= in_wrong_place  # any key is right by chance sometimes
 
 
 @pytest.mark.parametrize("plan", ["content", "ecom"])
 def test_they_agree_on_other_plans(plan: str) -> None:
     """Of the shop's events those plans know few: most of it is rejected, by all three."""
     other = load_plan(plan)
-    logs = delivered(dirty(Dirt().times(10), count=3_000), PARTITIONS)
+    logs = delivered(dirty(Noise().times(10), count=3_000), PARTITIONS)
     assert classified(logs, other) == expected(logs, other, PARTITIONS)
 
 
 def test_they_agree_where_little_is_remembered_and_all_is_late() -> None:
     hasty = SHOP.model_copy(update={"lateness": 500, "dedupe": 2_000, "max_future": 0})
-    sent = dirty(Dirt().times(10), rate=300.0)  # dirt for another plan: its truth doesn't hold, the recount does
+    sent = dirty(Noise().times(10), rate=300.0)  # noise for another plan: its truth doesn't hold, the recount does
     logs = delivered(sent, PARTITIONS, forward_for=hasty)
     recounted = expected(logs, hasty, PARTITIONS)
     assert classified(logs, hasty) == recounted
     counts = totals(recounted)
-    assert min(counts["late"], counts["duplicate"], counts["rejected"], counts["moved"]) > 50
+    assert min(counts["late"], counts["duplicate"], counts["rejected"], counts["forwarded"]) > 50
 
 
 def test_truth_holds_for_a_plan_of_seconds() -> None:
     hasty = SHOP.model_copy(update={"lateness": 8_000, "dedupe": 8_000})
-    sent = dirty(Dirt().times(10), hasty, rate=300.0)
+    sent = dirty(Noise().times(10), hasty, rate=300.0)
     counts = totals(classified(delivered(sent, PARTITIONS, forward_for=hasty), hasty))
-    del counts["moved"]
+    del counts["forwarded"]
     assert counts == Counter(s.truth for s in sent)
 
 
@@ -166,19 +166,19 @@ def test_records_in_the_wrong_place(sample: list[Sent]) -> None:
 
 
 def test_oversize_records_come_when_asked_for() -> None:
-    sent = [s for s in dirty(Dirt(oversize=0.01), count=500) if s.why == "oversize"]
+    sent = [s for s in dirty(Noise(oversize=0.01), count=500) if s.why == "oversize"]
     assert 1 <= len(sent) <= 20
     assert all(1_000_000 < len(s.value or b"") < 1_048_000 and s.truth == "rejected" for s in sent)
 
 
 def test_a_topic_of_one_partition_has_no_wrong_one() -> None:
-    only = list(soil(clean(500), Dirt(wrong_partition=0.5), SHOP, seed=1, partitions=1))
+    only = list(add_noise(clean(500), Noise(wrong_partition=0.5), SHOP, seed=1, partitions=1))
     assert {s.partition for s in only} == {None}
 
 
 def test_more_dirt_than_events_is_refused() -> None:
     with pytest.raises(ValueError, match=r"add up to 1\.5: at most 1"):
-        list(soil(clean(1), replace(Dirt.none(), late=1.5), SHOP, seed=1))
+        list(add_noise(clean(1), replace(Noise.none(), late=1.5), SHOP, seed=1))
 
 
 # -- the recount itself, against literal logs --------------------------------------------------
@@ -223,4 +223,4 @@ def test_forwarded_records_stand_at_home_with_their_origin() -> None:
     logs = delivered([Sent(T0, b"x", value, 1 - home)], 2, forward_for=SHOP)
     assert logs[1 - home] == [Logged(T0, value)]
     assert logs[home] == [Logged(T0, value, f"{1 - home}:0")]
-    assert expected(logs, SHOP, 2) == {home: ["accepted"], 1 - home: ["moved"]}
+    assert expected(logs, SHOP, 2) == {home: ["accepted"], 1 - home: ["forwarded"]}

@@ -63,7 +63,7 @@ class Owner:
 
 def _parts(checkpoint: Checkpoint, groups: list[list[tuple[bytes, bytes]]], writer: bytes) -> list[bytes]:
     return [
-        msgpack.packb(((1, writer, checkpoint.mark, n, len(groups), checkpoint.meta if n == 0 else None), group))
+        msgpack.packb(((1, writer, checkpoint.position, n, len(groups), checkpoint.meta if n == 0 else None), group))
         for n, group in enumerate(groups)
     ]
 
@@ -94,7 +94,7 @@ def test_two_workers_with_disks_that_die_and_write_late(
                 owner.close()
                 owners[name] = Owner(Path(folder) / name, changelog, b"%b%d" % (name.encode(), turn))
                 continue
-            owner.state.fold(log[owner.state.mark : owner.state.mark + further])
+            owner.state.fold(log[owner.state.position : owner.state.position + further])
             if what == "expire":
                 owner.state.changed_rows(0)
                 owner.state.published()
@@ -133,7 +133,7 @@ def test_a_disk_from_before_a_rewrite_of_the_changelog(log: list[Record], saves:
         state = new_state()
         away = None
         for number, save in enumerate(sorted(saves)):
-            state.fold([record for record in log[:save] if record.offset >= state.mark])
+            state.fold([record for record in log[:save] if record.offset >= state.position])
             if number == stale_from:
                 Owner(Path(folder), changelog, b"away").close()
                 away = len(changelog.records)
@@ -183,7 +183,7 @@ def test_a_checkpoint_that_was_half_there_is_read_again_from_its_beginning(tmp_p
     one, two = _parts(checkpoint, [checkpoint.entries[:half], checkpoint.entries[half:]], b"w")
     changelog.write([one, *first])
     owner = Owner(tmp_path, changelog, b"a")
-    assert owner.state.mark == 2
+    assert owner.state.position == 2
     owner.close()
     changelog.write([two])
     owner = Owner(tmp_path, changelog, b"a")

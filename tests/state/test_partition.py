@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.ingest.classify import Outcome, Record
 from pipeline.ingest.validate import Validator
-from pipeline.state.checkpoint import MAX_PART_BYTES, Checkpoint, MemoryKept, Restorer, encode
+from pipeline.state.checkpoint import MAX_PART_BYTES, Checkpoint, MemorySnapshot, Restorer, encode
 from pipeline.state.partition import PartitionState
 from schemas.plan_io import parse_plan
 
@@ -55,9 +55,9 @@ def new_state() -> PartitionState:
 
 def facts(state: PartitionState) -> dict[str, Any]:
     """Everything that people see of a state, without what may differ (estimates depend on the order of merging)."""
-    activity = sorted(state.activity.rows(list(state.activity.cells), 0))
+    activity = sorted(state.activity.rows(list(state.activity.accumulators), 0))
     return {
-        "mark": state.mark,
+        "mark": state.position,
         "watermark": state.watermark,
         "totals": state.totals,
         "reasons": state.reasons,
@@ -76,7 +76,7 @@ def restored(records: list[bytes]) -> PartitionState:
     for offset, record in enumerate(records):
         restorer.add(record, offset)
     state = new_state()
-    state.restore(restorer.kept)
+    state.restore(restorer.snapshot)
     return state
 
 
@@ -148,7 +148,7 @@ def test_checkpoints_of_two_owners_in_any_order_make_one_truth(
         owner.fold(log[:until])
         if owner.unsaved:
             written += changelog(owner, b"b" if second else b"a")
-    mark = max((owner.saved_mark for owner in owners), default=0)
+    mark = max((owner.saved_position for owner in owners), default=0)
     random.shuffle(written)
     state = restored(written)
     whole = new_state()
@@ -175,7 +175,7 @@ def test_a_complete_rewrite_holds_everything(log: list[Record], saves: list[int]
         written += encode(checkpoint, b"a")
         complete = complete or checkpoint.rewritten
     while not complete and len(saves) > begin:
-        state.fold(log[: state.mark + 1])
+        state.fold(log[: state.position + 1])
         checkpoint = state.checkpoint(rewrite=slice_)
         written += encode(checkpoint, b"a")
         complete = checkpoint.rewritten
@@ -191,13 +191,13 @@ def test_half_a_checkpoint_counts_for_nothing() -> None:
     big = [(bytes([n]), b"x" * (MAX_PART_BYTES // 2)) for n in range(5)]
     parts = list(encode(Checkpoint(7, {"watermark": 1}, big), b"w"))
     assert len(parts) == 5
-    kept = MemoryKept()
+    kept = MemorySnapshot()
     restorer = Restorer(kept)
     for offset, part in enumerate(parts[:-1]):
         restorer.add(part, offset)
-    assert (kept.mark, kept.values) == (None, {})
+    assert (kept.position, kept.values) == (None, {})
     restorer.add(parts[-1], 4)
-    assert kept.mark == 7
+    assert kept.position == 7
     assert kept.meta == {"watermark": 1}
     assert len(kept.values) == 5
 
@@ -259,7 +259,7 @@ def test_values_beyond_the_bound_are_counted_as_other() -> None:
     state = new_state()
     platforms = ["ios", "web", "android", "tv", "car", "ios", "tv"]
     state.fold([Record(i, START, None, event(i, "u", "look", START, p)) for i, p in enumerate(platforms)])
-    rows = state.activity.rows(list(state.activity.cells), 0)
+    rows = state.activity.rows(list(state.activity.accumulators), 0)
     found = {row.value[0]: row.events for row in rows if row.grain == "hour" and row.dimension == "platform"}
     assert found == {"ios": 2, "web": 1, "android": 1, "(other)": 3}
 
@@ -271,11 +271,11 @@ def test_closed_windows_leave_memory_once_they_are_published() -> None:
     later = START + 3 * 3_600_000
     state.fold([Record(1, later, None, event(1, "u", "look", later))])
     state.expire()
-    assert any(key.grain == "minute" and key.start == minute for key in state.activity.cells)
+    assert any(key.grain == "minute" and key.start == minute for key in state.activity.accumulators)
     state.changed_rows(later)
     state.fold([Record(2, later, None, event(2, "u", "look", later + 60_000))])
     state.expire()
-    assert not any(key.grain == "minute" and key.start == minute for key in state.activity.cells)
+    assert not any(key.grain == "minute" and key.start == minute for key in state.activity.accumulators)
     assert Outcome.ACCEPTED in state.totals
 
 

@@ -6,9 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pipeline.dashboard.context import Context, Page, Part
-from pipeline.dashboard.pages import drops as fell
-from pipeline.dashboard.pages import experiments as decide
-from pipeline.dashboard.pages import explore, funnels, groups, now, paths, plan, quality, retention
+from pipeline.dashboard.pages import drops, experiments, explore, funnels, groups, now, paths, plan, quality, retention
 
 PAGES: Final = (
     Page("/", "Now", "现在", now.body),
@@ -17,8 +15,8 @@ PAGES: Final = (
     Page("/paths", "Paths", "路径", paths.body),
     Page("/acquisition", "Acquisition", "获客", groups.group_page("acquisition", "activation")),
     Page("/revenue", "Revenue", "收入", groups.group_page("revenue")),
-    Page("/experiments", "Experiments", "实验", decide.experiments),
-    Page("/campaigns", "Campaigns", "运营活动", decide.campaigns),
+    Page("/experiments", "Experiments", "实验", experiments.experiments),
+    Page("/campaigns", "Campaigns", "运营活动", experiments.campaigns),
     Page("/segments", "Segments", "用户分群", groups.group_page("segments", "users_at_risk", "users_to_win_back")),
     Page("/more", "Satisfaction and content", "满意度与内容", groups.group_page("satisfaction", "content")),
     Page("/explore", "Explore", "指标探索", explore.body),
@@ -29,7 +27,7 @@ PAGES: Final = (
 PARTS: Final[dict[str, Part]] = {
     "hour": now.hour,
     "yesterday": now.yesterday,
-    "fell": fell.fell,
+    "drops": drops.drops,
     "funnel": funnels.past,
     "funnel-days": funnels.days,
     "funnel-by": funnels.by_value,
@@ -40,8 +38,8 @@ PARTS: Final[dict[str, Part]] = {
     "plan": plan.seen,
     "metric": groups.one,
     "flows": paths.flows,
-    "experiments": decide.experiment_verdicts,
-    "campaigns": decide.campaign_verdicts,
+    "experiments": experiments.experiment_verdicts,
+    "campaigns": experiments.campaign_verdicts,
     "explore": explore.result,
 }
 

@@ -8,7 +8,7 @@ from typing import Final
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad, note_good
 from pipeline.insight.funnel_changes import changes
-from pipeline.insight.model import Change
+from pipeline.insight.model import Drop
 from pipeline.insight.sentences import step_findings
 from pipeline.queries.funnel_period import funnel_period_sql, funnel_rows
 from pipeline.render.html import Safe, h
@@ -21,10 +21,10 @@ _FIELDS: Final = ("platform", "app_version", "channel")
 _KEEP: Final = 600.0
 
 
-async def fell(context: Context) -> Safe:
+async def drops(context: Context) -> Safe:
     """The findings, or a word that there are none; empty without days to compare."""
     t = context.t
-    found: list[Change] = []
+    found: list[Drop] = []
     known = 0
     for name, funnel in context.plan.funnels.items():
         whole, segments = await _days(context, funnel)

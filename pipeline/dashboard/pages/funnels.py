@@ -19,7 +19,7 @@ from pipeline.dashboard.frame import (
     term,
 )
 from pipeline.dashboard.steps import ENOUGH, step_list, worst_step
-from pipeline.queries.funnel_period import FunnelRow, funnel_fields, funnel_period_sql, funnel_rows
+from pipeline.queries.funnel_period import FunnelPeriodRow, funnel_fields, funnel_period_sql, funnel_rows
 from pipeline.render.chart import Line, fitting, legend, line_chart
 from pipeline.render.html import Safe, h, text
 from schemas.plan import Funnel
@@ -173,10 +173,12 @@ async def by_value(context: Context) -> Safe:
     return text(made, h("p", t(f"and {more} more values", f"还有 {more} 个取值"), class_="note") if more > 0 else None)
 
 
-async def _both(context: Context, name: str, funnel: Funnel, by: str) -> tuple[list[FunnelRow], list[FunnelRow]]:
+async def _both(
+    context: Context, name: str, funnel: Funnel, by: str
+) -> tuple[list[FunnelPeriodRow], list[FunnelPeriodRow]]:
     """The funnel in the days chosen, and in those compared with."""
     first, last = context.period()
-    found: list[list[FunnelRow]] = []
+    found: list[list[FunnelPeriodRow]] = []
     for span in ((first, last), _compared(context, first, last)):
         if span is None:
             found.append([])
@@ -204,7 +206,7 @@ def _comparisons(context: Context) -> list[tuple[str, str]]:
     ]
 
 
-def _fall(now: FunnelRow, before: tuple[int, ...] | None) -> int | None:
+def _fall(now: FunnelPeriodRow, before: tuple[int, ...] | None) -> int | None:
     """The step whose conversion fell most, if by two points at least and more than chance would make it."""
     if before is None:
         return None

@@ -71,7 +71,7 @@ def body(context: Context) -> Safe:
     ]  # fmt: skip
     return text(
         live("verdict", class_="verdict"),
-        lazy(context, "fell", every=300, rows=1),
+        lazy(context, "drops", every=300, rows=1),
         h("div", *tiles, class_="tiles"),
         h("div", panel(t("Events per second", "每秒事件"), lazy(context, "hour", every=2), wide=True),
           *funnels, *tops, panel(t("What became of all records", "全部记录的去向"), _records(context),
