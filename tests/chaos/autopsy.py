@@ -76,7 +76,7 @@ async def _compare(folder: Path, bootstrap: str, partition: int) -> None:
 
 
 def _figures(state: PartitionState) -> dict[Any, Any]:
-    cells = {key: (cell.events, cell.value) for key, cell in state.activity.cells.items()}
+    cells = {key: (cell.events, cell.value) for key, cell in state.activity.accumulators.items()}
     others = {"watermark": state.watermark, "totals": list(state.totals.values()), "ids": len(state.classifier.seen)}
     return {**cells, **others}
 
