@@ -129,7 +129,7 @@ def kind_of(alert: Alert) -> str:
 
 def subject_of(alert: Alert) -> str:
     """What an alert's figure is of: of several alerts with one subject only the most severe is told."""
-    where = ",".join(f"{k}={v}" for k, v in sorted(alert.where.items()))
+    where = ",".join(f"{k}={v}" for k, v in sorted(alert.values.items()))
     parts = (alert.metric, alert.event, alert.funnel, alert.step, where, *alert.by)
     return ":".join(part for part in parts if part)
 

@@ -84,7 +84,7 @@ def metric_words(plan: Plan, alert: Alert) -> str:
         text = text.format(before=titles[titles.index(alert.step or "") - 1], step=alert.step)
     elif alert.metric == "active_users":
         text = text.format(span=alert.span)
-    what = ", ".join(([alert.event] if alert.event else []) + [f"{k} {v}" for k, v in alert.where.items()])
+    what = ", ".join(([alert.event] if alert.event else []) + [f"{k} {v}" for k, v in alert.values.items()])
     return str(words["of"]).format(metric=text, what=what) if what else text
 
 

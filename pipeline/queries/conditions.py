@@ -1,4 +1,4 @@
-"""The plan's fields and conditions (`where:`) in ClickHouse's SQL, with the meaning of `pipeline.measure.conditions`.
+"""The plan's fields and conditions (`where:`) in ClickHouse's SQL, with the meaning of `schemas.where`.
 
 Own properties are JSON text in the column `properties`. Names and values come from the plan; every literal is quoted
 here.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.plan import Condition, Scalar, Step, Where
+from schemas.where import Condition, Scalar, Step, Where
 
 # Each by its own function: as a float, an integer beyond 2^53 would be another.
 _NUMBERS: Final = (("Int64", "JSONExtractInt"), ("UInt64", "JSONExtractUInt"), ("Double", "JSONExtractFloat"))
