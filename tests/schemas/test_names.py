@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from schemas.models import known_events
 from schemas.plan_io import PlanError, parse_plan, read_plan
 
 SENT = [
@@ -106,3 +107,19 @@ def test_the_name_of_an_alert_is_refused_in_words() -> None:
     assert problem.message == (
         "'支付' can't be the name of an alert or a receiver: use a letter, then letters, digits and _ (at most 80); a title may be any text"
     )
+
+
+def test_the_exported_schema_tells_events_apart_by_their_names() -> None:
+    plan = parse_plan(
+        yaml.safe_dump(
+            {"product": "x", "events": {name: {"properties": {name: "number!"}} for name in SENT}}, allow_unicode=True
+        )
+    )
+    schema = known_events(plan).json_schema()
+    references = [item["$ref"].removeprefix("#/$defs/") for item in schema["oneOf"]]
+    events = [schema["$defs"][reference] for reference in references]
+    assert sorted(event["properties"]["event"]["const"] for event in events) == sorted(SENT)
+    for event in events:
+        name = event["properties"]["event"]["const"]
+        properties = schema["$defs"][event["properties"]["properties"]["$ref"].removeprefix("#/$defs/")]
+        assert (list(properties["properties"]), properties["required"]) == ([name], [name])
