@@ -26,8 +26,8 @@ from pipeline.clickhouse.client import CONNECTION_ERRORS
 from pipeline.errors import UserError
 from pipeline.process import announce, stop_event
 from pipeline.settings import Settings
-from schemas.alerts import Receiver, Robot
 from schemas.plan import Plan
+from schemas.receivers import Receiver, Robot
 
 log = logging.getLogger(__name__)
 
