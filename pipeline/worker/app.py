@@ -221,7 +221,9 @@ class WorkerApp(faust.App):
                 ("detail", why.detail.encode("utf-8", "backslashreplace")),
                 (ORIGIN_HEADER, f"{partition}:{record.offset}".encode()),
             )
-            rejected = Outgoing(self.settings.rejected_topic, None, record.key, record.value, headers, cut=True)
+            # aiokafka sends no record that has neither key nor value.
+            value = b"" if record.key is None and record.value is None else record.value
+            rejected = Outgoing(self.settings.rejected_topic, None, record.key, value, headers, cut=True)
             outgoing.append(rejected)
         for i, home in result.forwarded.items():
             record, event = result.records[i], result.events[i]
