@@ -23,7 +23,11 @@ async def run_archiver(settings: Settings) -> None:
     partitions = await ensure_topics(settings)
     archiver = Archiver(settings, plan, partitions)
     server = LiveServer(
-        settings.metrics_host, settings.metrics_port, registry(ArchiverCollector(archiver)), archiver.health
+        settings.metrics_host,
+        settings.metrics_port,
+        registry(ArchiverCollector(archiver)),
+        archiver.health,
+        allowed_hosts=settings.allowed_hosts,
     )
     stop = stop_event()
     await server.start()

@@ -46,7 +46,7 @@ def shop(seed: int) -> list[Record]:
 @pytest.fixture
 async def both(server: EmbeddedClickHouse) -> World:
     """A world in which worker and archiver have read one log."""
-    world = await World(server.url).open()
+    world = await World(server).open()
     log, validator = shop(3), Validator(PLAN)
     state = PartitionState(PLAN, validator, 0, 1)
     state.fold(log)
