@@ -54,7 +54,7 @@ async def both(server: EmbeddedClickHouse) -> World:
 
 async def read_by_both(server: EmbeddedClickHouse, plan: Plan, log: list[Record]) -> World:
     """A world in which worker and archiver have read one log."""
-    world = await World(server.url, plan).open()
+    world = await World(server, plan).open()
     validator = Validator(plan)
     state = PartitionState(plan, validator, 0, 1)
     state.fold(log)
