@@ -20,7 +20,7 @@ from pipeline.embedded.child import free_port
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.errors import UserError
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded")]
 ROOT = Path(__file__).resolve().parents[2]
 
 
