@@ -31,7 +31,7 @@ def metrics_show(name: str, config: Config = None, as_json: AsJson = False) -> N
 
 
 @app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def metricsrun(
+def metrics_run(
     ctx: typer.Context,
     name: str,
     fmt: Annotated[str, typer.Option("--format", help="table, csv, json, parquet or png (a chart).")] = "table",
