@@ -23,7 +23,7 @@ def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="session")
 def opened(server: EmbeddedClickHouse) -> World:
-    return asyncio.run(World(server.url).open())
+    return asyncio.run(World(server).open())
 
 
 @pytest.fixture
