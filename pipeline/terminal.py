@@ -39,9 +39,9 @@ def cell(value: object, style: str = "") -> Text:
     return Text(plain(value), style=style)
 
 
-def say(text: object, *, file: TextIO | None = None) -> None:
+def say(text: object, *, file: TextIO | None = None, flush: bool = False) -> None:
     """Print one line."""
-    print(plain(text), file=file)
+    print(plain(text), file=file, flush=flush)
 
 
 def print_json(document: Any) -> None:

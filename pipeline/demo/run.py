@@ -61,8 +61,8 @@ class Demo:
             console = Console(stderr=self._as_json)
             faults_of(self._faults, self._plan, 0)  # a mistake in them shows before anything starts
             console.print("Starting the broker, ClickHouse, the worker and the archiver …")
-            async with System(self._settings, folder, usual_ports=True) as system:
-                await first_of(system.wait_ready(), stop.wait())
+            async with System(self._settings, folder, usual_ports=True, say=console.print) as system:
+                await first_of(system.wait_ready(), stop.wait(), system.supervision)
                 if stop.is_set():
                     return 130
                 if self._days:
@@ -154,8 +154,9 @@ class Demo:
                     rates.update(sum(numbers["totals"].values()))
                 if console.is_terminal:
                     told = await alerting(system.prometheus.url) if system.prometheus else None
-                    live.update(view(numbers, health, rates.value, notes, alerts=told or []), refresh=True)
-                await first_of(stop.wait(), sending, asyncio.sleep(1.0))
+                    shown = view(numbers, health, rates.value, notes, alerts=told or [], away=system.away)
+                    live.update(shown, refresh=True)
+                await first_of(stop.wait(), sending, system.supervision, asyncio.sleep(1.0))
             if sending.done():
                 sending.result()
 

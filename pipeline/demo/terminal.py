@@ -81,10 +81,12 @@ def view(
     notes: list[str],
     footer: str = "Ctrl-C ends it",
     alerts: Sequence[Alerting] = (),
+    away: Sequence[str] = (),
 ) -> RenderableType:
     """The whole screen from the worker's `/live`, the archiver's `/health` and the alerts of Prometheus."""
     if live is None:
-        return Panel("The worker is starting …", title="Streamgauge")
+        said = [f"{part} is away: it is being started again" for part in away] or ["The worker is starting …"]
+        return Panel("\n".join(said), title="Streamgauge")
     totals = live["totals"]
     head = Table.grid(padding=(0, 3))
     lag, freshness = live.get("lag"), live.get("freshness_ms")
@@ -116,7 +118,8 @@ def view(
     parts.append(Panel(tops, title="Last 5 minutes", title_align="left"))
     if alerts:
         parts.append(alerts_panel(alerts))
-    problems = [live["publish_error"]] if live.get("publish_error") else []
+    problems = [f"{part} is away: it is being started again" for part in away]
+    problems += [live["publish_error"]] if live.get("publish_error") else []
     if archiver is not None:
         problems += [f"{name}: {text}" for name, text in archiver.get("problems", {}).items()]
     if problems:
