@@ -44,6 +44,12 @@ def say(text: object, *, file: TextIO | None = None, flush: bool = False) -> Non
     print(plain(text), file=file, flush=flush)
 
 
+def say_lines(lines: Iterable[object], *, file: TextIO | None = None) -> None:
+    """Print several."""
+    for line in lines:
+        say(line, file=file, flush=True)
+
+
 def print_json(document: Any) -> None:
     """Print one JSON document in one line, whatever the terminal can show."""
     print(json_text(document))

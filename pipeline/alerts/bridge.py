@@ -26,6 +26,7 @@ from pipeline.clickhouse.client import CONNECTION_ERRORS
 from pipeline.errors import UserError
 from pipeline.process import announce, stop_event
 from pipeline.settings import Settings
+from pipeline.terminal import say_lines
 from schemas.alerts import Receiver, Robot
 from schemas.plan import Plan
 
@@ -111,7 +112,7 @@ class Bridge:
         """Send; what went wrong, if it did."""
         robot = receiver.feishu or receiver.dingtalk
         if robot is None:
-            print("\n".join([message.title, *message.lines, message.link]).rstrip(), end="\n\n", flush=True)
+            say_lines([message.title, *message.lines, *filter(None, [message.link]), ""])
             return None
         try:
             url, secret = _secrets(robot)

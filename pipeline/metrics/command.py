@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table as RichTable
 
 from pipeline.clickhouse.client import Connection
@@ -19,7 +17,9 @@ from pipeline.metrics.metric import GROUPS, Metric
 from pipeline.metrics.registry import metric as find
 from pipeline.metrics.registry import metrics
 from pipeline.metrics.run import Limits, Table, run, run_as, today
+from pipeline.metrics.spreadsheet import harmless_csv
 from pipeline.settings import Settings
+from pipeline.terminal import cell, console, print_json, say, say_lines
 from schemas.plan import Plan
 
 FORMATS = ("table", "csv", "json", "parquet", "png")
@@ -30,13 +30,13 @@ _BINARY = ("parquet", "png")
 def list_metrics(as_json: bool) -> None:
     """Print the metrics by group."""
     if as_json:
-        print(json.dumps([{"name": m.name, "group": m.group, "title": m.title} for m in metrics().values()]))
+        print_json([{"name": m.name, "group": m.group, "title": m.title} for m in metrics().values()])
         return
     for group, (title, title_zh) in GROUPS.items():
-        print(f"{title} {title_zh}")
+        say(f"{title} {title_zh}")
         for metric in metrics().values():
             if metric.group == group:
-                print(f"  {metric.name:<28} {metric.title}")
+                say(f"  {metric.name:<28} {metric.title}")
 
 
 def show_metric(name: str, database: str, as_json: bool) -> None:
@@ -44,19 +44,19 @@ def show_metric(name: str, database: str, as_json: bool) -> None:
     metric = find(name)
     sql = metric.sql.replace("{database}", database)
     if as_json:
-        print(json.dumps({**vars(metric), "parameters": [vars(p) for p in metric.parameters],
-                          "chart": vars(metric.chart), "sql": sql}, ensure_ascii=False))  # fmt: skip
+        print_json({**vars(metric), "parameters": [vars(p) for p in metric.parameters],
+                          "chart": vars(metric.chart), "sql": sql})  # fmt: skip
         return
-    print(f"{metric.name}: {metric.title} · {metric.title_zh}\n")
+    say_lines([f"{metric.name}: {metric.title} · {metric.title_zh}", ""])
     for label, text in (
         ("definition", metric.definition), ("", metric.definition_zh), ("formula", metric.formula),
         ("grain", metric.grain), ("mistakes", metric.mistakes), ("example", metric.example),
     ):  # fmt: skip
-        print(f"{label:<12}{text}")
+        say(f"{label:<12}{text}")
     for i, p in enumerate(metric.parameters):
         choices = f" (one of {', '.join(p.choices)})" if p.choices else ""
-        print(f"{'' if i else 'parameters':<12}--{p.name} {p.type}, default {p.default}{choices}: {p.meaning}")
-    print(f"\n{sql}")
+        say(f"{'' if i else 'parameters':<12}--{p.name} {p.type}, default {p.default}{choices}: {p.meaning}")
+    say_lines(["", *sql.split("\n")])
 
 
 def options(words: Sequence[str]) -> dict[str, str]:
@@ -91,6 +91,8 @@ async def run_metric(
     try:
         if fmt in ("csv", "parquet"):
             data = await run_as(connection, metric, arguments, "CSVWithNames" if fmt == "csv" else "Parquet", limits)
+            if fmt == "csv":
+                data = harmless_csv(data)
         elif fmt == "json":
             lines = (await run_as(connection, metric, arguments, "JSONEachRow", limits)).splitlines()
             data = b"[\n" + b",\n".join(lines) + b"\n]\n" if lines else b"[]\n"
@@ -127,15 +129,13 @@ def print_table(metric: Metric, table: Table, arguments: Mapping[str, Any]) -> N
     for name, kind in zip(table.columns, table.types, strict=True):
         shown.add_column(name, justify="right" if "Int" in kind or "Float" in kind or "Decimal" in kind else "left")
     for row in table.rows:
-        shown.add_row(*map(_cell, row))
-    # A pipe has no width: what reads it should get whole lines.
-    console = Console() if sys.stdout.isatty() else Console(width=1000)
-    console.print(shown)
+        shown.add_row(*(cell(_text(value)) for value in row))
+    console().print(shown)
     said = ", ".join(f"{name} = {value}" for name, value in arguments.items())
-    console.print(f"{len(table.rows):,} rows{'; there are more: --rows' if table.truncated else ''}  {said}")
+    say(f"{len(table.rows):,} rows{'; there are more: --rows' if table.truncated else ''}  {said}")
 
 
-def _cell(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -148,5 +148,5 @@ def _cell(value: Any) -> str:
         text = f"{value:,f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     if isinstance(value, list | tuple):
-        return " → ".join(map(_cell, value))
+        return " → ".join(map(_text, value))
     return str(value)
