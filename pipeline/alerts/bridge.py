@@ -24,7 +24,7 @@ from pipeline.alerts.message import Message, Notification, compose
 from pipeline.alerts.segments import Contribution
 from pipeline.clickhouse.client import CONNECTION_ERRORS
 from pipeline.errors import UserError
-from pipeline.process import announce, stop_event
+from pipeline.process import address, announce, stop_event
 from pipeline.settings import Settings
 from pipeline.terminal import say_lines
 from schemas.alerts import Receiver, Robot
@@ -61,7 +61,9 @@ class Bridge:
             await web.TCPSite(self._runner, self._host, self._port).start()
         except OSError as exc:
             await self.stop()
-            raise UserError(f"{self._host}:{self._port} can't be listened on ({exc.strerror}): give --port") from None
+            raise UserError(
+                f"{address(self._host, self._port)} can't be listened on ({exc.strerror}): give --port"
+            ) from None
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:

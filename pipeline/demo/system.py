@@ -35,6 +35,7 @@ from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.prometheus import Prometheus
 from pipeline.errors import DependencyError
 from pipeline.metrics import install
+from pipeline.process import address
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topics
 
@@ -216,7 +217,10 @@ class System:
         command = [sys.executable, "-P", "-m", "pipeline.cli", role.name]
         log_file = self.data_dir / f"{role.name}.log"
         role.process = Child(f"the {role.name}", command, log_file, death_signal=signal.SIGTERM, env=env)
-        role.url, role.port = f"http://127.0.0.1:{port}", port
+        host = self.settings.dashboard_host if role is self.dashboard else self.settings.metrics_host
+        # Who listens on every address is asked on the loopback one.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+        role.url, role.port = f"http://{address(host, port)}", port
         role.process.start()
         self._scrape()
         await role.process.wait_ready(lambda: self._answers(role), READY_SECONDS)

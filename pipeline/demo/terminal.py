@@ -110,13 +110,9 @@ def view(
         _cell("new today", _number(today["registrations"])),
         _cell("revenue today", f"{today['value_micro'] / 1e6:,.2f}"),
     )
-    parts: list[RenderableType] = [
-        Panel(Group(people, Text(""), head), title=cell(f"Streamgauge: {live['product']}"), title_align="left")
-    ]
-    parts += [funnel_panel(name, funnel) for name, funnel in live["funnels"].items()]
-    tops = Table.grid(padding=(0, 4))
-    tops.add_row(*[_top(name, values) for name, values in live["top"].items()])
-    parts.append(Panel(tops, title="Last 5 minutes", title_align="left"))
+    # First what a small screen must show: it is cut at its bottom.
+    parts: list[RenderableType] = [cell(note, "dim") for note in notes[:1]]
+    parts += [Panel(Group(people, Text(""), head), title=cell(f"Streamgauge: {live['product']}"), title_align="left")]
     if alerts:
         parts.append(alerts_panel(alerts))
     problems = [f"{part} is away: it is being started again" for part in away]
@@ -129,7 +125,11 @@ def view(
         parts.append(
             Text(f"All is well: {freshness / 1000:.0f} seconds behind, {lag:,} records waiting.", style="green")
         )
-    parts += [cell(note, "dim") for note in notes]
+    parts += [funnel_panel(name, funnel) for name, funnel in live["funnels"].items()]
+    tops = Table.grid(padding=(0, 4))
+    tops.add_row(*[_top(name, values) for name, values in live["top"].items()])
+    parts.append(Panel(tops, title="Last 5 minutes", title_align="left"))
+    parts += [cell(note, "dim") for note in notes[1:]]
     parts.append(Text(footer, style="dim"))
     return Group(*parts)
 

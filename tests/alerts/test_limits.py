@@ -85,11 +85,12 @@ def test_wecom_gets_at_most_2048_bytes(language: str, letter: str, alerts: int, 
             "commonAnnotations": common, "externalURL": "http://x"}  # fmt: skip
     (tmp_path / "data.json").write_text(json.dumps(data), "utf-8")
     (tmp_path / "empty.tmpl").write_text("")
+    template = receiver["wechat_configs"][0]["message"]
     amtool = shutil.which("amtool")
     assert amtool is not None
     done = subprocess.run(
         [amtool, "template", "render", f"--template.glob={tmp_path}/empty.tmpl",
-         f"--template.data={tmp_path}/data.json", "--template.type=text", f"--template.text={receiver['wechat_configs'][0]['message']}"],
+         f"--template.data={tmp_path}/data.json", "--template.type=text", f"--template.text={template}"],
         capture_output=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
