@@ -25,7 +25,9 @@ async def up(
         await first_of(system.wait_ready(), stop.wait(), system.supervision)
         for note in where(system):
             say(note)
-        changed = ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "STREAM", "PLAN")
+        changed: tuple[str, ...] = ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "STREAM", "PLAN")
+        if system.clickhouse_users is not None:
+            changed += ("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD")
         found = system.settings.environment()
         say(f"Send        streamgauge send FILE --kafka {system.settings.kafka_bootstrap}")
         say("For verify, rejected and others in another terminal:")

@@ -12,7 +12,6 @@ from pipeline.files.check import Check, Problem, Summary
 from pipeline.files.packing import open_bytes, title
 from pipeline.files.preview import Preview
 from pipeline.files.reader import BadLineError, Reading, open_file, read_events, records
-from pipeline.files.sender import Sending, in_thread, send
 from pipeline.ingest.sent import Sent
 from pipeline.progress import progress_bar
 from pipeline.settings import Settings
@@ -32,6 +31,9 @@ async def send_files(
     A line that is no event ends it, with what came before sent, unless `skip_bad`. A file that can't be read is said
     before anything is sent. Raises UserError and DependencyError.
     """
+    # A client of Kafka, which `check` does without.
+    from pipeline.files.sender import Sending, in_thread, send
+
     bad = 0
 
     def skip(problem: BadLineError) -> None:
