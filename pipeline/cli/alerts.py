@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -85,7 +86,7 @@ def test(
     """Replay history from ClickHouse and say when each alert would have fired."""
     from pipeline.alerts.check import require
     from pipeline.alerts.history import moment, replay, without_history
-    from pipeline.progress import progress_bar
+    from pipeline.progress import ProgressLog
 
     require("promtool")
     settings = load_settings(config, plan=plan)
@@ -95,8 +96,9 @@ def test(
     start = _time(since, now, found.zone, "--from")
     if start >= end:
         raise UserError("--from must be before --to")
-    with progress_bar("Counting history", None) as progress:
-        fired = run(replay(settings, found, start, end, progress), logging.WARNING)
+    span = f"{moment(start)} to {moment(end)}"
+    print(f"counting the events of {span}, and as far back as the alerts look", file=sys.stderr, flush=True)
+    fired = run(replay(settings, found, start, end, ProgressLog("counted")), logging.WARNING)
     if as_json:
         print_json({"from": start, "to": end, "fired": [f._asdict() for f in fired]})
         return
