@@ -146,7 +146,7 @@ def test_why_lines_were_left_out_is_told_with_the_first_of_each_reason(tmp_path:
     assert done.stderr.splitlines() == [
         f"{tmp_path}/a.csv line 2: 'soon' is not a time: epoch seconds or milliseconds, or like 2026-10-01 12:00:00, "
         "or say --time-format",
-        f"{tmp_path}/a.csv line 3: unknown_event: the plan has no event 'hop'; it has buy, look",
+        f"{tmp_path}/a.csv line 3: unknown_event: the plan has no event 'hop'; it has buy, join, look",
         f"nothing was measured: {tmp_path}/a.csv (CSV with commas) holds no event of the plan: 1 unknown_event, "
         "1 bad_line",
     ]
