@@ -46,10 +46,10 @@ def parse_time(value: Any, zone: tzinfo, time_format: str | None = None) -> int:
     if text.lstrip("-").isdecimal():
         return _from_int(int(text), zone) if len(text) < 20 else _no_time(value)
     with contextlib.suppress(ValueError, OverflowError):
+        return _ms(datetime.fromisoformat(text), zone)
+    with contextlib.suppress(ValueError, OverflowError):
         if moment := _year_first(text):
             return _ms(moment, zone)
-    with contextlib.suppress(ValueError, OverflowError):
-        return _ms(datetime.fromisoformat(text), zone)
     with contextlib.suppress(ValueError):
         number = float(text)
         # 02.01 or 1.5 is a number, and no time of anybody's: what is before 1973 in seconds is refused later.
