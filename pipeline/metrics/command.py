@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table as RichTable
 
 from pipeline.clickhouse.client import Connection
@@ -17,7 +16,9 @@ from pipeline.metrics.arguments import arguments_for
 from pipeline.metrics.metric import Metric
 from pipeline.metrics.registry import metric as find
 from pipeline.metrics.run import Limits, Table, run, run_as, today
+from pipeline.metrics.spreadsheet import harmless_csv
 from pipeline.settings import Settings
+from pipeline.terminal import cell, console, say
 from schemas.plan import Plan
 
 FORMATS = ("table", "csv", "json", "parquet", "png")
@@ -57,6 +58,8 @@ async def run_metric(
     try:
         if fmt in ("csv", "parquet"):
             data = await run_as(connection, metric, arguments, "CSVWithNames" if fmt == "csv" else "Parquet", limits)
+            if fmt == "csv":
+                data = harmless_csv(data)
         elif fmt == "json":
             lines = (await run_as(connection, metric, arguments, "JSONEachRow", limits)).splitlines()
             data = b"[\n" + b",\n".join(lines) + b"\n]\n" if lines else b"[]\n"
@@ -93,15 +96,13 @@ def print_table(metric: Metric, table: Table, arguments: Mapping[str, Any]) -> N
     for name, kind in zip(table.columns, table.types, strict=True):
         shown.add_column(name, justify="right" if "Int" in kind or "Float" in kind or "Decimal" in kind else "left")
     for row in table.rows:
-        shown.add_row(*map(_cell, row))
-    # A pipe has no width: what reads it should get whole lines.
-    console = Console() if sys.stdout.isatty() else Console(width=1000)
-    console.print(shown)
+        shown.add_row(*(cell(_text(value)) for value in row))
+    console().print(shown)
     said = ", ".join(f"{name} = {value}" for name, value in arguments.items())
-    console.print(f"{len(table.rows):,} rows{'; there are more: --rows' if table.truncated else ''}  {said}")
+    say(f"{len(table.rows):,} rows{'; there are more: --rows' if table.truncated else ''}  {said}")
 
 
-def _cell(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -114,5 +115,5 @@ def _cell(value: Any) -> str:
         text = f"{value:,f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     if isinstance(value, list | tuple):
-        return " → ".join(map(_cell, value))
+        return " → ".join(map(_text, value))
     return str(value)
