@@ -51,6 +51,7 @@ class Unreadable(NamedTuple):
     why: str
     key: bytes | None = None
     headers: Sequence[tuple[str, bytes]] = ()
+    timestamp_type: int | None = 0
 
 
 class Outcome(IntEnum):

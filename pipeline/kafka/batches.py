@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, cast
+from operator import ge
+from typing import Any, Final, NamedTuple, cast
 
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
 from aiokafka.errors import UnsupportedCodecError
@@ -20,7 +21,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
 from pipeline.errors import DependencyError
-from pipeline.ingest.classify import Record, Unreadable
+from pipeline.ingest.classify import Unreadable
 
 #: Base offset and length, which stand before every batch.
 _OVERHEAD: Final = 12
@@ -30,6 +31,17 @@ _CODEC_MASK: Final = 0x07
 _LOG_APPEND_TIME: Final = 0x08
 _DECODERS: Final[dict[int, Any]] = {0: bytes, 1: gzip_decode, 2: snappy_decode, 3: lz4_decode, 4: zstd_decode}
 _NAMES: Final = {2: "snappy", 3: "lz4", 4: "zstd"}
+
+
+class _Decoded(NamedTuple):
+    """A record with the attributes of aiokafka's."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    timestamp_type: int
 
 
 class Batches:
@@ -56,7 +68,9 @@ def records_of(batch: Any, data: bytes) -> Sequence[Any]:
     Raises DependencyError if a library for its compression is missing here: others can read it.
     """
     try:
-        return list(batch)
+        found = list(batch)
+        _check_offsets([record.offset for record in found], batch.base_offset, batch.next_offset)
+        return found
     except (MemoryError, RecursionError):
         raise
     except Exception as exc:
@@ -74,9 +88,9 @@ def damaged(batch: Any, data: bytes) -> Sequence[Unreadable]:
     return [_unreadable(batch.base_offset, None, data, ValueError("the checksum of the batch is wrong"))]
 
 
-def _leniently(data: bytes) -> Sequence[Record | Unreadable]:
-    (base, _, _, _, _, attributes, _, first_time, max_time, _, _, _, count) = _HEADER.unpack_from(data)
-    records: list[Record] = []
+def _leniently(data: bytes) -> Sequence[_Decoded | Unreadable]:
+    (base, _, _, _, _, attributes, last, first_time, max_time, _, _, _, count) = _HEADER.unpack_from(data)
+    records: list[_Decoded] = []
     try:
         codec = attributes & _CODEC_MASK
         if codec not in _DECODERS:
@@ -90,15 +104,24 @@ def _leniently(data: bytes) -> Sequence[Record | Unreadable]:
             delta, *rest = _record(memoryview(body)[at : at + length])
             offset, key, value, headers = cast("tuple[int, bytes | None, bytes | None, Any]", tuple(rest))
             stamp = max_time if attributes & _LOG_APPEND_TIME else _as_int64(first_time + delta)
-            records.append(Record(base + offset, stamp, key, value, headers))
+            records.append(
+                _Decoded(base + offset, stamp, key, value, headers, int(bool(attributes & _LOG_APPEND_TIME)))
+            )
             at += length
         if at != len(body):
             raise ValueError("bytes are left after the last record")
+        _check_offsets([record.offset for record in records], base, base + last + 1)
     except (MemoryError, RecursionError):
         raise
     except Exception as exc:
         return [_unreadable(base, max_time, data, exc)]
     return records
+
+
+def _check_offsets(offsets: list[int], begin: int, end: int) -> None:
+    """A record that claims a place outside of its batch would take the reader there."""
+    if offsets and (offsets[0] < begin or offsets[-1] >= end or any(map(ge, offsets, offsets[1:]))):
+        raise ValueError("the offsets of the records are not those of the batch")
 
 
 def _record(data: memoryview) -> Iterator[Any]:

@@ -66,7 +66,7 @@ async def _stop_app(app: WorkerApp) -> None:
     Raises nothing for that: what was not saved is folded again by the next owner, and whatever ended the worker
     is what should be told.
     """
-    if app.crash_reason is None and not app.rebalancing:
+    if app.failure is None and app.crash_reason is None and not app.rebalancing:
         await at_most(_SAVE_SECONDS, "the last checkpoint", app.checkpoint())
         await at_most(_PUBLISH_SECONDS, "publishing the last rows", app.publish())
     await at_most(_LEAVE_SECONDS, "leaving the consumer group", app.stop())

@@ -56,10 +56,13 @@ def test_a_hundred_thousand_headers_are_decoded() -> None:
         (batch([GOOD, GOOD], number=3), "ValueError: a record is longer than its batch"),
         (batch([GOOD, GOOD], number=1), "ValueError: bytes are left after the last record"),
         (batch([GOOD], number=2_000_000_000), "ValueError: a record is longer than its batch"),
+        (batch([GOOD, GOOD], offsets=[0, 10**9]), "ValueError: the offsets of the records are not those of the batch"),
+        (batch([GOOD, GOOD], offsets=[1, 0]), "ValueError: the offsets of the records are not those of the batch"),
+        (batch([GOOD, GOOD], offsets=[-7, 1]), "ValueError: the offsets of the records are not those of the batch"),
         (batch([GOOD], "gzip", damage=lambda data: b"no gzip"), "BadGzipFile: Not a gzipped file (b'no')"),
         (batch([GOOD], damage=lambda data: data[:5] + b"\x7f" * 10), "ValueError: a record is longer than its batch"),
     ],
-    ids=["codec", "too many", "too few", "far too many", "gzip", "length"],
+    ids=["codec", "too many", "too few", "far too many", "beyond", "backwards", "before", "gzip", "length"],
 )
 def test_a_batch_that_can_not_be_decoded_is_one_record_that_says_why(data: bytes, why: str) -> None:
     [record] = read(data)
