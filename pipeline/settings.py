@@ -86,6 +86,11 @@ class Settings(BaseSettings):
 
     metrics_host: str = "127.0.0.1"
     metrics_port: _Port = Field(9108, description="0: any free one")
+    allowed_hosts: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._:\[\] ,-]*$",
+        description="Further names that our web servers are called by, separated by commas",
+    )
 
     dashboard_host: str = Field("127.0.0.1", description="Beyond the loopback address only with a login")
     dashboard_port: _Port = Field(9110, description="0: any free one")

@@ -26,7 +26,11 @@ async def run_archiver(settings: Settings) -> None:
     topic = await ensure_topic(settings)
     archiver = Archiver(settings, plan, topic.partitions, topic.id)
     server = LiveServer(
-        settings.metrics_host, settings.metrics_port, registry(ArchiverCollector(archiver)), archiver.health
+        settings.metrics_host,
+        settings.metrics_port,
+        registry(ArchiverCollector(archiver)),
+        archiver.health,
+        allowed_hosts=settings.allowed_hosts,
     )
     stop = stop_event()
     await server.start()

@@ -66,12 +66,11 @@ class ClickHouseHealth:
     def __init__(self) -> None:
         self.failing_since: float | None = None
         self.last_error = ""
-        self.last_success: float | None = None
         self.failures = 0
 
     def ok(self) -> None:
         """Note a success."""
-        self.failing_since, self.last_error, self.last_success = None, "", time.monotonic()
+        self.failing_since, self.last_error = None, ""
 
     def failed(self, exc: BaseException) -> None:
         """Note a failure."""

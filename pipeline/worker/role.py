@@ -38,6 +38,7 @@ async def run_worker(settings: Settings) -> None:
         registry(WorkerCollector(app)),
         lambda: health(app),
         lambda: live_numbers(app),
+        allowed_hosts=settings.allowed_hosts,
     )
     stop = stop_event()
     await server.start()

@@ -146,7 +146,7 @@ class World:
         self.ground, self.folder = ground, folder
         folder.mkdir(parents=True, exist_ok=True)
         values: dict[str, Any] = {
-            "kafka_bootstrap": ground.kafka.bootstrap, "clickhouse_url": ground.clickhouse.url,
+            "kafka_bootstrap": ground.kafka.bootstrap, **ground.clickhouse.access,
             "events_topic": f"events-{unique}", "rejected_topic": f"rejected-{unique}", "group": f"g-{unique}",
             "clickhouse_database": f"d_{unique}", "partitions": 4, "session_timeout_s": SESSION_SECONDS,
             "checkpoint_interval_s": 0.5, "publish_interval_s": 0.5, "archiver_batch_seconds": 0.5,
@@ -184,11 +184,12 @@ class World:
 
     async def _query(self, sql: str) -> list[Any]:
         settings = self.settings
+        login = aiohttp.BasicAuth("default", settings.clickhouse_password.get_secret_value())
         where = f"{settings.clickhouse_url}/?database={settings.clickhouse_database}"
         where += "&default_format=JSONCompactEachRow&output_format_json_quote_64bit_integers=0"
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session,
-            session.post(where, data=sql.encode()) as response,
+            session.post(where, data=sql.encode(), auth=login) as response,
         ):
             text = await response.text()
             assert response.status == 200, f"{text}\n{sql}"
