@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple, cast
 
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
 from aiokafka.errors import UnsupportedCodecError
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
 from pipeline.errors import DependencyError
@@ -44,33 +43,30 @@ class _Decoded(NamedTuple):
     timestamp_type: int
 
 
-class Batches:
-    """The batches of a fetched piece of log, one by one; an incomplete one at the end is left to the next fetch."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def __iter__(self) -> Iterator[tuple[Any, bytes]]:
-        """aiokafka's batch and its bytes."""
-        data, at = self._data, 0
-        while len(data) - at >= _OVERHEAD:
-            end = at + _OVERHEAD + int.from_bytes(data[at + 8 : at + _OVERHEAD], "big", signed=True)
-            if end > len(data) or end <= at + _MAGIC_AT:
-                return
-            piece = data if at == 0 and end == len(data) else data[at:end]
-            yield MemoryRecords(piece).next_batch(), piece
-            at = end
+def bytes_of(data: bytes, base_offset: int) -> bytes:
+    """The batch that begins at `base_offset`, out of a fetched piece of log that holds it."""
+    at = 0
+    while int.from_bytes(data[at : at + 8], "big", signed=True) != base_offset:
+        at += _size(data, at)
+        if at >= len(data):
+            raise ValueError(f"no batch begins at offset {base_offset}")
+    return data[at : at + _size(data, at)]
 
 
-def records_of(batch: Any, data: bytes) -> Sequence[Any]:
-    """The records of a batch: aiokafka's where it can decode them, else ours.
+def _size(data: bytes, at: int) -> int:
+    return _OVERHEAD + int.from_bytes(data[at + 8 : at + _OVERHEAD], "big", signed=True)
+
+
+def records_of(batch: Any, data: bytes) -> tuple[list[Any], list[int]]:
+    """The records of a batch (aiokafka's) and their offsets; `data` is the fetched piece of log that it is in.
 
     Raises DependencyError if a library for its compression is missing here: others can read it.
     """
     try:
         found = list(batch)
-        _check_offsets([record.offset for record in found], batch.base_offset, batch.next_offset)
-        return found
+        offsets = [record.offset for record in found]
+        _check_offsets(offsets, batch.base_offset, batch.next_offset)
+        return found, offsets
     except (MemoryError, RecursionError):
         raise
     except Exception as exc:
@@ -78,14 +74,17 @@ def records_of(batch: Any, data: bytes) -> Sequence[Any]:
             raise DependencyError(
                 f"the log has records compressed with {name}: pip install 'aiokafka[{name}]'"
             ) from None
-        if data[_MAGIC_AT] < 2:
-            return [_unreadable(batch.base_offset, None, data, exc)]
-        return _leniently(data)
+        piece = bytes_of(data, batch.base_offset)
+        legacy = piece[_MAGIC_AT] < 2
+        found = [_unreadable(batch.base_offset, None, piece, exc)] if legacy else list(_leniently(piece))
+        return found, [record.offset for record in found]
 
 
-def damaged(batch: Any, data: bytes) -> Sequence[Unreadable]:
-    """What a batch whose checksum is wrong amounts to."""
-    return [_unreadable(batch.base_offset, None, data, ValueError("the checksum of the batch is wrong"))]
+def damaged(batch: Any, data: bytes) -> tuple[list[Any], list[int]]:
+    """What a batch whose checksum is wrong amounts to, as `records_of`."""
+    piece = bytes_of(data, batch.base_offset)
+    found = _unreadable(batch.base_offset, None, piece, ValueError("the checksum of the batch is wrong"))
+    return [found], [found.offset]
 
 
 def _leniently(data: bytes) -> Sequence[_Decoded | Unreadable]:
@@ -120,7 +119,9 @@ def _leniently(data: bytes) -> Sequence[_Decoded | Unreadable]:
 
 def _check_offsets(offsets: list[int], begin: int, end: int) -> None:
     """A record that claims a place outside of its batch would take the reader there."""
-    if offsets and (offsets[0] < begin or offsets[-1] >= end or any(map(ge, offsets, offsets[1:]))):
+    if not offsets or (len(offsets) == 1 and offsets[0] == begin):
+        return
+    if offsets[0] < begin or offsets[-1] >= end or any(map(ge, offsets, offsets[1:])):
         raise ValueError("the offsets of the records are not those of the batch")
 
 

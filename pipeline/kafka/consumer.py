@@ -21,7 +21,7 @@ from aiokafka.consumer.fetcher import READ_COMMITTED, Fetcher, FetchResult, Part
 from aiokafka.errors import KafkaError
 
 from pipeline.errors import AnotherTopicError
-from pipeline.kafka.batches import Batches, damaged, records_of
+from pipeline.kafka.batches import bytes_of, damaged, records_of
 
 #: What every consumer of ours is set to: an aborted transaction never happened.
 ISOLATION: Final = "read_committed"
@@ -43,28 +43,35 @@ class LogRecords(PartitionRecords):  # type: ignore[misc]
         return self._records_iterator  # not through a `__next__` in Python for each record
 
     def _unpack_records(self) -> Iterator[Any]:
-        for batch, data in Batches(self._data):
+        batches, data = self._records, self._data
+        while batches.has_next():
+            batch = batches.next_batch()
             sound = not self._check_crcs or batch.validate_crc()
-            if not sound and self._suspects.get(self._tp) != hash(data):
+            if not sound and self._suspects.get(self._tp) != (mark := hash(bytes_of(data, batch.base_offset))):
                 # Damaged on its way, perhaps: what is the same when it is fetched again stands so in the log.
-                self._suspects[self._tp] = hash(data)
+                self._suspects[self._tp] = mark
                 return
             if not sound or not self._left_out(batch):
-                for record in records_of(batch, data) if sound else damaged(batch, data):
-                    if record.offset >= self.next_fetch_offset:
-                        self.next_fetch_offset = record.offset + 1
+                records, offsets = records_of(batch, data) if sound else damaged(batch, data)
+                for record, offset in zip(records, offsets, strict=True):
+                    if offset >= self.next_fetch_offset:
+                        self.next_fetch_offset = offset + 1
                         yield record
             self.next_fetch_offset = max(batch.next_offset, self.next_fetch_offset)
 
     def _left_out(self, batch: Any) -> bool:
         """Whether a batch is a transaction's marker, or belongs to a transaction that was given up."""
-        if self._isolation_level == READ_COMMITTED and batch.producer_id is not None:
-            self._consume_aborted_up_to(batch.base_offset)
+        if batch.is_control_batch:
             # Who is no broker may have written a marker that is none.
             with contextlib.suppress(KafkaError, TypeError, ValueError, struct.error):
-                if batch.is_control_batch and self._contains_abort_marker(batch):
+                self._consume_aborted_up_to(batch.base_offset)
+                if self._contains_abort_marker(batch):
                     self._aborted_producers.discard(batch.producer_id)
-        return batch.is_control_batch or (batch.is_transactional and batch.producer_id in self._aborted_producers)
+            return True
+        if not batch.is_transactional or self._isolation_level != READ_COMMITTED:
+            return False
+        self._consume_aborted_up_to(batch.base_offset)
+        return batch.producer_id in self._aborted_producers
 
 
 class _Listening:
