@@ -120,9 +120,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         # With ClickHouse away it waits, and that is told already; an insert has its own time to answer.
         if now - self.stepped_at > STUCK_SECONDS + self._settings.clickhouse_timeout_s:
             problems["archiving"] = f"nothing taken in for {now - self.stepped_at:.0f} s"
-        owned = consumer.assignment() if consumer is not None and self._assigned else ()
-        polled = [at for tp in owned if consumer and (at := consumer.last_poll_timestamp(tp)) is not None]
-        silent = time.time() - max(polled) / 1000 if polled else 0
+        fetcher = consumer.fetcher if consumer is not None and self.stored else None
+        silent = now - fetcher.answered_at if fetcher is not None else 0
         if silent > STUCK_SECONDS and now - self.stepped_at < STUCK_SECONDS:
             problems["kafka"] = f"no answer for {silent:.0f} s"
         return problems
@@ -159,8 +158,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             max_partition_fetch_bytes=1 << 20,
             fetch_max_wait_ms=_POLL_MS,
         )
-        await consumer.start()
         try:
+            await consumer.start()
             consumer.subscribe([settings.events_topic], listener=self)
             while not self._stopping.is_set():
                 await self._step(consumer)

@@ -392,10 +392,12 @@ class WorkerApp(faust.App):
         consumer = self.batch_consumer.kafka
         return consumer.fetcher if consumer is not None else None
 
-    def silent_for(self) -> float | None:
-        """Seconds since Kafka last answered a fetch of any partition; None before the first."""
-        polled = [at for p in self.store.states if (at := self.batch_consumer.polled_at(p)) is not None]
-        return time.time() - max(polled) / 1000 if polled else None
+    def silent_for(self) -> float:
+        """Seconds without an answer of Kafka to a fetch, while nothing that it had brought was left to fold."""
+        fetcher = self.fetching()
+        if fetcher is None or not self.store.states:
+            return 0.0
+        return time.monotonic() - max(fetcher.answered_at, self.last_batch_at)
 
     def held_back(self) -> int:
         """Offsets that wait for open transactions."""

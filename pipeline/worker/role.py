@@ -127,7 +127,7 @@ def _late(app: WorkerApp, now: float) -> dict[str, str]:
         )
         return problems
     silent = app.silent_for()
-    if silent is not None and silent > SILENT_SECONDS and "kafka" not in problems:
+    if silent > SILENT_SECONDS and "kafka" not in problems:
         problems["kafka"] = f"no answer for {silent:.0f} s"
     elif app.total_lag() and now - app.progress_at > STUCK_SECONDS:
         problems["folding"] = f"nothing folded for {now - app.progress_at:.0f} s, {app.total_lag()} records wait"

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, NamedTuple, cast
 
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.serializers.schemas import Schema
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
@@ -167,7 +168,8 @@ class BatchConsumer(FaustConsumer):
 
         Nothing depends on it but whoever watches the lag: what can't be committed is committed the next time.
         """
-        owned = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        assigned = self.assignment()
+        owned = {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in assigned}
         if not owned or self.kafka is None:
             return False
         try:
