@@ -33,7 +33,7 @@ async def one_world(server: EmbeddedClickHouse, name: str) -> World:
         },
         "funnels": {name: {"steps": ["other", {"event": name, "name": name}]}},
     }, allow_unicode=True))  # fmt: skip
-    return await World(server.url, plan).open()
+    return await World(server, plan).open()
 
 
 @pytest.mark.parametrize("name", NAMES)
