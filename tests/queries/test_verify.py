@@ -273,3 +273,34 @@ async def test_wrong_users_of_the_last_minutes_are_found(server: EmbeddedClickHo
     wrong = "active_5m + 5. AS active_5m"
     (difference,) = await _changed(server, _again("live_partition_raw", wrong, "partition = 0"))
     assert (difference.measure, difference.live, difference.archived) == ("users of active_5m", 8, 3)
+
+
+async def _gap(system: System, role: str, first: int, end: int) -> None:
+    await system.run(
+        "INSERT INTO gaps_raw (stream, role, partition, first_offset, end_offset, since, noticed_at) "
+        f"VALUES ('main', '{role}', 0, {first}, {end}, now64(3), now64(3))"
+    )
+
+
+async def test_a_partition_is_left_out_where_one_role_has_missed_other_records(server: EmbeddedClickHouse) -> None:
+    async with System(server, EVENTS) as system:
+        # What the archiver has not read is no fault of what it stored.
+        await system.run("ALTER TABLE events_raw DELETE WHERE partition = 0 SETTINGS mutations_sync = 2")
+        assert not (await system.verify()).ok
+        await _gap(system, "archiver", 2, 9)
+        found = await system.verify()
+        assert (found.ok, found.left_out) == (
+            True,
+            {0: "records were gone from Kafka before they were read (worker none; archiver 2 to 8)"},
+        )
+        assert found.summary().endswith("partition 0 not compared: " + found.left_out[0])
+
+
+async def test_a_partition_is_compared_where_both_roles_have_missed_the_same(server: EmbeddedClickHouse) -> None:
+    async with System(server, EVENTS) as system:
+        for role in ("worker", "archiver", "worker"):
+            await _gap(system, role, 100, 120)
+        found = await system.verify()
+        assert (found.ok, found.left_out, found.records) == (True, {}, len(EVENTS))
+        await system.run("ALTER TABLE events_raw DELETE WHERE partition = 0 SETTINGS mutations_sync = 2")
+        assert not (await system.verify()).ok
