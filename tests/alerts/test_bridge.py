@@ -88,7 +88,10 @@ async def bridged(folder: Path) -> AsyncIterator[tuple[Robots, str]]:
 async def post(url: str, data: Any) -> tuple[int, str]:
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
     headers = {"Content-Type": "application/json"}
-    async with aiohttp.ClientSession() as session, session.post(url, data=io.BytesIO(body), headers=headers) as response:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=io.BytesIO(body), headers=headers) as response,
+    ):
         return response.status, await response.text()
 
 
