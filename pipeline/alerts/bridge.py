@@ -27,8 +27,8 @@ from pipeline.errors import UserError
 from pipeline.process import announce, stop_event
 from pipeline.serve import guard
 from pipeline.settings import Settings
-from schemas.alerts import Receiver, Robot
 from schemas.plan import Plan
+from schemas.receivers import Receiver, Robot
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,8 @@ from .ground import Ground, environment
 
 SESSION_SECONDS = 3.0
 #: The command, with a changelog that is rewritten and shortened from so many bytes on (else 32 MB: never in a test).
-_EAGER = "import pipeline.worker.truncation as c; c.MIN_BYTES = {}; from pipeline.cli.main import main; main()"
+_EAGER = "import pipeline.worker.truncation as c; c.MIN_BYTES = {}"
+_MAIN = "from pipeline.cli.main import main; main()"
 #: A role that was ended by SIGTERM must be gone by then.
 STOP_SECONDS = 10.0
 
@@ -54,6 +55,8 @@ class Role:
         self._process: subprocess.Popen[bytes] | None = None
         #: Let a worker rewrite its changelog from so many bytes on.
         self.rewrite_from: int | None = None
+        #: Python that runs in the process before its command: a mistake in the program, say.
+        self.before = ""
         #: The supervisor starts it again when it has ended.
         self.wanted = False
 
@@ -77,7 +80,8 @@ class Role:
         """Start a process, and want it from now on."""
         assert not self.running
         self.wanted = True
-        run = ["-m", "pipeline.cli"] if self.rewrite_from is None else ["-c", _EAGER.format(self.rewrite_from)]
+        before = self.before if self.rewrite_from is None else _EAGER.format(self.rewrite_from)
+        run = ["-c", f"{before}\n{_MAIN}"] if before else ["-m", "pipeline.cli"]
         self._process = spawn([sys.executable, "-P", *run, self.kind], self.log, self._env)
 
     def signal(self, number: signal.Signals) -> None:

@@ -135,7 +135,7 @@ product: Test
 timezone: Asia/Shanghai
 events:
   buy: {value: amount, properties: {amount: number!, order: string}}
-  renew: {properties: {price: number, kind: string}}
+  renew: {properties: {price: number, kind: string, none: number}}
 meanings:
   payment:
     - {event: buy, order_id: properties.order}
