@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +37,8 @@ def report(
 
     settings = load_settings(config, plan=plan)
     found = plan_of(settings)
-    period = asked_period(found, day, week)
-    work = run_report(settings, found, period, language_of(lang), output, send_to or ())
+    now = datetime.now(UTC)
+    period = asked_period(found, day, week, now)
+    work = run_report(settings, found, period, now, language_of(lang), output, send_to or ())
     lines = run(work, logging.WARNING)
     print(json.dumps({"file": str(output), "headline": lines}, ensure_ascii=False) if as_json else "\n".join(lines))

@@ -9,6 +9,7 @@ from typing import Final
 
 from pipeline.render.language import Language
 from pipeline.report.document import sections, title
+from pipeline.report.findings import part_words
 from pipeline.report.model import Facts
 
 #: What a chart needs of the style sheet when it stands alone.
@@ -24,6 +25,8 @@ def markdown(t: Language, facts: Facts, made_at: str) -> str:
     for section in sections(t, facts):
         writer.feed(_with_pictures(section))
     made = t(f"Made {made_at}.", f"生成于 {made_at}。")
+    if facts.period.asked is not None:
+        made += f"\n\n**{part_words(t, facts)}**"
     body = re.sub(r"\n{3,}", "\n\n", "".join(writer.out)).strip()
     return f"# {title(t, facts)}\n\n{made}\n\n{body}\n"
 
