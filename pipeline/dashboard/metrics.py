@@ -12,7 +12,7 @@ from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad, term
 from pipeline.errors import UserError
 from pipeline.metrics import Metric, Table, arguments_for, metrics
-from pipeline.metrics.ask import ask_metric
+from pipeline.metrics.ask import ask_metric, require_plan
 from pipeline.queries.conditions import quoted
 from pipeline.render.html import Safe, h, text
 from pipeline.render.metric import definition, metric_chart, metric_table, metric_title
@@ -21,6 +21,7 @@ from pipeline.render.metric import definition, metric_chart, metric_table, metri
 async def run_metric(context: Context, metric: Metric, given: Mapping[str, Any]) -> tuple[Table, dict[str, Any]]:
     """The metric's result and the arguments it was run with. Raises UserError, StoreError."""
     arguments = arguments_for(metric, given, context.plan, context.today)
+    await require_plan(context.store, context.plan)
     return await ask_metric(context.store, metric, arguments), arguments
 
 

@@ -15,7 +15,7 @@ from pipeline.insight.model import FunnelFacts
 from pipeline.measure.periods import Period as Days
 from pipeline.measure.periods import local, mature_days, moment_back
 from pipeline.metrics import Table, arguments_for, metrics
-from pipeline.metrics.ask import ask_metric
+from pipeline.metrics.ask import ask_metric, require_plan
 from pipeline.queries.funnel_period import daily_window, funnel_period_sql, funnel_rows
 from pipeline.report.model import Facts, Key, Period, Quality
 from schemas.plan import Funnel, Plan
@@ -79,8 +79,9 @@ GROUP BY reason ORDER BY n DESC, reason LIMIT 5"""
 async def gather(store: Store, plan: Plan, period: Period, now: int) -> Facts:
     """Every figure of the report, as things stand at `now` (epoch ms).
 
-    Raises StoreError if the key figures can't be had; other parts may be missing.
+    Raises StoreError if the key figures can't be had, UserError if the views are another plan's; other parts may be missing.
     """
+    await require_plan(store, plan)
     asker = _Asker(store, plan, period, now)
     key, before, weekday = [await asker.key(span) for span in (period, period.before, period.same_weekday)]
     facts = Facts(plan.product, period, key, before, weekday)
