@@ -77,11 +77,18 @@ async def shown(
         empty = h("p", t("Nothing in these days. Choose others, or see whether the plan's `meanings` name the events.",
                          "这些天没有数据。请换日期，或检查方案的 `meanings` 是否指明了相应事件。"), class_="empty")  # fmt: skip
         return text(title, empty, _sql(context, metric, arguments) if sql else None)
-    chart = metric_chart(t, metric, table)
+    chart = metric_chart(t, metric, table, context.today)
     listed = metric_table(t, metric, table, most)
     if chart is not None and not rows:
         listed = h("details", h("summary", t("As a table", "表格")), listed)
-    return text(title, chart, _buttons(context, metric, arguments, chart is not None), listed,
+    running = None
+    if any(arguments.get(name, context.today) >= context.today for name in ("to", "until") if name in arguments):
+        running = h(
+            "p",
+            t("Today is not over: its figures are those so far.", "今天尚未结束：其数字为截至目前。"),
+            class_="note",
+        )
+    return text(title, chart, running, _buttons(context, metric, arguments, chart is not None), listed,
                 _sql(context, metric, arguments) if sql else None)  # fmt: skip
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,19 @@ def options(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
+#: Draws a result as PNG. Rooms above this one draw.
+Draw = Callable[[Metric, Table, Mapping[str, Any], date], bytes]
+
+
 async def run_metric(
-    settings: Settings, plan: Plan, name: str, given: Mapping[str, str], fmt: str, out: Path | None, rows: int
+    settings: Settings,
+    plan: Plan,
+    name: str,
+    given: Mapping[str, str],
+    fmt: str,
+    out: Path | None,
+    rows: int,
+    draw: Draw,
 ) -> int:
     """Run a metric and write the result to `out`, else to standard output; returns the exit code."""
     metric = find(name)
@@ -101,13 +113,17 @@ async def run_metric(
         else:
             table = await run(connection, metric, arguments, limits)
             if fmt == "table" and out is None:
-                print_table(metric, table, arguments, f"{settings.clickhouse_database} at {settings.clickhouse_url}")
+                print_table(
+                    metric,
+                    table,
+                    arguments,
+                    f"{settings.clickhouse_database} at {settings.clickhouse_url}",
+                    today(plan),
+                )
                 return 0
             if fmt == "table":
                 raise UserError("--out goes with csv, json, parquet or png")
-            from pipeline.metrics.charts import png
-
-            data = png(metric, table, arguments)
+            data = draw(metric, table, arguments, today(plan))
     finally:
         await connection.close()
     _write(data, out)
@@ -142,8 +158,8 @@ def _write(data: bytes, out: Path | None) -> None:
         raise UserError(f"{out} can't be written: {exc.strerror}") from None
 
 
-def print_table(metric: Metric, table: Table, arguments: Mapping[str, Any], where: str = "") -> None:
-    """A result for a person, and `where` it comes from."""
+def print_table(metric: Metric, table: Table, arguments: Mapping[str, Any], where: str, day: date) -> None:
+    """A result for a person, and `where` it comes from; `day` is the one that is not over."""
     shown = RichTable(box=box.SIMPLE_HEAD, title=f"{metric.title} · {metric.title_zh}", title_justify="left")
     for name, kind in zip(table.columns, table.types, strict=True):
         shown.add_column(name, justify="right" if "Int" in kind or "Float" in kind or "Decimal" in kind else "left")
@@ -154,8 +170,9 @@ def print_table(metric: Metric, table: Table, arguments: Mapping[str, Any], wher
     console.print(shown)
     said = ", ".join(f"{name} = {value}" for name, value in arguments.items())
     console.print(f"{len(table.rows):,} rows{'; there are more: --rows' if table.truncated else ''}  {said}")
-    if where:
-        console.print(f"from {where}", soft_wrap=True)
+    if any(arguments[name] >= day for name in ("to", "until") if name in arguments):
+        console.print("today is not over: its figures are those so far")
+    console.print(f"from {where}", soft_wrap=True)
 
 
 def _cell(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.insight.model import Finding, FunnelFacts
 from pipeline.insight.sentences import worst
 from pipeline.metrics import Table
-from pipeline.render.chart import NARROW, Line, legend, line_chart
+from pipeline.render.chart import NARROW, Line, fitting, legend, line_chart
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
 from pipeline.render.metric import cell, column_name
@@ -184,15 +184,21 @@ def _funnel(t: Language, funnel: FunnelFacts) -> Safe:
     ]  # fmt: skip
     drawn = None
     if len(funnel.daily) > 1:
-        chart = line_chart(
-            t("Conversion by day", "每日转化"),
-            [t.day(day) for day, _ in funnel.daily],
-            lines,
-            lambda v: t.percent(v, 0),
-            height=200,
+        chart = fitting(
+            lambda width: line_chart(
+                t("Conversion by day", "每日转化"),
+                [t.day(day) for day, _ in funnel.daily],
+                lines,
+                lambda v: t.percent(v, 0),
+                width=width,
+                height=200,
+            )
         )
         drawn = h(
-            "figure", h("figcaption", t("Share of the step before, by day", "每日占上一步的比例")), chart, legend(lines)
+            "figure",
+            h("figcaption", t("Share of the step before, by day", "每日占上一步的比例")),
+            chart,
+            legend([line.name for line in lines]),
         )
     since = [
         h("p", t(f"{c.step} → {c.following}: lower since {t.day(c.since, weekday=True)}.", f"{c.step} → {c.following}：自 {t.day(c.since, weekday=True)} 起下降。"), class_="bad-word")
@@ -227,7 +233,7 @@ def _campaigns(t: Language, facts: Facts) -> Safe:
         t("Verdict", "结论"),
     ]
     return text(
-        _grid(heads, rows),
+        _grid(heads, rows, cards=True),
         _note(t("Who takes part chooses to: a difference shows no cause.", "参与者是自愿的：差异不等于因果。")),
     )
 
@@ -252,7 +258,9 @@ def _experiments(t: Language, facts: Facts) -> Safe:
         t("Difference, 95 %", "差值 95% 区间"),
         t("Verdict", "结论"),
     ]
-    return text(_grid(heads, rows), _note(t("The 30 days up to the end of the report.", "截至期末的 30 天。")))
+    return text(
+        _grid(heads, rows, cards=True), _note(t("The 30 days up to the end of the report.", "截至期末的 30 天。"))
+    )
 
 
 def _quality(t: Language, facts: Facts) -> Safe:
@@ -295,14 +303,21 @@ def _moment(t: Language, ms: int) -> str:
     return f"{t.day(datetime.fromtimestamp(ms / 1000, UTC).date())} {t.clock(ms)}"
 
 
-def _grid(heads: list[Any], rows: list[list[Any]]) -> Safe:
-    """A table: what begins with a digit or a sign stands on the right."""
+def _grid(heads: list[Any], rows: list[list[Any]], *, cards: bool = False) -> Safe:
+    """A table: what begins with a digit or a sign stands on the right. On a phone `cards`: where the last column decides."""
     right = {k for k in range(len(heads)) if rows and all(_numeric(row[k]) for row in rows)}
     top = h("tr", *[h("th", head, scope="col", class_="n" if k in right else None) for k, head in enumerate(heads)])
     body = [
-        h("tr", *[h("td", value, class_="n" if k in right else None) for k, value in enumerate(row)]) for row in rows
+        h(
+            "tr",
+            *[
+                h("td", value, class_="n" if k in right else None, data_head=heads[k] if cards else None)
+                for k, value in enumerate(row)
+            ],
+        )
+        for row in rows
     ]
-    return h("div", h("table", h("thead", top), h("tbody", *body)), class_="scroll")
+    return h("div", h("table", h("thead", top), h("tbody", *body), class_="cards" if cards else None), class_="scroll")
 
 
 def _numeric(value: Any) -> bool:

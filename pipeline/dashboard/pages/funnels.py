@@ -154,7 +154,9 @@ async def days(context: Context) -> Safe:
         notes.append(
             t("Steps within a day of the first, so that all days are alike.", "仅计首步后一天内的步骤，各日口径一致。")
         )
-    return text(fitting(draw), legend(lines), h("p", " ".join(notes), class_="note") if notes else None)
+    return text(
+        fitting(draw), legend([line.name for line in lines]), h("p", " ".join(notes), class_="note") if notes else None
+    )
 
 
 async def by_value(context: Context) -> Safe:
