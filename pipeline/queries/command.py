@@ -21,7 +21,7 @@ def print_verification(result: Verification, as_json: bool) -> int:
     more = len(result.differences) - 50
     if more > 0:
         console.print(f"[red]… and {more} more[/red]")
-    for sentence in result.left_out:
+    for sentence in result.in_one_plan:
         console.print(f"not compared: {sentence}", markup=False, soft_wrap=True)
     console.print(result.summary(), soft_wrap=True)
     return 0 if result.ok else 1

@@ -51,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHo
 
 @pytest.fixture(scope="module")
 def opened(server: EmbeddedClickHouse) -> World:
-    return asyncio.run(World(server.url, PLAN).open())
+    return asyncio.run(World(server, PLAN).open())
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def plan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def there(world: World, plan_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPELINE_CLICKHOUSE_URL", world.settings.clickhouse_url)
+    monkeypatch.setenv("PIPELINE_CLICKHOUSE_PASSWORD", world.settings.clickhouse_password.get_secret_value())
     monkeypatch.setenv("PIPELINE_CLICKHOUSE_DATABASE", world.settings.clickhouse_database)
     monkeypatch.setenv("PIPELINE_PLAN", str(plan_file))
     await world.tell([event("a", "open", "2026-11-01 10:00"), event("a", "look", "2026-11-01 10:01")])

@@ -78,7 +78,7 @@ class System:
     """What worker and archiver would have written for these events, in the given partitions."""
 
     def __init__(self, server: EmbeddedClickHouse, events: list[dict[str, Any]], partitions: int = 2) -> None:
-        self.settings = Settings(clickhouse_url=server.url, clickhouse_database=f"verify{next(_databases)}")
+        self.settings = Settings(**server.access, clickhouse_database=f"verify{next(_databases)}")
         self.connection = Connection(self.settings)
         homes = partitions_of([fields["user_id"].encode() for fields in events], partitions).tolist()
         self.logs: list[list[Record]] = [[] for _ in range(partitions)]
@@ -282,7 +282,7 @@ async def test_what_only_a_later_plan_has_is_named_and_not_compared(server: Embe
         )
         found = await system.verify(added)
     assert found.differences == []
-    assert found.left_out == [
+    assert found.in_one_plan == [
         "the dimension channel is in this plan, but nothing was counted live by it",
         "the funnel buying is in this plan, but was counted live by another definition",
         "the funnel buying by platform is in this plan, but was counted live by another definition",
@@ -299,7 +299,7 @@ async def test_what_a_later_plan_no_longer_has_is_named(server: EmbeddedClickHou
         )
         found = await system.verify(fewer)
     assert found.differences == []
-    assert found.left_out == [
+    assert found.in_one_plan == [
         "the dimension event,platform is counted live, but is not in this plan",
         "the funnel once is counted live, but is not in this plan",
     ]
@@ -317,7 +317,7 @@ async def test_a_dimension_and_a_funnel_that_came_later_are_compared_from_then_o
         await system.run(f"DELETE FROM live_funnel_raw WHERE funnel = 'buying' AND {earlier}")
         found = await system.verify()
         assert found.differences == []
-        assert found.left_out == [
+        assert found.in_one_plan == [
             "the dimension platform is counted live since 2026-09-21T15:00:00Z: not before",
             "the funnel buying is counted live since 2026-09-21T15:00:00Z: not before",
             "the funnel buying by platform is counted live since 2026-09-21T15:00:00Z: not before",
