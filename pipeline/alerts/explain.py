@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from pipeline.alerts.conditions import times_before
 from pipeline.alerts.segments import Contribution, Part, most_telling
@@ -27,12 +27,8 @@ async def explain(settings: Settings, plan: Plan, alert: Alert, now: int) -> Con
     if sql is None:
         return None
     connection = Connection(settings)
-
-    async def ask(client: Any) -> Any:
-        return (await client.query(sql)).result_rows
-
     try:
-        rows = await connection.run(ask)
+        rows = await connection.query(sql)
     finally:
         await connection.close()
     #: By field: the parts now, and at each time before.

@@ -106,12 +106,7 @@ class _Check:
     async def _query(self, sql: str, **parameters: Any) -> list[Any]:
         parameters["stream"] = self.settings.stream
         parameters["versions"] = [self.versions.get(p, 0) for p in range(max(self.versions, default=-1) + 1)]
-
-        async def ask(client: Any) -> Any:
-            return (await client.query(sql, parameters=parameters)).result_rows
-
-        rows: list[Any] = await self.connection.run(ask)
-        return rows
+        return await self.connection.query(sql, parameters)
 
     def _before(self, table: str) -> str:
         return f"{table} FINAL WHERE stream = {{stream:String}} AND offset < {{versions:Array(UInt64)}}[partition + 1]"

@@ -46,12 +46,8 @@ async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float =
 async def rows(system: System, sql: str) -> list[Any]:
     """The result rows of a query."""
     connection = Connection(system.settings)
-
-    async def ask(client: Any) -> Any:
-        return (await client.query(sql)).result_rows
-
     try:
-        return list(await connection.run(ask))
+        return await connection.query(sql)
     finally:
         await connection.close()
 
