@@ -20,7 +20,7 @@ class ActivityRow(NamedTuple):
     value: tuple[str, ...]  # the fields' values; ("(other)",) beyond the plan's max_values; "" where missing
     version: int
     events: int
-    sum_value: int  # 10^-6 units
+    amount: int  # 10^-6 units
     users: float  # estimate (HyperLogLog), exact for small counts
     sessions: float
     registrations: float

@@ -69,7 +69,7 @@ class Publisher:
             [list(r.value) for r in rows],
             [r.version for r in rows],
             [r.events for r in rows],
-            [decimal(r.sum_value) for r in rows],
+            [decimal(r.amount) for r in rows],
             [r.users for r in rows],
             [r.sessions for r in rows],
             [r.registrations for r in rows],
