@@ -75,7 +75,8 @@ def _day(text: str | None) -> date | None:
         return None
 
 
-Part = Callable[[Context], Awaitable[Safe]]
+#: A part of a page that is loaded after it.
+PartOfPage = Callable[[Context], Awaitable[Safe]]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,10 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.alerts.state import Alerting
+from pipeline.insight.steps import worst_step
 
 _BAR = 30
-#: Users that a step must have before its losses are worth a word.
-_ENOUGH = 30
 
 
 def _number(value: float | None) -> str:
@@ -38,12 +36,6 @@ class Rates:
             self.value = rate if self.value is None else 0.6 * self.value + 0.4 * rate
         self._last = (now, count)
         return self.value
-
-
-def worst_step(users: list[int]) -> int | None:
-    """The index of the step that loses the largest share of those before it; None while too few got there."""
-    shares = [(after / before, k) for k, (before, after) in enumerate(pairwise(users), 1) if before >= _ENOUGH]
-    return min(shares)[1] if shares else None
 
 
 def funnel_panel(name: str, funnel: dict[str, Any]) -> Panel:

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from pipeline.alerts.firing import Firing
+from pipeline.insight.contribution import Amounts
 from pipeline.insight.model import FunnelFacts
 from pipeline.metrics import Table
 
@@ -104,7 +105,7 @@ class Facts:
     before: Key
     same_weekday: Key
     #: By measure (users, new_users, orders, revenue), the dimensions' values in the period and in the reference.
-    segments: Mapping[str, Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]]] = field(default_factory=dict)
+    segments: Mapping[str, Mapping[str, tuple[Amounts, Amounts]]] = field(default_factory=dict)
     daily: Sequence[tuple[date, int, float]] = ()
     funnels: tuple[FunnelFacts, ...] = ()
     retention: Table | None = None

@@ -15,7 +15,7 @@
 --   within UInt64 = funnel window: seconds from the first step in which the others must follow
 -- example: SELECT * FROM funnel_compare(from = '2026-11-16', to = '2026-11-22', compare_from = '2026-11-09',
 --   compare_to = '2026-11-15', steps = ['view_item', 'add_to_cart', 'purchase'], within = 86400)
--- mistakes: A change of a small step is often chance: p_value is that of a two-proportion z-test, and of many steps one
+-- mistakes: A change of a small step is often chance: p_value is that of a two-proportion z-test, pooled, and of many steps one
 --   is below 0.05 by chance. Compare whole weeks.
 -- chart: bar x=event y=from_previous,compare_from_previous
 SELECT * EXCEPT pooled FROM

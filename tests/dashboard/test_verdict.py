@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.alerts.firing import Firing, firing, history
-from pipeline.dashboard.steps import step_list, worst_step
+from pipeline.dashboard.steps import step_list
 from pipeline.dashboard.verdict import findings, status
 from pipeline.render.language import Language
 
@@ -52,8 +52,6 @@ def test_what_is_wrong_is_named() -> None:
 
 
 def test_the_worst_step_is_pointed_out_once_there_are_enough_users() -> None:
-    assert worst_step([1000, 600, 60, 50]) == 2
-    assert worst_step([29, 1]) is None
     html = step_list(EN, ["view", "cart", "pay", "done"], [1000, 600, 60, 50], before=[1000, 600, 300, 200])
     assert html.count("most are lost here") == 1
     assert "10.0 % of the step before · 540 lost · −40.0 points against before" in html

@@ -1,6 +1,6 @@
 """Verdicts in words: plain rules over the rows of metrics, saying how many users they rest on and how sure they are.
 
-Pure: rows in, sentences out. Used by the dashboard and the report.
+Pure: rows in, sentences out. Used by the dashboard and the report. The tests of experiments are made in SQL.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pipeline.insight.significance import ENOUGH, LIKELY, z_of_shares
 from pipeline.render.language import Language
 
-#: Users that a group must have before anything is said of it.
-ENOUGH: Final = 100
+#: Users that a variant must have before anything is said of it.
+ENOUGH_OF_VARIANT: Final = 100
 SURE: Final = 0.05
 #: The row of `experiment_results` for users who met more than one variant.
 SEVERAL: Final = "(several)"
@@ -41,7 +42,7 @@ def experiment_verdict(t: Language, row: Mapping[str, Any], control: Mapping[str
             "不可信：分流比例与设计不符，请先查明原因。",
         )
     fewest = min(row["users"], control["users"])
-    if fewest < ENOUGH or row["difference"] is None or row["p_value"] is None:
+    if fewest < ENOUGH_OF_VARIANT or row["difference"] is None or row["p_value"] is None:
         return t(f"Too few users to say ({t.number(fewest)}).", f"样本太少，无法判断（{t.number(fewest)} 人）。")
     bounds = interval(t, row["difference_low"], row["difference_high"])
     if row["p_value"] >= SURE:
@@ -61,17 +62,16 @@ def campaign_verdict(t: Language, row: Mapping[str, Any]) -> str:
     people, others = row["participants"], row["compared_users"] or 0
     if not people:
         return t("Nobody took part yet.", "还没有人参与。")
-    if min(people, others) < 30 or row["conversion"] is None or row["compared_conversion"] is None:
+    if min(people, others) < ENOUGH or row["conversion"] is None or row["compared_conversion"] is None:
         fewest = t.number(min(people, others))
         return t(f"Too few users to compare ({fewest}).", f"样本太少，无法比较（{fewest} 人）。")
     p, q = float(row["conversion"]), float(row["compared_conversion"])
-    spread = (p * (1 - p) / people + q * (1 - q) / others) ** 0.5
     against = (
         t("those who took no part", "未参与者")
         if row["comparison"] == "others"
         else t("the days before", "活动前同样天数")
     )
-    if abs(p - q) <= 1.96 * spread:
+    if abs(z_of_shares(q * others, others, p * people, people)) < LIKELY:
         said = t(f"Bought no more than {against}: a difference within chance.", f"购买率与{against}无显著差异。")
     else:
         said = t(
