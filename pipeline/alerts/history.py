@@ -210,11 +210,7 @@ async def _counted(
             yield now
             events = by_step.get(now // STEP, [])
             if events:
-                state.position += len(events)
-                state.activity.fold(events, state.position)
-                state.funnels.fold(events, state.position, state.watermark)
-                state.classifier.watermark = max(state.watermark, events[-1].ts)
-                state.totals[Outcome.ACCEPTED] += len(events)
+                state.fold_accepted(events, state.position + len(events), state.watermark)
                 state.expire()
             for reason, count in rejected.get(now // STEP, []):
                 state.totals[Outcome.REJECTED] += count

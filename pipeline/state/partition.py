@@ -96,21 +96,32 @@ class PartitionState:
         version = records[-1].offset + 1
         outcomes = result.outcomes
         for outcome in Outcome:
-            self.totals[outcome] += outcomes.count(outcome)
+            if outcome is not Outcome.ACCEPTED:
+                self.totals[outcome] += outcomes.count(outcome)
         for why in result.rejections.values():
             self.reasons[why.reason] = self.reasons.get(why.reason, 0) + 1
         accepted = [outcome is Outcome.ACCEPTED for outcome in outcomes]
         events: list[Event] = list(compress(result.events, accepted))  # type: ignore[arg-type]
-        if events:
-            accumulators = self.activity.fold(events, version)
-            counters = self.funnels.fold(events, version, watermark)
-            self._unsaved_accumulators |= accumulators
-            self._unpublished_accumulators |= accumulators
-            self._unsaved_counters |= counters
-            self._unpublished_counters |= counters
+        self.fold_accepted(events, version, watermark)
         self._unsaved_ids += result.remembered
-        self.position = version
         return result
+
+    def fold_accepted(self, events: Sequence[Event], version: int, watermark: int) -> None:
+        """Fold events that are accepted already, in offset order. Their ids are not remembered.
+
+        `version` is the offset after them, `watermark` the partition's before them, epoch ms.
+        """
+        self.position = version
+        if not events:
+            return
+        accumulators = self.activity.fold(events, version)
+        counters = self.funnels.fold(events, version, watermark)
+        self._unsaved_accumulators |= accumulators
+        self._unpublished_accumulators |= accumulators
+        self._unsaved_counters |= counters
+        self._unpublished_counters |= counters
+        self.totals[Outcome.ACCEPTED] += len(events)
+        self.classifier.watermark = max(self.watermark, *[event.ts for event in events])
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
