@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from pipeline.alerts.firing import Alerts
+from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store
-from pipeline.dashboard.live import Live
+from pipeline.dashboard.live import LiveReader
 from pipeline.render.html import Safe
 from pipeline.render.language import Language
 from pipeline.settings import Settings
@@ -20,22 +20,25 @@ from schemas.plan import Plan
 
 @dataclass(frozen=True)
 class Context:
-    """One request: the language, the plan, where numbers come from, and what was asked for."""
+    """One request: the language, the plan, where numbers come from, and what was asked for.
+
+    No field has a default: a page drawn without one of its sources would say that all is well.
+    """
 
     t: Language
     plan: Plan
     settings: Settings
-    live: Live
+    live: LiveReader
     store: Store
+    alerts: AlertWatch
     #: Epoch ms.
     now: int
-    path: str = "/"
-    query: Mapping[str, str] = field(default_factory=dict)
-    theme: str = "auto"
-    user: str = ""
+    path: str
+    query: Mapping[str, str]
+    theme: str
+    user: str
     #: Whether there is a session that can be ended.
-    can_log_out: bool = False
-    alerts: Alerts = field(default_factory=lambda: Alerts(None))
+    can_log_out: bool
 
     @property
     def today(self) -> date:

@@ -8,18 +8,19 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from pipeline.alerts.firing import Alerts
+from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth, is_loopback
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import document, login, not_found, problem
-from pipeline.dashboard.live import Live
+from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.pages import DOWNLOADS, PAGES, PARTS, fragments
 from pipeline.errors import UserError
 from pipeline.render.language import Language, choose
@@ -53,9 +54,9 @@ class Dashboard:
     def __init__(self, settings: Settings, plan: Plan) -> None:
         self.settings, self.plan = settings, plan
         self._auth = Auth(settings)
-        self._live = Live(settings.dashboard_workers.split(","))
+        self._live = LiveReader(settings.dashboard_workers.split(","))
         self._store = Store(settings)
-        self._alerts = Alerts(settings.prometheus_url)
+        self._alerts = AlertWatch(settings.prometheus_url)
         self._files = {path.name: path.read_bytes() for path in _STATIC if path.suffix in _TYPES}
         self._assets = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:12]
         self._drawn: dict[tuple[int, str, str, str], dict[str, str]] = {}
@@ -145,10 +146,10 @@ class Dashboard:
         user = self._user(request) or ""
         return Context(
             Language(choose(request.cookies.get("lang"), request.headers.get("Accept-Language"))),
-            self.plan, self.settings, self._live, self._store, int(time.time() * 1000), request.path,
+            self.plan, self.settings, self._live, self._store, self._alerts, int(time.time() * 1000), request.path,
             {name: value[:500] for name, value in request.query.items()},
             theme if theme in ("auto", "light", "dark") else "auto",
-            user, can_log_out=bool(user) and self._auth.by_password, alerts=self._alerts,
+            user, can_log_out=bool(user) and self._auth.by_password,
         )  # fmt: skip
 
     # --- pages ---
@@ -215,17 +216,7 @@ class Dashboard:
         if key not in self._drawn:
             if len(self._drawn) > 50:
                 self._drawn.clear()
-            context = Context(
-                context.t,
-                self.plan,
-                self.settings,
-                self._live,
-                self._store,
-                int(time.time() * 1000),
-                page,
-                context.query,
-            )
-            self._drawn[key] = fragments(context, page)
+            self._drawn[key] = fragments(replace(context, now=int(time.time() * 1000), path=page), page)
         return self._drawn[key]
 
     # --- the rest ---
@@ -257,6 +248,8 @@ class Dashboard:
         problems = dict(self._live.failing)
         if self._store.problem is not None:
             problems["clickhouse"] = self._store.problem.kind
+        if self._alerts.problem:
+            problems["prometheus"] = self._alerts.problem
         # Pages say what is away: that is no reason to take them out of service.
         return web.json_response({"role": "dashboard", "ready": True, "problems": problems})
 

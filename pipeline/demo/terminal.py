@@ -11,8 +11,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.alerts.state import Alerting
+from pipeline.alerts.prometheus import ActiveAlert, PrometheusError
 from pipeline.insight.steps import worst_step
+from pipeline.serve.answers import LiveAnswer, LiveFunnel, Top
 
 _BAR = 30
 
@@ -38,7 +39,7 @@ class Rates:
         return self.value
 
 
-def funnel_panel(name: str, funnel: dict[str, Any]) -> Panel:
+def funnel_panel(name: str, funnel: LiveFunnel) -> Panel:
     """One funnel as bars: users at each step, share of the first and of the step before, and where most are lost."""
     table = Table.grid(padding=(0, 1))
     users = funnel["users"]
@@ -56,30 +57,31 @@ def funnel_panel(name: str, funnel: dict[str, Any]) -> Panel:
     return Panel(table, title=f"Funnel: {name} ({when})", title_align="left")
 
 
-def alerts_panel(alerts: Sequence[Alerting]) -> Panel:
+def alerts_panel(alerts: Sequence[ActiveAlert]) -> Panel:
     """The alerts that fire, and those that will if it goes on."""
     table = Table.grid(padding=(0, 1))
     styles = {"critical": "bold red", "warning": "yellow"}
     for alert in alerts:
-        style = styles.get(alert["severity"], "") if alert["state"] == "firing" else "dim"
-        table.add_row(Text(alert["state"], style=style), Text(alert["title"], style=style), Text(alert["summary"]))
+        style = styles.get(alert.severity, "") if alert.firing else "dim"
+        table.add_row(Text(alert.state, style=style), Text(alert.title, style=style), Text(alert.summary))
     return Panel(table, title="Alerts", title_align="left")
 
 
 def view(
-    live: dict[str, Any] | None,
+    live: LiveAnswer | None,
     archiver: dict[str, Any] | None,
     rate: float | None,
     notes: list[str],
     footer: str = "Ctrl-C ends it",
-    alerts: Sequence[Alerting] = (),
+    *,
+    alerts: Sequence[ActiveAlert] | PrometheusError,
 ) -> RenderableType:
     """The whole screen from the worker's `/live`, the archiver's `/health` and the alerts of Prometheus."""
     if live is None:
         return Panel("The worker is starting …", title="Streamgauge")
     totals = live["totals"]
     head = Table.grid(padding=(0, 3))
-    lag, freshness = live.get("lag"), live.get("freshness_ms")
+    lag, freshness = live["lag"], live["freshness_ms"]
     head.add_row(
         _cell("events/s", _number(rate)),
         _cell("accepted", _number(totals.get("accepted", 0))),
@@ -106,14 +108,17 @@ def view(
     tops = Table.grid(padding=(0, 4))
     tops.add_row(*[_top(name, values) for name, values in live["top"].items()])
     parts.append(Panel(tops, title="Last 5 minutes", title_align="left"))
+    problems = [live["publish_error"]] if live["publish_error"] else []
+    if isinstance(alerts, PrometheusError):
+        problems.append(f"{alerts}: whether an alert fires is not known")
+        alerts = []
     if alerts:
         parts.append(alerts_panel(alerts))
-    problems = [live["publish_error"]] if live.get("publish_error") else []
     if archiver is not None:
         problems += [f"{name}: {text}" for name, text in archiver.get("problems", {}).items()]
     if problems:
         parts += [Text(f"! {problem}", style="yellow") for problem in problems]
-    elif lag is not None and freshness is not None:
+    elif not any(alert.firing for alert in alerts) and lag is not None and freshness is not None:
         parts.append(
             Text(f"All is well: {freshness / 1000:.0f} seconds behind, {lag:,} records waiting.", style="green")
         )
@@ -126,7 +131,7 @@ def _cell(label: str, value: str, style: str = "bold") -> Text:
     return Text.assemble((f"{label}\n", "dim"), (value, style or "bold"))
 
 
-def _top(name: str, values: dict[str, dict[str, int]]) -> Table:
+def _top(name: str, values: dict[str, Top]) -> Table:
     table = Table(title=name, title_justify="left", box=None, show_header=False, padding=(0, 1))
     for value, numbers in list(values.items())[:6]:
         table.add_row(value[:20], Text(_number(numbers["events"]), justify="right"))

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import yaml
 
 from pipeline.alerts import rules
+from pipeline.alerts.prometheus import PrometheusClient
 from pipeline.embedded.child import Child, free_port
 from schemas.plan import Plan
 
@@ -33,7 +33,8 @@ class Prometheus:
         self._rules = rule_text or rules.text(plan, interval)
         self._targets: dict[str, str] = {}
         self._process: Child | None = None
-        self.url = ""
+        #: Asks it.
+        self.client = PrometheusClient("")
 
     @staticmethod
     def installed() -> bool:
@@ -46,7 +47,7 @@ class Prometheus:
         self._write("targets.json", "[]")
         self._write("prometheus.yml", yaml.safe_dump(self._config(), sort_keys=False))
         port, _ = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.client = PrometheusClient(f"http://127.0.0.1:{port}")
         command = [
             "prometheus", f"--config.file={self._folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._folder / 'data'}", "--storage.tsdb.retention.time=100y",
@@ -55,7 +56,7 @@ class Prometheus:
         log = self._folder / "prometheus.log"
         self._process = Child("Prometheus", command, log, death_signal=signal.SIGTERM)
         self._process.start()
-        await self._process.wait_ready(self._ready, _READY_SECONDS)
+        await self._process.wait_ready(self.client.ready, _READY_SECONDS)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -70,16 +71,10 @@ class Prometheus:
         found = [{"targets": [url.removeprefix("http://")], "labels": {"job": job}} for job, url in targets.items()]
         self._write("targets.json", json.dumps(found))
 
-    async def alerts(self) -> list[dict[str, Any]]:
-        """The alerts that are pending or firing, as Prometheus tells them; empty while it can't be reached."""
-        data = await self._get("/api/v1/alerts")
-        return list(data["data"]["alerts"]) if data is not None else []
-
-    async def query(self, expression: str, **more: str) -> list[dict[str, Any]]:
-        """The result of a query; with `start`, `end` and `step` of a range."""
-        path = "/api/v1/query_range" if "step" in more else "/api/v1/query"
-        data = await self._get(path, {"query": expression, **more})
-        return list(data["data"]["result"]) if data is not None else []
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self.client.url
 
     def _config(self) -> dict[str, Any]:
         every = f"{self._interval}ms"
@@ -102,21 +97,3 @@ class Prometheus:
         temporary = self._folder / f".{name}"
         temporary.write_text(text, "utf-8")
         os.replace(temporary, self._folder / name)
-
-    async def _ready(self) -> bool:
-        try:
-            async with aiohttp.ClientSession() as session, session.get(self.url + "/-/ready") as response:
-                return response.status == 200
-        except aiohttp.ClientError:
-            return False
-
-    async def _get(self, path: str, parameters: dict[str, str] | None = None) -> dict[str, Any] | None:
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
-                session.get(self.url + path, params=parameters) as response,
-            ):
-                answer: dict[str, Any] = await response.json()
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return None
-        return answer if answer.get("status") == "success" else None

@@ -6,9 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-import aiohttp
-
-from pipeline.alerts.firing import Firing, fired
+from pipeline.alerts.prometheus import ActiveAlert, PrometheusClient, PrometheusError
 from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.insight.contribution import Amount
 from pipeline.insight.funnel_changes import changes
@@ -178,15 +176,15 @@ class _Asker:
         accepted, late, duplicate, rejected = (int(n) for n in counts)
         return Quality(accepted, late, duplicate, rejected, tuple((str(r), int(n), str(d)) for r, n, d in reasons))
 
-    async def alerts(self) -> tuple[Firing, ...] | None:
+    async def alerts(self) -> tuple[ActiveAlert, ...] | None:
         """What fired; None if there is nobody to ask."""
         url = self.store.settings.prometheus_url
         if url is None:
             return None
         try:
-            return tuple(await fired(url, *self._bounds(self.period)))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as exc:
-            self.missing.append(f"alerts: Prometheus at {url} does not answer ({type(exc).__name__})")
+            return tuple(await PrometheusClient(url).fired(*self._bounds(self.period)))
+        except PrometheusError as exc:
+            self.missing.append(f"alerts: {exc}")
             return None
 
     def _bounds(self, span: Period) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 
-from pipeline.alerts.firing import Firing
+from pipeline.alerts.prometheus import ActiveAlert
 from pipeline.insight.contribution import Amounts
 from pipeline.insight.model import FunnelFacts
 from pipeline.metrics import Table
@@ -116,7 +116,7 @@ class Facts:
     quality: Quality = Quality()
     quality_before: Quality = Quality()
     #: None if there is no Prometheus to ask.
-    alerts: tuple[Firing, ...] | None = None
+    alerts: tuple[ActiveAlert, ...] | None = None
     #: Parts that could not be asked, with the reason.
     missing: tuple[str, ...] = ()
 

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from pipeline.process import announce, at_most, collect_seldom, end_in_time, first_of, stop_event
+from pipeline.serve.answers import LiveAnswer
 from pipeline.serve.numbers import snapshot
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings, plan_of
@@ -81,10 +82,7 @@ def health(app: WorkerApp) -> dict[str, Any]:
     return {"role": "worker", "ready": ready, "problems": problems, "partitions": sorted(app.store.states)}
 
 
-def live_numbers(app: WorkerApp) -> dict[str, Any]:
+def live_numbers(app: WorkerApp) -> LiveAnswer:
     """What `/live` shows."""
-    numbers = snapshot(list(app.store.states.values()), app.plan, int(time.time() * 1000))
-    numbers["lag"] = app.total_lag()
-    numbers["unpublished"] = sum(state.unpublished for state in app.store.states.values())
-    numbers["publish_error"] = app.publish_error
-    return numbers
+    states, now = list(app.store.states.values()), int(time.time() * 1000)
+    return snapshot(states, app.plan, now, lag=app.total_lag(), publish_error=app.publish_error)

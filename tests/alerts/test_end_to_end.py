@@ -155,7 +155,7 @@ async def shoppers(system: System, habits: Habits) -> None:
 
 
 async def value(prometheus: Prometheus, expression: str) -> float | None:
-    found = await prometheus.query(expression)
+    found = await prometheus.client.query(expression)
     return float(found[0]["value"][1]) if found else None
 
 
@@ -223,7 +223,7 @@ async def test_a_broken_checkout_is_told_once_and_so_is_its_end(tmp_path: Path) 
         await until(lambda: _has(hook, "resolved"), "the end", 120)
 
         async def over() -> bool:
-            return not await prometheus.alerts()
+            return not await prometheus.client.query("ALERTS")
 
         # Until nothing fires any more, those that explain others included: nobody is told of anything else.
         await until(over, "quiet", 150)
