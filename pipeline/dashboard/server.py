@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.pages import DOWNLOADS, PAGES, PARTS, fragments
 from pipeline.errors import UserError
 from pipeline.render.language import Language, choose
+from pipeline.serve.feed import EventStream
 from pipeline.settings import Settings
 from schemas.plan import Plan
 
@@ -62,8 +63,7 @@ class Dashboard:
         self._drawn: dict[tuple[int, str, str, str], dict[str, str]] = {}
         self._runner: web.AppRunner | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._streams = 0
-        self._closing = asyncio.Event()
+        self._streams = EventStream(MAX_STREAMS)
         self.port = settings.dashboard_port
 
     async def start(self) -> None:
@@ -104,7 +104,7 @@ class Dashboard:
 
     async def stop(self) -> None:
         """End the streams, free the port, close the connection."""
-        self._closing.set()
+        self._streams.close()
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
@@ -184,31 +184,23 @@ class Dashboard:
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: of each reading what has changed on that page, as {place: HTML}."""
-        if self._streams >= MAX_STREAMS:
-            return web.Response(status=503, text="too many open pages\n")
-        context = self._context(request)
-        page = request.query.get("page", "/")
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        response.headers.update(_HEADERS)
-        await response.prepare(request)
-        self._streams += 1
+        changes = self._changes(self._context(request), request.query.get("page", "/"))
+        return await self._streams.answer(request, changes, _HEADERS)
+
+    async def _changes(self, context: Context, page: str) -> AsyncGenerator[str, None]:
         self._live.watch(1)
         try:
             sent: dict[str, str] = {}
             seen = -1 if self._live.readings else 0
-            while not self._closing.is_set():
+            while True:
                 seen = await self._live.changes(seen)
                 now = self._fragments(context, page, seen)
                 changed = {key: value for key, value in now.items() if sent.get(key) != value}
                 # An empty message too: the browser knows by it that we are there.
-                await response.write(f"data: {json.dumps(changed, ensure_ascii=False)}\n\n".encode())
+                yield f"data: {json.dumps(changed, ensure_ascii=False)}\n\n"
                 sent = now
-        except ConnectionError:
-            pass  # the browser has gone
         finally:
-            self._streams -= 1
             self._live.watch(-1)
-        return response
 
     def _fragments(self, context: Context, page: str, reading: int) -> dict[str, str]:
         """Drawn once for all browsers of a language."""

@@ -146,31 +146,24 @@ def funnel_users(state: PartitionState, plan: Plan, now: int) -> Iterator[Funnel
     """The counts of every funnel's current bucket and of the one before: in total, and by fields that are labels."""
     fields = {label[0] for label in plan.alerting.labels if len(label) == 1}
     totalled: set[str] = set()
-    for view in state.funnels.views.values():
-        start = view.spec.bounds(now)[0]
-        buckets = {start: "current", view.spec.bounds(start - 1)[0]: "previous"}
-        by_value: dict[str, dict[str, tuple[int, ...]]] = {name: {} for name in buckets.values()}
-        for bucket, value in view.counters.keys():  # noqa: SIM118 - not a dict
-            if bucket in buckets:
-                summary = view.counters.summary([(bucket, value)])
-                if summary is not None:
-                    by_value[buckets[bucket]][value] = tuple(summary.users)
-        nobody = (0,) * view.spec.steps
-        if view.name not in totalled:
-            # The first view of a funnel counts each actor under one value.
-            totalled.add(view.name)
-            for name, counts in by_value.items():
-                yield FunnelUsers(view.name, "", "", name, _sum(counts.values(), nobody))
-        if view.breakdown not in fields:
+    for found in state.funnels.reached(now):
+        by_bucket = {"current": found.current, "previous": found.previous}
+        nobody = (0,) * found.steps
+        if found.funnel not in totalled:
+            # The first breakdown of a funnel counts each actor under one value.
+            totalled.add(found.funnel)
+            for bucket, counts in by_bucket.items():
+                yield FunnelUsers(found.funnel, "", "", bucket, _sum(counts.values(), nobody))
+        if found.breakdown not in fields:
             continue
-        known = set().union(*by_value.values())
-        kept = sorted(known, key=lambda v: (-max(c.get(v, nobody)[0] for c in by_value.values()), v))[:MAX_VALUES]
-        for name, counts in by_value.items():
+        known = {*found.current, *found.previous}
+        kept = sorted(known, key=lambda v: (-max(c.get(v, nobody)[0] for c in by_bucket.values()), v))[:MAX_VALUES]
+        for bucket, counts in by_bucket.items():
             for value in kept:
-                yield FunnelUsers(view.name, view.breakdown, value or "(none)", name, counts.get(value, nobody))
+                yield FunnelUsers(found.funnel, found.breakdown, value or "(none)", bucket, counts.get(value, nobody))
             if len(known) > len(kept):
                 rest = [users for value, users in counts.items() if value not in kept]
-                yield FunnelUsers(view.name, view.breakdown, OTHER, name, _sum(rest, nobody))
+                yield FunnelUsers(found.funnel, found.breakdown, OTHER, bucket, _sum(rest, nobody))
 
 
 def _sum(counts: Iterable[tuple[int, ...]], nobody: tuple[int, ...]) -> tuple[int, ...]:
