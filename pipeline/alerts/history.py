@@ -210,7 +210,7 @@ async def _counted(
             yield now
             events = by_step.get(now // STEP, [])
             if events:
-                state.fold_accepted(events, state.position + len(events), state.watermark)
+                state.fold_accepted(events, state.position + len(events))
                 state.expire()
             for reason, count in rejected.get(now // STEP, []):
                 state.totals[Outcome.REJECTED] += count

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from pipeline.ingest.classify import Classified, Outcome, origin_mark
+from pipeline.measure.rows import GapRow
 from schemas.event import CONTEXT_FIELDS
 
 EVENT_COLUMNS: Final = (
@@ -19,6 +20,15 @@ DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "eve
 Columns = list[list[Any]]
 
 
+#: The last millisecond that a DateTime of ClickHouse holds: 2106-02-07.
+LATEST_STORABLE: Final = 4_294_967_295_000
+
+
+def storable(timestamp: int | None) -> int:
+    """A record's time as ClickHouse can keep it: producers send any 64 bits."""
+    return min(max(timestamp or 0, 0), LATEST_STORABLE)
+
+
 class ArchiveBatch:
     """Rows of several partitions, collected until they are worth an insert."""
 
@@ -27,6 +37,8 @@ class ArchiveBatch:
         self.events: Columns = [[] for _ in EVENT_COLUMNS]
         self.rejected: Columns = [[] for _ in REJECTED_COLUMNS]
         self.duplicates: Columns = [[] for _ in DUPLICATE_COLUMNS]
+        #: What was gone from the log before it was read.
+        self.gaps: list[GapRow] = []
         #: Records taken in, whatever became of them.
         self.records = 0
         #: Next offset by partition: what may be committed once the rows are acknowledged.
@@ -40,7 +52,7 @@ class ArchiveBatch:
             self._add_events(partition, result, stored)
         for i, why in result.rejections.items():
             record = records[i]
-            row = (stream, partition, record.offset, record.timestamp or 0, why.reason, why.detail,
+            row = (stream, partition, record.offset, storable(record.timestamp), why.reason, why.detail,
                    record.key or b"", record.value or b"")  # fmt: skip
             for column, cell in zip(self.rejected, row, strict=True):
                 column.append(cell)
@@ -52,7 +64,7 @@ class ArchiveBatch:
                     stream,
                     partition,
                     record.offset,
-                    record.timestamp or 0,
+                    storable(record.timestamp),
                     event.name,
                     event.event_id,
                     event.actor,
@@ -85,5 +97,5 @@ class ArchiveBatch:
         value += [event.value for event in events]
         properties += [to_json(f["properties"]).decode() if f.get("properties") else "{}" for f in fields]
         late += [outcomes[i] is Outcome.LATE for i in stored]
-        at += [records[i].timestamp or 0 for i in stored]
+        at += [storable(records[i].timestamp) for i in stored]
         origin += [origin_mark(records[i]) for i in stored]

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from pipeline.errors import StreamgaugeError
 from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.seen import U64, SeenIds
 from pipeline.ingest.validate import Rejection, Validator
@@ -23,6 +24,10 @@ from schemas.plan import Plan
 
 #: Header of a record that was sent on from another partition: the original's `PARTITION:OFFSET`.
 ORIGIN_HEADER = "streamgauge-origin"
+#: The reason of a record that could not be judged for a reason that nobody foresaw: a mistake of ours.
+UNFORESEEN = "unforeseen"
+#: What says nothing of the record: another process, or a later moment, may not meet it.
+NOT_OF_THE_RECORD = (MemoryError, RecursionError, OSError, StreamgaugeError)
 #: Records looked at together at least, where the watermark moves on fast.
 _MIN_PIECE = 64
 
@@ -34,6 +39,17 @@ class Record(NamedTuple):
     timestamp: int | None
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Unreadable(NamedTuple):
+    """A `Record` that is not one: a batch at `offset` whose bytes, its value, can't be decoded, and why."""
+
+    offset: int
+    timestamp: int | None
+    value: bytes
+    why: str
+    key: bytes | None = None
     headers: Sequence[tuple[str, bytes]] = ()
 
 
@@ -52,7 +68,7 @@ class Outcome(IntEnum):
 class Classified:
     """One batch, record by record. `events[i]` is None where `outcomes[i]` is REJECTED."""
 
-    records: Sequence[Record]
+    records: Sequence[Record | Unreadable]
     outcomes: list[Outcome]
     events: list[Event | None]
     rejections: dict[int, Rejection] = field(default_factory=dict)  # index to reason
@@ -72,7 +88,7 @@ class PartitionClassifier:
         self.watermark = 0
         self.seen = SeenIds(plan.dedupe)
 
-    def classify(self, records: Sequence[Record], now: int | None = None) -> Classified:
+    def classify(self, records: Sequence[Record | Unreadable], now: int | None = None) -> Classified:
         """Classify the next records of the partition, in offset order, and move the state past them.
 
         `now` (epoch ms) guards against record timestamps that are ahead of our clock: where producers set them
@@ -95,12 +111,38 @@ class PartitionClassifier:
                     raise Rejection("time_in_future", f"ts {ts} is {ahead} s after it was written to Kafka")
                 events[i] = event
             except Rejection as why:
-                result.rejections[i] = why
+                result.rejections[i] = Rejection("unreadable", record.why) if isinstance(record, Unreadable) else why
+            except NOT_OF_THE_RECORD:
+                raise
+            except Exception as exc:
+                result.rejections[i] = unforeseen(exc)
         valid = [i for i, event in enumerate(events) if event is not None] if result.rejections else list(range(n))
-        here = self._only_here(result, valid)
+        try:
+            here = self._only_here(result, valid)
+            columns = self._columns(result, here)
+        except NOT_OF_THE_RECORD:
+            raise
+        except Exception:
+            # Nothing has changed the state yet, and what follows works on numbers only: find whose it is.
+            valid = [i for i in valid if self._goes_on(result, i)]
+            here = self._only_here(result, valid)
+            columns = self._columns(result, here)
         if here:
-            self._duplicates_and_lateness(result, here)
+            self._duplicates_and_lateness(result, here, *columns)
         return result
+
+    def _goes_on(self, result: Classified, i: int) -> bool:
+        """Whether one record can be judged further; rejects it if it raises what nobody foresaw."""
+        try:
+            self._columns(result, self._only_here(result, [i]))
+        except NOT_OF_THE_RECORD:
+            raise
+        except Exception as exc:
+            result.rejections[i] = unforeseen(exc)
+            result.outcomes[i], result.events[i] = Outcome.REJECTED, None
+            result.forwarded.pop(i, None)
+            return False
+        return True
 
     def _only_here(self, result: Classified, valid: list[int]) -> list[int]:
         """The indexes whose actor lives in this partition; marks the others as forwarded."""
@@ -117,7 +159,8 @@ class PartitionClassifier:
             return [i for j, i in enumerate(valid) if j not in away]
         return valid
 
-    def _duplicates_and_lateness(self, result: Classified, here: list[int]) -> None:
+    def _columns(self, result: Classified, here: list[int]) -> tuple[U64, npt.NDArray[np.int64], U64]:
+        """Hash of the id, event time and mark of the origin of each record."""
         events = _picked(result.events, here)
         ids = _hashes([event.event_id.encode() for event in events])
         times = np.array([event.ts for event in events], np.int64)
@@ -125,6 +168,11 @@ class PartitionClassifier:
         records = _picked(result.records, here)
         for j in [j for j, record in enumerate(records) if record.headers]:
             origins[j] = origin_mark(records[j])
+        return ids, times, origins
+
+    def _duplicates_and_lateness(
+        self, result: Classified, here: list[int], ids: U64, times: npt.NDArray[np.int64], origins: U64
+    ) -> None:
         at = np.array(here, np.int64)
         start, size = 0, len(at)
         while start < len(at):
@@ -189,6 +237,11 @@ class PartitionClassifier:
             self.seen.add(np.unique(hashes[generations == generation]), int(generation))
 
 
+def unforeseen(exc: Exception) -> Rejection:
+    """The rejection of a record that raised what nobody foresaw."""
+    return Rejection(UNFORESEEN, f"{type(exc).__name__}: {exc}")
+
+
 def _picked(items: Sequence[Any], indexes: list[int]) -> Sequence[Any]:
     """The items at `indexes` (ascending): nearly always all of them."""
     return items if len(indexes) == len(items) else [items[i] for i in indexes]
@@ -204,7 +257,7 @@ _OUTCOMES = list(Outcome)
 _NEVER = 1 << 62
 
 
-def origin_mark(record: Record) -> int:
+def origin_mark(record: Record | Unreadable) -> int:
     """The hash by which a record that was sent on is known again; 0 for one that came by itself."""
     if record.headers:
         for name, value in record.headers:

@@ -59,3 +59,12 @@ class PartitionRow(NamedTuple):
     active_1m: float  # users of the minute of `at` and the one before
     active_5m: float
     active_30m: float
+
+
+class GapRow(NamedTuple):
+    """Records that were gone from the log (retention, DeleteRecords) before they were read."""
+
+    partition: int
+    first: int  # first offset that is missing
+    end: int  # the one after the last
+    watermark: int  # largest event time accepted before them, epoch ms; 0: none

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from pipeline.serve.guard import STALLED_SECONDS
+
 MAX_LISTENERS: Final = 100
-#: A listener whose connection takes nothing for so long gives up its place.
-STALLED_SECONDS: Final = 30.0
 _HEADERS: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -48,14 +48,7 @@ class EventStream:
     async def _send(
         self, request: web.Request, events: AsyncGenerator[str, None], headers: Mapping[str, str]
     ) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/event-stream",
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",
-                **headers,
-            }
-        )
+        response = web.StreamResponse(headers={**_HEADERS, **headers})
         await response.prepare(request)
         closing = asyncio.ensure_future(self._closing.wait())
         try:

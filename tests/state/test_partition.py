@@ -297,11 +297,10 @@ def test_events_that_are_accepted_already_are_measured_as_their_records_are(foun
     log = numbered(found)
     by_records, by_events = new_state(), new_state()
     for record in log:
-        watermark = by_records.watermark
         result = by_records.fold([record])
         assert result is not None
         accepted = [e for e, o in zip(result.events, result.outcomes, strict=True) if o is Outcome.ACCEPTED]
-        by_events.fold_accepted(accepted, record.offset + 1, watermark)  # type: ignore[arg-type]
+        by_events.fold_accepted(accepted, record.offset + 1)  # type: ignore[arg-type]
     mine, theirs = facts(by_events), facts(by_records)
     for what in ("mark", "watermark", "activity", "funnels"):
         assert mine[what] == theirs[what], what
