@@ -19,7 +19,7 @@ ENOUGH_RECORDS: Final = 200
 
 
 @dataclass(frozen=True)
-class Problem:
+class Trouble:
     """One thing that is wrong, and what to do about it."""
 
     what: str
@@ -35,13 +35,13 @@ def problems(
     store: str | None,
     alerts: AlertWatch,
     now: int,
-) -> list[Problem]:
+) -> list[Trouble]:
     """What is wrong at `now` (epoch ms); nothing if all is well. `store` is the kind of ClickHouse's problem."""
-    found: list[Problem] = []
+    found: list[Trouble] = []
     if numbers is None or away:
         addresses = ", ".join(failing) or "PIPELINE_DASHBOARD_WORKERS"
         found.append(
-            Problem(
+            Trouble(
                 t(f"No worker answers ({addresses}).", f"没有 worker 响应（{addresses}）。"),
                 t("Figures stand still. Start `streamgauge worker`, or correct PIPELINE_DASHBOARD_WORKERS.",
                   "数字已停止更新。请启动 `streamgauge worker`，或修正 PIPELINE_DASHBOARD_WORKERS。"),
@@ -49,7 +49,7 @@ def problems(
         )  # fmt: skip
     elif failing:
         found.append(
-            Problem(
+            Trouble(
                 t(f"{len(failing)} worker(s) do not answer.", f"有 {len(failing)} 个 worker 没有响应。"),
                 t("Figures lack their partitions until they are back.", "恢复之前，数字不含其分区的数据。"),
             )
@@ -57,10 +57,10 @@ def problems(
     for alert in alerts.firing or ():
         lasts = t.duration(max(0, now - alert.since))
         what = t(f"Alert for {lasts}: {alert.title}.", f"告警已持续 {lasts}：{alert.title}。")
-        found.append(Problem(what, " ".join(filter(None, (alert.summary, alert.todo)))))
+        found.append(Trouble(what, " ".join(filter(None, (alert.summary, alert.todo)))))
     if alerts.problem:
         found.append(
-            Problem(
+            Trouble(
                 t("Prometheus does not answer: whether an alert fires is not known.",
                   "Prometheus 没有响应：是否有告警未知。"),
                 t("Start it, or correct PIPELINE_PROMETHEUS_URL.", "请启动它，或修正 PIPELINE_PROMETHEUS_URL。"),
@@ -74,7 +74,7 @@ def problems(
     seen, rejected = sum(totals.values()), totals.get("rejected", 0)
     if seen >= ENOUGH_RECORDS and rejected > REJECTED_SHARE * seen:
         found.append(
-            Problem(
+            Trouble(
                 t(
                     f"{t.percent(rejected / seen)} of all records are rejected.",
                     f"{t.percent(rejected / seen)} 的记录被拒绝。",
@@ -87,7 +87,7 @@ def problems(
         )
     if numbers["publish_error"] or store == "away":
         found.append(
-            Problem(
+            Trouble(
                 t("ClickHouse does not answer.", "ClickHouse 没有响应。"),
                 t("Live figures go on; history waits until it is back. Nothing is lost.",
                   "实时数字继续更新；历史数据等它恢复，不会丢失。"),
@@ -96,11 +96,11 @@ def problems(
     return found
 
 
-def _stream(t: Language, numbers: LiveAnswer) -> list[Problem]:
+def _stream(t: Language, numbers: LiveAnswer) -> list[Trouble]:
     lag, behind = numbers["lag"] or 0, numbers["freshness_ms"]
     if lag > MANY_WAITING:
         return [
-            Problem(
+            Trouble(
                 t(f"{t.number(lag)} records wait to be counted.", f"有 {t.number(lag)} 条记录等待统计。"),
                 t(
                     "Figures are behind. Start more workers if this does not shrink.",
@@ -110,7 +110,7 @@ def _stream(t: Language, numbers: LiveAnswer) -> list[Problem]:
         ]
     if behind is not None and behind > STALE_MS:
         return [
-            Problem(
+            Trouble(
                 t(f"No new event for {t.duration(behind)}.", f"已有 {t.duration(behind)} 没有新事件。"),
                 t("Have the producers stopped?", "上报端是否停止了？"),
             )

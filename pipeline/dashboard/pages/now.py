@@ -11,7 +11,7 @@ from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import bars, dim, lazy, live, note_bad, note_good, panel, term, tile
 from pipeline.dashboard.live import rates
 from pipeline.dashboard.steps import step_list
-from pipeline.dashboard.verdict import Problem, problems, status
+from pipeline.dashboard.verdict import Trouble, problems, status
 from pipeline.render.chart import Line, fitting, line_chart
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE
@@ -216,7 +216,7 @@ async def yesterday(context: Context) -> Safe:
     return dim(h("strong", change), " ", t(f"vs {shown} yesterday by now", f"昨天此时 {shown}"))
 
 
-def _problems(context: Context) -> list[Problem]:
+def _problems(context: Context) -> list[Trouble]:
     live, store = context.live, context.store.problem
     return problems(
         context.t, live.numbers, away=live.away, failing=live.failing, store=store.kind if store else None,
