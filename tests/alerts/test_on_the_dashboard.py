@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from whole_system import until
+from whole_system import streamed, until
 
 from pipeline.alerts.prometheus import PrometheusClient
 from pipeline.dashboard.server import Dashboard
@@ -73,18 +72,6 @@ async def dashboard(worker_url: str, prometheus_url: str | None) -> AsyncIterato
         yield f"http://127.0.0.1:{made.port}"
     finally:
         await made.stop()
-
-
-async def streamed(url: str, page: str, found: Callable[[dict[str, str]], bool]) -> dict[str, str]:
-    """What a browser shows on a page once `found` holds of it; the last that it showed if that doesn't come."""
-    shown: dict[str, str] = {}
-    async with aiohttp.ClientSession() as session, session.get(f"{url}/stream", params={"page": page}) as response:
-        async with asyncio.timeout(20):
-            while not found(shown):
-                line = (await response.content.readline()).decode()
-                if line.startswith("data: "):
-                    shown |= json.loads(line.removeprefix("data: "))
-    return shown
 
 
 @pytest.mark.integration
