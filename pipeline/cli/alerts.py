@@ -87,7 +87,6 @@ def test(
     from pipeline.alerts.history import moment, replay, without_history
     from pipeline.progress import progress_bar
 
-    require("promtool")
     settings = load_settings(config, plan=plan)
     found = plan_of(settings)
     now = int(time.time() * 1000)
@@ -95,6 +94,7 @@ def test(
     start = _time(since, now, found.zone, "--from")
     if start >= end:
         raise UserError("--from must be before --to")
+    require("promtool")
     with progress_bar("Counting history", None) as progress:
         fired = run(replay(settings, found, start, end, progress), logging.WARNING)
     if as_json:

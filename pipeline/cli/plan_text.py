@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.errors import UserError
@@ -21,26 +22,26 @@ def show(plan: Plan, as_json: bool) -> None:
         print(plan.model_dump_json(indent=2, by_alias=True))
         return
     console = Console()
-    console.print(f"[bold]{plan.product}[/bold]  {plan.description}")
+    console.print(f"[bold]{escape(plan.product)}[/bold]  {escape(plan.description)}")
     console.print(
         f"time zone {plan.timezone}, lateness {format_duration(plan.lateness)}, "
         f"dedupe {format_duration(plan.dedupe)}, unknown events: {plan.unknown_events}, "
         f"unknown properties: {plan.unknown_properties}"
     )
-    console.print("counted live by: " + ", ".join(" + ".join(d) for d in plan.dimensions))
+    console.print("counted live by: " + escape(", ".join(" + ".join(d) for d in plan.dimensions)))
     events = Table(title="Events", title_justify="left")
     for column in ("event", "properties", "value", "description"):
         events.add_column(column)
     for name, spec in plan.events.items():
         properties = ", ".join(_property(p, s) for p, s in spec.properties.items())
         role = " (registration)" if name == plan.registration else ""
-        events.add_row(name + role, properties, spec.value or "", spec.description)
+        events.add_row(*map(escape, (name + role, properties, spec.value or "", spec.description)))
     console.print(events)
     for name, funnel in plan.funnels.items():
         console.print(
-            f"[bold]funnel {name}[/bold]: {' → '.join(step.title for step in funnel.steps)}\n"
+            f"[bold]funnel {escape(name)}[/bold]: {escape(' → '.join(step.title for step in funnel.steps))}\n"
             f"  within {format_duration(funnel.window)}, per {funnel.per}, by {funnel.bucket}"
-            + (f", broken down by {', '.join(funnel.breakdown)}" if funnel.breakdown else "")
+            + (f", broken down by {escape(', '.join(funnel.breakdown))}" if funnel.breakdown else "")
             + (f", modes {', '.join(funnel.modes)}" if funnel.modes else "")
         )
 
@@ -48,7 +49,9 @@ def show(plan: Plan, as_json: bool) -> None:
         for meaning in getattr(plan.meanings, name) if name != "thresholds" else ():
             fields = ", ".join(f"{column} = {field}" for column, field in _fields(meaning))
             where = " where " + ", ".join(meaning.where) if meaning.where else ""
-            console.print(f"[bold]{name}[/bold] is {meaning.event}{where}" + (f" ({fields})" if fields else ""))
+            console.print(
+                f"[bold]{name}[/bold] is " + escape(meaning.event + where + (f" ({fields})" if fields else ""))
+            )
 
 
 def _fields(meaning: Meaning | Step) -> list[tuple[str, str]]:

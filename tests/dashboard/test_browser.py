@@ -16,7 +16,7 @@ from dashboard.conftest import Running
 from pipeline.dashboard.pages import PAGES
 from pipeline.render.language import Language
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_chromium")]
 
 EN = Language("en")
 PATHS = [page.path for page in PAGES]

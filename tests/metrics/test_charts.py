@@ -6,7 +6,6 @@ import io
 from datetime import date, timedelta
 
 import pytest
-from matplotlib import image
 from metrics.world import PLAN, World, event
 
 from pipeline.errors import UserError
@@ -14,12 +13,16 @@ from pipeline.metrics import arguments_for, metric, run
 from pipeline.metrics.charts import png
 from pipeline.metrics.run import Table
 
+pytestmark = pytest.mark.usefixtures("needs_charts")
+
 DAY = date(2026, 11, 30)
 
 
 @pytest.mark.parametrize("name", ["active_users", "new_users", "retention", "funnel", "active_users_by", "transitions"])
 async def test_each_kind(world: World, name: str) -> None:
     """A picture of the rows; without rows, one that says so."""
+    from matplotlib import image
+
     chosen = metric(name)
     arguments = arguments_for(chosen, {}, PLAN, DAY)
     pictures = []

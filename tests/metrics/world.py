@@ -87,7 +87,10 @@ class World:
 
     def __init__(self, server: EmbeddedClickHouse, plan: Plan = PLAN) -> None:
         self.plan = plan
-        self.settings = Settings(**server.access, clickhouse_database=f"catalogue{next(_numbers)}")
+        # The events are of fixed days: whatever the day of the run, their retention is not over.
+        self.settings = Settings(
+            **server.access, clickhouse_database=f"catalogue{next(_numbers)}", retention_days=20_000
+        )
         self.connection = Connection(self.settings)
         self.installed: list[str] = []
 

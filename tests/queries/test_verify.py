@@ -53,7 +53,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("verify"), memory_limit=1 << 30)
     asyncio.run(clickhouse.start())
     yield clickhouse

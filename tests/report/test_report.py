@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -19,14 +20,17 @@ from schemas.plan_io import load_plan
 
 pytestmark = pytest.mark.integration
 
-PLAN = load_plan("shop")
+#: `make test-dates` gives a plan of a zone whose clocks change.
+PLAN_FILE = os.environ.get("STREAMGAUGE_TEST_PLAN", "shop")
+PLAN = load_plan(PLAN_FILE)
+#: The day of the run; where midnight passes meanwhile, the day before it, and no test may mind.
 TODAY = datetime.now(PLAN.zone).date()
 #: The fault begins so many days before the day of the report, which is the last whole one.
 REPORTED, BROKEN = TODAY - timedelta(days=1), TODAY - timedelta(days=4)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("report"))
     asyncio.run(clickhouse.start())
     yield clickhouse
@@ -34,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHo
 
 
 def simulated(server: EmbeddedClickHouse, database: str, *faults: str) -> dict[str, str]:
-    env = {**server.environment, "PIPELINE_CLICKHOUSE_DATABASE": database}
+    env = {**server.environment, "PIPELINE_CLICKHOUSE_DATABASE": database, "PIPELINE_PLAN": PLAN_FILE}
     done = command("migrate", env=env)
     assert done.returncode == 0, done.stderr
     given = [argument for fault in faults for argument in ("--fault", fault)]
@@ -90,9 +94,10 @@ def test_without_a_fault_no_step_is_accused(sound: dict[str, str], tmp_path: Pat
     assert "No step fell surely in the last four weeks." in (tmp_path / "report.md").read_text("utf-8")
 
 
+@pytest.mark.usefixtures("needs_chromium")
 def test_in_chinese_as_pdf(broken: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "report.pdf"
-    found = json.loads(made(broken, "--day", "yesterday", "--lang", "zh", "-o", str(file), "--json"))
+    found = json.loads(made(broken, "--day", str(REPORTED), "--lang", "zh", "-o", str(file), "--json"))
     assert found["file"] == str(file)
     assert found["headline"][2].startswith("▼ 仅 android：checkout → pay 从 ")
     assert Language("zh").day(BROKEN, weekday=True) in found["headline"][2]
