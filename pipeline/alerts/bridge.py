@@ -21,9 +21,9 @@ from pydantic import ValidationError
 from pipeline.alerts import robots
 from pipeline.alerts.explain import explain
 from pipeline.alerts.message import Message, Notification, compose
-from pipeline.alerts.segments import Contribution
 from pipeline.clickhouse.client import CONNECTION_ERRORS
 from pipeline.errors import UserError
+from pipeline.insight.contribution import SegmentChange
 from pipeline.process import address, announce, stop_event
 from pipeline.serve import guard
 from pipeline.settings import Settings
@@ -97,9 +97,9 @@ class Bridge:
             raise web.HTTPBadGateway(text=f"{problem}\n")
         return web.json_response({"told": name})
 
-    async def _explained(self, notification: Notification) -> dict[str, Contribution]:
+    async def _explained(self, notification: Notification) -> dict[str, SegmentChange]:
         """By alert: what explains it, as far as ClickHouse can be asked."""
-        found: dict[str, Contribution] = {}
+        found: dict[str, SegmentChange] = {}
         names = {alert.name for alert in notification.alerts if alert.status == "firing"}
         for name in sorted(names & self._plan.alerting.alerts.keys()):
             alert = self._plan.alerting.alerts[name]
@@ -107,12 +107,12 @@ class Bridge:
                 continue
             work = explain(self._settings, self._plan, alert, int(self._clock() * 1000))
             try:
-                contribution = await asyncio.wait_for(work, _EXPLAIN_SECONDS)
+                segment = await asyncio.wait_for(work, _EXPLAIN_SECONDS)
             except (*CONNECTION_ERRORS, ClickHouseError) as exc:
                 log.warning("%s is told without an explanation: %s", name, str(exc)[:300] or type(exc).__name__)
                 continue
-            if contribution is not None:
-                found[name] = contribution
+            if segment is not None:
+                found[name] = segment
         return found
 
     async def _deliver(self, name: str, receiver: Receiver, message: Message) -> str | None:

@@ -29,6 +29,12 @@ def back_of(alert: Alert) -> int:
     return _BACK[alert.against]
 
 
+def needing_history(plan: Plan) -> list[str]:
+    """Alerts that say nothing before Prometheus has some days of history."""
+    alerts = plan.alerting.alerts.items()
+    return [name for name, alert in alerts if alert.condition in ("drop", "rise", "unusual")]
+
+
 def times_before(alert: Alert) -> tuple[int, ...]:
     """How long ago (ms) the times are that an alert's segments are compared with; the first with history counts.
 

@@ -1,12 +1,13 @@
-"""Which segment moved most, asked of the raw events in ClickHouse: also by fields that are no labels of metrics."""
+"""Which segment explains an alert, asked of the raw events in ClickHouse: by fields that are no labels too."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pipeline.alerts.conditions import times_before
-from pipeline.alerts.segments import Contribution, Part, most_telling
 from pipeline.clickhouse.client import Connection
+from pipeline.insight.contribution import Amount, SegmentChange, segment_of_share, segment_of_sum
 from pipeline.queries.conditions import quoted, step_sql, text_sql
 from pipeline.settings import Settings
 from schemas.alerts import MINUTE, Alert
@@ -18,8 +19,8 @@ FIELDS: Final = ("platform", "app_version", "channel", "campaign", "country")
 _STORED: Final = 5_000
 
 
-async def explain(settings: Settings, plan: Plan, alert: Alert, now: int) -> Contribution | None:
-    """The value that explains an alert's change, None if none stands out. `now` is epoch ms.
+async def explain(settings: Settings, plan: Plan, alert: Alert, now: int) -> SegmentChange | None:
+    """The value that explains what an alert is about, None if none does. `now` is epoch ms.
 
     Raises what the ClickHouse client raises.
     """
@@ -27,26 +28,31 @@ async def explain(settings: Settings, plan: Plan, alert: Alert, now: int) -> Con
     if sql is None:
         return None
     connection = Connection(settings)
-
-    async def ask(client: Any) -> Any:
-        return (await client.query(sql)).result_rows
-
     try:
-        rows = await connection.run(ask)
+        rows = await connection.query(sql)
     finally:
         await connection.close()
-    #: By field: the parts now, and at each time before.
-    found: dict[str, list[dict[str, Part]]] = {}
+    return explained(alert, rows)
+
+
+def explained(alert: Alert, rows: Sequence[Sequence[Any]]) -> SegmentChange | None:
+    """The value that explains it, of the rows of `question`: field, value, and two numbers of each time."""
+    #: By field: of each time the numbers of each value that had any.
+    found: dict[str, list[dict[str, tuple[float, float]]]] = {}
     for field, value, *numbers in rows:
         times = found.setdefault(field, [{} for _ in numbers[::2]])
-        for parts, number, of in zip(times, numbers[::2], numbers[1::2], strict=True):
-            parts[value] = Part(float(number), float(of))
-    return most_telling({field: (times[0], _first(times[1:])) for field, times in found.items()})
+        for time, pair in zip(times, zip(numbers[::2], numbers[1::2], strict=True), strict=True):
+            if any(pair):
+                time[value] = (float(pair[0]), float(pair[1]))
+    # What it is compared with is the first time before at which there was anything.
+    spans = {field: (next(filter(None, before), {}), now) for field, (now, *before) in found.items()}
+    if alert.metric == "conversion":
+        return segment_of_share(spans)
+    return segment_of_sum({field: (_amounts(before), _amounts(now)) for field, (before, now) in spans.items()})
 
 
-def _first(times: list[dict[str, Part]]) -> dict[str, Part]:
-    """The first time at which there was anything."""
-    return next((parts for parts in times if any(part.number or part.of for part in parts.values())), {})
+def _amounts(values: dict[str, tuple[float, float]]) -> dict[str, Amount]:
+    return {value: Amount(*pair) for value, pair in values.items()}
 
 
 def question(plan: Plan, alert: Alert, now: int, stream: str) -> str | None:
@@ -60,8 +66,7 @@ def question(plan: Plan, alert: Alert, now: int, stream: str) -> str | None:
     where = [f"{text_sql(field)} = {quoted(value)}" for field, value in alert.values.items()]
     fields = [field for field in FIELDS if field not in alert.fields]
     pairs = ", ".join(f"({quoted(field)}, {text_sql(field)})" for field in fields)
-    count, of = counted
-    columns = [what.format(when=when) for when in times for what in (count, of)]
+    columns = [what.format(when=when) for when in times for what in counted]
     looked_at = " OR ".join(f"({when.replace('ts_ms', 'toUnixTimestamp64Milli(ts)')})" for when in times)
     return (
         f"SELECT pair.1 AS field, pair.2 AS text, {', '.join(columns)} "
@@ -73,19 +78,20 @@ def question(plan: Plan, alert: Alert, now: int, stream: str) -> str | None:
 
 
 def _counted(plan: Plan, alert: Alert) -> tuple[str, str] | None:
-    """What is counted and, for a rate, of how many; `{when}` stands for the time."""
+    """Two expressions; `{when}` stands for the time. Of a conversion who got there, and of how many; else the sum, and
+    the sum of the squares of what it is made of."""
     only = f" AND event = {quoted(alert.event)}" if alert.event else ""
     match alert.metric:
         case "events":
-            return f"countIf({{when}}{only})", "0"
+            count = f"countIf({{when}}{only})"
         case "users" | "active_users":
-            return f"uniqExactIf(actor, {{when}}{only})", "0"
+            count = f"uniqExactIf(actor, {{when}}{only})"
         case "sessions":
-            return f"uniqExactIf(session_id, {{when}} AND session_id != ''{only})", "0"
+            count = f"uniqExactIf(session_id, {{when}} AND session_id != ''{only})"
         case "registrations":
-            return f"uniqExactIf(actor, {{when}} AND event = {quoted(plan.registration or '')}{only})", "0"
+            count = f"uniqExactIf(actor, {{when}} AND event = {quoted(plan.registration or '')}{only})"
         case "revenue":
-            return f"toFloat64(sumIf(value, {{when}}{only}))", "0"
+            return f"sumIf(toFloat64(value), {{when}}{only})", f"sumIf(pow(toFloat64(value), 2), {{when}}{only})"
         case "conversion":
             assert alert.funnel is not None
             funnel = plan.funnels[alert.funnel]
@@ -93,4 +99,6 @@ def _counted(plan: Plan, alert: Alert) -> tuple[str, str] | None:
             reached, entered = (step_sql(funnel.steps[k]).replace("{", "{{").replace("}", "}}")
                                 for k in (number - 1, number - 2))  # fmt: skip
             return f"uniqExactIf(actor, {{when}} AND {reached})", f"uniqExactIf(actor, {{when}} AND {entered})"
-    return None
+        case _:
+            return None
+    return count, count

@@ -190,7 +190,7 @@ def _milliseconds(text: str) -> int:
 async def _first_event(connection: Connection, settings: Settings) -> int:
     await require_stream(connection, settings, "events_raw")
     sql = f"SELECT count(), toUnixTimestamp64Milli(min(ts)) FROM events WHERE stream = {quoted(settings.stream)}"
-    count, first = (await _query(connection, sql))[0]
+    count, first = (await connection.query(sql))[0]
     if not count:
         raise UserError("ClickHouse holds no events: is PIPELINE_CLICKHOUSE_URL the right one?")
     return int(first)
@@ -212,11 +212,7 @@ async def _counted(
             yield now
             events = by_step.get(now // STEP, [])
             if events:
-                state.position += len(events)
-                state.activity.fold(events, state.position)
-                state.funnels.fold(events, state.position, state.watermark)
-                state.classifier.watermark = max(state.watermark, events[-1].ts)
-                state.totals[Outcome.ACCEPTED] += len(events)
+                state.fold_accepted(events, state.position + len(events))
                 state.expire()
             for reason, count in rejected.get(now // STEP, []):
                 state.totals[Outcome.REJECTED] += count
@@ -225,8 +221,7 @@ async def _counted(
 
 async def _events(connection: Connection, settings: Settings, start: int, end: int) -> list[Event]:
     columns = ", ".join(f"toString({field})" for field in CONTEXT_FIELDS)
-    rows = await _query(
-        connection,
+    rows = await connection.query(
         f"SELECT event, event_id, actor, session_id, toUnixTimestamp64Milli(ts) AS at, value, properties, {columns} "
         f"FROM events WHERE stream = {quoted(settings.stream)} AND NOT late AND {_within('ts', start, end)} "
         f"ORDER BY at, partition, offset",
@@ -243,8 +238,7 @@ async def _events(connection: Connection, settings: Settings, start: int, end: i
 async def _rejected(
     connection: Connection, settings: Settings, start: int, end: int
 ) -> dict[int, list[tuple[str, int]]]:
-    rows = await _query(
-        connection,
+    rows = await connection.query(
         f"SELECT intDiv(toUnixTimestamp64Milli(at), {STEP}) AS step, reason, count() FROM rejected_raw FINAL "
         f"WHERE stream = {quoted(settings.stream)} AND {_within('at', start, end)} GROUP BY step, reason",
     )
@@ -257,13 +251,6 @@ async def _rejected(
 def _within(column: str, start: int, end: int) -> str:
     bounds = [f"fromUnixTimestamp64Milli(toInt64({moment}), 'UTC')" for moment in (start, end)]
     return f"{column} >= {bounds[0]} AND {column} < {bounds[1]}"
-
-
-async def _query(connection: Connection, sql: str) -> list[Any]:
-    async def ask(client: Any) -> Any:
-        return (await client.query(sql)).result_rows
-
-    return list(await connection.run(ask))
 
 
 def moment(ms: int) -> str:

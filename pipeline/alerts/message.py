@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.alerts.segments import Contribution
 from pipeline.alerts.texts import WORDS, plain
+from pipeline.insight.contribution import SegmentChange
 from schemas.plan import Plan
 
 #: Alerts of one group that a message spells out.
@@ -74,8 +74,8 @@ def fitted(message: Message, most: int, size: Callable[[Message], int]) -> Messa
     return found if size(found) <= most else found._replace(link="")
 
 
-def compose(notification: Notification, plan: Plan, explained: Mapping[str, Contribution] | None = None) -> Message:
-    """The message. `explained` says, by name of the alert, which segment moved most."""
+def compose(notification: Notification, plan: Plan, explained: Mapping[str, SegmentChange] | None = None) -> Message:
+    """The message. `explained` says, by name of the alert, which segment explains it."""
     words: dict[str, Any] = WORDS[plan.alerting.language]
     # What has ended already is part of the group while something else still fires.
     alerts = [a for a in notification.alerts if a.status == notification.status] or notification.alerts
@@ -112,19 +112,13 @@ def _when(alert: Told, plan: Plan, words: dict[str, Any]) -> str:
     return str(words["lasted"].format(start=f"{start:%Y-%m-%d %H:%M:%S}", end=f"{end:%H:%M:%S} {end.tzname()}"))
 
 
-def _explained(found: Contribution, name: str, plan: Plan, words: dict[str, Any]) -> str:
+def _explained(found: SegmentChange, name: str, plan: Plan, words: dict[str, Any]) -> str:
     alert = plan.alerting.alerts[name]
-
-    def shown(part: Any) -> str:
-        if alert.metric == "conversion":
-            return plain(alert, part.number / part.of) if part.of else "–"
-        return plain(alert, part.number)
-
     return str(
         words["explains"].format(
-            share=f"{min(found.share, 1) * 100:.0f} %",
-            segment=f"{found.field} {found.value or '(none)'}",
-            now=shown(found.now),
-            then=shown(found.then),
+            share=f"{min(found.explained, 1) * 100:.0f} %",
+            segment=f"{found.dimension} {found.value}",
+            now=plain(alert, found.after),
+            then=plain(alert, found.before),
         )
     )

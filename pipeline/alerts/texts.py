@@ -6,6 +6,7 @@ from typing import Final
 
 from pipeline.alerts.conditions import REFERENCE, SEGMENT, held
 from pipeline.alerts.promql import as_template, number
+from pipeline.insight.contribution import EXPLAINS
 from schemas.alerts import PER_MINUTE, Alert
 from schemas.duration import format_duration
 from schemas.plan import Plan
@@ -134,6 +135,10 @@ def _query(name: str, alert: Alert, text: str) -> str:
 
 
 def _segment(name: str, text: str) -> str:
-    query = f"topk(1, {held(SEGMENT, name)} > 0)"
+    # It must make up most of what its field's values explain, as in `insight.contribution`. Coarser than that all the
+    # same: rules see only fields that are labels, and neither a segment's size nor what chance does. The bridge asks
+    # ClickHouse and names what that finder names.
+    found = held(SEGMENT, name)
+    query = f"topk(1, {found} > 0 and {found} / on(field) group_left() sum by (field) ({found} > 0) >= {EXPLAINS})"
     shown = text.format(segment="{{ .Labels.field }} {{ .Labels.segment }}")
     return f"{{{{ with query `{query}` }}}}{{{{ with . | first }}}}{shown}{{{{ end }}}}{{{{ end }}}}"

@@ -445,7 +445,6 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         return classifier
 
     async def _query(self, sql: str, parameters: dict[str, Any]) -> Any:
-        async def ask(client: Any) -> Any:
-            return (await client.query(sql, parameters=parameters)).result_rows
-
-        return await self.connection.insist(lambda: self.connection.run(ask), "reading the archive's state")
+        return await self.connection.insist(
+            lambda: self.connection.query(sql, parameters), "reading the archive's state"
+        )

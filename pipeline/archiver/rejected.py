@@ -48,19 +48,14 @@ async def rejected_reasons(settings: Settings, samples: int) -> list[Reason]:
     """The reasons in the stream of the settings, most frequent first, each with some samples."""
     connection = Connection(settings)
     await require_stream(connection, settings, "live_partition_raw")
-
-    async def ask(client: Any) -> Any:
-        # Samples travel as hex: a record may hold any bytes.
-        return (
-            await client.query(
-                "SELECT reason, count(), toString(min(at)), toString(max(at)), any(detail), "
-                "arraySlice(groupArray(100)(hex(substring(value, 1, {shown:UInt32}))), 1, {samples:UInt32}) "
-                "FROM rejected WHERE stream = {stream:String} GROUP BY reason ORDER BY count() DESC, reason",
-                parameters={"stream": settings.stream, "samples": samples, "shown": _SHOWN},
-            )
-        ).result_rows
-
     try:
+        # Samples travel as hex: a record may hold any bytes.
+        rows = await connection.query(
+            "SELECT reason, count(), toString(min(at)), toString(max(at)), any(detail), "
+            "arraySlice(groupArray(100)(hex(substring(value, 1, {shown:UInt32}))), 1, {samples:UInt32}) "
+            "FROM rejected WHERE stream = {stream:String} GROUP BY reason ORDER BY count() DESC, reason",
+            {"stream": settings.stream, "samples": samples, "shown": _SHOWN},
+        )
         return [
             Reason(
                 reason,
@@ -70,7 +65,7 @@ async def rejected_reasons(settings: Settings, samples: int) -> list[Reason]:
                 detail,
                 [bytes.fromhex(sample).decode("utf-8", "backslashreplace") for sample in found],
             )
-            for reason, count, first, last, detail, found in await connection.run(ask)
+            for reason, count, first, last, detail, found in rows
         ]
     finally:
         await connection.close()
@@ -126,29 +121,20 @@ _LEFT: Final = (
 
 async def _count(connection: Connection, settings: Settings, reason: str | None) -> int:
     parameters = {"stream": settings.stream, "reason": reason or ""}
-
-    async def ask(client: Any) -> Any:
-        return (await client.query(f"SELECT count() {_LEFT}", parameters=parameters)).result_rows
-
-    return int((await connection.run(ask))[0][0])
+    return int((await connection.query(f"SELECT count() {_LEFT}", parameters))[0][0])
 
 
 async def _page(
     connection: Connection, settings: Settings, reason: str | None, after: tuple[int, int]
 ) -> list[tuple[int, int, bytes]]:
     parameters = {"stream": settings.stream, "p": after[0], "o": after[1], "reason": reason or "", "page": _PAGE}
-
-    async def ask(client: Any) -> Any:
-        return (
-            await client.query(
-                f"SELECT partition, offset, hex(value) {_LEFT}"
-                "AND (toInt64(partition), toInt64(offset)) > ({p:Int64}, {o:Int64}) "
-                "ORDER BY partition, offset LIMIT {page:UInt32}",
-                parameters=parameters,
-            )
-        ).result_rows
-
-    return [(row[0], row[1], bytes.fromhex(row[2])) for row in await connection.run(ask)]
+    rows = await connection.query(
+        f"SELECT partition, offset, hex(value) {_LEFT}"
+        "AND (toInt64(partition), toInt64(offset)) > ({p:Int64}, {o:Int64}) "
+        "ORDER BY partition, offset LIMIT {page:UInt32}",
+        parameters,
+    )
+    return [(row[0], row[1], bytes.fromhex(row[2])) for row in rows]
 
 
 async def _note(connection: Connection, rows: list[list[Any]]) -> None:

@@ -7,7 +7,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import aiohttp
@@ -108,6 +108,17 @@ class Connection:
         self.health.ok()
         return result
 
+    async def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[Sequence[Any]]:
+        """One attempt to ask for the rows of a query with bound parameters; raises what `run` raises."""
+
+        async def work(client: Any) -> list[Sequence[Any]]:
+            result = await client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
+            return list(result.result_rows)
+
+        return await self.run(work)
+
     async def insert(
         self, table: str, names: Sequence[str], columns: Sequence[Any], settings: dict[str, Any] | None = None
     ) -> None:
@@ -125,7 +136,7 @@ class Connection:
         await self.run(work)
 
     async def insist(self, attempt: Callable[[], Awaitable[T]], what: str) -> T:
-        """Repeat an `attempt` (of `run` or `insert`) until it succeeds: at once, then every 0.2 to 15 s.
+        """Repeat an `attempt` (of `query` or `insert`) until it succeeds: at once, then every 0.2 to 15 s.
 
         An error that nobody but a person can mend (a dropped column) is repeated too, more slowly, and stays in
         `/health`: giving up would lose nothing either, but would not recover by itself.
@@ -149,11 +160,7 @@ class Connection:
 
 async def require_stream(connection: Connection, settings: Settings, table: str) -> None:
     """Raise UserError, naming the streams that there are, unless `table` has rows of the stream of the settings."""
-
-    async def ask(client: Any) -> Any:
-        return (await client.query(f"SELECT DISTINCT stream FROM {table} ORDER BY stream")).result_rows
-
-    streams = [row[0] for row in await connection.run(ask)]
+    streams = [row[0] for row in await connection.query(f"SELECT DISTINCT stream FROM {table} ORDER BY stream")]
     if streams and settings.stream not in streams:
         raise UserError(
             f"{table} has nothing of the stream {settings.stream}: set PIPELINE_STREAM to one of {', '.join(streams)}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from pipeline.alerts.firing import Alerts
+from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store
-from pipeline.dashboard.live import Live
+from pipeline.dashboard.live import LiveReader
 from pipeline.measure.periods import day_start
 from pipeline.render.html import Safe
 from pipeline.render.language import Language
@@ -24,22 +24,25 @@ _FIRST_DAY, _LAST_DAY = date(1971, 1, 1), date(2148, 12, 31)
 
 @dataclass(frozen=True)
 class Context:
-    """One request: the language, the plan, where numbers come from, and what was asked for."""
+    """One request: the language, the plan, where numbers come from, and what was asked for.
+
+    No field has a default: a page drawn without one of its sources would say that all is well.
+    """
 
     t: Language
     plan: Plan
     settings: Settings
-    live: Live
+    live: LiveReader
     store: Store
+    alerts: AlertWatch
     #: Epoch ms.
     now: int
-    path: str = "/"
-    query: Mapping[str, str] = field(default_factory=dict)
-    theme: str = "auto"
-    user: str = ""
+    path: str
+    query: Mapping[str, str]
+    theme: str
+    user: str
     #: Whether there is a session that can be ended.
-    can_log_out: bool = False
-    alerts: Alerts = field(default_factory=lambda: Alerts(None))
+    can_log_out: bool
 
     @property
     def today(self) -> date:
@@ -80,7 +83,8 @@ def _day(text: str | None) -> date | None:
     return found if _FIRST_DAY <= found <= _LAST_DAY else None
 
 
-Part = Callable[[Context], Awaitable[Safe]]
+#: A part of a page that is loaded after it.
+PartOfPage = Callable[[Context], Awaitable[Safe]]
 
 
 @dataclass(frozen=True)

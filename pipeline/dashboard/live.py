@@ -9,12 +9,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from pipeline.dashboard.merge import merge
+from pipeline.serve.answers import LIVE, LiveAnswer
+from pipeline.serve.merge import merge
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +36,14 @@ class Sample:
     records: int
 
 
-class Live:
+class LiveReader:
     """Reads `/live` of the workers; `numbers` is the last reading of all of them, None before the first."""
 
     def __init__(self, urls: Sequence[str], clock: Callable[[], float] = time.time) -> None:
         self._urls, self._clock = tuple(urls), clock
         self._session: aiohttp.ClientSession | None = None
         self._changed = asyncio.Condition()
-        self.numbers: dict[str, Any] | None = None
+        self.numbers: LiveAnswer | None = None
         #: Epoch seconds of the last good reading.
         self.read_at = 0.0
         #: Addresses that did not answer the last time, with the reason.
@@ -106,7 +107,7 @@ class Live:
             first = self.samples[-2]
         return max(0, last.records - first.records) * 1000 / max(1, last.at - first.at)
 
-    def _sample(self, numbers: dict[str, Any]) -> None:
+    def _sample(self, numbers: LiveAnswer) -> None:
         records = sum(numbers["totals"].values())
         if self.samples and records < self.samples[-1].records:
             self.samples.clear()  # a worker went or came: what it had counted is not a rate
@@ -114,11 +115,11 @@ class Live:
         while self.samples[0].at < numbers["time"] - _KEPT_MS:
             self.samples.popleft()
 
-    async def _ask(self, url: str) -> dict[str, Any] | None:
+    async def _ask(self, url: str) -> LiveAnswer | None:
         assert self._session is not None
         try:
             async with self._session.get(f"{url}/live") as response:
-                answer: dict[str, Any] = await response.json()
+                answer = LIVE.validate_json(await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             self.failing[url] = type(exc).__name__
             return None

@@ -7,23 +7,25 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from aiohttp import web
 
-from pipeline.alerts.firing import Alerts
+from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import document, login, not_found, note_bad, problem
-from pipeline.dashboard.live import Live
+from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.pages import DOWNLOADS, PAGES, PARTS, fragments
 from pipeline.errors import UserError
 from pipeline.render.language import Language, choose
 from pipeline.serve import guard
+from pipeline.serve.feed import EventStream
 from pipeline.settings import Settings
 from schemas.plan import Plan
 
@@ -54,16 +56,15 @@ class Dashboard:
     def __init__(self, settings: Settings, plan: Plan) -> None:
         self.settings, self.plan = settings, plan
         self._auth = Auth(settings)
-        self._live = Live(settings.dashboard_workers.split(","))
+        self._live = LiveReader(settings.dashboard_workers.split(","))
         self._store = Store(settings)
-        self._alerts = Alerts(settings.prometheus_url)
+        self._alerts = AlertWatch(settings.prometheus_url)
         self._files = {path.name: path.read_bytes() for path in _STATIC if path.suffix in _TYPES}
         self._assets = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:12]
         self._drawn: dict[tuple[int, str, str, str], dict[str, str]] = {}
         self._runner: web.AppRunner | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._streams = 0
-        self._closing = asyncio.Event()
+        self._streams = EventStream(MAX_STREAMS)
         self.port = settings.dashboard_port
 
     async def start(self) -> None:
@@ -111,7 +112,7 @@ class Dashboard:
 
     async def stop(self) -> None:
         """End the streams, free the port, close the connection."""
-        self._closing.set()
+        self._streams.close()
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
@@ -149,10 +150,10 @@ class Dashboard:
         user = self._user(request) or ""
         return Context(
             Language(choose(request.cookies.get("lang"), request.headers.get("Accept-Language"))),
-            self.plan, self.settings, self._live, self._store, int(time.time() * 1000), request.path,
+            self.plan, self.settings, self._live, self._store, self._alerts, int(time.time() * 1000), request.path,
             {name: value[:500] for name, value in request.query.items()},
             theme if theme in ("auto", "light", "dark") else "auto",
-            user, can_log_out=bool(user) and self._auth.by_password, alerts=self._alerts,
+            user, can_log_out=bool(user) and self._auth.by_password,
         )  # fmt: skip
 
     # --- pages ---
@@ -189,32 +190,23 @@ class Dashboard:
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: of each reading what has changed on that page, as {place: HTML}."""
-        if self._streams >= MAX_STREAMS:
-            return web.Response(status=503, text="too many open pages\n")
-        context = self._context(request)
-        page = request.query.get("page", "/")
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        response.headers.update(_HEADERS)
-        await response.prepare(request)
-        self._streams += 1
+        changes = self._changes(self._context(request), request.query.get("page", "/"))
+        return await self._streams.answer(request, changes, _HEADERS)
+
+    async def _changes(self, context: Context, page: str) -> AsyncGenerator[str, None]:
         self._live.watch(1)
         try:
             sent: dict[str, str] = {}
             seen = -1 if self._live.readings else 0
-            while not self._closing.is_set():
+            while True:
                 seen = await self._live.changes(seen)
                 now = self._fragments(context, page, seen)
                 changed = {key: value for key, value in now.items() if sent.get(key) != value}
                 # An empty message too: the browser knows by it that we are there.
-                async with asyncio.timeout(guard.STALLED_SECONDS):
-                    await response.write(f"data: {json.dumps(changed, ensure_ascii=False)}\n\n".encode())
+                yield f"data: {json.dumps(changed, ensure_ascii=False)}\n\n"
                 sent = now
-        except (ConnectionError, TimeoutError):
-            pass  # the browser has gone, or reads no more
         finally:
-            self._streams -= 1
             self._live.watch(-1)
-        return response
 
     def _fragments(self, context: Context, page: str, reading: int) -> dict[str, str]:
         """Drawn once for all browsers of a language."""
@@ -222,17 +214,7 @@ class Dashboard:
         if key not in self._drawn:
             if len(self._drawn) > 50:
                 self._drawn.clear()
-            context = Context(
-                context.t,
-                self.plan,
-                self.settings,
-                self._live,
-                self._store,
-                int(time.time() * 1000),
-                page,
-                context.query,
-            )
-            self._drawn[key] = fragments(context, page)
+            self._drawn[key] = fragments(replace(context, now=int(time.time() * 1000), path=page), page)
         return self._drawn[key]
 
     # --- the rest ---
@@ -264,6 +246,8 @@ class Dashboard:
         problems = dict(self._live.failing)
         if self._store.problem is not None:
             problems["clickhouse"] = self._store.problem.kind
+        if self._alerts.problem:
+            problems["prometheus"] = self._alerts.problem
         # Pages say what is away: that is no reason to take them out of service.
         return web.json_response({"role": "dashboard", "ready": True, "problems": problems})
 

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Final
 
+from pipeline.insight.significance import ENOUGH
+from pipeline.insight.steps import worst_step
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import Language
-
-#: Users that a step must have before its losses are worth a word.
-ENOUGH: Final = 30
-
-
-def worst_step(users: Sequence[int]) -> int | None:
-    """The index of the step that loses the largest share of those before it; None while too few got there."""
-    shares = [(after / before, k) for k, (before, after) in enumerate(pairwise(users), 1) if before >= ENOUGH]
-    return min(shares)[1] if shares else None
 
 
 def step_list(

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.live import Live
 
 from pipeline import terminal
-from pipeline.alerts.state import alerting
+from pipeline.alerts.prometheus import ActiveAlert, PrometheusError
 from pipeline.archiver.load import HISTORY, load
 from pipeline.clickhouse.client import connect
 from pipeline.clickhouse.side_tables import insert as insert_sides
@@ -152,13 +152,13 @@ class Demo:
         live = Live(console=console, refresh_per_second=4, auto_refresh=False, transient=not console.is_terminal)
         with live if console.is_terminal else contextlib.nullcontext():
             while not stop.is_set() and not sending.done():
-                numbers = await system.ask(system.worker, "/live")
+                numbers = await system.live()
                 health = await system.ask(system.archiver, "/health")
                 if numbers is not None:
                     rates.update(sum(numbers["totals"].values()))
                 if console.is_terminal:
-                    told = await alerting(system.prometheus.url) if system.prometheus else None
-                    shown = view(numbers, health, rates.value, notes, alerts=told or [], away=system.away)
+                    told = await _alerts(system)
+                    shown = view(numbers, health, rates.value, notes, alerts=told, away=system.away)
                     live.update(shown, refresh=True)
                 await first_of(stop.wait(), sending, system.supervision, asyncio.sleep(1.0))
             if sending.done():
@@ -198,18 +198,28 @@ async def drained(system: System, sent: int) -> dict[str, int]:
     """Wait until everything sent is counted, stored and published; the worker's totals."""
     deadline = time.monotonic() + DRAIN_SECONDS
     while True:
-        numbers = await system.ask(system.worker, "/live")
+        numbers = await system.live()
         health = await system.ask(system.archiver, "/health")
         if numbers is not None and health is not None:
-            totals: dict[str, int] = numbers["totals"]
+            totals = numbers["totals"]
             final = sum(totals.get(name, 0) for name in ("accepted", "rejected", "duplicate", "late"))
-            stored = health["stored"]
+            stored = {int(p): offset for p, offset in health["stored"].items()}
             archived = all(stored.get(p, 0) >= position for p, position in numbers["partitions"].items())
             if final >= sent and numbers["lag"] == 0 and numbers["unpublished"] == 0 and archived:
                 return totals
         if time.monotonic() > deadline:
             raise DependencyError(f"not everything was counted after {DRAIN_SECONDS:.0f} s: {numbers}, {health}")
         await asyncio.sleep(0.2)
+
+
+async def _alerts(system: System) -> list[ActiveAlert] | PrometheusError:
+    """The alerts that are pending or fire, none where nobody evaluates them; or why they are not known."""
+    if system.prometheus is None:
+        return []
+    try:
+        return await system.prometheus.client.alerts()
+    except PrometheusError as exc:
+        return exc
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from pipeline.alerts.check import HOW_TO_GET_THEM
-from pipeline.alerts.state import needing_history
+from pipeline.alerts.conditions import needing_history
 from pipeline.clickhouse.migrate import migrate
 from pipeline.demo.supervisor import Part, Patience, Supervisor
 from pipeline.embedded.child import Child, free_port
@@ -37,6 +38,7 @@ from pipeline.embedded.users import READER, private_folder
 from pipeline.errors import DependencyError
 from pipeline.metrics import install
 from pipeline.process import address
+from pipeline.serve.answers import LIVE, LiveAnswer
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topics
 
@@ -291,13 +293,22 @@ class System:
 
     async def ask(self, role: Role, path: str) -> dict[str, Any] | None:
         """A JSON page of a role; None while it can't be reached."""
+        body = await self._read(role, path)
+        found: dict[str, Any] | None = json.loads(body) if body is not None else None
+        return found
+
+    async def live(self) -> LiveAnswer | None:
+        """The worker's current figures; None while it can't be reached."""
+        body = await self._read(self.worker, "/live")
+        return LIVE.validate_json(body) if body is not None else None
+
+    async def _read(self, role: Role, path: str) -> bytes | None:
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
                 session.get(role.url + path) as response,
             ):
-                answer: dict[str, Any] = await response.json()
-                return answer
+                return await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
 

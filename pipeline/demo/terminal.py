@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,12 +11,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.alerts.state import Alerting
+from pipeline.alerts.prometheus import ActiveAlert, PrometheusError
+from pipeline.insight.steps import worst_step
+from pipeline.serve.answers import LiveAnswer, LiveFunnel, Top
 from pipeline.terminal import cell, plain
 
 _BAR = 30
-#: Users that a step must have before its losses are worth a word.
-_ENOUGH = 30
 
 
 def _number(value: float | None) -> str:
@@ -41,13 +40,7 @@ class Rates:
         return self.value
 
 
-def worst_step(users: list[int]) -> int | None:
-    """The index of the step that loses the largest share of those before it; None while too few got there."""
-    shares = [(after / before, k) for k, (before, after) in enumerate(pairwise(users), 1) if before >= _ENOUGH]
-    return min(shares)[1] if shares else None
-
-
-def funnel_panel(name: str, funnel: dict[str, Any]) -> Panel:
+def funnel_panel(name: str, funnel: LiveFunnel) -> Panel:
     """One funnel as bars: users at each step, share of the first and of the step before, and where most are lost."""
     table = Table.grid(padding=(0, 1))
     users = funnel["users"]
@@ -65,23 +58,24 @@ def funnel_panel(name: str, funnel: dict[str, Any]) -> Panel:
     return Panel(table, title=cell(f"Funnel: {name} ({when})"), title_align="left")
 
 
-def alerts_panel(alerts: Sequence[Alerting]) -> Panel:
+def alerts_panel(alerts: Sequence[ActiveAlert]) -> Panel:
     """The alerts that fire, and those that will if it goes on."""
     table = Table.grid(padding=(0, 1))
     styles = {"critical": "bold red", "warning": "yellow"}
     for alert in alerts:
-        style = styles.get(alert["severity"], "") if alert["state"] == "firing" else "dim"
-        table.add_row(*(cell(alert[part], style) for part in ("state", "title")), cell(alert["summary"]))
+        style = styles.get(alert.severity, "") if alert.firing else "dim"
+        table.add_row(cell(alert.state, style), cell(alert.title, style), cell(alert.summary))
     return Panel(table, title="Alerts", title_align="left")
 
 
 def view(
-    live: dict[str, Any] | None,
+    live: LiveAnswer | None,
     archiver: dict[str, Any] | None,
     rate: float | None,
     notes: list[str],
     footer: str = "Ctrl-C ends it",
-    alerts: Sequence[Alerting] = (),
+    *,
+    alerts: Sequence[ActiveAlert] | PrometheusError,
     away: Sequence[str] = (),
 ) -> RenderableType:
     """The whole screen from the worker's `/live`, the archiver's `/health` and the alerts of Prometheus."""
@@ -90,7 +84,7 @@ def view(
         return Panel(Text("\n".join(map(plain, said))), title="Streamgauge")
     totals = live["totals"]
     head = Table.grid(padding=(0, 3))
-    lag, freshness = live.get("lag"), live.get("freshness_ms")
+    lag, freshness = live["lag"], live["freshness_ms"]
     head.add_row(
         _cell("events/s", _number(rate)),
         _cell("accepted", _number(totals.get("accepted", 0))),
@@ -113,15 +107,18 @@ def view(
     # First what a small screen must show: it is cut at its bottom.
     parts: list[RenderableType] = [cell(note, "dim") for note in notes[:1]]
     parts += [Panel(Group(people, Text(""), head), title=cell(f"Streamgauge: {live['product']}"), title_align="left")]
+    problems = [f"{part} is away: it is being started again" for part in away]
+    problems += [live["publish_error"]] if live["publish_error"] else []
+    if isinstance(alerts, PrometheusError):
+        problems.append(f"{alerts}: whether an alert fires is not known")
+        alerts = []
     if alerts:
         parts.append(alerts_panel(alerts))
-    problems = [f"{part} is away: it is being started again" for part in away]
-    problems += [live["publish_error"]] if live.get("publish_error") else []
     if archiver is not None:
         problems += [f"{name}: {text}" for name, text in archiver.get("problems", {}).items()]
     if problems:
         parts += [cell(f"! {problem}", "yellow") for problem in problems]
-    elif lag is not None and freshness is not None:
+    elif not any(alert.firing for alert in alerts) and lag is not None and freshness is not None:
         parts.append(
             Text(f"All is well: {freshness / 1000:.0f} seconds behind, {lag:,} records waiting.", style="green")
         )
@@ -138,7 +135,7 @@ def _cell(label: str, value: str, style: str = "bold") -> Text:
     return Text.assemble((f"{label}\n", "dim"), (value, style or "bold"))
 
 
-def _top(name: str, values: dict[str, dict[str, int]]) -> Table:
+def _top(name: str, values: dict[str, Top]) -> Table:
     table = Table(title=cell(name, "italic"), title_justify="left", box=None, show_header=False, padding=(0, 1))
     for value, numbers in list(values.items())[:6]:
         table.add_row(cell(value[:20]), Text(_number(numbers["events"]), justify="right"))

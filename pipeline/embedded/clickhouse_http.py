@@ -31,7 +31,7 @@ from aiohttp import web
 from pipeline.embedded import codings
 from pipeline.embedded.access import Role
 from pipeline.embedded.clickhouse_request import Question, RequestReader, url_parameters
-from pipeline.embedded.engine import Engine, EngineError, Job, Stream, Summary
+from pipeline.embedded.engine import Engine, EngineError, Job, RequestSummary, Stream
 from pipeline.embedded.users import credentials, role_of
 from pipeline.serve import guard
 
@@ -95,9 +95,9 @@ class _Pieces:
         piece = head.encode() + text + tail.encode()
         return piece if self._encoder is None else self._encoder.compress(piece) + self._encoder.flush()
 
-    def summary(self) -> Summary:
+    def summary(self) -> RequestSummary:
         """What was fetched up to now."""
-        return self._stream.summary() if self._stream else Summary()
+        return self._stream.summary() if self._stream else RequestSummary()
 
     def close(self) -> None:
         """End the query, if one was started."""
@@ -261,14 +261,14 @@ class ClickHouseHttp:
     def _whole(
         self,
         body: bytes,
-        summary: Summary,
+        summary: RequestSummary,
         started: float,
         format_name: str,
         query_id: str,
         coding: str | None,
     ) -> web.Response:
         headers = self._headers(query_id, format_name, coding if body else None)
-        figures = {name: str(getattr(summary, name)) for name in Summary.__slots__}
+        figures = {name: str(getattr(summary, name)) for name in RequestSummary.__slots__}
         figures["total_rows_to_read"] = "0"
         figures["elapsed_ns"] = str(int((time.perf_counter() - started) * 1e9))
         headers["X-ClickHouse-Summary"] = json.dumps(figures)

@@ -88,7 +88,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class RequestSummary:
     """What a request did, as ClickHouse's X-ClickHouse-Summary counts it."""
 
     read_rows: int = 0
@@ -130,9 +130,9 @@ class Stream:
         self.size += size
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def summary(self) -> Summary:
+    def summary(self) -> RequestSummary:
         """Counts of what was fetched up to now."""
-        return Summary(self._read[0], self._read[1], result_rows=self.rows, result_bytes=self.size)
+        return RequestSummary(self._read[0], self._read[1], result_rows=self.rows, result_bytes=self.size)
 
     def close(self) -> None:
         """End the query, if it still runs, and its session."""
@@ -192,14 +192,14 @@ class Engine:
         self._keeper.close()
         self._lock.close()
 
-    def execute(self, job: Job) -> tuple[bytes, Summary]:
+    def execute(self, job: Job) -> tuple[bytes, RequestSummary]:
         """Run a statement and return its whole result in the job's format."""
         connection = self._open(job)
         try:
             result = connection.query(job.statement.text, job.format, params={})
             body: bytes = result.bytes()
             rows = result.rows_read()
-            return body, Summary(
+            return body, RequestSummary(
                 read_rows=result.storage_rows_read(),
                 read_bytes=result.storage_bytes_read(),
                 written_rows=result.rows_written(),
@@ -225,7 +225,7 @@ class Engine:
             connection.close()
             raise EngineError.of(error) from None
 
-    def insert(self, job: Job, data: bytes) -> Summary:
+    def insert(self, job: Job, data: bytes) -> RequestSummary:
         """Run an INSERT with its rows in the job's format. It returns once they are in the folder, or raises."""
         statement = job.statement
         with _file_of(data) as file:
@@ -241,7 +241,7 @@ class Engine:
                 if connection.classify_query(text)["statement_count"] > 1:
                     raise EngineError(62, _ONE_STATEMENT)
                 result = connection.query(text, "Null", params={})
-                return Summary(written_rows=result.rows_written(), written_bytes=result.bytes_written())
+                return RequestSummary(written_rows=result.rows_written(), written_bytes=result.bytes_written())
             except RuntimeError as error:
                 raise EngineError.of(error) from None
             finally:

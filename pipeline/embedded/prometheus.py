@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import yaml
 
 from pipeline.alerts import rules
+from pipeline.alerts.prometheus import PrometheusClient
 from pipeline.embedded.child import Child, free_port
 from schemas.plan import Plan
 
@@ -34,7 +34,8 @@ class Prometheus:
         self._targets: dict[str, str] = {}
         self._process: Child | None = None
         self._port: int | None = None
-        self.url = ""
+        #: Asks it.
+        self.client = PrometheusClient("")
 
     @staticmethod
     def installed() -> bool:
@@ -55,7 +56,7 @@ class Prometheus:
         self._write_targets()
         self._write("prometheus.yml", yaml.safe_dump(self._config(), sort_keys=False))
         port, _ = free_port(None, self._port)
-        self.url, self._port = f"http://127.0.0.1:{port}", port
+        self.client, self._port = PrometheusClient(f"http://127.0.0.1:{port}"), port
         command = [
             "prometheus", f"--config.file={self._folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._folder / 'data'}", "--storage.tsdb.retention.time=100y",
@@ -66,7 +67,7 @@ class Prometheus:
         log = self._folder / "prometheus.log"
         self._process = Child("Prometheus", command, log, death_signal=signal.SIGTERM)
         self._process.start()
-        await self._process.wait_ready(self._ready, _READY_SECONDS)
+        await self._process.wait_ready(self.client.ready, _READY_SECONDS)
 
     async def stop(self) -> None:
         """Stop the program; its data stay."""
@@ -95,16 +96,10 @@ class Prometheus:
         self._targets = dict(targets)
         self._write_targets()
 
-    async def alerts(self) -> list[dict[str, Any]]:
-        """The alerts that are pending or firing, as Prometheus tells them; empty while it can't be reached."""
-        data = await self._get("/api/v1/alerts")
-        return list(data["data"]["alerts"]) if data is not None else []
-
-    async def query(self, expression: str, **more: str) -> list[dict[str, Any]]:
-        """The result of a query; with `start`, `end` and `step` of a range."""
-        path = "/api/v1/query_range" if "step" in more else "/api/v1/query"
-        data = await self._get(path, {"query": expression, **more})
-        return list(data["data"]["result"]) if data is not None else []
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self.client.url
 
     def _config(self) -> dict[str, Any]:
         every = f"{self._interval}ms"
@@ -133,21 +128,3 @@ class Prometheus:
         temporary = self._folder / f".{name}"
         temporary.write_text(text, "utf-8")
         os.replace(temporary, self._folder / name)
-
-    async def _ready(self) -> bool:
-        try:
-            async with aiohttp.ClientSession() as session, session.get(self.url + "/-/ready") as response:
-                return response.status == 200
-        except aiohttp.ClientError:
-            return False
-
-    async def _get(self, path: str, parameters: dict[str, str] | None = None) -> dict[str, Any] | None:
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
-                session.get(self.url + path, params=parameters) as response,
-            ):
-                answer: dict[str, Any] = await response.json()
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return None
-        return answer if answer.get("status") == "success" else None

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from pipeline.insight.contribution import z_of_shares
+from pipeline.insight.significance import ALMOST_CERTAIN, z_of_shares
 
-#: |z| that a break must have: of some 30 days the best is chosen, so more than the usual 1.96.
-SURE: Final = 3.9
 #: Points that it must fall by to matter, and users on either side.
 MATTERS: Final = 0.03
 ENOUGH: Final = 50
@@ -51,7 +49,8 @@ def fall(days: Sequence[Day]) -> Break | None:
         if index and min(n0, n - n0) >= ENOUGH:
             z = z_of_shares(k0, n0, k - k0, n - n0)
             before, after = k0 / n0, (k - k0) / (n - n0)
-            if z <= -SURE and before - after >= MATTERS and (found is None or z < found.z):
+            # Of some 30 days the best is chosen: likely is not enough.
+            if z <= -ALMOST_CERTAIN and before - after >= MATTERS and (found is None or z < found.z):
                 found = Break(day.day, before, after, n0, n - n0, z)
         k0 += day.reached
         n0 += day.entered

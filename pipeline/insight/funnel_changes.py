@@ -7,12 +7,12 @@ from datetime import date
 from typing import Final
 
 from pipeline.insight.breaks import Break, Day, fall
-from pipeline.insight.contribution import Part, best, share_parts
+from pipeline.insight.contribution import SegmentChange, segment_of_share
 from pipeline.insight.model import Drop
+from pipeline.insight.significance import ENOUGH
 
 #: A segment on its own must have fallen more surely than the whole: of many segments some fall by chance.
 SURE_ALONE: Final = 5.0
-_ENOUGH: Final = 30
 
 #: Users by step, of each day.
 Days = Mapping[date, Sequence[int]]
@@ -38,12 +38,13 @@ def changes(funnel: str, titles: Sequence[str], whole: Days, segments: Segments)
 
 def _explained(funnel: str, titles: Sequence[str], step: int, broke: Break, whole: Days, segments: Segments) -> Drop:
     """The fall of the whole, with the segment that explains it if there is one."""
-    parts = []
-    for dimension, values in segments.items():
-        before = {value: _counts(days, step, None, broke.since) for value, days in values.items()}
-        after = {value: _counts(days, step, broke.since, None) for value, days in values.items()}
-        parts += share_parts(dimension, before, after)
-    part = best(parts)
+    part = segment_of_share({
+        dimension: (
+            {value: _counts(days, step, None, broke.since) for value, days in values.items()},
+            {value: _counts(days, step, broke.since, None) for value, days in values.items()},
+        )
+        for dimension, values in segments.items()
+    })  # fmt: skip
     return _change(funnel, titles, step, broke, part, whole, segments)
 
 
@@ -60,16 +61,10 @@ def _alone(funnel: str, titles: Sequence[str], step: int, whole: Days, segments:
     broke, dimension, value = surest
     entered = _counts(whole, step, None, broke.since)[1]
     own = _counts(segments[dimension][value], step, None, broke.since)[1]
-    part = Part(
-        dimension,
-        value,
-        broke.before,
-        broke.after,
-        0.0,
-        own / entered if entered else 0.0,
-        broke.n_before,
-        broke.n_after,
-    )
+    size = own / entered if entered else 0.0
+    part = SegmentChange(
+        dimension, value, broke.before, broke.after, 0.0, size, broke.z, broke.n_before, broke.n_after
+    )  # fmt: skip
     k0, n0 = _counts(whole, step, None, broke.since)
     k1, n1 = _counts(whole, step, broke.since, None)
     if not n0 or not n1:
@@ -79,7 +74,13 @@ def _alone(funnel: str, titles: Sequence[str], step: int, whole: Days, segments:
 
 
 def _change(
-    funnel: str, titles: Sequence[str], step: int, broke: Break, part: Part | None, whole: Days, segments: Segments
+    funnel: str,
+    titles: Sequence[str],
+    step: int,
+    broke: Break,
+    part: SegmentChange | None,
+    whole: Days,
+    segments: Segments,
 ) -> Drop:
     rest: tuple[float, float] | None = None
     siblings: tuple[tuple[str, float], ...] = ()
@@ -102,7 +103,7 @@ def _change(
     )  # fmt: skip
 
 
-def _siblings(part: Part, values: Mapping[str, Days], step: int, since: date) -> tuple[tuple[str, float], ...]:
+def _siblings(part: SegmentChange, values: Mapping[str, Days], step: int, since: date) -> tuple[tuple[str, float], ...]:
     """Other values beside the one that broke (of the same platform, for a pair) whose conversion held."""
     head = part.value.split(" / ")[0] + " / " if " / " in part.value else ""
     found = []
@@ -112,7 +113,7 @@ def _siblings(part: Part, values: Mapping[str, Days], step: int, since: date) ->
             value
             and value != part.value
             and value.startswith(head)
-            and n >= _ENOUGH
+            and n >= ENOUGH
             and k / n > (part.before + part.after) / 2
         ):
             found.append((n, value, k / n))

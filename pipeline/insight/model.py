@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.insight.contribution import Part
+from pipeline.insight.contribution import SegmentChange
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Drop:
     n_before: int
     n_after: int
     z: float
-    segment: Part | None
+    segment: SegmentChange | None
     #: Conversion of everybody else, before and after.
     rest: tuple[float, float] | None
     #: Of the segment's own dimension the other values of the same rest, with conversions that held: (value, after).

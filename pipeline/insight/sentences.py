@@ -7,27 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
-from typing import Final
 
-from pipeline.insight.contribution import Part
+from pipeline.insight.contribution import SegmentChange
 from pipeline.insight.model import Drop, Finding, FunnelFacts
+from pipeline.insight.significance import ALMOST_CERTAIN, LIKELY, VERY_LIKELY
+from pipeline.insight.steps import worst_step
 from pipeline.render.language import Language
-
-LIKELY: Final = 2.58
-
-
-ENOUGH: Final = 30
 
 
 def sureness(t: Language, z: float) -> str:
     """How sure a difference of |z| standard errors is, in words."""
     size = abs(z)
-    if size >= 3.9:
+    if size >= ALMOST_CERTAIN:
         return t("almost certain", "几乎可以肯定")
-    if size >= LIKELY:
+    if size >= VERY_LIKELY:
         return t("very likely", "很可能")
-    return t("likely", "较可能") if size >= 1.96 else t("may be chance", "可能是偶然")
+    return t("likely", "较可能") if size >= LIKELY else t("may be chance", "可能是偶然")
 
 
 def step_findings(t: Language, changes: Sequence[Drop]) -> list[Finding]:
@@ -94,7 +89,7 @@ def step_finding(t: Language, change: Drop) -> Finding:
     return Finding(what, sure, why, _advice(t, change, part, day), True, abs(change.z))
 
 
-def _explains(t: Language, change: Drop, part: Part, who: str) -> str:
+def _explains(t: Language, change: Drop, part: SegmentChange, who: str) -> str:
     return t(
         f"{who} explains {t.percent(min(part.explained, 1.0), 0)} of the fall from {t.percent(change.before)} to "
         f"{t.percent(change.after)}, with {t.percent(part.size, 0)} of the users "
@@ -104,14 +99,14 @@ def _explains(t: Language, change: Drop, part: Part, who: str) -> str:
     )
 
 
-def segment_name(t: Language, part: Part) -> str:
+def segment_name(t: Language, part: SegmentChange) -> str:
     """`android`, `android 5.2.0`, `channel ads`: the segment as people name it."""
     if part.dimension.startswith("platform"):
         return part.value.replace(" / ", " ")
     return f"{part.dimension} {part.value}"
 
 
-def _advice(t: Language, change: Drop, part: Part, day: str) -> str:
+def _advice(t: Language, change: Drop, part: SegmentChange, day: str) -> str:
     if "app_version" in part.dimension:
         others = t.listed([f"{value.replace(' / ', ' ')} ({t.percent(rate)})" for value, rate in change.siblings[:2]])
         if others:
@@ -134,10 +129,10 @@ def _advice(t: Language, change: Drop, part: Part, day: str) -> str:
 
 def worst(t: Language, funnel: FunnelFacts) -> str:
     """The step that loses most, whether it changed or not."""
-    shares = [(b / a, k) for k, (a, b) in enumerate(pairwise(funnel.users), 1) if a >= ENOUGH]
-    if not shares:
+    k = worst_step(funnel.users)
+    if k is None:
         return t("Too few users to say where most are lost.", "用户太少，无法判断流失最多的步骤。")
-    share, k = min(shares)
+    share = funnel.users[k] / funnel.users[k - 1]
     said = t(
         f"Most are lost at {funnel.titles[k - 1]} → {funnel.titles[k]}: {t.percent(share)} go on ({t.number(funnel.users[k])} of {t.number(funnel.users[k - 1])}).",
         f"流失最多：{funnel.titles[k - 1]} → {funnel.titles[k]}，继续率 {t.percent(share)}（{t.number(funnel.users[k - 1])} 人中 {t.number(funnel.users[k])} 人）。",

@@ -36,6 +36,16 @@ class CounterKey(NamedTuple):
     value: str
 
 
+class Reached(NamedTuple):
+    """A funnel under one breakdown: by value the users that reached each step."""
+
+    funnel: str
+    breakdown: str
+    steps: int
+    current: dict[str, tuple[int, ...]]
+    previous: dict[str, tuple[int, ...]]
+
+
 def definition_of(funnel: Funnel, plan: Plan) -> str:
     """A short hash of what a funnel means: state of an older meaning is not mixed with the new one."""
     text = funnel.model_dump_json(exclude={"description"}) + plan.timezone
@@ -65,7 +75,7 @@ class Funnels:
     def __init__(self, plan: Plan, new_entries: NewEntries = in_memory) -> None:
         self.plan = plan
         self._new_entries = new_entries
-        self.views: dict[tuple[str, str, str], _View] = {}
+        self._views: dict[tuple[str, str, str], _View] = {}
         # Per funnel: its views, and whether every event matters (strict_order) or only those named.
         self._funnels: list[tuple[Funnel, list[_View]]] = []
         self._per_session: list[bool] = []
@@ -92,7 +102,7 @@ class Funnels:
             _View(name, funnel, field, definition, spec, self._new_entries(name, definition, field)) for field in fields
         ]
         for view in views:
-            self.views[name, definition, view.breakdown] = view
+            self._views[name, definition, view.breakdown] = view
         self._funnels.append((funnel, views))
         self._per_session.append(funnel.per == "session")
         if "strict_order" in funnel.modes:
@@ -183,7 +193,7 @@ class Funnels:
         """The rows of these counters, and of the totals that they change."""
         totals: set[tuple[str, str, int]] = set()
         for key in keys:
-            view = self.views.get((key.funnel, key.definition, key.breakdown))
+            view = self._views.get((key.funnel, key.definition, key.breakdown))
             if view is None:
                 continue
             row = self._row(view, key.bucket, [key.value], key.breakdown, key.value, partition)
@@ -192,14 +202,14 @@ class Funnels:
                 if view is self._first_view(view) and view.breakdown:
                     totals.add((key.funnel, key.definition, key.bucket))
         for name, definition, bucket in totals:
-            view = next(v for k, v in self.views.items() if k[:2] == (name, definition))
+            view = next(v for k, v in self._views.items() if k[:2] == (name, definition))
             values = [value for b, value in view.counters.keys() if b == bucket]  # noqa: SIM118 - not a dict
             row = self._row(view, bucket, values, "", "", partition)
             if row is not None:
                 yield row
 
     def _first_view(self, view: _View) -> _View:
-        return next(v for k, v in self.views.items() if k[:2] == (view.name, view.definition))
+        return next(v for k, v in self._views.items() if k[:2] == (view.name, view.definition))
 
     def _row(
         self, view: _View, bucket: int, values: Sequence[str], breakdown: str, value: str, partition: int
@@ -221,7 +231,7 @@ class Funnels:
     def current(self, now: int) -> dict[str, list[int]]:
         """Per funnel: users that reached each step, in the bucket around `now`, over all values."""
         found: dict[str, list[int]] = {}
-        for view in self.views.values():
+        for view in self._views.values():
             if view is not self._first_view(view):
                 continue
             bucket = view.spec.bounds(now)[0]
@@ -230,18 +240,37 @@ class Funnels:
             found[view.name] = list(summary.users) if summary else [0] * view.spec.steps
         return found
 
+    def reached(self, now: int) -> Iterator[Reached]:
+        """Users that reached each step, by breakdown and value, in the bucket around `now` and in the one before.
+
+        The first breakdown of a funnel is the one whose values add up to its total.
+        """
+        for view in self._views.values():
+            start = view.spec.bounds(now)[0]
+            buckets = (start, view.spec.bounds(start - 1)[0])
+            by_bucket: tuple[dict[str, tuple[int, ...]], ...] = ({}, {})
+            for bucket, value in view.counters.keys():  # noqa: SIM118 - not a dict
+                if bucket in buckets and (summary := view.counters.summary([(bucket, value)])) is not None:
+                    by_bucket[buckets.index(bucket)][value] = tuple(summary.users)
+            yield Reached(view.name, view.breakdown, view.spec.steps, *by_bucket)
+
+    @property
+    def actor_count(self) -> int:
+        """Entries of actors, of all funnels and breakdowns."""
+        return sum(len(view.actors) for view in self._views.values())
+
     # -- checkpoints and expiry ----------------------------------------------------------------------------------
 
     def counter_keys(self) -> Iterator[CounterKey]:
         """All counters."""
-        for view in self.views.values():
+        for view in self._views.values():
             for bucket, value in view.counters.keys():  # noqa: SIM118 - not a dict
                 yield view.key(bucket, value)
 
     def dump(self, keys: Iterable[CounterKey] | None) -> Iterator[tuple[CounterKey, bytes]]:
         """Counters as bytes for a checkpoint; all of them if None."""
         for key in list(self.counter_keys() if keys is None else keys):
-            view = self.views[key.funnel, key.definition, key.breakdown]
+            view = self._views[key.funnel, key.definition, key.breakdown]
             data = view.counters.dump((key.bucket, key.value))
             if data is not None:
                 version = view.versions.get((key.bucket, key.value), 0)
@@ -249,14 +278,14 @@ class Funnels:
 
     def load_counter(self, key: CounterKey, data: bytes) -> None:
         """Put back a counter; one of a funnel that the plan no longer has in this form is left out."""
-        view = self.views.get((key.funnel, key.definition, key.breakdown))
+        view = self._views.get((key.funnel, key.definition, key.breakdown))
         if view is not None:
             view.counters.load((key.bucket, key.value), data[8:])
             view.versions[key.bucket, key.value] = int.from_bytes(data[:8], "big")
 
     def changed_actors(self) -> Iterator[tuple[tuple[str, str, str, str], bytes]]:
         """The actors' states that changed since the last call."""
-        for (name, definition, breakdown), view in self.views.items():
+        for (name, definition, breakdown), view in self._views.items():
             changed, view.changed = view.changed, set()
             for actor in changed:
                 entry = view.actors.get(actor)
@@ -265,7 +294,7 @@ class Funnels:
 
     def all_actors(self) -> Iterator[tuple[tuple[str, str, str, str], bytes]]:
         """Every actor's state, as it is when its turn comes: the caller may fold in between."""
-        for (name, definition, breakdown), view in self.views.items():
+        for (name, definition, breakdown), view in self._views.items():
             for actor in view.actors.actors():
                 entry = view.actors.get(actor)
                 if entry is not None:
@@ -273,7 +302,7 @@ class Funnels:
 
     def load_actor(self, name: str, definition: str, breakdown: str, actor: str, entry: bytes) -> None:
         """Put back an actor's state."""
-        view = self.views.get((name, definition, breakdown))
+        view = self._views.get((name, definition, breakdown))
         if view is not None:
             view.actors[actor] = entry
 
@@ -281,7 +310,7 @@ class Funnels:
         """Forget what no event can change any more, except counters in `keep`; returns the counters forgotten."""
         horizon = watermark - self.plan.lateness
         dropped: list[CounterKey] = []
-        for view in self.views.values():
+        for view in self._views.values():
             view.actors.drop_expired(horizon, view.changed)
             final = [
                 (bucket, value)

@@ -72,7 +72,7 @@ async def run(
 
     text, options = query(metric, limits), limits.settings()
 
-    async def ask(client: Any) -> Table:
+    async def work(client: Any) -> Table:
         result = await client.query(text, parameters=bound(arguments), settings=options)
         names, types = tuple(result.column_names), tuple(kind.name for kind in result.column_types)
         rows = [tuple(row) for row in result.result_rows]
@@ -81,7 +81,7 @@ async def run(
             names, types = (tuple(row[i] for row in described.result_rows) for i in (0, 1))
         return Table(names, types, rows[: limits.rows], len(rows) > limits.rows)
 
-    return await connection.run(ask)
+    return await connection.run(work)
 
 
 async def run_as(
@@ -91,10 +91,10 @@ async def run_as(
     limits = limits or Limits()
     text = query(metric, limits).rpartition(" ")[0] + f" {limits.rows}"
 
-    async def ask(client: Any) -> Any:
+    async def work(client: Any) -> Any:
         return await client.raw_query(text, parameters=bound(arguments), settings=limits.settings(), fmt=fmt)
 
-    answer: bytes = await connection.run(ask)
+    answer: bytes = await connection.run(work)
     return answer
 
 

@@ -119,12 +119,7 @@ class _Check:
         parameters["stream"] = self.settings.stream
         parameters["left_out"] = list(self.result.left_out)
         parameters["versions"] = [self.versions.get(p, 0) for p in range(max(self.versions, default=-1) + 1)]
-
-        async def ask(client: Any) -> Any:
-            return (await client.query(sql, parameters=parameters)).result_rows
-
-        rows: list[Any] = await self.connection.run(ask)
-        return rows
+        return await self.connection.query(sql, parameters)
 
     async def _require_product(self) -> None:
         """Raise UserError if the database is that of another product; another version of the plan is compared."""

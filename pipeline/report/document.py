@@ -9,12 +9,12 @@ from typing import Any
 
 from pipeline.insight.model import Finding, FunnelFacts
 from pipeline.insight.sentences import worst
+from pipeline.insight.verdicts import campaign_verdict, experiment_verdict, interval
 from pipeline.metrics import Table
 from pipeline.render.chart import NARROW, Line, fitting, legend, line_chart
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
 from pipeline.render.metric import cell, column_name
-from pipeline.render.words import campaign_verdict, experiment_verdict, interval
 from pipeline.report.findings import all_findings, part_words, reference_words, weekday_words
 from pipeline.report.model import Facts, Key
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.insight.contribution import Part, best, sum_parts, z_of_counts, z_of_shares
+from pipeline.insight.contribution import SegmentChange, segment_of_sum
 from pipeline.insight.model import Finding
-from pipeline.insight.sentences import ENOUGH, LIKELY, segment_name, step_findings, sureness
+from pipeline.insight.sentences import segment_name, step_findings, sureness
+from pipeline.insight.significance import ALMOST_CERTAIN, ENOUGH, VERY_LIKELY, z_of_counts, z_of_shares
 from pipeline.render.language import Language
 from pipeline.report.model import Facts, Key
 
@@ -35,7 +36,7 @@ def key_finding(t: Language, facts: Facts, measure: str) -> Finding | None:
     counted = ("orders", "orders") if measure == "revenue" else (measure, measure)
     n1, n0 = float(getattr(facts.key, counted[0])), float(getattr(facts.reference, counted[1]))
     z = z_of_counts(n0, n1)
-    notable = abs(change) >= NOTABLE and abs(z) >= LIKELY
+    notable = abs(change) >= NOTABLE and abs(z) >= VERY_LIKELY
     # Revenue moves by the size of orders too, which the count behind it doesn't show.
     notable = notable or (measure == "revenue" and abs(change) >= 2 * NOTABLE)
     if not notable or min(n0, n1) < ENOUGH:
@@ -56,18 +57,13 @@ def key_finding(t: Language, facts: Facts, measure: str) -> Finding | None:
         ),
         f"{sureness(t, z)}：当时 {t.number(n0)}，现在 {t.number(n1)}" + (" 单" if measure == "revenue" else ""),
     )
-    part = best(
-        [
-            p
-            for dimension, (after, before) in facts.segments.get(measure, {}).items()
-            for p in sum_parts(dimension, before, after)
-        ]
-    )
+    segments = facts.segments.get(measure, {})
+    part = segment_of_sum({dimension: (before, after) for dimension, (after, before) in segments.items()})
     why, advice = _key_reason(t, facts, measure, part, change)
     return Finding(what, sure, why, advice, change < 0, abs(z) / 2)
 
 
-def _key_reason(t: Language, facts: Facts, measure: str, part: Part | None, change: float) -> tuple[str, str]:
+def _key_reason(t: Language, facts: Facts, measure: str, part: SegmentChange | None, change: float) -> tuple[str, str]:
     form = t.money if measure == "revenue" else t.number
     if part is None:
         why = t("No single segment explains it.", "没有单一分群能解释。")
@@ -111,7 +107,7 @@ def quality_finding(t: Language, facts: Facts) -> Finding | None:
     share = now.rejected / now.seen
     before = then.rejected / then.seen if then.seen else 0.0
     z = z_of_shares(then.rejected, then.seen, now.rejected, now.seen) if then.seen else 0.0
-    if share < 0.02 or (then.seen and (z < 3.9 or share < 1.5 * before)):
+    if share < 0.02 or (then.seen and (z < ALMOST_CERTAIN or share < 1.5 * before)):
         return None
     reason, count, example = now.reasons[0] if now.reasons else ("", 0, "")
     what = t(

@@ -6,10 +6,9 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-import aiohttp
-
-from pipeline.alerts.firing import Firing, fired
+from pipeline.alerts.prometheus import ActiveAlert, PrometheusClient, PrometheusError
 from pipeline.clickhouse.questions import Store, StoreError
+from pipeline.insight.contribution import Amount
 from pipeline.insight.funnel_changes import changes
 from pipeline.insight.model import FunnelFacts
 from pipeline.measure.periods import Period as Days
@@ -37,24 +36,26 @@ SELECT users, sessions, events, new_users, orders, buyers, revenue FROM
     toFloat64(sum(amount)) AS revenue
  FROM money WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
     AND ts < fromUnixTimestamp64Milli({end:Int64})) AS m"""
-#: Of both periods and all dimensions at once: one row a period (now or not), dimension and value.
+#: Of both periods and all dimensions at once: one row a period (now or not), dimension and value, with each sum and the
+#: sum of the squares of what it is made of (of a count, the count).
 _SPANS: Final = (
     "(day BETWEEN {first:Date} AND {last:Date} AND ts < fromUnixTimestamp64Milli({end:Int64}) "
     "OR day BETWEEN {then:Date} AND {until:Date} AND ts < fromUnixTimestamp64Milli({then_end:Int64})) "
     "AND toDate(ts) BETWEEN {then:Date} - 1 AND {last:Date} + 1"
 )
 _USERS_BY: Final = f"""
-SELECT day >= {{first:Date}} AS now, d.1 AS dimension, d.2 AS value, uniqExact(actor) AS n
+SELECT day >= {{first:Date}} AS now, d.1 AS dimension, d.2 AS value, uniqExact(actor) AS n, n AS squares
 FROM (SELECT actor, day, arrayJoin([{{pairs}}]) AS d FROM activity WHERE {_SPANS}) GROUP BY now, dimension, value"""
 _NEW_BY: Final = """
-SELECT first_day >= {{first:Date}} AS now, d.1 AS dimension, d.2 AS value, count() AS n
+SELECT first_day >= {{first:Date}} AS now, d.1 AS dimension, d.2 AS value, count() AS n, n AS squares
 FROM (SELECT first_day, arrayJoin([{pairs}]) AS d FROM users
     WHERE first_day BETWEEN {{first:Date}} AND {{last:Date}} AND first_seen < fromUnixTimestamp64Milli({{end:Int64}})
         OR first_day BETWEEN {{then:Date}} AND {{until:Date}} AND first_seen < fromUnixTimestamp64Milli({{then_end:Int64}}))
 GROUP BY now, dimension, value"""
 # A payment is counted where its user was in those days: backends send payments without a platform.
 _MONEY_BY: Final = f"""
-SELECT now, d.1 AS dimension, d.2 AS value, uniqExactIf(order_id, kind = 'payment') AS orders, toFloat64(sum(amount)) AS revenue
+SELECT now, d.1 AS dimension, d.2 AS value, uniqExactIf(order_id, kind = 'payment') AS orders, orders AS order_squares,
+    toFloat64(sum(amount)) AS revenue, sum(pow(toFloat64(amount), 2)) AS squares
 FROM (SELECT day >= {{first:Date}} AS now, actor, order_id, kind, amount FROM money WHERE {_SPANS}) AS m
 INNER JOIN (SELECT day >= {{first:Date}} AS now, actor, {{firsts}} FROM activity WHERE {_SPANS} GROUP BY now, actor) AS a
     ON a.actor = m.actor AND a.now = m.now
@@ -108,7 +109,7 @@ async def gather(store: Store, plan: Plan, period: Period, now: int) -> Facts:
 
 
 #: Measure to dimension to the values now and then.
-Segments = dict[str, dict[str, tuple[dict[str, float], dict[str, float]]]]
+Segments = dict[str, dict[str, tuple[dict[str, Amount], dict[str, Amount]]]]
 
 
 class _Asker:
@@ -129,7 +130,7 @@ class _Asker:
 
     async def segments(self) -> Segments:
         """Key figures by dimension, in the period and in the one that findings are measured against."""
-        found: dict[str, dict[str, tuple[dict[str, float], dict[str, float]]]] = {}
+        found: Segments = {}
         pairs = ", ".join(f"('{name}', toString({name}))" for name in _KEY_DIMENSIONS)
         firsts = ", ".join(f"argMinIf({name}, ts, {name} != '') AS {name}" for name in _KEY_DIMENSIONS)
         questions = {
@@ -144,9 +145,9 @@ class _Asker:
         }  # fmt: skip
         for measures, sql in questions.items():
             for now, dimension, value, *numbers in (await self.store.ask(sql, days, keep=60)).rows:
-                for measure, number in zip(measures, numbers, strict=True):
+                for measure, total, squares in zip(measures, numbers[::2], numbers[1::2], strict=True):
                     spans = found.setdefault(measure, {}).setdefault(dimension, ({}, {}))
-                    spans[0 if now else 1][str(value)] = float(number)
+                    spans[0 if now else 1][str(value)] = Amount(float(total), float(squares))
         return found
 
     async def funnel(self, name: str, funnel: Funnel) -> FunnelFacts:
@@ -204,15 +205,15 @@ class _Asker:
         accepted, late, duplicate, rejected = (int(n) for n in counts)
         return Quality(accepted, late, duplicate, rejected, tuple((str(r), int(n), str(d)) for r, n, d in reasons))
 
-    async def alerts(self) -> tuple[Firing, ...] | None:
+    async def alerts(self) -> tuple[ActiveAlert, ...] | None:
         """What fired; None if there is nobody to ask."""
         url = self.store.settings.prometheus_url
         if url is None:
             return None
         try:
-            return tuple(await fired(url, *self._bounds(self.period)))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as exc:
-            self.missing.append(f"alerts: Prometheus at {url} does not answer ({type(exc).__name__})")
+            return tuple(await PrometheusClient(url).fired(*self._bounds(self.period)))
+        except PrometheusError as exc:
+            self.missing.append(f"alerts: {exc}")
             return None
 
     def _bounds(self, span: Days) -> tuple[int, int]:

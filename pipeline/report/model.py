@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pipeline.alerts.firing import Firing
+from pipeline.alerts.prometheus import ActiveAlert
+from pipeline.insight.contribution import Amounts
 from pipeline.insight.model import FunnelFacts
 from pipeline.measure.periods import Period as Days
 from pipeline.metrics import Table
@@ -115,7 +116,7 @@ class Facts:
     before: Key
     same_weekday: Key
     #: By measure (users, new_users, orders, revenue), the dimensions' values in the period and in the reference.
-    segments: Mapping[str, Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]]] = field(default_factory=dict)
+    segments: Mapping[str, Mapping[str, tuple[Amounts, Amounts]]] = field(default_factory=dict)
     daily: Sequence[tuple[date, int, float]] = ()
     funnels: tuple[FunnelFacts, ...] = ()
     retention: Table | None = None
@@ -126,7 +127,7 @@ class Facts:
     quality: Quality = Quality()
     quality_before: Quality = Quality()
     #: None if there is no Prometheus to ask.
-    alerts: tuple[Firing, ...] | None = None
+    alerts: tuple[ActiveAlert, ...] | None = None
     #: Parts that could not be asked, with the reason.
     missing: tuple[str, ...] = ()
 

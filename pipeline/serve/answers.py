@@ -52,7 +52,7 @@ class LiveFunnel(TypedDict):
 
 
 @with_config(_EXACT)
-class Live(TypedDict):
+class LiveAnswer(TypedDict):
     """The current numbers of the partitions that this worker owns. With several workers, add them up."""
 
     product: str
@@ -94,6 +94,6 @@ class ArchiverHealth(TypedDict):
     totals: Annotated[dict[str, int], _says("records since the start by what became of them")]
 
 
-LIVE: TypeAdapter[Live] = TypeAdapter(Live)
+LIVE: TypeAdapter[LiveAnswer] = TypeAdapter(LiveAnswer)
 WORKER_HEALTH: TypeAdapter[WorkerHealth] = TypeAdapter(WorkerHealth)
 ARCHIVER_HEALTH: TypeAdapter[ArchiverHealth] = TypeAdapter(ArchiverHealth)

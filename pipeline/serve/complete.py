@@ -20,7 +20,7 @@ OTHER: Final = "(other)"
 SPANS: Final = {"5m": 5, "30m": 30}
 
 
-class Counts(NamedTuple):
+class MinuteCounts(NamedTuple):
     """What was counted in a minute. `revenue` is in 10^-6 units."""
 
     events: int = 0
@@ -29,10 +29,10 @@ class Counts(NamedTuple):
     registrations: float = 0.0
     revenue: int = 0
 
-    def plus(self, other: Counts) -> Counts:
+    def plus(self, other: MinuteCounts) -> MinuteCounts:
         """The sum of both."""
         events, users, sessions, registrations, revenue = (a + b for a, b in zip(self, other, strict=True))
-        return Counts(int(events), users, sessions, registrations, int(revenue))
+        return MinuteCounts(int(events), users, sessions, registrations, int(revenue))
 
 
 class Minute(NamedTuple):
@@ -40,7 +40,7 @@ class Minute(NamedTuple):
 
     start: int
     #: By dimension ("" for the total, else fields joined by ",") and value (joined by " / ").
-    counts: dict[tuple[str, str], Counts]
+    counts: dict[tuple[str, str], MinuteCounts]
     #: Users of the complete minutes up to this one, by span.
     active: dict[str, float]
 
@@ -85,9 +85,9 @@ class Minutes:
         for partition in self._found.keys() - owned:
             del self._found[partition]
 
-    def _counts(self, state: PartitionState, start: int) -> dict[tuple[str, str], Counts]:
+    def _counts(self, state: PartitionState, start: int) -> dict[tuple[str, str], MinuteCounts]:
         day = bounds("day", start, self._plan.zone)[0]
-        found: dict[tuple[str, str], Counts] = {}
+        found: dict[tuple[str, str], MinuteCounts] = {}
         #: Events of the day by value: what has been seen today is 0 this minute, not unknown.
         today: dict[str, dict[str, int]] = {name: {} for name in self._labels}
         if "event" in today:
@@ -101,21 +101,21 @@ class Minutes:
                 today[key.dimension][_text(key.value)] = accumulator.events
         for dimension, values in today.items():
             for value in values:
-                found.setdefault((dimension, value), Counts())
+                found.setdefault((dimension, value), MinuteCounts())
         self._bound(found, today)
         total = state.activity.accumulators.get(WindowKey("minute", start, "", ()))
-        found["", ""] = _counted(total) if total is not None else Counts()
+        found["", ""] = _counted(total) if total is not None else MinuteCounts()
         return found
 
     @staticmethod
-    def _bound(found: dict[tuple[str, str], Counts], today: dict[str, dict[str, int]]) -> None:
+    def _bound(found: dict[tuple[str, str], MinuteCounts], today: dict[str, dict[str, int]]) -> None:
         """Put the rare values of each dimension together."""
         for dimension, counts in today.items():
             values = sorted(
                 (value for name, value in found if name == dimension), key=lambda value: (-counts.get(value, 0), value)
             )
             for value in values[MAX_VALUES:]:
-                rest = found.get((dimension, OTHER), Counts())
+                rest = found.get((dimension, OTHER), MinuteCounts())
                 found[dimension, OTHER] = rest.plus(found.pop((dimension, value)))
 
 
@@ -123,8 +123,8 @@ def _text(value: tuple[str, ...]) -> str:
     return " / ".join(part or "(none)" for part in value)
 
 
-def _counted(accumulator: Accumulator) -> Counts:
-    return Counts(
+def _counted(accumulator: Accumulator) -> MinuteCounts:
+    return MinuteCounts(
         accumulator.events,
         accumulator.users.get_estimate(),
         accumulator.sessions.get_estimate() if accumulator.sessions else 0.0,
@@ -146,31 +146,24 @@ def funnel_users(state: PartitionState, plan: Plan, now: int) -> Iterator[Funnel
     """The counts of every funnel's current bucket and of the one before: in total, and by fields that are labels."""
     fields = {label[0] for label in plan.alerting.labels if len(label) == 1}
     totalled: set[str] = set()
-    for view in state.funnels.views.values():
-        start = view.spec.bounds(now)[0]
-        buckets = {start: "current", view.spec.bounds(start - 1)[0]: "previous"}
-        by_value: dict[str, dict[str, tuple[int, ...]]] = {name: {} for name in buckets.values()}
-        for bucket, value in view.counters.keys():  # noqa: SIM118 - not a dict
-            if bucket in buckets:
-                summary = view.counters.summary([(bucket, value)])
-                if summary is not None:
-                    by_value[buckets[bucket]][value] = tuple(summary.users)
-        nobody = (0,) * view.spec.steps
-        if view.name not in totalled:
-            # The first view of a funnel counts each actor under one value.
-            totalled.add(view.name)
-            for name, counts in by_value.items():
-                yield FunnelUsers(view.name, "", "", name, _sum(counts.values(), nobody))
-        if view.breakdown not in fields:
+    for found in state.funnels.reached(now):
+        by_bucket = {"current": found.current, "previous": found.previous}
+        nobody = (0,) * found.steps
+        if found.funnel not in totalled:
+            # The first breakdown of a funnel counts each actor under one value.
+            totalled.add(found.funnel)
+            for bucket, counts in by_bucket.items():
+                yield FunnelUsers(found.funnel, "", "", bucket, _sum(counts.values(), nobody))
+        if found.breakdown not in fields:
             continue
-        known = set().union(*by_value.values())
-        kept = sorted(known, key=lambda v: (-max(c.get(v, nobody)[0] for c in by_value.values()), v))[:MAX_VALUES]
-        for name, counts in by_value.items():
+        known = {*found.current, *found.previous}
+        kept = sorted(known, key=lambda v: (-max(c.get(v, nobody)[0] for c in by_bucket.values()), v))[:MAX_VALUES]
+        for bucket, counts in by_bucket.items():
             for value in kept:
-                yield FunnelUsers(view.name, view.breakdown, value or "(none)", name, counts.get(value, nobody))
+                yield FunnelUsers(found.funnel, found.breakdown, value or "(none)", bucket, counts.get(value, nobody))
             if len(known) > len(kept):
                 rest = [users for value, users in counts.items() if value not in kept]
-                yield FunnelUsers(view.name, view.breakdown, OTHER, name, _sum(rest, nobody))
+                yield FunnelUsers(found.funnel, found.breakdown, OTHER, bucket, _sum(rest, nobody))
 
 
 def _sum(counts: Iterable[tuple[int, ...]], nobody: tuple[int, ...]) -> tuple[int, ...]:

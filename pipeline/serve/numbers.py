@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Final
 
 from pipeline.measure.activity import WindowKey
 from pipeline.measure.windows import MINUTE, bounds
+from pipeline.serve.answers import LiveAnswer, LiveFunnel, Today, Top
 from pipeline.state.partition import PartitionState
 from schemas.plan import Plan
+
+#: Values of a dimension that are shown.
+TOP_VALUES: Final = 20
 
 
 def active_users(states: Iterable[PartitionState], since: int) -> tuple[int, int]:
@@ -24,21 +28,20 @@ def active_users(states: Iterable[PartitionState], since: int) -> tuple[int, int
     return events, round(users)
 
 
-def window_total(states: Iterable[PartitionState], grain: str, start: int) -> dict[str, int]:
+def window_total(states: Iterable[PartitionState], grain: str, start: int) -> Today:
     """The total of one window over the partitions."""
-    total = {"events": 0, "users": 0.0, "sessions": 0.0, "registrations": 0.0, "value_micro": 0}
-    for state in states:
-        accumulator = state.activity.accumulators.get(WindowKey(grain, start, "", ()))
-        if accumulator is not None:
-            total["events"] += accumulator.events
-            total["value_micro"] += accumulator.value
-            total["users"] += accumulator.users.get_estimate()
-            total["sessions"] += accumulator.sessions.get_estimate() if accumulator.sessions else 0.0
-            total["registrations"] += accumulator.registrations.get_estimate() if accumulator.registrations else 0.0
-    return {name: round(number) for name, number in total.items()}
+    key = WindowKey(grain, start, "", ())
+    found = [a for state in states if (a := state.activity.accumulators.get(key)) is not None]
+    return {
+        "events": sum(a.events for a in found),
+        "users": round(sum(a.users.get_estimate() for a in found)),
+        "sessions": round(sum(a.sessions.get_estimate() for a in found if a.sessions)),
+        "registrations": round(sum(a.registrations.get_estimate() for a in found if a.registrations)),
+        "value_micro": sum(a.value for a in found),
+    }
 
 
-def top_values(states: Iterable[PartitionState], dimension: str, since: int) -> dict[str, dict[str, int]]:
+def top_values(states: Iterable[PartitionState], dimension: str, since: int) -> dict[str, Top]:
     """Events and users per value of a dimension, over the minute windows from `since` on, most events first."""
     found: dict[str, list[float]] = {}
     for state in states:
@@ -47,10 +50,10 @@ def top_values(states: Iterable[PartitionState], dimension: str, since: int) -> 
             entry[0] += events
             entry[1] += sketch.get_estimate()
     ordered = sorted(found.items(), key=lambda item: -item[1][0])
-    return {value: {"events": int(e), "users": round(u)} for value, (e, u) in ordered[:20]}
+    return {value: {"events": int(e), "users": round(u)} for value, (e, u) in ordered[:TOP_VALUES]}
 
 
-def funnel_totals(states: Iterable[PartitionState], plan: Plan, now: int) -> dict[str, Any]:
+def funnel_totals(states: Iterable[PartitionState], plan: Plan, now: int) -> dict[str, LiveFunnel]:
     """Per funnel: users that reached each step in the bucket around `now`, over all breakdown values."""
     reached: dict[str, list[int]] = {}
     for state in states:
@@ -67,8 +70,8 @@ def funnel_totals(states: Iterable[PartitionState], plan: Plan, now: int) -> dic
     }
 
 
-def snapshot(states: list[PartitionState], plan: Plan, now: int) -> dict[str, Any]:
-    """Everything that the terminal view and `/live` show. `now` is epoch ms."""
+def snapshot(states: list[PartitionState], plan: Plan, now: int, *, lag: int | None, publish_error: str) -> LiveAnswer:
+    """What `/live` answers. `now` is epoch ms, `lag` None while it is not known."""
     watermark = max((state.watermark for state in states), default=0)
     minute = now - now % MINUTE
     day_start, _ = bounds("day", now, plan.zone)
@@ -98,4 +101,7 @@ def snapshot(states: list[PartitionState], plan: Plan, now: int) -> dict[str, An
         },
         "funnels": funnel_totals(states, plan, now),
         "partitions": {state.partition: state.position for state in states},
+        "lag": lag,
+        "unpublished": sum(state.unpublished for state in states),
+        "publish_error": publish_error,
     }

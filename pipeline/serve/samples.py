@@ -40,9 +40,12 @@ def product_samples(states: Iterable[PartitionState], plan: Plan, minutes: Minut
                 yield names.MINUTE_REVENUE, (p, dimension, value), counts.revenue / 1e6
             for span, users in minute.active.items():
                 yield names.ACTIVE, (p, span), users
-        for measure, number in window_total([state], "day", day).items():
-            name, scale = ("revenue", 1e6) if measure == "value_micro" else (measure, 1)
-            yield names.TODAY, (p, name), number / scale
+        today = window_total([state], "day", day)
+        yield names.TODAY, (p, "events"), today["events"]
+        yield names.TODAY, (p, "users"), today["users"]
+        yield names.TODAY, (p, "sessions"), today["sessions"]
+        yield names.TODAY, (p, "registrations"), today["registrations"]
+        yield names.TODAY, (p, "revenue"), today["value_micro"] / 1e6
         for row in funnel_users(state, plan, now):
             steps = plan.funnels[row.funnel].steps
             for number, (step, users) in enumerate(zip(steps, row.users, strict=True), start=1):

@@ -19,7 +19,7 @@ from pipeline.simulate.besides import (
 )
 from pipeline.simulate.calendar import operation_at
 from pipeline.simulate.visit import Step, Visit
-from pipeline.simulate.world import ITEMS, PAYMENTS, SEARCHES, SIGN_UPS, TARGETS, Item, money
+from pipeline.simulate.world import ITEMS, PAYMENTS, SEARCHES, SIGN_UPS, TARGETS, StockItem, money
 
 #: A visit ends here at the latest.
 _MAX_LOOKS = 25
@@ -37,7 +37,7 @@ def shop(visit: Visit) -> Iterator[Step]:
     if may("article_view"):
         yield from reads(visit)
     yield from writes(visit)
-    cart: list[Item] = []
+    cart: list[StockItem] = []
     for _ in range(_MAX_LOOKS):
         if may("search"):
             yield from exposed(visit, RANKING)
@@ -73,7 +73,7 @@ def _checkout_chance(visit: Visit) -> float:
     return min(1.0, chance * _SALE) if in_sale else chance
 
 
-def _buy(visit: Visit, cart: list[Item]) -> Iterator[Step]:
+def _buy(visit: Visit, cart: list[StockItem]) -> Iterator[Step]:
     """The checkout leaks at each step, on some platforms more than on others."""
     rng, may, think = visit.rng, visit.may, visit.think
     cents = sum(item.cents for item in cart)

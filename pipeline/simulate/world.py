@@ -72,7 +72,7 @@ _CATEGORIES: Final = ("shoes", "jackets", "trousers", "bags", "tents", "lights")
 WAITS: Final = tuple(-log((i + 0.5) / 4096) for i in range(4096))
 
 
-class Item(NamedTuple):
+class StockItem(NamedTuple):
     """A product: its price in cents, and its properties as JSON text without the braces."""
 
     cents: int
@@ -86,14 +86,14 @@ def money(cents: int) -> str:
     return f"{sign}{cents // 100}.{cents % 100:02d}"
 
 
-def _items(count: int) -> tuple[Item, ...]:
+def _items(count: int) -> tuple[StockItem, ...]:
     rng = Random("streamgauge:items")
     out = []
     for number in range(count):
         cents = int(rng.lognormvariate(8.2, 0.8)) // 10 * 10 + 99
         item_id = f"i{number:04d}"
         category = _CATEGORIES[number % len(_CATEGORIES)]
-        out.append(Item(cents, item_id, f'"item_id":"{item_id}","category":"{category}","price":{money(cents)}'))
+        out.append(StockItem(cents, item_id, f'"item_id":"{item_id}","category":"{category}","price":{money(cents)}'))
     return tuple(out)
 
 

@@ -113,21 +113,38 @@ class PartitionState:
         version = records[-1].offset + 1
         outcomes = result.outcomes
         for outcome in Outcome:
-            self.totals[outcome] += outcomes.count(outcome)
+            if outcome is not Outcome.ACCEPTED:
+                self.totals[outcome] += outcomes.count(outcome)
         for why in result.rejections.values():
             self.reasons[why.reason] = self.reasons.get(why.reason, 0) + 1
         accepted = [outcome is Outcome.ACCEPTED for outcome in outcomes]
         events: list[Event] = list(compress(result.events, accepted))  # type: ignore[arg-type]
-        if events:
-            accumulators = self.activity.fold(events, version)
-            counters = self.funnels.fold(events, version, watermark)
-            self._unsaved_accumulators |= accumulators
-            self._unpublished_accumulators |= accumulators
-            self._unsaved_counters |= counters
-            self._unpublished_counters |= counters
+        self._measure(events, version, watermark)
         self._unsaved_ids += result.remembered
         self.position = max(version, end or 0)
         return result
+
+    def fold_accepted(self, events: Sequence[Event], version: int) -> None:
+        """Fold events that are accepted already, in offset order. Their ids are not remembered.
+
+        `version` is the offset after them.
+        """
+        before = self.watermark
+        self.classifier.watermark = max([before, *[event.ts for event in events]])
+        self._measure(events, version, before)
+
+    def _measure(self, events: Sequence[Event], version: int, watermark: int) -> None:
+        """Count accepted events; `watermark` is the partition's before them."""
+        self.position = version
+        if not events:
+            return
+        accumulators = self.activity.fold(events, version)
+        counters = self.funnels.fold(events, version, watermark)
+        self._unsaved_accumulators |= accumulators
+        self._unpublished_accumulators |= accumulators
+        self._unsaved_counters |= counters
+        self._unpublished_counters |= counters
+        self.totals[Outcome.ACCEPTED] += len(events)
 
     def skip(self, end: int) -> None:
         """Go on at `end`: the log has lost what lay between before it was read."""

@@ -73,7 +73,7 @@ class WorkerCollector(Collector):
                 yield names.FRESHNESS, (p,), freshness / 1000
             yield names.ENTRIES, (p, "window"), len(state.activity.accumulators)
             yield names.ENTRIES, (p, "event_id"), len(state.classifier.seen)
-            yield names.ENTRIES, (p, "funnel_actor"), sum(len(v.actors) for v in state.funnels.views.values())
+            yield names.ENTRIES, (p, "funnel_actor"), state.funnels.actor_count
         for stage, seconds in counters.seconds.items():
             yield names.STAGE_SECONDS, (stage,), seconds
             yield names.STAGE_RUNS, (stage,), counters.runs[stage]

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pipeline.clickhouse.client import leave_pandas_out
 from pipeline.kafka.topic import watch
 from pipeline.process import announce, at_most, collect_seldom, end_in_time, first_of, stop_event
+from pipeline.serve.answers import LiveAnswer
 from pipeline.serve.numbers import snapshot
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings, plan_of
@@ -141,10 +142,7 @@ def _late(app: WorkerApp, now: float) -> dict[str, str]:
     return problems
 
 
-def live_numbers(app: WorkerApp) -> dict[str, Any]:
+def live_numbers(app: WorkerApp) -> LiveAnswer:
     """What `/live` shows."""
-    numbers = snapshot(list(app.store.states.values()), app.plan, int(time.time() * 1000))
-    numbers["lag"] = app.total_lag()
-    numbers["unpublished"] = sum(state.unpublished for state in app.store.states.values())
-    numbers["publish_error"] = app.publish_error
-    return numbers
+    states, now = list(app.store.states.values()), int(time.time() * 1000)
+    return snapshot(states, app.plan, now, lag=app.total_lag(), publish_error=app.publish_error)

@@ -285,3 +285,13 @@ def test_messages_in_chinese(tmp_path: Path) -> None:
     plan = plan.model_copy(update={"alerting": plan.alerting.model_copy(update={"language": "zh"})})
     series = [*current("1x60"), *both(PAY, "4x60")]
     check(tmp_path, plan, series, ("16m", "few", one("pay 的每分钟事件数 8.0 (阈值 10)")))
+
+
+def test_of_three_values_that_fell_alike_none_is_named(tmp_path: Path) -> None:
+    plan = plan_with("drop: {metric: events, event: pay, drop: 30%, against: yesterday, over: 5m, for: 2m}")
+    series = [
+        *current(f"1x{DAY + 60}"), *both(PAY, f"15x{DAY + 19} 6x40"),
+        *(s for name in ("ios", "android", "web") for s in both(PAY_ON.format(name), f"5x{DAY + 19} 2x40")),
+    ]  # fmt: skip
+    told = "events a minute of pay 12.0 (at this time yesterday 30.0)"
+    check(tmp_path, plan, series, (f"{DAY + 30}m", "drop", one(told)))

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
-from whole_system import until
+from whole_system import streamed, until
 
 from pipeline.alerts import manager, rules
 from pipeline.alerts.bridge import Bridge
+from pipeline.dashboard.server import Dashboard
 from pipeline.demo.system import System
 from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.prometheus import Prometheus
@@ -155,7 +156,7 @@ async def shoppers(system: System, habits: Habits) -> None:
 
 
 async def value(prometheus: Prometheus, expression: str) -> float | None:
-    found = await prometheus.query(expression)
+    found = await prometheus.client.query(expression)
     return float(found[0]["value"][1]) if found else None
 
 
@@ -218,12 +219,21 @@ async def test_a_broken_checkout_is_told_once_and_so_is_its_end(tmp_path: Path) 
         assert alert["labels"]["alertname"] == "checkout_breaks"
         assert alert["annotations"]["summary"].endswith("mostly platform android"), alert["annotations"]
         await until(lambda: _has(robot, "firing"), "the robot's message", 30)
+        # And whoever looks at the dashboard sees it.
+        dashboard = Dashboard(system.settings.model_copy(update={
+            "dashboard_port": 0, "dashboard_workers": system.worker.url, "prometheus_url": prometheus.url,
+        }), plan)  # fmt: skip
+        await dashboard.start()
+        stack.push_async_callback(dashboard.stop)
+        url = f"http://127.0.0.1:{dashboard.port}"
+        now = await streamed(url, "/", lambda shown: "Checkout is failing" in shown.get("verdict", ""))
+        assert "is well" not in now["verdict"]
 
         habits.switch(broken=False)
         await until(lambda: _has(hook, "resolved"), "the end", 120)
 
         async def over() -> bool:
-            return not await prometheus.alerts()
+            return not await prometheus.client.query("ALERTS")
 
         # Until nothing fires any more, those that explain others included: nobody is told of anything else.
         await until(over, "quiet", 150)

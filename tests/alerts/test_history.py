@@ -10,10 +10,10 @@ from whole_system import command
 
 from pipeline.alerts.explain import explain
 from pipeline.alerts.history import Fired, look_back, spells
-from pipeline.alerts.segments import Contribution, Part
 from pipeline.clickhouse.client import Connection
 from pipeline.clickhouse.migrate import migrate
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.insight.contribution import SegmentChange
 from pipeline.settings import Settings
 from schemas.alerts import Alert
 from schemas.plan_io import load_plan, parse_plan
@@ -100,8 +100,8 @@ async def test_history_says_when_alerts_would_have_fired(tmp_path: Path) -> None
     # Half of the users are on Android, and all that is missing is missing there. Of a conversion: an hour before
     # there was nothing, so it is the time just before what happened.
     assert found == [
-        Contribution("platform", "android", -50.0, 1.0, 0.5, Part(0), Part(50)),
-        Contribution("platform", "android", -50.0, 1.0, 0.5, Part(0, 50), Part(50, 50)),
+        SegmentChange("platform", "android", 50.0, 0.0, 1.0, 0.5, pytest.approx(-50 / 50**0.5)),
+        SegmentChange("platform", "android", 1.0, 0.0, 1.0, 0.5, pytest.approx(-10.0), 50, 50),
         None,
     ]
 

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.alerts.message import Message, Notification, compose
 from pipeline.alerts.robots import dingtalk, feishu, refused
-from pipeline.alerts.segments import Contribution, Part
+from pipeline.insight.contribution import SegmentChange
 from schemas.plan_io import parse_plan
 
 MESSAGE = Message(
@@ -103,7 +103,7 @@ def message(language: str, status: str = "firing") -> Message:
     data: dict[str, Any] = {**FIRING, "status": status}
     if status == "resolved":
         data["alerts"] = [{**FIRING["alerts"][0], "status": "resolved", "endsAt": "2026-11-22T06:20:00Z"}]  # type: ignore[index]
-    found = Contribution("platform", "android", -40.0, 0.93, 0.42, Part(1, 60), Part(45, 60))
+    found = SegmentChange("platform", "android", 0.75, 1 / 60, 0.93, 0.42, -8.2, 60, 60)
     return compose(Notification.model_validate(data), plan, {"pays": found})
 
 

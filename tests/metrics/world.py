@@ -103,7 +103,7 @@ class World:
         await self.connection.run(lambda client: client.command(sql))
 
     async def sql(self, sql: str) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in (await self.connection.run(lambda client: client.query(sql))).result_rows]
+        return [tuple(row) for row in await self.connection.query(sql)]
 
     async def tell(self, events: list[Event]) -> None:
         await self.command("TRUNCATE TABLE events_raw")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from pipeline.insight.contribution import Part
+from pipeline.insight.contribution import Amount, SegmentChange
 from pipeline.insight.model import Drop, FunnelFacts
 from pipeline.insight.sentences import sureness, worst
 from pipeline.render.language import Language
@@ -19,7 +19,7 @@ EN, ZH = Language("en"), Language("zh")
 KEY = Key(users=1000, new_users=100, sessions=1200, events=9000, orders=200, buyers=180, revenue=10_000.0)
 CHANGE = Drop(
     "checkout", "checkout", "pay", date(2026, 11, 18), 0.60, 0.47, 3000, 1000, -7.2,
-    Part("platform,app_version", "android / 5.2", 0.61, 0.44, 0.96, 0.30, 900, 300), (0.60, 0.59), (("android / 5.1", 0.6),),
+    SegmentChange("platform,app_version", "android / 5.2", 0.61, 0.44, 0.96, 0.30, -5.2, 900, 300), (0.60, 0.59), (("android / 5.1", 0.6),),
 )  # fmt: skip
 
 
@@ -67,7 +67,10 @@ def test_one_break_in_two_funnels_is_one_finding() -> None:
 
 def test_a_key_figure_that_fell_is_told_with_the_segment_that_explains_it() -> None:
     then = replace(KEY, orders=300, revenue=15_000.0)
-    segments = {"revenue": {"channel": ({"ads": 1000.0, "organic": 9000.0}, {"ads": 6000.0, "organic": 9000.0})}}
+    # Orders of 50 each.
+    ads, organic = Amount(6000.0, 300_000.0), Amount(9000.0, 450_000.0)
+    fewer = Amount(1000.0, 50_000.0)
+    segments = {"revenue": {"channel": ({"ads": fewer, "organic": organic}, {"ads": ads, "organic": organic})}}
     found = key_finding(EN, facts(same_weekday=then, segments=segments), "revenue")
     assert found is not None
     assert found.what == "Revenue fell 33.3 % against Saturday, Nov 14: 15,000 to 10,000."

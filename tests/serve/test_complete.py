@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.ingest.classify import Record
 from pipeline.ingest.validate import Validator
-from pipeline.serve.complete import Counts, FunnelUsers, Minutes, funnel_users, last_minute
+from pipeline.serve.complete import FunnelUsers, MinuteCounts, Minutes, funnel_users, last_minute
 from pipeline.state.partition import PartitionState
 from schemas.plan_io import parse_plan
 
@@ -66,12 +66,12 @@ def test_the_minute_under_way_is_not_in_the_figures() -> None:
     found = {key: f._replace(users=round(f.users), registrations=round(f.registrations))
              for key, f in minute.counts.items()}  # fmt: skip
     assert found == {
-        ("", ""): Counts(3, 2, 0.0, 1, 2_500_000),
-        ("event", "join"): Counts(1, 1, 0.0, 1, 0),
-        ("event", "buy"): Counts(1, 1, 0.0, 0, 2_500_000),
-        ("event", "look"): Counts(1, 1, 0.0, 0, 0),
-        ("platform", "ios"): Counts(2, 1, 0.0, 1, 2_500_000),
-        ("platform", "web"): Counts(1, 1, 0.0, 0, 0),
+        ("", ""): MinuteCounts(3, 2, 0.0, 1, 2_500_000),
+        ("event", "join"): MinuteCounts(1, 1, 0.0, 1, 0),
+        ("event", "buy"): MinuteCounts(1, 1, 0.0, 0, 2_500_000),
+        ("event", "look"): MinuteCounts(1, 1, 0.0, 0, 0),
+        ("platform", "ios"): MinuteCounts(2, 1, 0.0, 1, 2_500_000),
+        ("platform", "web"): MinuteCounts(1, 1, 0.0, 0, 0),
     }  # channel is counted live, but is no label
 
 
@@ -84,7 +84,7 @@ def test_what_was_seen_today_is_zero_in_a_minute_without_it() -> None:
     assert set(minute.counts) == {
         ("", ""), ("event", "join"), ("event", "look"), ("event", "buy"), ("platform", "ios"), ("platform", "web"),
     }  # fmt: skip
-    assert set(minute.counts.values()) == {Counts()}
+    assert set(minute.counts.values()) == {MinuteCounts()}
     assert {span: round(users) for span, users in minute.active.items()} == {"5m": 1, "30m": 1}
 
 

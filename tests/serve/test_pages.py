@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiokafka import AIOKafkaProducer
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from whole_system import until
 
 from pipeline.demo.system import Role, System
-from pipeline.serve import names
+from pipeline.serve import feed, names
 from pipeline.serve.answers import ARCHIVER_HEALTH, LIVE, WORKER_HEALTH
-from pipeline.serve.feed import MAX_LISTENERS
+from pipeline.serve.feed import MAX_LISTENERS, EventStream
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings
 from pipeline.simulate import Noise, Population, add_noise
@@ -192,3 +193,33 @@ async def test_too_many_listeners_are_turned_away() -> None:
                 assert refused.status == 503
             for response in held:
                 response.close()
+
+
+async def test_a_listener_that_reads_nothing_gives_up_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "STALLED_SECONDS", 0.2)
+    stream, closed = EventStream(1), asyncio.Event()
+
+    async def events() -> AsyncGenerator[str, None]:
+        try:
+            while True:
+                yield "data: " + "x" * (1 << 20) + "\n\n"
+        finally:
+            closed.set()
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        return await stream.answer(request, events())
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+    try:
+        writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        await asyncio.wait_for(closed.wait(), 10)
+        assert stream.listeners == 0
+    finally:
+        writer.close()
+        await runner.cleanup()

@@ -289,3 +289,19 @@ def test_the_last_half_hour_is_whole_with_a_shorter_lateness() -> None:
     state.expire()
     row = state.partition_row(START + 28 * 60_000)
     assert [round(n) for n in (row.active_1m, row.active_5m, row.active_30m)] == [2, 5, 29]
+
+
+@given(st.lists(values, max_size=40))
+@settings(deadline=None)
+def test_events_that_are_accepted_already_are_measured_as_their_records_are(found: list[bytes]) -> None:
+    log = numbered(found)
+    by_records, by_events = new_state(), new_state()
+    for record in log:
+        result = by_records.fold([record])
+        assert result is not None
+        accepted = [e for e, o in zip(result.events, result.outcomes, strict=True) if o is Outcome.ACCEPTED]
+        by_events.fold_accepted(accepted, record.offset + 1)  # type: ignore[arg-type]
+    mine, theirs = facts(by_events), facts(by_records)
+    for what in ("mark", "watermark", "activity", "funnels"):
+        assert mine[what] == theirs[what], what
+    assert by_events.totals[Outcome.ACCEPTED] == by_records.totals[Outcome.ACCEPTED]

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from pipeline.clickhouse.client import Connection
 from pipeline.demo.system import System
 
@@ -46,14 +48,22 @@ async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float =
 async def rows(system: System, sql: str) -> list[Any]:
     """The result rows of a query."""
     connection = Connection(system.settings)
-
-    async def ask(client: Any) -> Any:
-        return (await client.query(sql)).result_rows
-
     try:
-        return list(await connection.run(ask))
+        return await connection.query(sql)
     finally:
         await connection.close()
+
+
+async def streamed(url: str, page: str, found: Callable[[dict[str, str]], bool]) -> dict[str, str]:
+    """What a browser shows on a page once `found` holds of it; the last that it showed if that doesn't come."""
+    shown: dict[str, str] = {}
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/stream", params={"page": page}) as response:
+        async with asyncio.timeout(20):
+            while not found(shown):
+                line = (await response.content.readline()).decode()
+                if line.startswith("data: "):
+                    shown |= json.loads(line.removeprefix("data: "))
+    return shown
 
 
 def last_json(text: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from pipeline.dashboard.context import Context, Page, Part
+from pipeline.dashboard.context import Context, Page, PartOfPage
 from pipeline.dashboard.pages import drops, experiments, explore, funnels, groups, now, paths, plan, quality, retention
 
 PAGES: Final = (
@@ -24,7 +24,7 @@ PAGES: Final = (
     Page("/plan", "Tracking plan", "埋点方案", plan.body),
 )
 
-PARTS: Final[dict[str, Part]] = {
+PARTS: Final[dict[str, PartOfPage]] = {
     "hour": now.hour,
     "yesterday": now.yesterday,
     "drops": drops.drops,

@@ -8,10 +8,10 @@ from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import lazy, panel, table, term
 from pipeline.dashboard.metrics import known, run_metric
 from pipeline.dashboard.pages.groups import group_page
+from pipeline.insight.verdicts import campaign_verdict, experiment_verdict, interval
 from pipeline.render.html import Safe, h
 from pipeline.render.language import NONE
 from pipeline.render.metric import definition
-from pipeline.render.words import campaign_verdict, experiment_verdict, interval
 
 
 def _experiments(context: Context) -> Safe:

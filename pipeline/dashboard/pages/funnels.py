@@ -19,7 +19,9 @@ from pipeline.dashboard.frame import (
     table,
     term,
 )
-from pipeline.dashboard.steps import ENOUGH, step_list, worst_step
+from pipeline.dashboard.steps import step_list
+from pipeline.insight.significance import ENOUGH
+from pipeline.insight.steps import fallen_step, worst_step
 from pipeline.measure.periods import Period, mature_days, moment_back
 from pipeline.queries.funnel_period import FunnelPeriodRow, daily_window, funnel_fields, funnel_period_sql, funnel_rows
 from pipeline.render.chart import Line, fitting, legend, line_chart
@@ -90,7 +92,7 @@ async def past(context: Context) -> Safe:
         return h("p", t("Nobody began this funnel in these days. Choose others, or look at the live part.",
                         "这些天没有人进入该漏斗。请换日期，或看实时部分。"), class_="empty")  # fmt: skip
     compared = before[0].users if before else None
-    fall = _fall(now[0], compared)
+    fall = fallen_step(now[0].users, compared) if compared is not None else None
     said = None
     if fall is not None and compared is not None:
         kept, was = _share(now[0].users, fall), _share(compared, fall)
@@ -246,23 +248,6 @@ def _comparisons(context: Context) -> list[tuple[str, str]]:
         ("week", t("the same weekdays before", "上周同日")),
         ("none", t("nothing", "不对比")),
     ]
-
-
-def _fall(now: FunnelPeriodRow, before: tuple[int, ...] | None) -> int | None:
-    """The step whose conversion fell most, if by two points at least and more than chance would make it."""
-    if before is None:
-        return None
-    found: list[tuple[float, int]] = []
-    for k in range(1, len(now.users)):
-        n, m = now.users[k - 1], before[k - 1]
-        if min(n, m) < ENOUGH:
-            continue
-        p, q = now.users[k] / n, before[k] / m
-        pooled = (now.users[k] + before[k]) / (n + m)
-        spread = (pooled * (1 - pooled) * (1 / n + 1 / m)) ** 0.5
-        if q - p >= 0.02 and spread and (q - p) / spread > 2.58:
-            found.append((q - p, k))
-    return max(found)[1] if found else None
 
 
 def _share(users: tuple[int, ...], k: int) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
@@ -10,11 +10,12 @@ from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import bars, dim, lazy, live, note_bad, note_good, panel, term, tile
 from pipeline.dashboard.live import rates
 from pipeline.dashboard.steps import step_list
-from pipeline.dashboard.verdict import findings, status
+from pipeline.dashboard.verdict import Trouble, problems, status
 from pipeline.measure.periods import Period
 from pipeline.render.chart import Line, fitting, line_chart
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE
+from pipeline.serve.answers import LiveAnswer
 
 _MINUTE: Final = 60_000
 #: The curve of a young system: so many minutes, in so short steps.
@@ -120,14 +121,14 @@ def fragments(context: Context) -> dict[str, Safe]:
 
 def head_status(context: Context) -> Safe:
     """The line in the head of every page."""
-    said, good = status(context.t, context.live.numbers, len(_findings(context)))
+    said, good = status(context.t, context.live.numbers, len(_problems(context)))
     return (note_good if good else note_bad)(h("a", said, href="/"))
 
 
 def verdict(context: Context) -> Safe:
     """Whether anything is wrong, and what to do about it."""
     t, numbers = context.t, context.live.numbers
-    found = _findings(context)
+    found = _problems(context)
     if found:
         rows = [h("li", note_bad(h("strong", f.what), " ", f.advice)) for f in found]
         return h("ul", *rows, class_="findings")
@@ -136,11 +137,10 @@ def verdict(context: Context) -> Safe:
         return h("div", note_good(h("strong", t("Ready, but no events yet.", "已就绪，但还没有事件。")), " ",
                  t("Send some: ", "发送一些："), h("code", _send(context))))  # fmt: skip
     said = t("The pipeline is well: ", "数据链路正常：") + _behind(context, numbers)
-    waiting = numbers.get("lag") or 0
-    said += t(f", {t.number(waiting)} records waiting", f"，{t.number(waiting)} 条记录等待处理")
-    if context.alerts.problem:
-        said += t("; Prometheus does not answer, so alerts are not known", "；Prometheus 没有响应，告警状态未知")
-    elif context.alerts.known:
+    waiting = numbers["lag"]
+    if waiting is not None:
+        said += t(f", {t.number(waiting)} records waiting", f"，{t.number(waiting)} 条记录等待处理")
+    if context.alerts.firing is not None:
         said += t(", no alert fires", "，没有告警")
     said += t(".", "。")
     return note_good(said)
@@ -223,21 +223,15 @@ async def yesterday(context: Context) -> Safe:
                                            f"截至 {t.clock(end, zone)} 已存储 {form(now)}，昨天同刻 {form(before)}"))  # fmt: skip
 
 
-def _findings(context: Context) -> list[Any]:
+def _problems(context: Context) -> list[Trouble]:
     live, store = context.live, context.store.problem
-    return list(
-        findings(
-            context.t,
-            live.numbers,
-            away=live.away,
-            failing=live.failing,
-            store=store.kind if store else None,
-            alerts=context.alerts.firing,
-        )
-    )
+    return problems(
+        context.t, live.numbers, away=live.away, failing=live.failing, store=store.kind if store else None,
+        alerts=context.alerts, now=context.now,
+    )  # fmt: skip
 
 
-def _behind(context: Context, numbers: dict[str, Any]) -> str:
+def _behind(context: Context, numbers: LiveAnswer) -> str:
     t = context.t
     if numbers["freshness_ms"] is None:
         return t("no events yet", "还没有事件")
@@ -278,7 +272,7 @@ def _records(context: Context) -> Safe:
     return h("table", h("tbody", *rows), class_="plain")
 
 
-def _counts(context: Context, numbers: dict[str, Any]) -> dict[str, Safe]:
+def _counts(context: Context, numbers: LiveAnswer) -> dict[str, Safe]:
     t, totals = context.t, numbers["totals"]
     seen = sum(totals.values())
     found = {}

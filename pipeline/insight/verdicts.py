@@ -1,6 +1,6 @@
 """Verdicts in words: plain rules over the rows of metrics, saying how many users they rest on and how sure they are.
 
-Pure: rows in, sentences out. Used by the dashboard and the report.
+Pure: rows in, sentences out. Used by the dashboard and the report. The tests of experiments are made in SQL.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pipeline.insight.significance import ENOUGH
 from pipeline.render.language import Language
 
-#: Users that a group must have before anything is said of it.
-ENOUGH: Final = 100
+#: Users that a variant must have before anything is said of it.
+ENOUGH_OF_VARIANT: Final = 100
 SURE: Final = 0.05
 #: The row of `experiment_results` for users who met more than one variant.
 SEVERAL: Final = "(several)"
@@ -41,7 +42,7 @@ def experiment_verdict(t: Language, row: Mapping[str, Any], control: Mapping[str
             "不可信：分流比例与设计不符，请先查明原因。",
         )
     fewest = min(row["users"], control["users"])
-    if fewest < ENOUGH or row["difference"] is None or row["p_value"] is None or row["too_few"]:
+    if fewest < ENOUGH_OF_VARIANT or row["difference"] is None or row["p_value"] is None or row["too_few"]:
         return t(f"Too few users to say ({t.number(fewest)}).", f"样本太少，无法判断（{t.number(fewest)} 人）。")
     bounds = interval(t, row["difference_low"], row["difference_high"])
     if row["p_value"] >= SURE:
@@ -67,7 +68,7 @@ def campaign_verdict(t: Language, row: Mapping[str, Any]) -> str:
 
 
 def _campaign(t: Language, row: Mapping[str, Any], people: int, others: int) -> str:
-    if min(people, others) < 30 or row["conversion"] is None or row["compared_conversion"] is None:
+    if min(people, others) < ENOUGH or row["conversion"] is None or row["compared_conversion"] is None:
         fewest = t.number(min(people, others))
         return t(f"Too few users to compare ({fewest}).", f"样本太少，无法比较（{fewest} 人）。")
     p, q = float(row["conversion"]), float(row["compared_conversion"])
