@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from pipeline.render.language import Language
-from pipeline.render.words import campaign_verdict, experiment_verdict
+from pipeline.insight.verdicts import campaign_verdict, experiment_verdict
 
 EN, ZH = Language("en"), Language("zh")
 CONTROL = {"variant": "control", "users": 1000}
