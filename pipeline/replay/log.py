@@ -9,6 +9,7 @@ from pipeline.files.mapping import parse_mapping
 from pipeline.files.reader import BadLineError, Reading, read_events, read_lines, zone_of
 from pipeline.ingest.classify import Record
 from pipeline.ingest.validate import Rejection, Validator
+from schemas.event import LATEST_TS
 from schemas.plan import Plan
 
 #: Records folded at once. Nothing but speed depends on it.
@@ -51,8 +52,11 @@ def by_time(values: Iterable[bytes], validator: Validator) -> Iterator[bytes]:
     return (value for _, value in timed)
 
 
-def batches(values: Iterable[bytes], now: int) -> Iterator[list[Record]]:
-    """The records of the log, numbered, as if they had all been written at `now` (epoch ms)."""
-    records = (Record(offset, now, None, value) for offset, value in enumerate(values))
+def batches(values: Iterable[bytes]) -> Iterator[list[Record]]:
+    """The records of the log, numbered, as if they had been written after all that they tell of.
+
+    Any other time would make the outcome depend on the day of the replay.
+    """
+    records = (Record(offset, LATEST_TS, None, value) for offset, value in enumerate(values))
     while batch := list(islice(records, BATCH)):
         yield batch

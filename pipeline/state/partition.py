@@ -14,6 +14,7 @@ import msgpack
 import numpy as np
 
 from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record
+from pipeline.ingest.clock import Standing
 from pipeline.ingest.seen import U64
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity, WindowKey
@@ -82,17 +83,17 @@ class PartitionState:
         """Largest event time accepted, epoch ms; 0 before the first event."""
         return self.classifier.watermark
 
-    def fold(self, records: Sequence[Record], now: int | None = None) -> Classified | None:
+    def fold(self, records: Sequence[Record]) -> Classified | None:
         """Fold the next records, in offset order; those before `position` are in already and are skipped.
 
-        Returns what became of each new record, None if there was none. `now` is for `classify`.
+        Returns what became of each new record, None if there was none.
         """
         if records and records[0].offset < self.position:
             records = [record for record in records if record.offset >= self.position]
         if not records:
             return None
         watermark = self.watermark
-        result = self.classifier.classify(records, now)
+        result = self.classifier.classify(records)
         version = records[-1].offset + 1
         outcomes = result.outcomes
         for outcome in Outcome:
@@ -171,12 +172,13 @@ class PartitionState:
     def _meta(self) -> dict[str, Any]:
         return {
             "watermark": self.watermark,
+            "clock": list(self.classifier.clock),
             "totals": [self.totals[outcome] for outcome in Outcome],
             "reasons": self.reasons,
         }
 
     def _old_ids(self, disk: Disk) -> list[bytes]:
-        oldest = self._generation - self.classifier.seen.KEPT
+        oldest = min(self.classifier.seen.tables, default=0)
         prefix = _pack(_IDS, 0, 0, 0)[:-3]
         return [key for key in disk.keys(prefix) if msgpack.unpackb(key)[1] < oldest]
 
@@ -202,6 +204,8 @@ class PartitionState:
         self.position = self.saved_position = snapshot.position
         meta = snapshot.meta
         self.classifier.watermark = meta["watermark"]
+        # A state of before the clock was kept: what the watermark has reached was believed.
+        self.classifier.clock = Standing(*meta["clock"]) if "clock" in meta else Standing(now=self.watermark)
         self.totals = dict(zip(Outcome, meta["totals"], strict=True))
         self.reasons = dict(meta["reasons"])
         ids: dict[int, list[U64]] = {}
@@ -218,10 +222,9 @@ class PartitionState:
             elif kind == _IDS:
                 ids.setdefault(rest[0], []).append(np.frombuffer(value, np.uint64))
         seen = self.classifier.seen
-        seen.move_to(seen.generation_of(self.watermark))
-        for generation, parts in ids.items():
-            if generation >= seen.generation - seen.KEPT:
-                seen.add(np.unique(np.concatenate(parts)), generation)
+        for generation in sorted(ids)[-seen.KEPT - 1 :]:
+            seen.move_to(generation)
+            seen.add(np.unique(np.concatenate(ids[generation])))
         self._unpublished_accumulators = set(self.activity.accumulators)
         self._unpublished_counters = set(self.funnels.counter_keys())
 
@@ -266,7 +269,9 @@ class PartitionState:
         minute = now - now % MINUTE
         active = [self.active_users(minute - span * MINUTE) for span in (1, 4, _SLIDING - 1)]
         totals = (self.totals[outcome] for outcome in Outcome)
-        return PartitionRow._make((self.partition, self.position, self.watermark, *totals, now, *active))
+        # Until the first times are believed, the event times that wait for it say most.
+        reached = self.watermark or self.classifier.clock.claimed
+        return PartitionRow._make((self.partition, self.position, reached, *totals, now, *active))
 
     def active_users(self, since: int) -> float:
         """Estimated users of the minute windows that start at `since` (epoch ms) or later."""

@@ -126,7 +126,7 @@ class WorkerApp(faust.App):
                 f"partition {batch.partition}: records {state.position} to {batch.start - 1} never arrived"
             )
         started, before = time.perf_counter(), state.watermark
-        result = state.fold(batch.records, int(time.time() * 1000))
+        result = state.fold(batch.records)
         newest = state.watermark if state.watermark > before else None
         seconds = time.perf_counter() - started
         self.counters.folded(batch.partition, len(batch.records), batch.records[-1].timestamp or 0, newest, seconds)
