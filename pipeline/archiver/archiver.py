@@ -294,14 +294,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         classifier = PartitionClassifier(self._plan, self._validator, partition, self._partitions)
         if offset == 0:
             return classifier
-        ask = Restoring(self._settings.stream, partition, offset, classifier.seen.span)
-        last = (await self._query(ask.last_sql, ask.parameters))[0]
-        kept = await self._query(ask.kept_sql, ask.parameters)
-        ask.parameters["oldest"] = kept[-1][0] if kept else 0
-        ask.parameters["first"] = (await self._query(ask.first_sql, ask.parameters))[0][0]
-        events = await self._query(ask.events_sql, ask.parameters)
-        forwarded = await self._query(ask.forwarded_sql, ask.parameters)
-        restore(classifier, last, events, forwarded)
+        questions = Restoring(self._settings.stream, partition, offset, classifier.seen.span)
+        await restore(classifier, questions, self._query)
         log.info("partition %s restored before offset %s: %s ids", partition, offset, len(classifier.seen))
         return classifier
 

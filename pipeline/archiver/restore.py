@@ -6,8 +6,8 @@ left. Rows from before this was noted (all four columns 0) stand for the largest
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import xxhash
@@ -16,6 +16,8 @@ from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.clock import Standing
 from pipeline.ingest.seen import SeenIds
 
+#: Answers a query with its parameters by rows.
+Ask: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[Any]]
 #: The watermark after a row.
 _MARK: Final = "if(watermark = 0 AND claim = 0, toUnixTimestamp64Milli(ts), watermark)"
 
@@ -48,16 +50,18 @@ class Restoring:
             f"SELECT offset, any(event_id), any({_MARK}), any(origin) {after} GROUP BY offset ORDER BY offset"
         )
         #: What was sent on and came twice is known by its origin, whatever became of it the first time.
-        self.forwarded_sql: Final = (
-            f"SELECT offset, any(origin) {after.replace('events_raw', 'duplicates_raw')} AND origin != 0 GROUP BY offset"
-        )
+        self.forwarded_sql: Final = f"SELECT offset, any(origin) {after.replace('events_raw', 'duplicates_raw')} AND origin != 0 GROUP BY offset"
 
 
-def restore(
-    classifier: PartitionClassifier, last: Sequence[int], events: Sequence[Any], forwarded: Sequence[Any]
-) -> None:
-    """Put a new classifier where the answers to these questions say that the partition stood."""
-    watermark, *clock = last
+async def restore(classifier: PartitionClassifier, questions: Restoring, ask: Ask) -> None:
+    """Put a new classifier where the answers say that the partition stood. Raises what `ask` raises."""
+    parameters = questions.parameters
+    (watermark, *clock), *_ = await ask(questions.last_sql, parameters)
+    kept = await ask(questions.kept_sql, parameters)
+    parameters["oldest"] = kept[-1][0] if kept else 0
+    parameters["first"] = (await ask(questions.first_sql, parameters))[0][0]
+    events = await ask(questions.events_sql, parameters)
+    forwarded = await ask(questions.forwarded_sql, parameters)
     classifier.watermark = max(0, watermark)
     # A row of before the clock was kept: what the watermark has reached was believed.
     classifier.clock = Standing(*clock) if any(clock) else Standing(now=classifier.watermark)

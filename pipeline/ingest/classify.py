@@ -229,7 +229,8 @@ class _Batch(NamedTuple):
     trusted: npt.NDArray[np.bool_]
 
     def piece(self, start: int, end: int) -> _Batch:
-        return _Batch(*[column[start:end] for column in self])
+        columns: Any = [column[start:end] for column in self]
+        return _Batch(*columns)
 
 
 def _written(records: Sequence[Record], times: Times) -> tuple[Times, npt.NDArray[np.bool_]]:

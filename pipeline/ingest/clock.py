@@ -49,9 +49,7 @@ class Believed(NamedTuple):
         return Standing(int(self.now[i]), int(self.claim[i]), int(self.claimed[i]))
 
 
-def believe(
-    start: Standing, tolerance: int, written: Times, trusted: npt.NDArray[np.bool_], times: Times
-) -> Believed:
+def believe(start: Standing, tolerance: int, written: Times, trusted: npt.NDArray[np.bool_], times: Times) -> Believed:
     """What to believe of the next records of a partition whose clock stands at `start`.
 
     `written` is when each was written, by the broker's clock if `trusted`, else by its producer's; `times` are the
@@ -62,8 +60,8 @@ def believe(
     if trusted.all():
         return Believed(times, none.astype(np.bool_), written, none, none)
     if start.now and not trusted.any() and written.max() <= start.now + tolerance:
-        now = np.maximum(np.maximum.accumulate(written), start.now)
-        return Believed(times, none.astype(np.bool_), now, none, none)
+        reached = np.maximum(np.maximum.accumulate(written), start.now)
+        return Believed(times, none.astype(np.bool_), reached, none, none)
     moves, far = none.copy(), none.astype(np.bool_)
     after = np.empty((3, n), np.int64)
     now, claim, claimed = start

@@ -28,7 +28,7 @@ def murmur2(keys: Sequence[bytes]) -> U32:
         at = np.flatnonzero(sizes == size)
         # The longest first: those that still have a word are always the first ones.
         at = at[np.argsort(-lengths[at], kind="stable")]
-        out[at] = _longest_first([keys[i] for i in at], lengths[at])
+        out[at] = _longest_first([keys[i] for i in at.tolist()], lengths[at])
     return out
 
 

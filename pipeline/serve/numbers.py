@@ -69,7 +69,7 @@ def funnel_totals(states: Iterable[PartitionState], plan: Plan, now: int) -> dic
 
 def snapshot(states: list[PartitionState], plan: Plan, now: int) -> dict[str, Any]:
     """Everything that the terminal view and `/live` show. `now` is epoch ms."""
-    watermark = max((state.watermark for state in states), default=0)
+    watermark = max((state.reached for state in states), default=0)
     minute = now - now % MINUTE
     day_start, _ = bounds("day", now, plan.zone)
     totals: dict[str, int] = {}

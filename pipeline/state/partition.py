@@ -83,6 +83,11 @@ class PartitionState:
         """Largest event time accepted, epoch ms; 0 before the first event."""
         return self.classifier.watermark
 
+    @property
+    def reached(self) -> int:
+        """How far the events have come, epoch ms: the watermark, and until there is one what waits to be believed."""
+        return self.watermark or self.classifier.clock.claimed
+
     def fold(self, records: Sequence[Record]) -> Classified | None:
         """Fold the next records, in offset order; those before `position` are in already and are skipped.
 
@@ -269,9 +274,7 @@ class PartitionState:
         minute = now - now % MINUTE
         active = [self.active_users(minute - span * MINUTE) for span in (1, 4, _SLIDING - 1)]
         totals = (self.totals[outcome] for outcome in Outcome)
-        # Until the first times are believed, the event times that wait for it say most.
-        reached = self.watermark or self.classifier.clock.claimed
-        return PartitionRow._make((self.partition, self.position, reached, *totals, now, *active))
+        return PartitionRow._make((self.partition, self.position, self.reached, *totals, now, *active))
 
     def active_users(self, since: int) -> float:
         """Estimated users of the minute windows that start at `since` (epoch ms) or later."""

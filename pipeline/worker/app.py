@@ -125,9 +125,9 @@ class WorkerApp(faust.App):
             raise BrokenPromiseError(
                 f"partition {batch.partition}: records {state.position} to {batch.start - 1} never arrived"
             )
-        started, before = time.perf_counter(), state.watermark
+        started, before = time.perf_counter(), state.reached
         result = state.fold(batch.records)
-        newest = state.watermark if state.watermark > before else None
+        newest = state.reached if state.reached > before else None
         seconds = time.perf_counter() - started
         self.counters.folded(batch.partition, len(batch.records), batch.records[-1].timestamp or 0, newest, seconds)
         self.last_batch_at = time.monotonic()

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _CUT_BYTES: Final = 100_000
 
 
-Headers = tuple[tuple[str, bytes], ...]
+Headers = tuple[tuple[str, bytes | None], ...]
 
 
 class Outgoing(NamedTuple):
