@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test faults lint docs bench chaos clean
+.PHONY: help setup demo test faults lint docs site bench chaos clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,10 @@ lint: .venv/.ready  ## ruff, mypy, and which room may import which
 
 docs: .venv/.ready  ## docs/metrics.md, from the metric files
 	@$(BIN)/python -m pipeline.metrics.docs > docs/metrics.md
+
+site: .venv/.ready  ## the documentation as a site, in build/site; a broken link is an error
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@$(BIN)/python -m sphinx -q -n -W --keep-going -b html docs build/site
 
 bench: .venv/.ready  ## how fast it is on this machine: the worker, then every metric (ARGS=--quick, ARGS=catalogue: one)
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -2,6 +2,7 @@
 
 StreamgaugeError
 ├── UserError            a setting, file or argument is wrong: one line says what to do (exit code 2)
+│   └── AnotherTopicError  the events topic is not the one that was counted
 ├── DependencyError      Kafka or ClickHouse did not answer within the bounds of the retries
 └── BrokenPromiseError   a guarantee can't be kept: the process must stop, loudly
 """
@@ -15,6 +16,13 @@ class StreamgaugeError(Exception):
 
 class UserError(StreamgaugeError):
     """Something the person who runs the command can mend. The message is one line and says how."""
+
+
+class AnotherTopicError(UserError):
+    """The events topic is not the one that was counted: its offsets mean other records."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}. Use a new PIPELINE_GROUP and PIPELINE_STREAM")
 
 
 class DependencyError(StreamgaugeError):

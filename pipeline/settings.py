@@ -73,6 +73,9 @@ class Settings(BaseSettings):
 
     checkpoint_interval_s: float = Field(2.0, ge=0.05, le=600)
     publish_interval_s: float = Field(1.0, ge=0.05, le=600)
+    max_unpublished_rows: int = Field(
+        200_000, ge=1, le=10_000_000, description="Changed live rows that wait for ClickHouse before counting waits"
+    )
     archiver_batch_rows: int = Field(50_000, ge=1, le=1_000_000, description="Records an insert waits for")
     archiver_batch_seconds: float = Field(1.0, ge=0.05, le=60, description="and how long it waits for them")
     watchdog_seconds: float = Field(60.0, ge=1, le=3600, description="A role without progress for so long ends")
@@ -83,6 +86,11 @@ class Settings(BaseSettings):
 
     metrics_host: str = "127.0.0.1"
     metrics_port: _Port = Field(9108, description="0: any free one")
+    allowed_hosts: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._:\[\] ,-]*$",
+        description="Further names that our web servers are called by, separated by commas",
+    )
 
     dashboard_host: str = Field("127.0.0.1", description="Beyond the loopback address only with a login")
     dashboard_port: _Port = Field(9110, description="0: any free one")

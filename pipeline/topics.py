@@ -7,9 +7,12 @@ import logging
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from pipeline.errors import DependencyError, UserError
+from pipeline.ingest.validate import MAX_RECORD_BYTES
+from pipeline.kafka.topic import Topic, describe
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -17,11 +20,20 @@ log = logging.getLogger(__name__)
 #: Of the table whose changelog holds the checkpoints.
 TABLE_NAME: Final = "state"
 _TIMEOUT_S: Final = 60.0
+#: The largest value that may be an event, its key, the header of its origin, and the batch around it.
+FORWARDED_BYTES: Final = MAX_RECORD_BYTES + 8_000
 
 
 def changelog_topic(settings: Settings) -> str:
     """The changelog topic of the worker's table, as Faust names it."""
     return f"{settings.group}-{TABLE_NAME}-changelog"
+
+
+async def ensure_topic(settings: Settings) -> Topic:
+    """As `ensure_topics`; returns what the events topic is."""
+    partitions = await ensure_topics(settings)
+    found = await describe(settings)
+    return found._replace(partitions=partitions) if found is not None else Topic(partitions, "")
 
 
 async def ensure_topics(settings: Settings) -> int:
@@ -53,6 +65,7 @@ async def _ensure(settings: Settings) -> int:
             config = {"message.timestamp.type": "LogAppendTime"}
             await _create(admin, settings.events_topic, settings.partitions, settings.replication, config)
         count = await _partitions(admin, settings.events_topic)
+        await _takes_forwarded_records(admin, settings.events_topic)
         changelog = changelog_topic(settings)
         if changelog not in existing:
             config = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -68,6 +81,26 @@ async def _ensure(settings: Settings) -> int:
         return count
     finally:
         await admin.close()
+
+
+async def _takes_forwarded_records(admin: AIOKafkaAdminClient, topic: str) -> None:
+    """Raise UserError if the largest record that the worker may have to send on would be refused.
+
+    A producer may have compressed it, so that it came in below the limit; it goes out as it is.
+    """
+    try:
+        answers = await admin.describe_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": None})]
+        )
+        values = [entry[1] for answer in answers for _, _, _, _, entries in answer.resources for entry in entries]
+    except (KafkaError, NotImplementedError, ValueError) as exc:  # not allowed to ask, or an embedded broker
+        log.debug("no limit of the size of records of %s is known: %r", topic, exc)
+        return
+    if values and values[0] and 0 <= int(values[0]) < FORWARDED_BYTES:
+        raise UserError(
+            f"topic {topic} takes records of at most {values[0]} bytes (max.message.bytes); {FORWARDED_BYTES} are "
+            f"needed, for a record that has to be sent on to the partition of its actor"
+        )
 
 
 async def _create(

@@ -6,25 +6,21 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Collection, Container, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from schemas.duration import Duration, format_duration
+from schemas.duration import Duration, format_duration, parse_duration
+from schemas.funnel import Funnel
+from schemas.receivers import AlertName, Receiver
+from schemas.where import Scalar, StrictModel, scalar_text
 
-if TYPE_CHECKING:
-    from schemas.plan import Funnel, Plan
+__all__ = ["Alert", "AlertName", "Alerting", "Receiver", "check_alerting"]
 
-#: Becomes the `alertname` in Prometheus and Alertmanager.
-AlertName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=80)]
 MINUTE = 60_000
 #: A minute's figures are kept for the lateness: a shorter one than this could forget them before they are read.
 MIN_LATENESS = 2 * MINUTE
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, ignored_types=(cached_property,))
 
 
 def _share(value: Any) -> Any:
@@ -38,8 +34,6 @@ def _seconds(value: Any) -> Any:
     """A duration as seconds, a share as a number, a number as it is: what a figure is compared with."""
     value = _share(value)
     if isinstance(value, str) and re.fullmatch(r"(\d+(ms|[smhdw]))+", value):
-        from schemas.duration import parse_duration
-
         return parse_duration(value) / 1000
     return value
 
@@ -71,84 +65,16 @@ AT_LEAST = 100.0
 AT_LEAST_USUAL = 10.0
 
 
-class Webhook(_Model):
-    """Alertmanager's own JSON, sent to a URL."""
-
-    url: str = Field(pattern=r"^https?://[^\s/@]+(/\S*)?$")
-
-
-class Slack(_Model):
-    """A Slack channel. `url_file` holds the address of its incoming webhook, which is a secret."""
-
-    url_file: str
-    channel: str
-
-
-class Email(_Model):
-    """A mailbox. `password_file` holds the password of `username` at the mail server."""
-
-    to: str
-    sender: str = Field(alias="from")
-    server: str = Field(pattern=r"^[^\s:]+:\d+$")
-    username: str | None = None
-    password_file: str | None = None
-    require_tls: bool = True
-
-
-class WeCom(_Model):
-    """An application of WeCom (企业微信). `secret_file` holds its secret."""
-
-    corp_id: str
-    agent_id: str
-    secret_file: str
-    to_user: str = "@all"
-
-
-class Robot(_Model):
-    """A robot in a group of Feishu or DingTalk. `url_file` holds its address, `secret_file` the key it signs with."""
-
-    url_file: str
-    secret_file: str | None = None
-
-
-class Receiver(_Model):
-    """Where messages go: one of the kinds."""
-
-    webhook: Webhook | None = None
-    slack: Slack | None = None
-    email: Email | None = None
-    wecom: WeCom | None = None
-    feishu: Robot | None = None
-    dingtalk: Robot | None = None
-    #: The bridge writes messages on its standard output: to try things out.
-    printed: Literal[True] | None = Field(default=None, alias="print")
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Receiver:
-        if len(self.kinds) != 1:
-            names = ", ".join(f.alias or name for name, f in type(self).model_fields.items())
-            raise ValueError(f"a receiver is exactly one of {names}")
-        return self
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds that are given: one, in a valid receiver."""
-        return [name for name in type(self).model_fields if getattr(self, name) is not None]
-
-    @property
-    def kind(self) -> str:
-        """What kind of receiver it is."""
-        return self.kinds[0]
-
-
-class Alert(_Model):
+class Alert(StrictModel):
     """One alert: a metric, a condition, for how long, how severe, whom to tell, what to do."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     title: str = ""
     description: str = ""
     metric: Metric
     event: str | None = None
-    where: dict[str, str] = Field(default_factory=dict)
+    where: dict[str, Scalar] = Field(default_factory=dict)
     by: Names = ()
     funnel: str | None = None
     step: str | None = None
@@ -175,8 +101,8 @@ class Alert(_Model):
 
     @field_validator("where", mode="before")
     @classmethod
-    def _texts(cls, value: Any) -> Any:
-        return {k: str(v) if isinstance(v, int | float) else v for k, v in value.items()} if value else {}
+    def _nothing_is_none(cls, value: Any) -> Any:
+        return {} if value is None else value
 
     @model_validator(mode="after")
     def _one_condition(self) -> Alert:
@@ -236,12 +162,17 @@ class Alert(_Model):
         return 10 * MINUTE if self.metric in ("conversion", "rejected_share") else 5 * MINUTE
 
     @property
+    def values(self) -> dict[str, str]:
+        """What the fields of `where` must be, as the values of dimensions."""
+        return {field: scalar_text(value) for field, value in self.where.items()}
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """The fields whose values the figure is of: `event`, those of `where`, that of `by`."""
         return (*(("event",) if self.event else ()), *self.where, *self.by)
 
 
-class Alerting(_Model):
+class Alerting(StrictModel):
     """Alerts, who is told of them, and what `/metrics` shows for them."""
 
     language: Literal["en", "zh"] = "en"
@@ -265,39 +196,49 @@ class Alerting(_Model):
         return alert.tell or self.tell
 
 
-def check_alerting(plan: Plan) -> None:
-    """Raise ValueError for the first name in `plan.alerting` that the plan doesn't have."""
-    alerting = plan.alerting
-    breakdowns = {(field,) for funnel in plan.funnels.values() for field in funnel.breakdown}
+def check_alerting(
+    alerting: Alerting,
+    *,
+    dimensions: Collection[tuple[str, ...]],
+    funnels: Mapping[str, Funnel],
+    events: Container[str] | None,
+    lateness: int,
+) -> None:
+    """Raise ValueError for the first name in `alerting` that the plan doesn't have. `events` None: any may be."""
+    breakdowns = {(field,) for funnel in funnels.values() for field in funnel.breakdown}
     for label in alerting.labels:
-        if label not in plan.dimensions and label not in breakdowns:
+        if label not in dimensions and label not in breakdowns:
             raise ValueError(
                 f"alerting.labels: {' + '.join(label)} is neither among the plan's dimensions nor a funnel's breakdown"
             )
     for name in alerting.tell:
         _known_receiver(alerting, "alerting.tell", name)
-    if alerting.alerts and plan.lateness < MIN_LATENESS:
+    if alerting.alerts and lateness < MIN_LATENESS:
         raise ValueError(f"alerting.alerts: alerts need a lateness of at least {format_duration(MIN_LATENESS)}")
     for name, alert in alerting.alerts.items():
         where = f"alerting.alerts.{name}"
         for receiver in alert.tell:
             _known_receiver(alerting, where, receiver)
-        for other in alert.under:
-            if other not in alerting.alerts or other == name:
-                raise ValueError(f"{where}.under: there is no other alert {other!r}")
-            cause = alerting.alerts[other]
-            if cause.span_ms + cause.hold_for > alert.span_ms + alert.hold_for:
-                # What explains another alert must be known when that one fires.
-                raise ValueError(
-                    f"{where}.under: {other} takes longer to fire (over + for) than this alert, so it can't explain it "
-                    f"in time"
-                )
-        if alert.event is not None and plan.unknown_events == "reject" and alert.event not in plan.events:
+        _check_causes(alerting, where, name, alert)
+        if alert.event is not None and events is not None and alert.event not in events:
             raise ValueError(f"{where}.event: the event {alert.event!r} is not among this plan's events")
         if alert.metric == "conversion":
-            _check_conversion(plan, where, alert)
+            _check_conversion(alerting, funnels, where, alert)
         else:
-            label_of(plan, alert, where)
+            _check_label(alerting, dimensions, where, alert)
+
+
+def _check_causes(alerting: Alerting, where: str, name: str, alert: Alert) -> None:
+    for other in alert.under:
+        if other not in alerting.alerts or other == name:
+            raise ValueError(f"{where}.under: there is no other alert {other!r}")
+        cause = alerting.alerts[other]
+        if cause.span_ms + cause.hold_for > alert.span_ms + alert.hold_for:
+            # What explains another alert must be known when that one fires.
+            raise ValueError(
+                f"{where}.under: {other} takes longer to fire (over + for) than this alert, so it can't explain it "
+                f"in time"
+            )
 
 
 def _known_receiver(alerting: Alerting, where: str, name: str) -> None:
@@ -305,33 +246,24 @@ def _known_receiver(alerting: Alerting, where: str, name: str) -> None:
         raise ValueError(f"{where}: there is no receiver {name!r}")
 
 
-def _check_conversion(plan: Plan, where: str, alert: Alert) -> None:
-    funnel = plan.funnels.get(alert.funnel or "")
+def _check_conversion(alerting: Alerting, funnels: Mapping[str, Funnel], where: str, alert: Alert) -> None:
+    funnel = funnels.get(alert.funnel or "")
     if funnel is None:
         raise ValueError(f"{where}.funnel: there is no funnel {alert.funnel!r}")
-    step_number(funnel, alert.step or "", where)
+    try:
+        funnel.step_number(alert.step or "")
+    except ValueError as exc:
+        raise ValueError(f"{where}.step: {exc}") from None
     if len(alert.fields) > 1:
         raise ValueError(f"{where}: a funnel is broken down by one field at a time")
     for field in alert.fields:
-        if field not in funnel.breakdown or (field,) not in plan.alerting.labels:
+        if field not in funnel.breakdown or (field,) not in alerting.labels:
             raise ValueError(f"{where}: {field} must be in the funnel's breakdown and in alerting.labels")
 
 
-def step_number(funnel: Funnel, step: str, where: str = "step") -> int:
-    """The number of a step, from 2 on, by its name or its event. Raises ValueError if there is none or several."""
-    found = [n for n, s in enumerate(funnel.steps, start=1) if s.title == step]
-    if len(found) != 1 or found[0] == 1:
-        names = ", ".join(s.title for s in funnel.steps[1:])
-        raise ValueError(f"{where}.step: {step!r} must be one step after the first: {names}")
-    return found[0]
-
-
-def label_of(plan: Plan, alert: Alert, where: str) -> tuple[str, ...]:
-    """The label dimension that an alert's fields are found under; () for the total. Raises ValueError without one."""
-    if not alert.fields:
-        return ()
-    for label in plan.alerting.labels:
-        if set(label) == set(alert.fields) and label in plan.dimensions:
-            return label
+def _check_label(alerting: Alerting, dimensions: Collection[tuple[str, ...]], where: str, alert: Alert) -> None:
+    """The alert's fields must be a label, so that there is a figure of them."""
+    if not alert.fields or any(set(x) == set(alert.fields) and x in dimensions for x in alerting.labels):
+        return
     wanted = f"[{', '.join(alert.fields)}]" if len(alert.fields) > 1 else alert.fields[0]
     raise ValueError(f"{where}: put {wanted} into the plan's dimensions and into alerting.labels")

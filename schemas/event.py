@@ -27,6 +27,8 @@ MAX_VALUE: Final = 1_000_000_000.0
 #: No control characters: these strings become keys, labels and table cells.
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Label = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+#: An id that may be missing; SDKs send an empty one for that, too.
+OptionalId = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
 )
@@ -74,14 +76,14 @@ CONTEXT_FIELDS: Final = (
 
 
 class EventDict(TypedDict, total=False):
-    """An event as it is sent. `user_id` or `anonymous_id` must be there: whichever is, is the actor."""
+    """An event as it is sent. `user_id` or `anonymous_id` must be there: the one that is, is the actor."""
 
     event_id: Required[Identifier]
     event: Required[Identifier]
     ts: Required[Timestamp]
-    user_id: Identifier | None
-    anonymous_id: Identifier | None
-    session_id: Identifier | None
+    user_id: OptionalId | None
+    anonymous_id: OptionalId | None
+    session_id: OptionalId | None
     platform: Label | None
     app_version: Label | None
     channel: Label | None
@@ -91,7 +93,7 @@ class EventDict(TypedDict, total=False):
     os: Label | None
     language: Label | None
     referrer: Label | None
-    properties: NotRequired[dict[str, Any]]
+    properties: NotRequired[dict[str, Any] | None]
 
 
 @dataclass(slots=True)

@@ -14,13 +14,14 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from schemas.duration import Duration
 from schemas.event import CONTEXT_FIELDS
-from schemas.where import Name, StepItem, StrictModel, Where, check_field
+from schemas.names import Name
+from schemas.where import StepItem, StrictModel, Where, check_field
 
 #: Fields of the envelope that say who; a meaning may read them besides the context fields.
 IDENTITY_FIELDS: Final = ("actor", "user_id", "anonymous_id", "session_id")
 
 #: Fields of meanings that are read as numbers.
-_NUMBERS: Final = ("amount", "revenue", "discount", "score")
+NUMBER_FIELDS: Final = ("amount", "revenue", "discount", "score")
 
 
 class Meaning(StrictModel):
@@ -194,7 +195,7 @@ class Meanings(StrictModel):
                     check_field(field, f"{where}: where")
                 for column, field in meaning.fields().items() if isinstance(meaning, Meaning) else ():
                     _check_source(field, f"{where}: {column}")
-                    if column in _NUMBERS and not field.startswith("properties."):
+                    if column in NUMBER_FIELDS and not field.startswith("properties."):
                         raise ValueError(
                             f"{where}: {column}: {field!r} is no number: it must be one of properties.NAME"
                         )

@@ -78,7 +78,7 @@ def event_type(name: str | None, spec: EventSpec, plan: Plan) -> Any:
     properties = _typed_dict("properties", fields, config)
     needed = any(p.required for p in spec.properties.values())
     hints = _envelope_fields()
-    hints["properties"] = Required[properties] if needed else NotRequired[properties]
+    hints["properties"] = Required[properties] if needed else NotRequired[properties | None]
     if name is not None:
         hints["event"] = Required[Literal[name]]
     return _typed_dict(name or "unknown_event", hints, _ENVELOPE)

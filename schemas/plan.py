@@ -21,8 +21,10 @@ from pydantic_core import SchemaError
 
 from schemas.alerts import Alerting, check_alerting
 from schemas.duration import Duration
+from schemas.funnel import Funnel
 from schemas.meanings import Meanings
-from schemas.where import Condition, Name, Scalar, Step, StepItem, Where, check_field
+from schemas.names import Name, Title
+from schemas.where import Condition, Scalar, Step, Where, check_field
 from schemas.where import StrictModel as _Model
 
 __all__ = ["Condition", "EventSpec", "Funnel", "Plan", "PropertySpec", "Scalar", "Step", "Where", "check_field"]
@@ -83,7 +85,7 @@ class EventSpec(_Model):
     description: str = ""
     value: str | None = None
     unknown_properties: Literal["keep", "reject"] | None = None
-    properties: dict[str, PropertySpec] = Field(default_factory=dict)
+    properties: dict[Name, PropertySpec] = Field(default_factory=dict)
 
     @field_validator("properties", mode="before")
     @classmethod
@@ -107,38 +109,6 @@ class EventSpec(_Model):
         return self
 
 
-Mode = Literal["strict_deduplication", "strict_order", "strict_increase", "strict_once"]
-
-
-class Funnel(_Model):
-    """A funnel: ordered steps within a conversion window, counted per cohort bucket.
-
-    The meaning is ClickHouse's `windowFunnel(window, modes...)` with the first step restricted to the bucket.
-    """
-
-    description: str = ""
-    steps: tuple[StepItem, ...] = Field(min_length=1, max_length=16)
-    window: Duration = 3_600_000
-    bucket: Literal["hour", "day"] = "day"
-    breakdown: tuple[str, ...] = ()
-    attribution: Literal["first", "last", "any"] = "first"
-    modes: tuple[Mode, ...] = ()
-    exclude: tuple[StepItem, ...] = ()
-    per: Literal["user", "session"] = "user"
-
-    @field_validator("breakdown", "modes", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
-
-    @field_validator("window")
-    @classmethod
-    def _window_positive(cls, value: int) -> int:
-        if value <= 0:
-            raise ValueError("the conversion window must be longer than 0")
-        return value
-
-
 def _dimension(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
@@ -149,7 +119,7 @@ Dimension = Annotated[tuple[str, ...], BeforeValidator(_dimension)]
 class Plan(_Model):
     """A tracking plan. Durations are milliseconds here; see the README for the YAML."""
 
-    product: str
+    product: Title
     description: str = ""
     timezone: str = "UTC"
     #: How long after its time an event still counts live, measured in the partition's stream time.
@@ -158,6 +128,8 @@ class Plan(_Model):
     dedupe: Duration = 3_600_000
     #: How far an event's time may lie after the time its record was written.
     max_future: Duration = 300_000
+    #: Ids that mean nobody ("null", "undefined", zeros): turned away, or counted as if they were somebody's.
+    nobody_ids: Literal["reject", "keep"] = "reject"
     unknown_events: Literal["keep", "reject"] = "reject"
     unknown_properties: Literal["keep", "reject"] = "keep"
     dimensions: tuple[Dimension, ...] = (("event",), ("platform",), ("channel",))
@@ -216,7 +188,13 @@ class Plan(_Model):
                 check_field(field, "dimensions")
         if len(set(self.dimensions)) < len(self.dimensions):
             raise ValueError("dimensions: one stands here twice")
-        check_alerting(self)
+        check_alerting(
+            self.alerting,
+            dimensions=self.dimensions,
+            funnels=self.funnels,
+            events=self.events if self.unknown_events == "reject" else None,
+            lateness=self.lateness,
+        )
         return self
 
     def _known(self, where: str, event: str) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
 
 from schemas.plan import Plan
+from schemas.plan_checks import Remark, remarks
+from schemas.yaml_text import find, surprises, without_quotes
 
 MAX_PLAN_BYTES = 1_000_000
+#: Parts that Pydantic adds to the place of an error in `schemas.where.Scalar`.
+_SCALARS: Final = ("str", "int", "float", "bool")
+#: Errors of a value that should have been a text.
+_NO_TEXT: Final = ("string_type", "model_type", "model_attributes_type", "int_type", "float_type", "bool_type")
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,8 @@ class PlanProblem:
     message: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.path + ': ' if self.path else ''}{self.message}"
+        path = "".join(c if c.isprintable() else repr(c)[1:-1] for c in self.path)
+        return f"line {self.line}: {path + ': ' if path else ''}{self.message}"
 
 
 class PlanError(Exception):
@@ -50,98 +58,114 @@ def load_plan(source: str | Path) -> Plan:
 
     Raises PlanError with line numbers if it is not a valid plan, FileNotFoundError if there is none.
     """
+    text = plan_text(source)
+    return parse_plan(text, str(source))
+
+
+def plan_text(source: str | Path) -> str:
+    """The YAML of a plan, found as `load_plan` finds it. Raises PlanError if it is no text, FileNotFoundError."""
     path = Path(source)
     if path.suffix in (".yaml", ".yml") or path.is_file():
         if path.stat().st_size > MAX_PLAN_BYTES:
             raise PlanError(str(source), [PlanProblem(1, "", f"larger than {MAX_PLAN_BYTES} bytes")])
         try:
-            text = path.read_text("utf-8")
+            return path.read_text("utf-8")
         except UnicodeDecodeError as exc:
             line = exc.object.count(b"\n", 0, exc.start) + 1
             raise PlanError(str(source), [PlanProblem(line, "", "not UTF-8 text")]) from exc
-        return parse_plan(text, str(source))
     ready = ready_plans()
     if str(source) in ready:
-        return parse_plan(ready[str(source)], str(source))
+        return ready[str(source)]
     raise FileNotFoundError(f"no plan {source}: give a YAML file, or one of {', '.join(ready)}")
 
 
 def parse_plan(text: str, source: str = "plan") -> Plan:
     """Parse YAML text; raises PlanError listing every mistake with its line."""
+    return read_plan(text, source)[0]
+
+
+def read_plan(text: str, source: str = "plan") -> tuple[Plan, list[PlanProblem]]:
+    """Parse YAML text: the plan, and warnings of what is surely not meant. Raises PlanError as `parse_plan`."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        problems = [PlanProblem(*found) for found in surprises(node)]
         data = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        raise PlanError(source, [PlanProblem(line, "", str(getattr(exc, "problem", exc)))]) from exc
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as exc:
+        raise PlanError(source, [_unreadable(text, exc)]) from exc
     if not isinstance(data, dict):
         raise PlanError(source, [PlanProblem(1, "", "a plan is a YAML mapping that begins with product:")])
-    problems = _duplicate_keys(node, "", set())
     try:
         plan = Plan.model_validate(data)
     except ValidationError as exc:
-        problems += [
-            PlanProblem(_line_of(node, _place(error)), _path(error["loc"]), _message(error)) for error in exc.errors()
-        ]
-        raise PlanError(source, problems) from None
+        found = [_of_pydantic(node, error) for error in _once(exc)]
+        raise PlanError(source, _in_order(problems, found)) from None
+    said = remarks(plan)
+    problems = _in_order(problems, [_of_remark(node, remark) for remark in said if not remark.warning])
     if problems:
         raise PlanError(source, problems)
-    return plan
+    return plan, [_of_remark(node, remark) for remark in said if remark.warning]
 
 
-def _place(error: Any) -> tuple[int | str, ...]:
-    """Where an error stands. What the whole plan or event complains of begins with the place: `funnels.f: ...`."""
+def _in_order(misread: list[PlanProblem], found: list[PlanProblem]) -> list[PlanProblem]:
+    """All of them by line, without those that only follow from what YAML has misread."""
+    follows = tuple(problem.path + "." for problem in misread)
+    kept = [problem for problem in found if not f"{problem.path}.".startswith(follows)] if follows else found
+    return sorted([*misread, *kept], key=lambda problem: problem.line)
+
+
+def _once(exc: ValidationError) -> Iterator[Any]:
+    """The errors of a validation that say something: one where all branches of a union complain of a value, and none
+    of a key that is no text, which YAML has misread."""
+    seen = set()
+    errors = exc.errors(include_url=False)
+    for error in errors:
+        loc = error["loc"]
+        if error["type"] == "string_type" and loc[-1] == "[key]":
+            continue
+        if error["type"] == "too_short" and any(e["loc"][: len(loc)] == loc != e["loc"] for e in errors):
+            continue  # too short without the wrong ones
+        if loc and loc[-1] in _SCALARS and error["type"].endswith("_type"):
+            error["loc"], error["msg"] = loc[:-1], "Input should be a text, a number, true or false"
+        if (error["loc"], error["msg"]) not in seen:
+            seen.add((error["loc"], error["msg"]))
+            yield error
+
+
+def _unreadable(text: str, exc: Exception) -> PlanProblem:
+    if isinstance(exc, RecursionError):
+        return PlanProblem(1, "", "nested too deeply")
+    if not isinstance(exc, yaml.YAMLError) or isinstance(exc, yaml.constructor.ConstructorError):
+        # A plain text that looks like a number or a date, and is none: 2026-13-45.
+        found = surprises(yaml.compose(text, Loader=yaml.SafeLoader))
+        if found:
+            return PlanProblem(*found[0])
+    if isinstance(exc, yaml.YAMLError):
+        mark = getattr(exc, "problem_mark", None)
+        line = mark.line + 1 if mark else _line_at(text, getattr(exc, "position", 0))
+        return PlanProblem(line, "", str(getattr(exc, "problem", None) or getattr(exc, "reason", exc)))
+    return PlanProblem(1, "", str(exc))
+
+
+def _line_at(text: str, position: Any) -> int:
+    return text.count("\n", 0, position) + 1 if isinstance(position, int) else 1
+
+
+def _of_pydantic(root: Any, error: Any) -> PlanProblem:
+    """A mistake that the models found. What the whole plan or event complains of begins with its place."""
     place: tuple[int | str, ...] = error["loc"]
-    message = _message(error)
+    message = "not a field that a plan has here"
+    if error["type"] != "extra_forbidden":
+        message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "value_error" and ": " in message:
         place += tuple(message.split(": ")[0].split("."))
-    return place
+    misread = message.startswith("an empty condition") or ("enum: " in message[:6] and "of type string" in message)
+    if misread or error["type"] in _NO_TEXT:
+        message += without_quotes(find(root, place).node)
+    path = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    return PlanProblem(find(root, place).line, path, message)
 
 
-def _message(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "not a field that a plan has here"
-    text: str = error["msg"]
-    return text.removeprefix("Value error, ")
-
-
-def _path(loc: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in loc)
-
-
-def _line_of(node: Any, loc: tuple[int | str, ...]) -> int:
-    """The line of the deepest YAML node that `loc` still names (unions add parts that no node has)."""
-    line: int = node.start_mark.line + 1
-    for part in loc:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    line, node = key.start_mark.line + 1, value
-                    break
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
-
-
-def _duplicate_keys(node: Any, path: str, visited: set[int]) -> list[PlanProblem]:
-    """YAML lets a later key win silently; in a plan that is always a mistake.
-
-    Each node is visited once: an alias can stand for itself, or be repeated beyond any measure.
-    """
-    found: list[PlanProblem] = []
-    if id(node) in visited:
-        return found
-    visited.add(id(node))
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                found.append(PlanProblem(key.start_mark.line + 1, f"{path}{key.value}", "stands here twice"))
-            seen.add(key.value)
-            found += _duplicate_keys(value, f"{path}{key.value}.", visited)
-    elif isinstance(node, yaml.SequenceNode):
-        for i, value in enumerate(node.value):
-            found += _duplicate_keys(value, f"{path}{i}.", visited)
-    return found
+def _of_remark(root: Any, remark: Remark) -> PlanProblem:
+    found = find(root, remark.place)
+    hint = without_quotes(found.node) if remark.unquoted else ""
+    return PlanProblem(found.line, ".".join(map(str, remark.place)), remark.message + hint)

@@ -1,15 +1,22 @@
-"""Conditions on the fields of an event, and what names an event in a plan: shared by funnels and meanings."""
+"""Conditions on the fields of an event, and what names an event in a plan: shared by funnels, meanings and alerts.
+
+A missing or null field fulfils no condition, and an empty field of the envelope counts as missing. Values compare by
+JSON type: a boolean is not a number, `1` equals `1.0`, and the order operators hold for numbers only. An integer that
+64 bits can't hold counts as text. `pipeline.queries.conditions` says the same in SQL.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.event import CONTEXT_FIELDS
+from schemas.names import Name, Title
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.:\-]*$", max_length=100)]
 Scalar = str | int | float | bool
 
 
@@ -52,7 +59,7 @@ class Step(StrictModel):
 
     event: Name
     where: Where = Field(default_factory=dict)
-    name: str = ""
+    name: Title = ""
 
     @property
     def title(self) -> str:
@@ -77,3 +84,76 @@ def check_field(field: str, where: str) -> None:
         f"{where}: {field!r} is neither a field of the envelope ({', '.join(('event', *CONTEXT_FIELDS))}) "
         f"nor properties.NAME"
     )
+
+
+Fields = Mapping[str, Any]
+Predicate = Callable[[Fields], bool]
+
+
+def field_value(fields: Fields, name: str) -> Any:
+    """The value of an envelope field or of `properties.NAME` in an event as it was sent; None if it is missing."""
+    if name.startswith("properties."):
+        properties = fields.get("properties")
+        value = properties.get(name[11:]) if properties else None
+        if type(value) is int and not -(2**63) <= value < 2**64:
+            return str(value)  # what ClickHouse reads in JSON
+        return value
+    return fields.get(name) or None  # an empty text is stored as one that was not sent
+
+
+def predicate(where: Where) -> Predicate | None:
+    """One predicate for all conditions of `where`; None if there are none."""
+    if not where:
+        return None
+    items = tuple(where.items())
+    return lambda fields: all(holds(condition, field_value(fields, name)) for name, condition in items)
+
+
+def holds(condition: Condition, value: Any) -> bool:
+    """Whether the value of a field (None if it is missing) fulfils its condition."""
+    if value is None:
+        return False
+    if condition.eq is not None and not _same(value, condition.eq):
+        return False
+    if condition.ne is not None and _same(value, condition.ne):
+        return False
+    if condition.one_of is not None and not any(_same(value, wanted) for wanted in condition.one_of):
+        return False
+    bounds = (condition.gt, condition.gte, condition.lt, condition.lte)
+    if any(bound is not None for bound in bounds):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        gt, gte, lt, lte = bounds
+        return (
+            (gt is None or value > gt)
+            and (gte is None or value >= gte)
+            and (lt is None or value < lt)
+            and (lte is None or value <= lte)
+        )
+    return True
+
+
+def _same(value: Any, wanted: Scalar) -> bool:
+    if isinstance(value, bool) or isinstance(wanted, bool):
+        return value is wanted
+    if isinstance(value, int | float) and isinstance(wanted, int | float):
+        return value == wanted
+    return isinstance(value, str) and value == wanted
+
+
+def scalar_text(value: Scalar) -> str:
+    """A value as a dimension's: text as it is, JSON's words for booleans, numbers as ClickHouse writes them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return _number_text(value)
+    return str(value)
+
+
+def _number_text(value: float) -> str:
+    """The shortest digits that mean `value`, in full from 10^-6 up to 10^21, with an exponent beyond."""
+    if value == 0 or 1e-6 <= abs(value) < 1e21:
+        digits = format(Decimal(repr(value)), "f")
+        return digits.removesuffix(".0")
+    mantissa, _, exponent = repr(value).partition("e")
+    return f"{mantissa}e{int(exponent)}"

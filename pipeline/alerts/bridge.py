@@ -25,9 +25,10 @@ from pipeline.alerts.segments import Contribution
 from pipeline.clickhouse.client import CONNECTION_ERRORS
 from pipeline.errors import UserError
 from pipeline.process import announce, stop_event
+from pipeline.serve import guard
 from pipeline.settings import Settings
-from schemas.alerts import Receiver, Robot
 from schemas.plan import Plan
+from schemas.receivers import Receiver, Robot
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +51,12 @@ class Bridge:
 
     async def start(self) -> None:
         """Listen. With port 0 any free port is taken; `port` says which."""
-        app = web.Application(client_max_size=MAX_BYTES)
+        door = guard.door(self._host, self._settings.allowed_hosts)
+        app = web.Application(client_max_size=MAX_BYTES, middlewares=[guard.middleware(door)])
         app.router.add_post("/{receiver}", self._page)
         app.router.add_get("/health", self._health)
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SEND_SECONDS))
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = guard.Runner(app)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()
@@ -78,6 +80,9 @@ class Bridge:
         receiver = self._plan.alerting.receivers.get(name)
         if receiver is None or receiver.kind not in ("feishu", "dingtalk", "printed"):
             raise web.HTTPNotFound(text=f"no receiver {name} of the plan is served here\n")
+        # A page can send text to any address; JSON only where it is asked first, and nobody answers that.
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType(text="send it as application/json, as Alertmanager does\n")
         try:
             notification = Notification.model_validate_json(await request.read())
         except ValidationError as exc:

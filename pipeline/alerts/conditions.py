@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeline.alerts.figures import Figure
-from pipeline.alerts.promql import DAY, number, select
+from pipeline.alerts.promql import DAY, number, replacement, select
 from schemas.alerts import MINUTE, PER_MINUTE, Alert
 from schemas.plan import Plan
 
@@ -133,7 +133,7 @@ def segments(plan: Plan, alert: Alert, interval: int) -> str | None:
             then = "(" + " or ".join(figure.value(back) for back in times_before(alert)) + ")"
             up = alert.condition in ("rise", "above")
             text = f"{figure.value()} - {then}" if up else f"{then} - {figure.value()}"
-        found.append(f'label_replace({text}, "field", "{field}", "", "")')
+        found.append(f'label_replace({text}, "field", {replacement(field)}, "", "")')
     return " or ".join(found) or None
 
 

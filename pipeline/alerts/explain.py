@@ -9,7 +9,7 @@ from pipeline.alerts.segments import Contribution, Part, most_telling
 from pipeline.clickhouse.client import Connection
 from pipeline.queries.conditions import quoted, step_sql, text_sql
 from pipeline.settings import Settings
-from schemas.alerts import MINUTE, Alert, step_number
+from schemas.alerts import MINUTE, Alert
 from schemas.plan import Plan
 
 #: Fields that people think in when something breaks.
@@ -57,7 +57,7 @@ def question(plan: Plan, alert: Alert, now: int, stream: str) -> str | None:
     span = alert.span_ms if alert.metric != "active_users" else (5 if alert.span == "5m" else 30) * MINUTE
     end = now - _STORED
     times = [f"ts_ms >= {end - back - span} AND ts_ms < {end - back}" for back in (0, *times_before(alert))]
-    where = [f"{text_sql(field)} = {quoted(value)}" for field, value in alert.where.items()]
+    where = [f"{text_sql(field)} = {quoted(value)}" for field, value in alert.values.items()]
     fields = [field for field in FIELDS if field not in alert.fields]
     pairs = ", ".join(f"({quoted(field)}, {text_sql(field)})" for field in fields)
     count, of = counted
@@ -89,7 +89,7 @@ def _counted(plan: Plan, alert: Alert) -> tuple[str, str] | None:
         case "conversion":
             assert alert.funnel is not None
             funnel = plan.funnels[alert.funnel]
-            number = step_number(funnel, alert.step or "")
+            number = funnel.step_number(alert.step or "")
             reached, entered = (step_sql(funnel.steps[k]).replace("{", "{{").replace("}", "}}")
                                 for k in (number - 1, number - 2))  # fmt: skip
             return f"uniqExactIf(actor, {{when}} AND {reached})", f"uniqExactIf(actor, {{when}} AND {entered})"

@@ -13,7 +13,7 @@ from math import ceil
 from typing import Final
 
 from pipeline.alerts.promql import number, pattern, select
-from schemas.alerts import PER_MINUTE, Alert, step_number
+from schemas.alerts import PER_MINUTE, Alert
 from schemas.duration import format_duration
 from schemas.plan import Plan
 
@@ -95,7 +95,7 @@ class Figure:
     def _step(self) -> int:
         assert self.alert.funnel is not None
         assert self.alert.step is not None
-        return step_number(self.plan.funnels[self.alert.funnel], self.alert.step)
+        return self.plan.funnels[self.alert.funnel].step_number(self.alert.step)
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -103,7 +103,7 @@ class Figure:
         """Which series of complete minutes: one value, or all values of the field that is looked at by itself."""
         if not self._fields:
             return {"dimension": ""}
-        wanted = {"event": self.alert.event, **self.alert.where}
+        wanted = {"event": self.alert.event, **self.alert.values}
         # Fields in the order of the label; any order names it.
         labels = [found for found in self.plan.alerting.labels if found in self.plan.dimensions]
         self._order = label = next(found for found in labels if set(found) == set(self._fields))
@@ -126,7 +126,7 @@ class Figure:
         assert alert.funnel is not None
         which = {"funnel": alert.funnel, "step": str(step), "breakdown": self._by or ""}
         if self._by is None and alert.where:
-            ((which["breakdown"], which["value"]),) = alert.where.items()
+            ((which["breakdown"], which["value"]),) = alert.values.items()
         chosen = select(funnel_flow(alert.span_ms), which, back=back)
         if self._by is None:
             return f"max({chosen})"

@@ -14,9 +14,9 @@ import yaml
 from pipeline.alerts.rules import NO_DATA, kind_of
 from pipeline.alerts.texts import WORDS
 from pipeline.errors import UserError
-from schemas.alerts import Receiver
 from schemas.duration import format_duration
 from schemas.plan import Plan
+from schemas.receivers import Receiver
 
 #: Where the bridge listens, as seen from Alertmanager.
 BRIDGE: Final = "http://127.0.0.1:9096"

@@ -22,6 +22,16 @@ def pattern(text: str) -> str:
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
 
 
+def replacement(text: str) -> str:
+    """A literal of `label_replace`'s replacement, in which `$1` would mean a group."""
+    return quote(text.replace("$", "$$"))
+
+
+def as_template(text: str) -> str:
+    """Text of the plan within labels and annotations, which Prometheus takes for templates."""
+    return text.replace("{{", '{{"{{"}}')
+
+
 def number(value: float) -> str:
     """A number, as short as it can be said."""
     return f"{value:.12g}"

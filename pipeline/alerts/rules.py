@@ -9,6 +9,7 @@ import yaml
 
 from pipeline.alerts import figures
 from pipeline.alerts.conditions import HOLD, expression, recordings
+from pipeline.alerts.promql import as_template
 from pipeline.alerts.texts import WORDS, describe, summary, title_of
 from schemas.alerts import PER_MINUTE, PIPELINE, Alert
 from schemas.duration import format_duration
@@ -88,7 +89,7 @@ def alerts(plan: Plan) -> Iterator[Rule]:
             "for": format_duration(alert.hold_for),
             # It ends only when it has been over for a while: no flapping.
             "keep_firing_for": format_duration(alert.keep),
-            "labels": {"severity": alert.severity, "kind": kind_of(alert), "subject": subject_of(alert)},
+            "labels": {"severity": alert.severity, "kind": kind_of(alert), "subject": as_template(subject_of(alert))},
             "annotations": {key: text for key, text in annotations.items() if text},
         }
 
@@ -129,7 +130,7 @@ def kind_of(alert: Alert) -> str:
 
 def subject_of(alert: Alert) -> str:
     """What an alert's figure is of: of several alerts with one subject only the most severe is told."""
-    where = ",".join(f"{k}={v}" for k, v in sorted(alert.where.items()))
+    where = ",".join(f"{k}={v}" for k, v in sorted(alert.values.items()))
     parts = (alert.metric, alert.event, alert.funnel, alert.step, where, *alert.by)
     return ":".join(part for part in parts if part)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.alerts.conditions import REFERENCE, SEGMENT, held
-from pipeline.alerts.promql import number
+from pipeline.alerts.promql import as_template, number
 from schemas.alerts import PER_MINUTE, Alert
 from schemas.duration import format_duration
 from schemas.plan import Plan
@@ -57,15 +57,16 @@ def summary(plan: Plan, name: str, alert: Alert) -> str:
     """One line: what, how much, compared with what; a template."""
     words = WORDS[plan.alerting.language]
     value = _shown(alert, "$value")
-    text = f"{metric_words(plan, alert)} {value}"
+    what = as_template(metric_words(plan, alert))
+    text = f"{what} {value}"
     if alert.by:
-        text = f"{alert.by[0]} {{{{ $labels.segment }}}}: {text}"
+        text = f"{as_template(alert.by[0])} {{{{ $labels.segment }}}}: {text}"
     match alert.condition:
         case "above" | "below":
             level = alert.above if alert.condition == "above" else alert.below
             text += f" ({str(words['limit']).format(limit=plain(alert, level or 0))})"
         case "absent":
-            text = f"{metric_words(plan, alert)}: {str(words['none']).format(time=format_duration(alert.span_ms))}"
+            text = f"{what}: {str(words['none']).format(time=format_duration(alert.span_ms))}"
         case condition:
             when = words["median"] if condition == "unusual" else words[alert.against]
             text += _query(name, alert, f" ({when} {_shown(alert, '.Value')})")
@@ -84,7 +85,7 @@ def metric_words(plan: Plan, alert: Alert) -> str:
         text = text.format(before=titles[titles.index(alert.step or "") - 1], step=alert.step)
     elif alert.metric == "active_users":
         text = text.format(span=alert.span)
-    what = ", ".join(([alert.event] if alert.event else []) + [f"{k} {v}" for k, v in alert.where.items()])
+    what = ", ".join(([alert.event] if alert.event else []) + [f"{k} {v}" for k, v in alert.values.items()])
     return str(words["of"]).format(metric=text, what=what) if what else text
 
 

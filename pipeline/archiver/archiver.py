@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownMemberIdError
 
 from pipeline.archiver.restore import Restoring, restore
@@ -31,8 +31,12 @@ from pipeline.archiver.rows import (
     with_time,
 )
 from pipeline.clickhouse.client import Connection
-from pipeline.ingest.classify import Outcome, PartitionClassifier
+from pipeline.clickhouse.gaps import GAP_COLUMNS, GAPS_TABLE, gap_columns
+from pipeline.clickhouse.topic import same_topic
+from pipeline.ingest.classify import UNFORESEEN, Outcome, PartitionClassifier
 from pipeline.ingest.validate import Validator
+from pipeline.kafka.consumer import MAX_POLL_INTERVAL_MS, LogConsumer
+from pipeline.measure.rows import GapRow
 from pipeline.settings import Settings
 from schemas.plan import Plan
 
@@ -42,16 +46,20 @@ log = logging.getLogger(__name__)
 _INSERT_SETTINGS: Final = {"max_partitions_per_insert_block": 0}
 _POLL_MS: Final = 200
 _POLL_RECORDS: Final = 10_000
+#: After so long without a step it is said that there is none.
+STUCK_SECONDS: Final = 10.0
 
 
 class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
     """One archiver process. `run` until cancelled, `stop` to end in order."""
 
-    def __init__(self, settings: Settings, plan: Plan, partitions: int) -> None:
+    def __init__(self, settings: Settings, plan: Plan, partitions: int, topic_id: str = "") -> None:
         self._settings, self._plan, self._partitions = settings, plan, partitions
+        #: The topic's id, where Kafka tells one, until it is known that the stream in ClickHouse is of this topic.
+        self._topic_id = topic_id
         self._validator = Validator(plan)
         self.connection = Connection(settings)
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumer: LogConsumer | None = None
         self._classifiers: dict[int, PartitionClassifier] = {}
         self._next: dict[int, int] = {}
         self._batch = ArchiveBatch(settings.stream)
@@ -72,30 +80,65 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         self.freshness_ms: int | None = None
         #: By partition owned: everything before this offset is in ClickHouse.
         self.stored: dict[int, int] = {}
+        #: By partition, since the start: offsets that were gone from the log before they were read.
+        self.missing: dict[int, int] = {}
+        #: Records that could not be judged for a reason that nobody foresaw, and the last of them.
+        self.unforeseen = 0
+        self.last_unforeseen = ""
+        #: When records were last taken in, or there was nothing to take in.
+        self.stepped_at = time.monotonic()
+        self._ended: BaseException | None = None
 
     # -- figures -------------------------------------------------------------------------------------------------
 
     def health(self) -> dict[str, Any]:
         """Whether records are being archived, and which dependency is ill."""
-        problems = {}
+        problems = self._late(time.monotonic())
         trouble = self.connection.health.problem()
         if trouble:
             problems["clickhouse"] = trouble
         if not self._assigned:
             problems["kafka"] = "not joined yet"
+        ready = not problems
+        if self.missing:
+            lost = ", ".join(f"{number} of partition {p}" for p, number in sorted(self.missing.items()))
+            problems["gaps"] = f"records were gone from Kafka before they were stored: {lost}"
+        if self.unforeseen:
+            problems["records"] = (
+                f"{self.unforeseen} set aside because of a mistake in this program, the last: {self.last_unforeseen}"
+            )
         lag = self.lag()
         return {
-            "role": "archiver", "ready": not problems, "problems": problems,
+            "role": "archiver", "ready": ready, "problems": problems,
             "lag": sum(lag.values()) if self._assigned and lag.keys() == self.stored.keys() else None,
             "stored": dict(sorted(self.stored.items())), "inserted": self.inserted,
             "totals": {outcome.name.lower(): count for outcome, count in self.totals.items()},
         }  # fmt: skip
 
+    def _late(self, now: float) -> dict[str, str]:
+        """What has ended, or should have happened by now."""
+        problems: dict[str, str] = {}
+        if self._ended is not None:
+            problems["archiving"] = f"has ended: {self._ended!r}"
+            return problems
+        consumer = self._consumer
+        if consumer is not None and consumer.fetcher is not None and consumer.fetcher.failure is not None:
+            problems["fetching"] = repr(consumer.fetcher.failure)
+        # With ClickHouse away it waits, and that is told already; an insert has its own time to answer.
+        if now - self.stepped_at > STUCK_SECONDS + self._settings.clickhouse_timeout_s:
+            problems["archiving"] = f"nothing taken in for {now - self.stepped_at:.0f} s"
+        owned = consumer.assignment() if consumer is not None and self._assigned else ()
+        polled = [at for tp in owned if consumer and (at := consumer.last_poll_timestamp(tp)) is not None]
+        silent = time.time() - max(polled) / 1000 if polled else 0
+        if silent > STUCK_SECONDS and now - self.stepped_at < STUCK_SECONDS:
+            problems["kafka"] = f"no answer for {silent:.0f} s"
+        return problems
+
     def lag(self) -> dict[int, int]:
         """By partition owned: the records that are not in ClickHouse yet. Partitions not looked at yet are absent."""
         topic, found = self._settings.events_topic, {}
         for partition, offset in self.stored.items():
-            end = self._consumer.highwater(TopicPartition(topic, partition)) if self._consumer else None
+            end = self._consumer.readable_end(TopicPartition(topic, partition)) if self._consumer else None
             if end is not None:
                 found[partition] = max(0, end - offset)
         return found
@@ -104,15 +147,22 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def run(self) -> None:
         """Archive until `stop`. Raises what ends it otherwise."""
+        try:
+            await self._run()
+        except BaseException as exc:
+            self._ended = exc
+            raise
+
+    async def _run(self) -> None:
         settings = self._settings
-        self._consumer = consumer = AIOKafkaConsumer(
+        self._consumer = consumer = LogConsumer(
             **settings.kafka_kwargs(),
             group_id=f"{settings.group}-archiver",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=int(settings.session_timeout_s * 1000),
             heartbeat_interval_ms=int(settings.session_timeout_s * 1000 / 4),
-            max_poll_interval_ms=3_600_000,  # ClickHouse may be away for long: that is no reason to lose partitions
+            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
             max_partition_fetch_bytes=1 << 20,
             fetch_max_wait_ms=_POLL_MS,
         )
@@ -130,7 +180,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         """Ask `run` to write what it has, commit and end."""
         self._stopping.set()
 
-    async def _step(self, consumer: AIOKafkaConsumer) -> None:
+    async def _step(self, consumer: LogConsumer) -> None:
         """Take in what has arrived; start an insert when the batch is large or old enough.
 
         One insert is under way and one batch is filling, never more: that bounds the memory.
@@ -139,33 +189,83 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.wait({self._writing})
         room = max(1, self._settings.archiver_batch_rows - self._batch.records)
         fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=min(room, _POLL_RECORDS))
+        self.stepped_at = time.monotonic()
         generation = self._generation
-        for tp, records in fetched.items():
+        # Taken without a pause after the fetch: up to where it has read.
+        read_to = {tp: consumer.read_to(tp) for tp in consumer.assignment()}
+        for tp, end in read_to.items():
+            expected = self._next.get(tp.partition)
+            if expected is None:
+                continue
+            if consumer.lost_its_place(tp):
+                begin = await consumer.read_on_from(tp, expected)
+                if generation != self._generation:
+                    self._fetch_again(consumer, fetched)
+                    return
+                consumer.seek(tp, begin)
+                consumer.found_its_place(tp)
+                self._skip(tp.partition, expected, begin)
+                continue
+            records = fetched.get(tp)
+            if not records:
+                if end is not None and end > expected:
+                    self._move_on(tp.partition, end)
+                continue
             if not self._follows(consumer, tp, records[0].offset):
                 continue
             if tp.partition not in self._classifiers:
                 # Everything before the first record is in ClickHouse: offsets are committed after the insert.
-                restored = await self._restored(tp.partition, self._next[tp.partition])
+                restored = await self._restored(tp.partition, expected)
                 if generation != self._generation:
-                    # The partitions have moved meanwhile. What was fetched before that is fetched again.
-                    for again in fetched.keys() & consumer.assignment():
-                        if again.partition in self._next:
-                            consumer.seek(again, self._next[again.partition])
+                    self._fetch_again(consumer, fetched)
                     return
                 self._classifiers[tp.partition] = restored
             self._take_in(tp.partition, records)
+            self._move_on(tp.partition, end or 0)
         if self._writing is not None and self._writing.done():
             self._writing.result()
             self._writing = None
-        if self._batch.records and self._writing is None and self._due():
+        if self._batch.offsets and self._writing is None and self._due():
             self._start_writing()
+
+    def _fetch_again(self, consumer: LogConsumer, fetched: Any) -> None:
+        """The partitions have moved meanwhile: what was fetched before that is fetched again."""
+        for again in fetched.keys() & consumer.assignment():
+            if again.partition in self._next:
+                consumer.seek(again, self._next[again.partition])
+
+    def _move_on(self, partition: int, end: int) -> None:
+        """The log has no more records before `end`: markers of transactions, and records of aborted ones."""
+        if end > self._next[partition]:
+            self._begin_batch()
+            self._next[partition] = self._batch.offsets[partition] = end
+
+    def _skip(self, partition: int, first: int, end: int) -> None:
+        """What lay between was gone from the log before it was read."""
+        if end <= first:
+            return
+        self._begin_batch()
+        self._next[partition] = self._batch.offsets[partition] = end
+        # Nothing is lost where nothing was ever read: a log that is older than we are begins where it does.
+        if first > 0:
+            log.error(
+                "partition %s: offsets %s to %s were gone from the log before they were stored: going on at %s",
+                partition, first, end - 1, end,
+            )  # fmt: skip
+            self.missing[partition] = self.missing.get(partition, 0) + end - first
+            classifier = self._classifiers.get(partition)
+            self._batch.gaps.append(GapRow(partition, first, end, classifier.watermark if classifier else 0))
+
+    def _begin_batch(self) -> None:
+        if not self._batch.offsets:
+            self._batch_since = time.monotonic()
 
     def _due(self) -> bool:
         if self._batch.records >= self._settings.archiver_batch_rows:
             return True
         return time.monotonic() - self._batch_since >= self._settings.archiver_batch_seconds
 
-    def _follows(self, consumer: AIOKafkaConsumer, tp: TopicPartition, first: int) -> bool:
+    def _follows(self, consumer: LogConsumer, tp: TopicPartition, first: int) -> bool:
         """Whether records that begin at `first` come next; if records seem to be missing, go back for them.
 
         A fetch that was under way during a rebalance may return what lies behind the place where we resume. A log
@@ -190,10 +290,17 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         result = self._classifiers[partition].classify(records)
         for outcome in Outcome:
             self.totals[outcome] += result.outcomes.count(outcome)
-        if not self._batch.records:
-            self._batch_since = time.monotonic()
+        for i, why in result.rejections.items():
+            if why.reason == UNFORESEEN:
+                self._set_aside(f"partition {partition}, offset {records[i].offset}: {why.detail}")
+        self._begin_batch()
         self._batch.add(partition, result)
         self._next[partition] = records[-1].offset + 1
+
+    def _set_aside(self, what: str) -> None:
+        self.unforeseen += 1
+        self.last_unforeseen = what
+        log.error("a record was set aside, because of a mistake in this program: %s", what)
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -209,11 +316,19 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _write_out(self) -> None:
         """Insert and commit everything taken in."""
         await self._finish_writing()
-        if self._batch.records:
+        if self._batch.offsets:
             self._start_writing()
             await self._finish_writing()
 
     async def _write(self, batch: ArchiveBatch) -> None:
+        if self._topic_id:
+            await self.connection.insist(
+                lambda: same_topic(self.connection, self._settings, self._topic_id),
+                "asking which topic the stream is of",
+            )
+            self._topic_id = ""
+        if batch.gaps:
+            await self._insert(GAPS_TABLE, GAP_COLUMNS, gap_columns(self._settings.stream, "archiver", batch.gaps))
         at = EVENT_COLUMNS.index("value")
         batch.events[at] = [Decimal(micro).scaleb(-6) if micro else 0 for micro in batch.events[at]]
         newest = max(batch.events[EVENT_COLUMNS.index("ts")], default=None)
@@ -283,8 +398,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         begin = await consumer.beginning_offsets(list(assigned)) if assigned else {}
         for tp in assigned:
             committed = await consumer.committed(tp)
-            # Offsets before the log's beginning are gone; offsets are never skipped otherwise.
-            start = max(begin[tp], committed or 0)
+            # A place that the log has lost is found to be so at the first fetch.
+            start = begin[tp] if committed is None else committed
             consumer.seek(tp, start)
             self._next[tp.partition] = self.stored[tp.partition] = start
         self._assigned = True

@@ -8,10 +8,12 @@ import sys
 
 from pipeline.archiver.archiver import Archiver
 from pipeline.archiver.collector import ArchiverCollector
+from pipeline.clickhouse.client import leave_pandas_out
+from pipeline.kafka.topic import watch
 from pipeline.process import announce, collect_seldom, end_in_time, first_of, stop_event
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings, plan_of
-from pipeline.topics import ensure_topics
+from pipeline.topics import ensure_topic
 
 #: For the last insert of a stop.
 _SAVE_SECONDS = 4.0
@@ -20,10 +22,15 @@ _SAVE_SECONDS = 4.0
 async def run_archiver(settings: Settings) -> None:
     """Archive the events topic until SIGTERM; raises what ended it otherwise."""
     plan = plan_of(settings)
-    partitions = await ensure_topics(settings)
-    archiver = Archiver(settings, plan, partitions)
+    leave_pandas_out()
+    topic = await ensure_topic(settings)
+    archiver = Archiver(settings, plan, topic.partitions, topic.id)
     server = LiveServer(
-        settings.metrics_host, settings.metrics_port, registry(ArchiverCollector(archiver)), archiver.health
+        settings.metrics_host,
+        settings.metrics_port,
+        registry(ArchiverCollector(archiver)),
+        archiver.health,
+        allowed_hosts=settings.allowed_hosts,
     )
     stop = stop_event()
     await server.start()
@@ -31,7 +38,7 @@ async def run_archiver(settings: Settings) -> None:
     collect_seldom()
     running = asyncio.create_task(archiver.run(), name="archiver")
     try:
-        await first_of(stop.wait(), running)
+        await first_of(stop.wait(), watch(settings, topic), running)
     finally:
         end_in_time(sys.exception())
         archiver.stop()

@@ -8,14 +8,16 @@ from typing import Any, Final
 import numpy as np
 from pydantic_core import to_json
 
-from pipeline.ingest.classify import Classified, Outcome, Record, origin_mark
-from schemas.event import CONTEXT_FIELDS, LATEST_TS
+from pipeline.ingest.classify import Classified, Outcome, origin_mark
+from pipeline.measure.rows import GapRow
+from schemas.event import CONTEXT_FIELDS
 
 _FIRST: Final = (
     "stream", "partition", "offset", "event", "event_id", "actor", "user_id", "anonymous_id", "session_id", "ts",
 )  # fmt: skip
 EVENT_COLUMNS: Final = (
-    *_FIRST, *CONTEXT_FIELDS, "value", "properties", "late", "ingested_at", "origin", "watermark", "clock", "claim", "claimed",
+    *_FIRST, *CONTEXT_FIELDS, "value", "properties", "late", "ingested_at", "origin",
+    "watermark", "clock", "claim", "claimed",
 )  # fmt: skip
 REJECTED_COLUMNS: Final = ("stream", "partition", "offset", "at", "reason", "detail", "key", "value")
 DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "event_id", "actor", "origin", "outcome")
@@ -23,6 +25,15 @@ DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "eve
 STORED_AT: Final = "stored_at"
 
 Columns = list[list[Any]]
+
+
+#: The last millisecond that a DateTime of ClickHouse holds: 2106-02-07.
+LATEST_STORABLE: Final = 4_294_967_295_000
+
+
+def storable(timestamp: int | None) -> int:
+    """A record's time as ClickHouse can keep it: producers send any 64 bits."""
+    return min(max(timestamp or 0, 0), LATEST_STORABLE)
 
 
 class ArchiveBatch:
@@ -33,6 +44,8 @@ class ArchiveBatch:
         self.events: Columns = [[] for _ in EVENT_COLUMNS]
         self.rejected: Columns = [[] for _ in REJECTED_COLUMNS]
         self.duplicates: Columns = [[] for _ in DUPLICATE_COLUMNS]
+        #: What was gone from the log before it was read.
+        self.gaps: list[GapRow] = []
         #: Records taken in, whatever became of them.
         self.records = 0
         #: Next offset by partition: what may be committed once the rows are acknowledged.
@@ -46,7 +59,7 @@ class ArchiveBatch:
             self._add_events(partition, result, stored)
         for i, why in result.rejections.items():
             record = records[i]
-            row = (stream, partition, record.offset, time_of(record), why.reason, why.detail,
+            row = (stream, partition, record.offset, storable(record.timestamp), why.reason, why.detail,
                    record.key or b"", record.value or b"")  # fmt: skip
             for column, cell in zip(self.rejected, row, strict=True):
                 column.append(cell)
@@ -58,7 +71,7 @@ class ArchiveBatch:
                     stream,
                     partition,
                     record.offset,
-                    time_of(record),
+                    storable(record.timestamp),
                     event.name,
                     event.event_id,
                     event.actor,
@@ -94,15 +107,10 @@ class ArchiveBatch:
         value += [event.value for event in events]
         properties += [to_json(f["properties"]).decode() if f.get("properties") else "{}" for f in fields]
         late += [outcomes[i] is Outcome.LATE for i in stored]
-        at += [time_of(records[i]) for i in stored]
+        at += [storable(records[i].timestamp) for i in stored]
         origin += [origin_mark(records[i]) if records[i].headers else 0 for i in stored]
         for column, cells in zip(standing, _standings(result)[:, stored].tolist(), strict=True):
             column += cells
-
-
-def time_of(record: Record) -> int:
-    """The time of the Kafka record as a column can hold it, epoch ms: 0 if it has none."""
-    return min(max(record.timestamp or 0, 0), LATEST_TS)
 
 
 def _standings(result: Classified) -> Any:

@@ -17,7 +17,7 @@ app = typer.Typer(help="The metric catalogue: list, show, run.", no_args_is_help
 @app.command("list")
 def metrics_list(as_json: AsJson = False) -> None:
     """The metrics by group."""
-    from pipeline.metrics.command import list_metrics
+    from pipeline.metrics.catalogue import list_metrics
 
     list_metrics(as_json)
 
@@ -25,13 +25,13 @@ def metrics_list(as_json: AsJson = False) -> None:
 @app.command("show")
 def metrics_show(name: str, config: Config = None, as_json: AsJson = False) -> None:
     """A metric's definition, parameters and SQL."""
-    from pipeline.metrics.command import show_metric
+    from pipeline.metrics.catalogue import show_metric
 
     show_metric(name, load_settings(config).clickhouse_database, as_json)
 
 
 @app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def metricsrun(
+def metrics_run(
     ctx: typer.Context,
     name: str,
     fmt: Annotated[str, typer.Option("--format", help="table, csv, json, parquet or png (a chart).")] = "table",

@@ -12,7 +12,7 @@ from schemas.duration import format_duration
 from schemas.meanings import Meaning
 from schemas.models import known_events
 from schemas.plan import Plan, PropertySpec, Step
-from schemas.plan_io import PlanError, load_plan
+from schemas.plan_io import PlanError, plan_text, read_plan
 
 
 def show(plan: Plan, as_json: bool) -> None:
@@ -60,9 +60,9 @@ def _property(name: str, spec: PropertySpec) -> str:
 
 
 def check(source: str, as_json: bool) -> int:
-    """Print every mistake of a plan; returns the exit code."""
+    """Print every mistake of a plan, and what is surely not meant; returns the exit code: 1 for a mistake."""
     try:
-        plan = load_plan(source)
+        plan, warnings = read_plan(plan_text(source), source)
     except PlanError as exc:
         if as_json:
             print(json.dumps({"ok": False, "problems": [vars(p) for p in exc.problems]}))
@@ -71,10 +71,14 @@ def check(source: str, as_json: bool) -> int:
         return 1
     except OSError as exc:
         raise UserError(f"the plan can't be read: {exc}") from None
+    counts = {"events": len(plan.events), "funnels": len(plan.funnels)}
     if as_json:
-        print(json.dumps({"ok": True, "events": len(plan.events), "funnels": len(plan.funnels)}))
-    else:
-        print(f"{source}: fine ({len(plan.events)} events, {len(plan.funnels)} funnels)")
+        print(json.dumps({"ok": True, **counts, "warnings": [vars(w) for w in warnings]}))
+        return 0
+    for warning in warnings:
+        print(f"{source}: warning: {warning}")
+    said = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
+    print(f"{source}: fine ({counts['events']} events, {counts['funnels']} funnels{said})")
     return 0
 
 

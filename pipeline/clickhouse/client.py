@@ -23,13 +23,18 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# The driver asks at the first insert whether there is pandas, by importing it: half a second in which a worker folds
-# nothing. Where nobody passes data frames the answer may as well be no.
-options.pd = options.pd_time_test = None
-
 _CODE = re.compile(r"[Cc]ode:? (\d+)")
 #: What a client raises when the server can't be reached or breaks off.
 CONNECTION_ERRORS: Final = (aiohttp.ClientError, ConnectionError, TimeoutError, OSError)
+
+
+def leave_pandas_out() -> None:
+    """Tell the driver that there is no pandas; for a role to call when it starts.
+
+    It asks at its first insert, by importing it: half a second in which a worker folds nothing. A role passes no data
+    frames, so the answer may as well be no.
+    """
+    options.pd = options.pd_time_test = None
 
 
 async def connect(settings: Settings, *, database: bool = True) -> Any:
@@ -61,12 +66,11 @@ class ClickHouseHealth:
     def __init__(self) -> None:
         self.failing_since: float | None = None
         self.last_error = ""
-        self.last_success: float | None = None
         self.failures = 0
 
     def ok(self) -> None:
         """Note a success."""
-        self.failing_since, self.last_error, self.last_success = None, "", time.monotonic()
+        self.failing_since, self.last_error = None, ""
 
     def failed(self, exc: BaseException) -> None:
         """Note a failure."""

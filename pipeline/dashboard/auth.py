@@ -8,16 +8,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import ipaddress
 import os
 import re
 import secrets
+import threading
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from pipeline.errors import UserError
+from pipeline.serve.guard import is_loopback
 from pipeline.settings import Settings
 
 #: 32 MiB and about 60 ms a try: nothing for a person, much for somebody who tries a list.
@@ -29,6 +31,8 @@ _NAME = re.compile(r"^[A-Za-z0-9._@-]{1,64}$")
 MIN_PASSWORD: Final = 10
 #: Wrong passwords that a name may have in a while, before it has to wait.
 _TRIES, _WHILE_SECONDS = 5, 60.0
+#: Names that nobody has are counted as so many.
+_STRANGERS: Final = 997
 
 
 def hash_password(password: str) -> str:
@@ -78,16 +82,6 @@ def set_password(path: Path, name: str, password: str) -> None:
         file.write("\n".join(kept) + "\n")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine reach that address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 class Auth:
     """Decides who may look, by the settings. Raises UserError if they would leave the door open."""
 
@@ -106,7 +100,9 @@ class Auth:
             )
         # A session outlives no restart: nothing secret has to be kept.
         self._key = secrets.token_bytes(32)
-        self._wrong: dict[str, list[float]] = {}
+        #: When each name was tried; a login that succeeds forgets it. Tries come from several threads.
+        self._tries: dict[str, list[float]] = {}
+        self._lock = threading.Lock()
 
     @property
     def open(self) -> bool:
@@ -129,19 +125,29 @@ class Auth:
     def log_in(self, name: str, password: str) -> str | None:
         """The cookie of a new session; None if the two don't fit or it was tried too often."""
         now = self._clock()
-        tries = [at for at in self._wrong.get(name, []) if at > now - _WHILE_SECONDS]
-        if len(tries) >= _TRIES:
+        if not self._counts(name, now):
             return None
         stored = self._passwords.get(name)
         # A name that is not there takes as long as one that is.
         fits = password_fits(password, stored or next(iter(self._passwords.values())))
         if not (fits and stored):
-            if len(self._wrong) > 1000:
-                self._wrong.clear()
-            self._wrong[name] = [*tries, now]
             return None
+        with self._lock:
+            self._tries.pop(name, None)
         body = f"{name}|{int(now + SESSION_SECONDS)}"
         return f"{body}|{self._sign(body)}"
+
+    def _counts(self, name: str, now: float) -> bool:
+        """Count a try before its password is looked at: however many come at once, no more than these are."""
+        if name not in self._passwords:
+            # Made-up names share their tries, so that there is no end of neither memory nor work.
+            name = f"?{zlib.crc32(name.encode(errors='replace')) % _STRANGERS}"
+        with self._lock:
+            tries = [at for at in self._tries.get(name, []) if at > now - _WHILE_SECONDS]
+            if len(tries) >= _TRIES:
+                return False
+            self._tries[name] = [*tries, now]
+            return True
 
     def _session_user(self, cookie: str) -> str | None:
         body, _, signature = cookie.rpartition("|")

@@ -17,6 +17,9 @@ from pipeline.render.language import Language
 from pipeline.settings import Settings
 from schemas.plan import Plan
 
+#: What ClickHouse's Date holds, with room for a year before and after.
+_FIRST_DAY, _LAST_DAY = date(1971, 1, 1), date(2148, 12, 31)
+
 
 @dataclass(frozen=True)
 class Context:
@@ -70,9 +73,11 @@ class Context:
 
 def _day(text: str | None) -> date | None:
     try:
-        return date.fromisoformat(text or "")
+        found = date.fromisoformat(text or "")
     except ValueError:
         return None
+    # What lies beyond can't be counted on from, nor be asked of ClickHouse.
+    return found if _FIRST_DAY <= found <= _LAST_DAY else None
 
 
 Part = Callable[[Context], Awaitable[Safe]]

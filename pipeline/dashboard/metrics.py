@@ -12,6 +12,7 @@ from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad, term
 from pipeline.errors import UserError
 from pipeline.metrics import Metric, Table, arguments_for, metrics
+from pipeline.metrics.arguments import written
 from pipeline.metrics.ask import ask_metric
 from pipeline.queries.conditions import quoted
 from pipeline.render.html import Safe, h, text
@@ -86,7 +87,7 @@ async def shown(
 
 def _buttons(context: Context, metric: Metric, arguments: Mapping[str, Any], chart: bool) -> Safe:
     t = context.t
-    asked = urlencode({"metric": metric.name, **{n: _text(v) for n, v in arguments.items()}})
+    asked = urlencode({"metric": metric.name, **{n: written(v) for n, v in arguments.items()}})
     return h(
         "div",
         h("a", t("Download CSV", "下载 CSV"), href=f"/download/metric.csv?{asked}"),
@@ -109,7 +110,3 @@ def _sql(context: Context, metric: Metric, arguments: Mapping[str, Any]) -> Safe
           h("pre", metric.sql.replace("{database}", context.settings.clickhouse_database), id="view", tabindex="0"),
           h("div", h("button", t("Copy", "复制"), type="button", data_copy="view"), class_="buttons")),
     )  # fmt: skip
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

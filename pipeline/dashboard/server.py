@@ -10,19 +10,20 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from aiohttp import web
 
 from pipeline.alerts.firing import Alerts
 from pipeline.clickhouse.questions import Store, StoreError
-from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth, is_loopback
+from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import document, login, not_found, problem
 from pipeline.dashboard.live import Live
 from pipeline.dashboard.pages import DOWNLOADS, PAGES, PARTS, fragments
 from pipeline.errors import UserError
 from pipeline.render.language import Language, choose
+from pipeline.serve import guard
 from pipeline.settings import Settings
 from schemas.plan import Plan
 
@@ -67,7 +68,14 @@ class Dashboard:
 
     async def start(self) -> None:
         """Listen and read the workers. With port 0 any free port is taken; `port` says which."""
-        app = web.Application(client_max_size=64 * 1024, middlewares=[self._guard])
+        door = guard.door(
+            self.settings.dashboard_host,
+            self.settings.allowed_hosts,
+            links=True,
+            # With a login a name that was made to point here gets nothing: its pages have no session.
+            any_name=not self._auth.open and not self.settings.allowed_hosts,
+        )
+        app = web.Application(client_max_size=64 * 1024, middlewares=[guard.middleware(door), self._guard])
         for page in PAGES:
             app.router.add_get(page.path, self._page)
         app.router.add_get("/part/{name}", self._part)
@@ -80,7 +88,7 @@ class Dashboard:
         app.router.add_get("/login", self._login)
         app.router.add_post("/login", self._log_in)
         app.router.add_post("/logout", self._log_out)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        self._runner = guard.Runner(app, shutdown_timeout=2.0)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self.settings.dashboard_host, self.settings.dashboard_port).start()
@@ -121,10 +129,6 @@ class Dashboard:
         return response
 
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
-        if self._auth.open and not is_loopback(host):
-            # A page of another site that made its name point to this machine must not read along.
-            return web.Response(status=403, text="open it as http://127.0.0.1\n")
         free = request.path in ("/login", "/health", "/set", "/favicon.ico") or request.path.startswith("/static/")
         if not free and self._user(request) is None:
             if not self._auth.by_password:
@@ -200,10 +204,11 @@ class Dashboard:
                 now = self._fragments(context, page, seen)
                 changed = {key: value for key, value in now.items() if sent.get(key) != value}
                 # An empty message too: the browser knows by it that we are there.
-                await response.write(f"data: {json.dumps(changed, ensure_ascii=False)}\n\n".encode())
+                async with asyncio.timeout(guard.STALLED_SECONDS):
+                    await response.write(f"data: {json.dumps(changed, ensure_ascii=False)}\n\n".encode())
                 sent = now
-        except ConnectionError:
-            pass  # the browser has gone
+        except (ConnectionError, TimeoutError):
+            pass  # the browser has gone, or reads no more
         finally:
             self._streams -= 1
             self._live.watch(-1)
@@ -244,10 +249,10 @@ class Dashboard:
         return web.Response(status=301, headers={"Location": f"/static/icon.svg?{self._assets}"})
 
     async def _set(self, request: web.Request) -> web.Response:
-        back = request.query.get("back", "/")
-        if not back.startswith("/") or back.startswith(("//", "/\\")):
-            back = "/"
-        response = web.Response(status=303, headers={"Location": back})
+        if request.headers.get("Sec-Fetch-Site") not in (None, "same-origin", "none"):
+            # A link of another page may show a page, not change how it looks from now on.
+            return web.Response(status=403, text="links of other sites set nothing\n")
+        response = web.Response(status=303, headers={"Location": _own(request.query.get("back", "/"))})
         for name, allowed in (("lang", ("en", "zh")), ("theme", ("auto", "light", "dark"))):
             if (value := request.query.get(name)) in allowed:
                 response.set_cookie(name, str(value), max_age=_YEAR, samesite="Lax", httponly=True)
@@ -282,6 +287,18 @@ class Dashboard:
         response = web.Response(status=303, headers={"Location": "/login"})
         response.del_cookie(COOKIE)
         return response
+
+
+def _own(address: str) -> str:
+    """That address if it is one of our pages, else the first one."""
+    try:
+        parts = urlsplit(address)
+        query = urlencode(parse_qsl(parts.query, keep_blank_values=True, max_num_fields=50))
+    except ValueError:
+        return "/"
+    if parts.scheme or parts.netloc or parts.path not in {"/login", *(page.path for page in PAGES)}:
+        return "/"
+    return parts.path + (f"?{query}" if query else "")
 
 
 def _page(html: str, status: int = 200) -> web.Response:

@@ -24,6 +24,7 @@ from pipeline.alerts.state import needing_history
 from pipeline.clickhouse.migrate import migrate
 from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.prometheus import Prometheus
+from pipeline.embedded.users import READER, private_folder
 from pipeline.errors import DependencyError
 from pipeline.metrics import install
 from pipeline.settings import Settings, plan_of
@@ -64,6 +65,9 @@ class System:
         self._usual_ports = usual_ports
         self._embedded_kafka, self._embedded_clickhouse = embedded_kafka, embedded_clickhouse
         self._stack = contextlib.AsyncExitStack()
+        #: Whom the dashboard asks the embedded ClickHouse as, and where its passwords are.
+        self._reader: dict[str, str] = {}
+        self.clickhouse_users: Path | None = None
         self.worker, self.archiver, self.dashboard = Role("worker"), Role("archiver"), Role("dashboard")
         self.roles = (self.worker, self.archiver, self.dashboard)
         self.prometheus: Prometheus | None = None
@@ -74,7 +78,7 @@ class System:
         self._keeper: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> System:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(self.data_dir)
         try:
             await self._start()
         except BaseException:
@@ -116,7 +120,9 @@ class System:
                 update={"kafka_bootstrap": broker.bootstrap, "stream": stream, "session_timeout_s": 3.0}
             )
         if self._embedded_clickhouse:
-            self.settings = self.settings.model_copy(update={"clickhouse_url": clickhouse.url})
+            self.settings = self.settings.model_copy(update=clickhouse.access)
+            self._reader = {"clickhouse_user": READER, "clickhouse_password": clickhouse.users[READER]}
+            self.clickhouse_users = clickhouse.users_file
         await asyncio.gather(ensure_topics(self.settings), self._migrate())
         await asyncio.gather(self._start_role(self.worker), self._start_role(self.archiver))
         await self._start_prometheus()
@@ -153,6 +159,7 @@ class System:
         variable = "DASHBOARD_PORT" if role is self.dashboard else "METRICS_PORT"
         env = {**os.environ, **self.settings.environment(), f"PIPELINE_{variable}": str(port)}
         if role is self.dashboard:
+            env |= {f"PIPELINE_{name.upper()}": secret for name, secret in self._reader.items()}
             env["PIPELINE_DASHBOARD_WORKERS"] = self.worker.url
         env.pop("PIPELINE_CONFIG", None)  # what it said is in the variables
         command = [sys.executable, "-P", "-m", "pipeline.cli", role.name]
@@ -216,13 +223,18 @@ class System:
 def where(system: System) -> list[str]:
     """Where things are, for a person."""
     settings = system.settings
+    # Only of our own: a password of somebody's ClickHouse is not for the screen.
+    login, curl = "", ""
+    if system.clickhouse_users is not None:
+        login = f"  (user {settings.clickhouse_user}, password in {system.clickhouse_users})"
+        curl = f"-u {settings.clickhouse_user}:{settings.clickhouse_password.get_secret_value()} "
     query = f"SELECT event, count() FROM {settings.clickhouse_database}.events GROUP BY event"
     return [
         f"Dashboard   {system.dashboard.url}",
         f"Kafka       {settings.kafka_bootstrap}  (topic {settings.events_topic})",
-        f"ClickHouse  {settings.clickhouse_url}",
+        f"ClickHouse  {settings.clickhouse_url}{login}",
         f"Metrics     {system.worker.url}/metrics  (archiver: {system.archiver.url}/metrics)",
         *filter(None, [system.alerts_note]),
-        f"Try         curl {settings.clickhouse_url} -d '{query}'",
+        f"Try         curl {curl}{settings.clickhouse_url} -d '{query}'",
         *system.notes,
     ]

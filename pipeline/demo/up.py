@@ -22,7 +22,9 @@ async def up(settings: Settings, data: Path, embedded_kafka: bool, embedded_clic
         await first_of(system.wait_ready(), stop.wait())
         for note in where(system):
             console.print(note, soft_wrap=True)
-        changed = ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "STREAM", "PLAN")
+        changed: tuple[str, ...] = ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "STREAM", "PLAN")
+        if system.clickhouse_users is not None:
+            changed += ("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD")
         found = system.settings.environment()
         console.print(f"Send        streamgauge send FILE --kafka {system.settings.kafka_bootstrap}", soft_wrap=True)
         console.print("For verify, rejected and others in another terminal:")

@@ -1,28 +1,37 @@
 """The embedded ClickHouse: chDB behind ClickHouse's HTTP interface, in a process of its own.
 
 `EmbeddedClickHouse` starts and stops it; ``python -m pipeline.embedded.clickhouse --path DIR --port N`` is the
-process. The data stay in the folder; acknowledged inserts survive ``kill -9``. Time zone of the server: UTC.
+process. The data stay in the folder; acknowledged inserts survive ``kill -9``. Time zone of the server: UTC. Its
+users' passwords are in the file ``DIR.users`` (see `users`).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+from pydantic import SecretStr
 
 from pipeline.embedded.child import Child, free_port
+from pipeline.embedded.confine import confine
+from pipeline.embedded.users import WRITER, private_folder, read_users, users_file
 from pipeline.errors import UserError
+from pipeline.serve.guard import Runner, is_loopback
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 # The server lets running requests end for so long, then cancels them; less than _STOP_SECONDS.
 _FINISH_SECONDS = 15.0
+# A whole result is sent after its handler has ended, to clients that may work while they read.
+_IDLE_SECONDS = 300.0
 _MAX_LINE_BYTES = 1 << 20
 _MISSING = "the embedded ClickHouse needs chDB and aiohttp: pip install 'streamgauge[embedded]'"
 
@@ -43,6 +52,24 @@ class EmbeddedClickHouse:
         self.host = _HOST
         self.port = port or 0
         self.port_was_taken = False
+        self.users_file = users_file(data_dir / "clickhouse")
+        #: Password by user, once started: `default` reads and writes, `reader` only reads.
+        self.users: Mapping[str, str] = {}
+
+    @property
+    def access(self) -> dict[str, Any]:
+        """The settings of a role that uses it, once started."""
+        password = SecretStr(self.users[WRITER])
+        return {"clickhouse_url": self.url, "clickhouse_user": WRITER, "clickhouse_password": password}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same as variables, for a child process."""
+        return {
+            "PIPELINE_CLICKHOUSE_URL": self.url,
+            "PIPELINE_CLICKHOUSE_USER": WRITER,
+            "PIPELINE_CLICKHOUSE_PASSWORD": self.users[WRITER],
+        }
 
     @property
     def url(self) -> str:
@@ -59,8 +86,11 @@ class EmbeddedClickHouse:
         if self._child is not None:
             raise RuntimeError("the embedded ClickHouse runs already")
         self.port, self.port_was_taken = free_port(self._preferred)
+        folder = self._data_dir / "clickhouse"
+        private_folder(self._data_dir)
+        self.users = read_users(self.users_file)
         command = [sys.executable, "-P", "-m", "pipeline.embedded.clickhouse"]
-        command += ["--path", str(self._data_dir / "clickhouse"), "--memory-limit", str(self._memory_limit)]
+        command += ["--path", str(folder), "--memory-limit", str(self._memory_limit)]
         command += ["--host", self.host, "--port", str(self.port)]
         child = Child(
             "the embedded ClickHouse",
@@ -103,8 +133,8 @@ class EmbeddedClickHouse:
 
 async def serve(path: Path, host: str, port: int, memory_limit: int) -> None:
     """Serve the folder until SIGTERM or SIGINT. Raises `UserError` for what the user can mend."""
-    if not _is_loopback(host):
-        raise UserError(f"the embedded ClickHouse has no passwords: choose a loopback address, not {host}")
+    if not is_loopback(host):
+        raise UserError(f"the embedded ClickHouse speaks without TLS: choose a loopback address, not {host}")
     try:
         from aiohttp import web
 
@@ -116,11 +146,18 @@ async def serve(path: Path, host: str, port: int, memory_limit: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    passwords = users_file(path)
+    users = read_users(passwords)
+    scratch = path / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    os.environ["TMPDIR"] = str(scratch)  # chDB wants one when it is loaded
+    # Before the engine's threads are there; modules may still be loaded later.
+    confine(path, map(Path, {sys.prefix, sys.base_prefix, *filter(None, sys.path)}))
     engine = Engine(path, memory_limit)
-    http = ClickHouseHttp(engine)
-    runner = web.AppRunner(
+    http = ClickHouseHttp(engine, users, passwords)
+    runner = Runner(
         http.application(),
-        access_log=None,
+        idle_seconds=_IDLE_SECONDS,
         auto_decompress=False,
         handler_cancellation=True,
         max_line_size=_MAX_LINE_BYTES,
@@ -142,13 +179,6 @@ async def serve(path: Path, host: str, port: int, memory_limit: int) -> None:
         engine.close()
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def main() -> int:
     """The process. Exit codes: 0 stopped, 2 the user has something to mend."""
     parser = argparse.ArgumentParser(
@@ -163,7 +193,7 @@ def main() -> int:
     # laptop is.
     os.environ["TZ"] = "UTC"
     try:
-        asyncio.run(serve(args.path, args.host, args.port, args.memory_limit))
+        asyncio.run(serve(args.path.absolute(), args.host, args.port, args.memory_limit))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

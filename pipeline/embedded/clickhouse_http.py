@@ -3,13 +3,13 @@ speaks it.
 
 Taken from ClickHouse: the query in the URL or the body (or begun in one and ended in the other), multipart
 forms, settings and bound parameters in the URL, ``database``, ``default_format``, compression by
-Content-Encoding and Accept-Encoding, the X-ClickHouse headers, error codes and their HTTP statuses, GET
-reads only. Not taken: users and passwords (accepted, not checked), sessions (a SET or a temporary table
-lasts for one request), external tables, and the framing of ``compress=1`` and ``decompress=1``.
+Content-Encoding and Accept-Encoding, the X-ClickHouse headers, users and passwords, error codes and their HTTP
+statuses, GET reads only. Not taken: sessions (a SET or a temporary table lasts for one request), external
+tables, and the framing of ``compress=1`` and ``decompress=1``.
 
-There is no authentication: who reaches the port can do with files and data what the process can. It
-therefore listens on the loopback only, and requests that a browser sends for a web page are refused (by
-their Host and Origin).
+Who asks is known by a password that lies in a file (see `users`), and what they may is decided in the engine (see
+`access`). It listens on the loopback only, and requests of web pages are refused whatever they know (see
+`pipeline.serve.guard`).
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ import secrets
 import string
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from pipeline.embedded import codings
-from pipeline.embedded.clickhouse_request import Question, RequestReader
+from pipeline.embedded.access import Role
+from pipeline.embedded.clickhouse_request import Question, RequestReader, url_parameters
 from pipeline.embedded.engine import Engine, EngineError, Job, Stream, Summary
+from pipeline.embedded.users import credentials, role_of
+from pipeline.serve import guard
 
 T = TypeVar("T")
 
@@ -62,7 +65,7 @@ _CONTENT_TYPES = {
 _STATUS = (
     dict.fromkeys((6, 26, 27, 36, 38, 41, 43, 44, 47, 53, 62, 69, 72, 117, 130, 131, 457), 400)
     | dict.fromkeys((16, 46, 50, 56, 60, 73, 81, 83, 115), 404)
-    | {48: 501, 159: 408, 164: 403, 202: 503, 209: 408, 307: 413, 497: 403}
+    | {48: 501, 159: 408, 164: 403, 202: 503, 209: 408, 307: 413, 497: 403, 516: 403}
 )
 
 
@@ -130,8 +133,9 @@ class _Lane:
 class ClickHouseHttp:
     """The handlers. Reads and writes have lanes of their own, so slow queries do not hold up inserts."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, users: Mapping[str, str], users_file: Path) -> None:
         self._engine = engine
+        self._users, self._users_file = users, users_file
         self._reads = _Lane(_READERS)
         self._writes = _Lane(_WRITERS)
         self._reader = RequestReader()
@@ -141,7 +145,7 @@ class ClickHouseHttp:
 
     def application(self) -> web.Application:
         """To be served by a server that leaves bodies compressed and cancels abandoned handlers."""
-        app = web.Application(middlewares=[_local_only])
+        app = web.Application(middlewares=[guard.middleware(guard.door("127.0.0.1"), reads_bodies=False)])
         app.router.add_get("/ping", _ok)
         app.router.add_get("/replicas_status", _ok)
         app.router.add_route("*", "/", self.handle)
@@ -163,18 +167,31 @@ class ClickHouseHttp:
         query_id = str(uuid.uuid4())
         try:
             async with AsyncExitStack() as held:
+                role = self._role(request)
                 question = await self._reader.read(request, held)
                 query_id = question.params.get("query_id") or query_id
-                return await self._answer(request, question, query_id)
+                return await self._answer(request, question, role, query_id)
         except EngineError as error:
             headers = self._headers(query_id) | {"X-ClickHouse-Exception-Code": str(error.code)}
             headers["Content-Type"] = "text/plain; charset=UTF-8"
             text = self._message(error).encode(errors="surrogateescape")
             return web.Response(status=_STATUS.get(error.code, 500), body=text, headers=headers)
 
+    def _role(self, request: web.Request) -> Role:
+        """What a request may do. Raises EngineError for a wrong user or password, before anything is read."""
+        name, password = credentials(request.headers, url_parameters(request))
+        role = role_of(self._users, name, password)
+        if role is None:
+            raise EngineError(
+                516,
+                f"Authentication failed: the users of this ClickHouse and their passwords are in {self._users_file}, "
+                "which its owner can read. (AUTHENTICATION_FAILED)",
+            )
+        return "reader" if request.method in ("GET", "HEAD") else role
+
     # Answering
 
-    async def _answer(self, request: web.Request, question: Question, query_id: str) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, question: Question, role: Role, query_id: str) -> web.StreamResponse:
         statement = question.statement
         settings = {name: value for name, value in question.params.items() if name not in _NOT_SETTINGS}
         default_format = question.params.get("default_format") or request.headers.get("X-ClickHouse-Format")
@@ -184,7 +201,7 @@ class ClickHouseHttp:
             tag="" if "log_comment" in settings else f"http-{uuid.uuid4()}",
             database=question.params.get("database") or request.headers.get("X-ClickHouse-Database") or "",
             settings=settings,
-            readonly=request.method in ("GET", "HEAD"),
+            role=role,
         )
         coding = None
         if settings.get("enable_http_compression", "0") in ("1", "true"):
@@ -306,13 +323,3 @@ def _encode(body: bytes, coding: str) -> bytes:
 
 async def _ok(_request: web.Request) -> web.StreamResponse:
     return web.Response(text="Ok.\n", content_type="text/html", charset="UTF-8")
-
-
-@web.middleware
-async def _local_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what a web page makes a browser send: another Host (a rebound name) or an Origin."""
-    host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
-    local = host in ("", "localhost", "[::1]") or host.startswith("127.")
-    if not local or "Origin" in request.headers:
-        return web.Response(status=403, text="The embedded ClickHouse answers local clients only.\n")
-    return await handler(request)

@@ -32,6 +32,20 @@ class Question:
     """Everything else of the URL or the form. Bytes that are no UTF-8 stand as surrogates."""
 
 
+def url_parameters(request: web.Request) -> dict[str, str]:
+    """The parameters in the URL. Raises `EngineError` if they can't be read."""
+    try:
+        pairs = parse_qsl(
+            request.rel_url.raw_query_string,
+            keep_blank_values=True,
+            errors="surrogateescape",
+            max_num_fields=_MAX_FIELDS,
+        )
+    except ValueError as error:
+        raise _bad_arguments(str(error)) from None
+    return dict(pairs)
+
+
 class RequestReader:
     """Reads requests, a few large ones at a time. Raises `EngineError` for what can't be read."""
 
@@ -40,16 +54,7 @@ class RequestReader:
 
     async def read(self, request: web.Request, held: AsyncExitStack) -> Question:
         """Read one request. `held` is to be closed once it is answered: its body is in memory as long."""
-        try:
-            pairs = parse_qsl(
-                request.rel_url.raw_query_string,
-                keep_blank_values=True,
-                errors="surrogateescape",
-                max_num_fields=_MAX_FIELDS,
-            )
-        except ValueError as error:
-            raise _bad_arguments(str(error)) from None
-        params = dict(pairs)
+        params = url_parameters(request)
         body = b""
         try:
             async with asyncio.timeout(_STALLED_SECONDS):

@@ -5,31 +5,43 @@ What was found about chDB 4.4 (ClickHouse 26.9) and decides this design:
 - Any number of connections to one folder run queries in parallel; queries of one connection wait for each
   other. A connection is a session (current database, settings) and takes a millisecond to make, so every
   request gets a fresh one and can leave nothing behind for the next.
-- `send_insert` takes the data of an INSERT as bytes and goes through the server's own input formats: one
-  append makes one block, so an INSERT is one part and is deduplicated like on a server. Data inside the text
-  of a query is not safe (binary formats break) and slower.
-- `INSERT ... SELECT ... FROM input()` silently reads nothing: it is given its rows through a file instead.
+- The data of an INSERT are given as a file in memory: ``INSERT INTO t FROM INFILE '/proc/self/fd/N'`` goes through
+  the server's own input formats and makes one block, so an INSERT is one part and is deduplicated like on a server.
+  `send_insert`, which takes bytes, swallows every error after parsing (a constraint, a full disk, too many parts):
+  its answer says nothing of what was stored. Data inside the text of a query is not safe (binary formats break).
+- `INSERT ... SELECT ... FROM input()` silently reads nothing: its rows are put into a temporary table first.
+- The session's user is always `default`; what it may is decided by a role (see `access`).
 - Only SELECT can be fetched block by block.
 - The engine runs outside the interpreter's lock, so the event loop goes on meanwhile.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.embedded.statement import Statement
+from pipeline.embedded import access
+from pipeline.embedded.access import Role
+from pipeline.embedded.statement import Statement, reaches_files
 from pipeline.errors import UserError
 
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _CODE = re.compile(r"Code: (\d+)\. (?:DB::Exception: )?")
+# Characters after which chDB reads options, where it is given a folder.
+_PATH_ENDS = re.compile(r"[?&#]")
+# Words of statements that are worth a closer look: most have none of them.
+_SUSPECT = re.compile(rb"outfile|infile|database|rocksdb|disk", re.IGNORECASE)
 _CACHE_BYTES = 256 << 20
+_ONE_STATEMENT = "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)"
+# Where `input()` finds its rows.
+_STAGED = b"_input"
 # Formats of which a sequence of blocks is one valid document; others are fetched whole.
 _BLOCKWISE = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
 # Queries of analysts step back for inserts, where the process may set priorities (CAP_SYS_NICE).
@@ -47,6 +59,8 @@ class EngineError(Exception):
     def of(cls, error: Exception) -> EngineError:
         """The engine's error, its number read from its text (1001, STD_EXCEPTION, if there is none)."""
         text = str(error)
+        if access.NO_FILES in text:
+            return cls(497, f"Not enough privileges: {access.NO_FILES}. (ACCESS_DENIED)")
         found = _CODE.search(text)
         return cls(1001, text) if found is None else cls(int(found.group(1)), text[found.end() :])
 
@@ -68,7 +82,7 @@ class Job:
     database: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Settings, and bound parameters as ``param_<name>``. Bytes that are no UTF-8 stand as surrogates."""
-    readonly: bool = False
+    role: Role = "writer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +159,11 @@ class Engine:
         except ImportError as error:
             raise UserError("the embedded ClickHouse needs chDB: pip install 'streamgauge[embedded]'") from error
         self._chdb: Any = _chdb
-        if "?" in str(path):
-            raise UserError(f"the embedded ClickHouse can't use the folder {path}: its name has a '?'")
+        if found := _PATH_ENDS.search(str(path)):
+            raise UserError(f"the embedded ClickHouse can't use the folder {path}: its name has a '{found.group()}'")
         self._path = path.resolve()
-        self._scratch = self._path / "tmp"
-        self._scratch.mkdir(parents=True, exist_ok=True)
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._path.chmod(0o700)
         self._lock = _lock_folder(self._path)
         # Signals belong to the event loop of the process.
         self._chdb.set_signal_handlers_enabled(0)
@@ -159,8 +173,12 @@ class Engine:
             for name in ("mark_cache_size", "index_mark_cache_size", "primary_index_cache_size")
         )
         try:
-            # The engine lives as long as one connection is open: this one, which runs nothing else.
-            self._keeper = self._chdb.connect(f"{self._path}?max_server_memory_usage={memory_limit}&{caches}")
+            access.own_default_database(self._path)
+            with access.configuration(self._path) as config:
+                options = f"config-file={config}&max_server_memory_usage={memory_limit}&{caches}"
+                # The engine lives as long as one connection is open: this one, which runs nothing of a client.
+                self._keeper = self._chdb.connect(f"{self._path}?{options}")
+            access.close_files(self._chdb, self._keeper)
             answer = self._keeper.query("SELECT version(), timezone()", "TabSeparated", params={}).bytes()
         except RuntimeError as error:
             self._lock.close()
@@ -206,21 +224,26 @@ class Engine:
             raise EngineError.of(error) from None
 
     def insert(self, job: Job, data: bytes) -> Summary:
-        """Run an INSERT with its rows in the job's format. Acknowledged rows are in the folder."""
-        if job.statement.input_at is not None:
-            return self._insert_through_input(job, data)
-        connection = self._open(job)
-        try:
-            # A line end, because the engine puts the format behind the statement, which may end in a comment.
-            handle = connection.send_insert(job.statement.text + b"\n", job.format)
-            if data:
-                connection.insert_append(handle, data)
-            result = connection.insert_done(handle)
-            return Summary(written_rows=result.rows_written(), written_bytes=result.bytes_written())
-        except RuntimeError as error:
-            raise EngineError.of(error) from None
-        finally:
-            connection.close()
+        """Run an INSERT with its rows in the job's format. It returns once they are in the folder, or raises."""
+        statement = job.statement
+        with _file_of(data) as file:
+            source = f"\nFROM INFILE {quote(file)} COMPRESSION 'none' ".encode()
+            connection = self._open(job)
+            try:
+                if statement.input_at is not None:
+                    end = self._stage(connection, job, source)
+                    text = statement.text[: statement.input_at[0]] + _STAGED + statement.text[end:]
+                else:
+                    at = len(statement.text) if statement.settings_at is None else statement.settings_at
+                    text = statement.text[:at] + source + statement.text[at:] + f"\nFORMAT {job.format}".encode()
+                if connection.classify_query(text)["statement_count"] > 1:
+                    raise EngineError(62, _ONE_STATEMENT)
+                result = connection.query(text, "Null", params={})
+                return Summary(written_rows=result.rows_written(), written_bytes=result.bytes_written())
+            except RuntimeError as error:
+                raise EngineError.of(error) from None
+            finally:
+                connection.close()
 
     def kill(self, tag: str) -> None:
         """Cancel the query that runs under `tag`, if one does."""
@@ -234,22 +257,27 @@ class Engine:
         finally:
             connection.close()
 
-    def _insert_through_input(self, job: Job, data: bytes) -> Summary:
-        assert job.statement.input_at is not None
-        start, end = job.statement.input_at
-        with tempfile.NamedTemporaryFile(dir=self._scratch, prefix="input-", suffix=".data") as file:
-            file.write(data)
-            file.flush()
-            call = f"file({quote(file.name)}, {quote(job.format)}, ".encode()
-            text = job.statement.text[:start] + call + job.statement.text[end:]
-            statement = Statement(text, None, None, reads=False, streams=False)
-            return self.execute(Job(statement, "Null", job.tag, job.database, job.settings, job.readonly))[1]
+    def _stage(self, connection: Any, job: Job, source: bytes) -> int:
+        """Put the rows of a request where the SELECT of its statement finds them; where its ``input(...)`` ends."""
+        text, literal = job.statement.text, job.statement.structure_at
+        end = text.find(b")", literal[1]) if literal is not None else -1
+        if literal is None or end < 0:
+            raise EngineError(36, "input() needs the columns of its rows as one literal. (BAD_ARGUMENTS)")
+        columns = b"EMPTY AS SELECT * FROM null(" + text[slice(*literal)] + b")"
+        connection.query(b"CREATE TEMPORARY TABLE " + _STAGED + b" ENGINE = Memory " + columns, "Null", params={})
+        into = b"INSERT INTO " + _STAGED + source + f"\nFORMAT {job.format}".encode()
+        connection.query(into, "Null", params={})
+        return end + 1
 
     def _open(self, job: Job) -> Any:
         settings = self._settings | {"log_comment": job.tag}
+        if job.statement.data_at is not None:
+            settings["input_format_parallel_parsing"] = "0"  # one INSERT, one block
         if job.statement.reads:
             settings |= _STEP_BACK
         settings |= job.settings
+        if job.role == "reader":
+            settings.pop("readonly", None)  # it is set below
         for name in settings:
             if not _SETTING.fullmatch(name):
                 raise EngineError(115, f"Unknown setting {quote(name)}. (UNKNOWN_SETTING)")
@@ -260,12 +288,10 @@ class Engine:
                 connection.query(f"USE `{escaped}`", "Null", params={})
             pairs = ", ".join(f"{name} = {quote(value)}" for name, value in settings.items())
             connection.query(f"SET {pairs}".encode(errors="surrogateescape"), "Null", params={})
-            if job.readonly:
+            self._check(connection, job)
+            connection.query(f"SET ROLE {job.role}", "Null", params={})
+            if job.role == "reader":
                 connection.query("SET readonly = 2", "Null", params={})
-            # An INSERT was parted from its data, so only others can hold a second statement.
-            text = job.statement.text
-            if job.statement.data_at is None and connection.classify_query(text)["statement_count"] > 1:
-                raise EngineError(62, "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)")
         except RuntimeError as error:
             connection.close()
             raise EngineError.of(error) from None
@@ -273,6 +299,49 @@ class Engine:
             connection.close()
             raise
         return connection
+
+    def _check(self, connection: Any, job: Job) -> None:
+        """Refuse what no grant can: several statements, more than reading for a reader, files by other ways."""
+        text = job.statement.text
+        inserts = job.statement.data_at is not None
+        found = connection.classify_query(text)
+        if found["statement_count"] > 1:
+            raise EngineError(62, _ONE_STATEMENT)
+        # What can't be parsed is left to the engine to explain: it runs nothing of it.
+        if job.role == "reader" and (
+            inserts or (found["statement_count"] and found["query_class"].name != "READ_ONLY")
+        ):
+            raise EngineError(164, "Cannot execute query in readonly mode: only SELECT, SHOW, … here. (READONLY)")
+        if _SUSPECT.search(text):
+            whole = text + (f"\nFORMAT {job.format}".encode() if inserts else b"")
+            written = connection.query(_canonical(whole), "TSVRaw", params={}).bytes()
+            if (reached := reaches_files(written)) is not None:
+                raise EngineError(497, f"Not enough privileges: {reached} would reach files. (ACCESS_DENIED)")
+
+
+def _canonical(text: bytes) -> bytes:
+    """The question how ClickHouse's parser writes a statement down."""
+    literal = text.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
+    return b"SELECT formatQuerySingleLine('" + literal + b"')"
+
+
+@contextlib.contextmanager
+def _file_of(data: bytes) -> Iterator[str]:
+    """The path of a file that holds `data`: in memory where the system has such files."""
+    if not hasattr(os, "memfd_create"):
+        with tempfile.NamedTemporaryFile(prefix="streamgauge-") as file:
+            file.write(data)
+            file.flush()
+            yield file.name
+        return
+    number = os.memfd_create("insert", os.MFD_CLOEXEC)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(number, rest) :]
+        yield f"/proc/self/fd/{number}"
+    finally:
+        os.close(number)
 
 
 def _lock_folder(path: Path) -> IO[str]:

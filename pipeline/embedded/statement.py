@@ -8,6 +8,7 @@ that never looks into the data. No I/O.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +44,11 @@ class Statement:
     streams: bool
     """True if the result may be fetched block by block."""
     input_at: tuple[int, int] | None = None
-    """For ``INSERT ... SELECT ... FROM input(...)``: where ``input(`` begins and ends in `text`."""
+    """For ``INSERT ... SELECT ... FROM input('...')``: where ``input(`` begins and ends in `text`."""
+    structure_at: tuple[int, int] | None = None
+    """And where the literal begins and ends that is its argument."""
+    settings_at: int | None = None
+    """Of an INSERT with data: where its SETTINGS begin in `text`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,8 @@ def _parse_insert(query: bytes, tokens: Iterator[_Token]) -> Statement:
     earlier = before
     selects = False
     input_at: tuple[int, int] | None = None
+    structure_at: tuple[int, int] | None = None
+    settings_at: int | None = None
     for token in tokens:
         named = earlier.word in _NAME_FOLLOWS  # then `before` is a name, whatever it looks like
         if token.depth == 0 and before.word == b"FORMAT" and before.depth == 0 and not named:
@@ -108,13 +115,19 @@ def _parse_insert(query: bytes, tokens: Iterator[_Token]) -> Statement:
                 break  # rows come from the query alone
             text = query[: before.start].rstrip()
             name = query[token.start : token.end].decode(errors="replace")
-            return Statement(text, name, _data_start(query, token.end), False, False, input_at)
+            start = _data_start(query, token.end)
+            return Statement(text, name, start, False, False, input_at, structure_at, settings_at)
         if token.word == b"VALUES" and token.depth == 0 and before.word not in _NAME_FOLLOWS and not selects:
-            return Statement(query[: token.start].rstrip(), "Values", token.end, False, False)
+            text = query[: token.start].rstrip()
+            return Statement(text, "Values", token.end, False, False, settings_at=settings_at)
+        if token.word == b"SETTINGS" and token.depth == 0 and before.word not in _NAME_FOLLOWS and not selects:
+            settings_at = token.start
         if token.word in (b"SELECT", b"WITH") and before.word not in _NAME_FOLLOWS:
             selects = True
         if selects and before.word == b"INPUT" and token.word == b"(" and input_at is None:
             input_at = (before.start, token.end)
+        elif input_at is not None and before.end == input_at[1] and token.word == b"'":
+            structure_at = (token.start, token.end)
         earlier, before = before, token
     return Statement(query, None, None, reads=False, streams=False)
 
@@ -128,3 +141,24 @@ def _data_start(query: bytes, at: int) -> int:
     if query[at : at + 1] == b"\n":
         at += 1
     return at
+
+
+def reaches_files(canonical: bytes) -> str | None:
+    """What of a statement would reach files or other machines though its grants allow it; None: nothing.
+
+    `canonical` is the statement as ClickHouse's own parser writes it down: no comments, one spelling of everything.
+    """
+    words = [token.word for token in _tokens(canonical)]
+    pairs = set(itertools.pairwise(words))
+    engines = {third for first, second, third in zip(words, words[1:], words[2:], strict=False)
+               if (first, second) == (b"ENGINE", b"=")}  # fmt: skip
+    for pair in ((b"INTO", b"OUTFILE"), (b"FROM", b"INFILE")):
+        if pair in pairs:
+            return b" ".join(pair).decode()
+    if (b"DISK", b"(") in pairs:
+        return "a disk of its own"
+    if b"EMBEDDEDROCKSDB" in engines:
+        return "the engine EmbeddedRocksDB"
+    if pairs & {(b"CREATE", b"DATABASE"), (b"ATTACH", b"DATABASE")} and engines - {b"ATOMIC", b"MEMORY"}:
+        return "a database of another engine than Atomic or Memory"
+    return None

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pipeline.files.check import Check, Summary
 from pipeline.files.mapping import parse_mapping
 from pipeline.files.reader import BadLineError, Reading, read_events, read_lines, zone_of
-from pipeline.files.sender import in_thread, send
 from pipeline.ingest.sent import Sent
 from pipeline.progress import progress_bar
 from pipeline.settings import Settings, plan_of
@@ -38,6 +37,8 @@ async def send_file(
     A line that is no event ends it, with what came before sent, unless `skip_bad`. Raises UserError and
     DependencyError.
     """
+    from pipeline.files.sender import in_thread, send  # a client of Kafka, which `check` does without
+
     columns = parse_mapping(mapping, drop=drop) if mapping or drop else None
     reading = Reading(columns, zone_of(tz), plan=plan_of(settings))
     bad: list[BadLineError] = []

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from pipeline.errors import StreamgaugeError
 from pipeline.ingest.clock import Believed, Standing, Times, believe
 from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.seen import U64, SeenIds
@@ -27,6 +28,10 @@ from schemas.plan import Plan
 #: and is sent again has `:again` behind it.
 ORIGIN_HEADER: Final = "streamgauge-origin"
 _ORIGIN: Final = re.compile(rb"(?:0|[1-9][0-9]{0,9}):(?:0|[1-9][0-9]{0,18})(?::again)?")
+#: The reason of a record that could not be judged for a reason that nobody foresaw: a mistake of ours.
+UNFORESEEN = "unforeseen"
+#: What says nothing of the record: another process, or a later moment, may not meet it.
+NOT_OF_THE_RECORD = (MemoryError, RecursionError, OSError, StreamgaugeError)
 #: Records looked at together at least, where the watermark moves on fast.
 _MIN_PIECE = 64
 
@@ -46,6 +51,18 @@ class Record(NamedTuple):
     timestamp_type: int | None = 1
 
 
+class Unreadable(NamedTuple):
+    """A `Record` that is not one: a batch at `offset` whose bytes, its value, can't be decoded, and why."""
+
+    offset: int
+    timestamp: int | None
+    value: bytes
+    why: str
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    timestamp_type: int | None = 0
+
+
 class Outcome(IntEnum):
     """What became of a record."""
 
@@ -61,7 +78,7 @@ class Outcome(IntEnum):
 class Classified:
     """One batch, record by record. `events[i]` is None where `outcomes[i]` is REJECTED."""
 
-    records: Sequence[Record]
+    records: Sequence[Record | Unreadable]
     outcomes: list[Outcome]
     events: list[Event | None]
     rejections: dict[int, Rejection] = field(default_factory=dict)  # index to reason
@@ -87,7 +104,7 @@ class PartitionClassifier:
         self._tolerance = max(plan.lateness, plan.max_future)
         self.seen = SeenIds(plan.dedupe)
 
-    def classify(self, records: Sequence[Record]) -> Classified:
+    def classify(self, records: Sequence[Record | Unreadable]) -> Classified:
         """Classify the next records of the partition, in offset order, and move the state past them."""
         n = len(records)
         outcomes = [Outcome.REJECTED] * n
@@ -103,12 +120,38 @@ class PartitionClassifier:
                     raise Rejection("time_in_future", f"ts {event.ts} is {ahead} s after it was written to Kafka")
                 events[i] = event
             except Rejection as why:
-                result.rejections[i] = why
+                result.rejections[i] = Rejection("unreadable", record.why) if isinstance(record, Unreadable) else why
+            except NOT_OF_THE_RECORD:
+                raise
+            except Exception as exc:
+                result.rejections[i] = unforeseen(exc)
         valid = [i for i, event in enumerate(events) if event is not None] if result.rejections else list(range(n))
-        here = self._only_here(result, valid)
+        try:
+            here = self._only_here(result, valid)
+            batch = self._columns(result, here)
+        except NOT_OF_THE_RECORD:
+            raise
+        except Exception:
+            # Nothing has changed the state yet, and what follows works on numbers only: find whose it is.
+            valid = [i for i in valid if self._goes_on(result, i)]
+            here = self._only_here(result, valid)
+            batch = self._columns(result, here)
         if here:
-            self._duplicates_and_lateness(result, here)
+            self._duplicates_and_lateness(result, batch)
         return result
+
+    def _goes_on(self, result: Classified, i: int) -> bool:
+        """Whether one record can be judged further; rejects it if it raises what nobody foresaw."""
+        try:
+            self._columns(result, self._only_here(result, [i]))
+        except NOT_OF_THE_RECORD:
+            raise
+        except Exception as exc:
+            result.rejections[i] = unforeseen(exc)
+            result.outcomes[i], result.events[i] = Outcome.REJECTED, None
+            result.forwarded.pop(i, None)
+            return False
+        return True
 
     def _only_here(self, result: Classified, valid: list[int]) -> list[int]:
         """The indexes whose actor lives in this partition; marks the others as forwarded."""
@@ -125,7 +168,8 @@ class PartitionClassifier:
             return [i for j, i in enumerate(valid) if j not in away]
         return valid
 
-    def _duplicates_and_lateness(self, result: Classified, here: list[int]) -> None:
+    def _columns(self, result: Classified, here: list[int]) -> _Batch:
+        """What the judgement needs of each record, as numbers."""
         events = _picked(result.events, here)
         ids = _hashes([event.event_id.encode() for event in events])
         times = np.array([event.ts for event in events], np.int64)
@@ -133,9 +177,11 @@ class PartitionClassifier:
         records = _picked(result.records, here)
         for j in [j for j, record in enumerate(records) if record.headers]:
             origins[j] = origin_mark(records[j])
-        batch = _Batch(np.array(here, np.int64), ids, times, origins, *_written(records, times))
-        start, size = 0, len(here)
-        while start < len(here):
+        return _Batch(np.array(here, np.int64), ids, times, origins, *_written(records, times))
+
+    def _duplicates_and_lateness(self, result: Classified, batch: _Batch) -> None:
+        start, size = 0, len(batch.at)
+        while start < len(batch.at):
             done = self._one_generation(result, batch.piece(start, start + size))
             # Sparse events begin a generation every few records: looking far ahead then is work for nothing.
             size = max(_MIN_PIECE, 2 * done)
@@ -203,6 +249,11 @@ class PartitionClassifier:
             self.seen.add(np.unique(hashes[generations == generation]), int(generation))
 
 
+def unforeseen(exc: Exception) -> Rejection:
+    """The rejection of a record that raised what nobody foresaw."""
+    return Rejection(UNFORESEEN, f"{type(exc).__name__}: {exc}")
+
+
 def _picked(items: Sequence[Any], indexes: list[int]) -> Sequence[Any]:
     """The items at `indexes` (ascending): nearly always all of them."""
     return items if len(indexes) == len(items) else [items[i] for i in indexes]
@@ -233,7 +284,7 @@ class _Batch(NamedTuple):
         return _Batch(*columns)
 
 
-def _written(records: Sequence[Record], times: Times) -> tuple[Times, npt.NDArray[np.bool_]]:
+def _written(records: Sequence[Record | Unreadable], times: Times) -> tuple[Times, npt.NDArray[np.bool_]]:
     """When each record was written, and whether it is the broker who says so.
 
     One that doesn't say (-1, 0, a time before 2000 or after 2200) was written when its event happened.
@@ -245,7 +296,7 @@ def _written(records: Sequence[Record], times: Times) -> tuple[Times, npt.NDArra
     return np.where(known, said, times), trusted & known
 
 
-def origin_mark(record: Record) -> int:
+def origin_mark(record: Record | Unreadable) -> int:
     """The hash by which a record that was sent on is known again; 0 for one that came by itself.
 
     Headers are a stranger's: what is not exactly what we write is no origin. Of several the last one counts, which is

@@ -14,7 +14,9 @@ from pydantic_core import ErrorDetails, from_json
 
 from schemas.event import EARLIEST_TS, LATEST_TS, Event
 from schemas.models import known_events, unknown_event
+from schemas.nobody import is_nobody
 from schemas.plan import Plan
+from schemas.where import Predicate, predicate
 
 #: A larger record is rejected unread: no event needs it, and it would cost every consumer.
 MAX_RECORD_BYTES: Final = 1_000_000
@@ -46,7 +48,10 @@ class Validator:
             unknown_event(plan).validator.validate_json if plan.unknown_events == "keep" else None
         )
         self._names = frozenset(plan.events)
+        self._tagged = len(plan.events) > 1
         self._values = {name: spec.value for name, spec in plan.events.items() if spec.value}
+        self._refunds = _refunds(plan)
+        self._keeps_nobody = plan.nobody_ids == "keep"
 
     def parse(self, value: bytes | None) -> Event:
         """Return the event in `value`; raises Rejection."""
@@ -57,8 +62,10 @@ class Validator:
         except ValidationError as exc:
             fields = self._second_look(value, exc)
         actor = fields.get("user_id") or fields.get("anonymous_id")
-        if actor is None:
+        if not actor:
             raise Rejection("missing_actor", "user_id or anonymous_id is needed: whose event is it?")
+        if is_nobody(actor) and not self._keeps_nobody:
+            raise _nobody(fields)
         ts = fields["ts"]
         if ts < EARLIEST_TS:
             hint = " (seconds? send milliseconds)" if 946_684_800 <= ts < 10_000_000_000 else ""
@@ -71,6 +78,8 @@ class Validator:
         if properties:
             if name in self._values:
                 number = round((properties.get(self._values[name]) or 0) * _MICRO)
+                if number > 0 and name in self._refunds and any(given(fields) for given in self._refunds[name]):
+                    number = -number
             # The parser lets the words NaN and Infinity pass where the plan says nothing, and 1e999 too.
             for key, item in properties.items():
                 kind = type(item)
@@ -83,12 +92,28 @@ class Validator:
 
     def _second_look(self, value: bytes, exc: ValidationError) -> Any:
         errors = exc.errors(include_url=False)
+        if self._tagged:
+            for error in errors:
+                error["loc"] = error["loc"][1:]  # the name of the event, by which Pydantic tells them apart
         if self._unknown is not None and _is_unknown_event(errors[0]):
             try:
                 return self._unknown(value)
             except ValidationError as again:
                 errors = again.errors(include_url=False)
         raise explain(value, errors, self._names)
+
+
+def _refunds(plan: Plan) -> dict[str, list[Predicate]]:
+    """The events that are refunds, and when: what they took is taken off, whatever the sign that was sent."""
+    found: dict[str, list[Predicate]] = {}
+    for meaning in plan.meanings.refund:
+        found.setdefault(meaning.event, []).append(predicate(meaning.where) or (lambda _: True))
+    return found
+
+
+def _nobody(fields: dict[str, Any]) -> Rejection:
+    name = "user_id" if fields.get("user_id") else "anonymous_id"
+    return Rejection("nobody_id", f"{name} {fields[name]!r:.60} is nobody's: leave it out where there is no id")
 
 
 def _no_payload(value: bytes | None) -> Rejection:
@@ -145,6 +170,8 @@ _REASONS: Final = {
 def explain(value: bytes, errors: list[ErrorDetails], names: frozenset[str]) -> Rejection:
     """Put the first mistakes of a failed validation into words that its producer can act on."""
     first = errors[0]
+    if first["type"] == "dict_type" and first["loc"] == ("properties",) and first["input"] is None:
+        first["type"] = "missing"  # null is nothing, and this event needs properties
     kind = first["type"]
     if kind == "json_invalid":
         try:
@@ -163,18 +190,16 @@ def explain(value: bytes, errors: list[ErrorDetails], names: frozenset[str]) -> 
     if kind == "union_tag_not_found":
         return Rejection("missing_field", "event: the name of the event is missing or not a string")
     # A record can have as many mistakes as bytes: the first ones say enough.
-    parts = [f"{path}: {message}" for path, message in _by_field(errors[:50], names).items()]
+    parts = [f"{path}: {message}" for path, message in _by_field(errors[:50]).items()]
     reason = _REASONS.get(kind, "wrong_type" if kind.endswith(("_type", "_parsing")) else "bad_value")
     return Rejection(reason, "; ".join(parts[:5]))
 
 
-def _by_field(errors: list[ErrorDetails], names: frozenset[str]) -> dict[str, str]:
-    """One message a field, the tag of the union and the branches of `ts` left out."""
+def _by_field(errors: list[ErrorDetails]) -> dict[str, str]:
+    """One message a field, the branches of `ts` left out."""
     out: dict[str, str] = {}
     for error in errors:
         loc = [str(part) for part in error["loc"]]
-        if len(loc) > 1 and loc[0] in names:
-            loc = loc[1:]
         if loc[:1] == ["ts"] and error["type"] != "missing":
             out["ts"] = "must be epoch milliseconds (an integer) or an RFC 3339 time with a zone"
             continue

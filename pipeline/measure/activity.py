@@ -30,7 +30,7 @@ _TYPE: Final = tgt_hll_type.HLL_4
 
 
 class WindowKey(NamedTuple):
-    """What a accumulator counts. `dimension` is "" for the total, else the plan's fields joined by ","."""
+    """What an accumulator counts. `dimension` is "" for the total, else the plan's fields joined by ","."""
 
     grain: str
     start: int
@@ -38,7 +38,7 @@ class WindowKey(NamedTuple):
     value: tuple[str, ...]
 
 
-#: What a accumulator counts distinct things with: a minute's is updated, a wider one takes in those of its minutes.
+#: What an accumulator counts distinct things with: a minute's is updated, a wider one takes in those of its minutes.
 Distinct: TypeAlias = Any  # hll_sketch or hll_union
 
 
@@ -316,7 +316,7 @@ class Activity:
                     del self._values[slot]
 
     def load(self, key: WindowKey, data: bytes) -> None:
-        """Put back a accumulator that was dumped."""
+        """Put back an accumulator that was dumped."""
         if key not in self.accumulators and key.dimension:
             slot = (key.grain, key.start, key.dimension)
             if key.value != OTHER:

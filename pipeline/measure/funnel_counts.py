@@ -229,5 +229,5 @@ class FunnelCounters:
         self._cells[key] = FunnelCell.load(data)
 
     def drop(self, key: Key) -> None:
-        """Forget a accumulator, of a bucket that is final."""
+        """Forget an accumulator, of a bucket that is final."""
         self._cells.pop(key, None)

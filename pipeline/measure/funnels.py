@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pipeline.measure.conditions import Predicate, predicate, text_value
+from pipeline.measure.conditions import text_value
 from pipeline.measure.entries import Entries, NewEntries, in_memory
 from pipeline.measure.funnel import FunnelSpec
 from pipeline.measure.funnel_counts import FunnelCounters
@@ -20,6 +20,7 @@ from pipeline.measure.rows import FunnelRow
 from pipeline.measure.windows import bounds
 from schemas.event import Event
 from schemas.plan import Funnel, Plan, Step
+from schemas.where import Predicate, predicate
 
 #: Separates actor and session in the key of a funnel that counts sessions; neither can contain it.
 _SEPARATOR = "\x1f"

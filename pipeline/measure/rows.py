@@ -20,7 +20,7 @@ class ActivityRow(NamedTuple):
     value: tuple[str, ...]  # the fields' values; ("(other)",) beyond the plan's max_values; "" where missing
     version: int
     events: int
-    sum_value: int  # 10^-6 units
+    amount: int  # 10^-6 units
     users: float  # estimate (HyperLogLog), exact for small counts
     sessions: float
     registrations: float
@@ -59,3 +59,12 @@ class PartitionRow(NamedTuple):
     active_1m: float  # users of the minute of `at` and the one before
     active_5m: float
     active_30m: float
+
+
+class GapRow(NamedTuple):
+    """Records that were gone from the log (retention, DeleteRecords) before they were read."""
+
+    partition: int
+    first: int  # first offset that is missing
+    end: int  # the one after the last
+    watermark: int  # largest event time accepted before them, epoch ms; 0: none

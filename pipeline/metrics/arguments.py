@@ -16,6 +16,7 @@ Pure: "today" comes from the caller.
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
@@ -106,9 +107,7 @@ def _value(metric: Metric, parameter: Parameter, given: Any) -> Any:
 
     kind = parameter.type
     if kind.startswith("Array(") and kind.endswith(")"):
-        items = given
-        if isinstance(given, str):
-            items = [item.strip().strip("'\"") for item in given.strip().strip("[]").split(",") if item.strip()]
+        items = _items(given) if isinstance(given, str) else given
         inner = Parameter(parameter.name, kind[6:-1], parameter.default, parameter.meaning)
         return [_value(metric, inner, item) for item in items]
     if kind == "Date":
@@ -130,6 +129,26 @@ def _value(metric: Metric, parameter: Parameter, given: Any) -> Any:
     if parameter.choices and text not in parameter.choices:
         raise wrong(f"one of {', '.join(parameter.choices)}")
     return text
+
+
+def written(value: Any) -> str:
+    """A value as text that `arguments_for` reads as the same: in forms and addresses."""
+    if not isinstance(value, list | tuple):
+        return str(value)
+    plain = ", ".join(map(str, value))
+    return plain if _items(plain) == [str(item) for item in value] else json.dumps(value, ensure_ascii=False)
+
+
+def _items(text: str) -> list[Any]:
+    """`a, b` or `['a', 'b']`; in JSON, `["a, b", "c"]`, an item may hold anything."""
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if isinstance(found, list):
+            return found
+    return [item.strip().strip("'\"") for item in text.strip().strip("[]").split(",") if item.strip()]
 
 
 def _date(given: Any, wrong: UserError) -> date:

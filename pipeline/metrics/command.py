@@ -1,8 +1,7 @@
-"""What `streamgauge metrics` does: lists and shows metrics, runs one and writes its result."""
+"""What `streamgauge metrics run` does: runs a metric and writes its result."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +14,8 @@ from rich.table import Table as RichTable
 from pipeline.clickhouse.client import Connection
 from pipeline.errors import UserError
 from pipeline.metrics.arguments import arguments_for
-from pipeline.metrics.metric import GROUPS, Metric
+from pipeline.metrics.metric import Metric
 from pipeline.metrics.registry import metric as find
-from pipeline.metrics.registry import metrics
 from pipeline.metrics.run import Limits, Table, run, run_as, today
 from pipeline.settings import Settings
 from schemas.plan import Plan
@@ -25,38 +23,6 @@ from schemas.plan import Plan
 FORMATS = ("table", "csv", "json", "parquet", "png")
 #: Formats that are no text: not for a terminal.
 _BINARY = ("parquet", "png")
-
-
-def list_metrics(as_json: bool) -> None:
-    """Print the metrics by group."""
-    if as_json:
-        print(json.dumps([{"name": m.name, "group": m.group, "title": m.title} for m in metrics().values()]))
-        return
-    for group, (title, title_zh) in GROUPS.items():
-        print(f"{title} {title_zh}")
-        for metric in metrics().values():
-            if metric.group == group:
-                print(f"  {metric.name:<28} {metric.title}")
-
-
-def show_metric(name: str, database: str, as_json: bool) -> None:
-    """Print a metric's definition and its SQL."""
-    metric = find(name)
-    sql = metric.sql.replace("{database}", database)
-    if as_json:
-        print(json.dumps({**vars(metric), "parameters": [vars(p) for p in metric.parameters],
-                          "chart": vars(metric.chart), "sql": sql}, ensure_ascii=False))  # fmt: skip
-        return
-    print(f"{metric.name}: {metric.title} · {metric.title_zh}\n")
-    for label, text in (
-        ("definition", metric.definition), ("", metric.definition_zh), ("formula", metric.formula),
-        ("grain", metric.grain), ("mistakes", metric.mistakes), ("example", metric.example),
-    ):  # fmt: skip
-        print(f"{label:<12}{text}")
-    for i, p in enumerate(metric.parameters):
-        choices = f" (one of {', '.join(p.choices)})" if p.choices else ""
-        print(f"{'' if i else 'parameters':<12}--{p.name} {p.type}, default {p.default}{choices}: {p.meaning}")
-    print(f"\n{sql}")
 
 
 def options(words: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,6 @@ import hashlib
 import re
 from typing import Any, Final
 
-from pipeline.clickhouse.client import connect
 from pipeline.metrics.facts import View, facts
 from pipeline.metrics.registry import metrics
 from pipeline.queries.conditions import quoted
@@ -41,6 +40,8 @@ async def install(settings: Settings, plan: Plan) -> list[str]:
 
     To be run after the migrations. Safe to run twice, and by two at once.
     """
+    from pipeline.clickhouse.client import connect  # loaded by whoever installs, not by whoever lists metrics
+
     client = await connect(settings)
     try:
         return await _install(client, plan, settings.clickhouse_database)

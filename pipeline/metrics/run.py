@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.clickhouse.client import Connection
 from pipeline.metrics.metric import Metric
 from schemas.plan import Plan
+
+if TYPE_CHECKING:  # a client of ClickHouse takes half a second to load; whoever only lists metrics needs none
+    from pipeline.clickhouse.client import Connection
 
 
 @dataclass(frozen=True)

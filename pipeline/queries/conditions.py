@@ -1,4 +1,4 @@
-"""The plan's fields and conditions (`where:`) in ClickHouse's SQL, with the meaning of `pipeline.measure.conditions`.
+"""The plan's fields and conditions (`where:`) in ClickHouse's SQL, with the meaning of `schemas.where`.
 
 Own properties are JSON text in the column `properties`. Names and values come from the plan; every literal is quoted
 here.
@@ -6,17 +6,29 @@ here.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from schemas.plan import Condition, Scalar, Step, Where
+from schemas.where import Condition, Scalar, Step, Where
 
 # Each by its own function: as a float, an integer beyond 2^53 would be another.
 _NUMBERS: Final = (("Int64", "JSONExtractInt"), ("UInt64", "JSONExtractUInt"), ("Double", "JSONExtractFloat"))
 
 
+_SPECIAL: Final = re.compile(r"[\\'{}%\x00-\x1f\x7f]")
+
+
 def quoted(text: str) -> str:
-    """A string literal."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """A string literal.
+
+    Control characters, and what templates and parameters are made of (`{x:String}`, `{database}`, `%s`), are written by
+    their codes: whatever the text goes through on its way to the server, it means itself.
+    """
+    return "'" + _SPECIAL.sub(lambda found: _escaped(found[0]), text) + "'"
+
+
+def _escaped(character: str) -> str:
+    return f"\\{character}" if character in "\\'" else f"\\x{ord(character):02X}"
 
 
 def text_sql(field: str) -> str:

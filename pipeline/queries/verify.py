@@ -56,15 +56,18 @@ class Verification:
     moving: int = 0
     records: int = 0
     differences: list[Difference] = field(default_factory=list)
+    #: Partitions of which worker and archiver have not read the same records, and why.
+    left_out: dict[int, str] = field(default_factory=dict)
     ok: bool = True
 
     def summary(self) -> str:
         """One line for a person."""
         verdict = "no difference" if self.ok else f"{len(self.differences)} differences"
         moving = f", {self.moving} windows still moving" if self.moving else ""
+        left_out = "".join(f"; partition {p} not compared: {why}" for p, why in sorted(self.left_out.items()))
         return (
             f"verify: {verdict} in {self.windows:,} windows and {self.funnels:,} funnel counters "
-            f"over {self.records:,} records{moving}"
+            f"over {self.records:,} records{moving}{left_out}"
         )
 
     def differ(self, measure: str, where: str, live: Any, archived: Any) -> None:
@@ -95,6 +98,8 @@ class _Check:
             "SELECT partition, version, accepted, late, rejected, duplicate FROM live_partition_raw FINAL "
             "WHERE stream = {stream:String}"
         )
+        await self._gaps()
+        partitions = [row for row in partitions if row[0] not in self.result.left_out]
         self.versions = {row[0]: row[1] for row in partitions}
         await self._partitions(partitions)
         await self._active()
@@ -105,6 +110,7 @@ class _Check:
 
     async def _query(self, sql: str, **parameters: Any) -> list[Any]:
         parameters["stream"] = self.settings.stream
+        parameters["left_out"] = list(self.result.left_out)
         parameters["versions"] = [self.versions.get(p, 0) for p in range(max(self.versions, default=-1) + 1)]
 
         async def ask(client: Any) -> Any:
@@ -114,7 +120,28 @@ class _Check:
         return rows
 
     def _before(self, table: str) -> str:
-        return f"{table} FINAL WHERE stream = {{stream:String}} AND offset < {{versions:Array(UInt64)}}[partition + 1]"
+        return (
+            f"{table} FINAL WHERE stream = {{stream:String}} AND NOT has({{left_out:Array(UInt16)}}, partition) "
+            "AND offset < {versions:Array(UInt64)}[partition + 1]"
+        )
+
+    async def _gaps(self) -> None:
+        """Leave out partitions of which Kafka had removed other records before the one role read them than the other.
+
+        What both have missed is missing on both sides alike.
+        """
+        rows = await self._query(
+            "SELECT partition, role, groupArray((first_offset, end_offset)) FROM "
+            "(SELECT * FROM gaps WHERE stream = {stream:String} ORDER BY first_offset) GROUP BY partition, role"
+        )
+        by_role = {(partition, role): list(found) for partition, role, found in rows}
+        for partition in {row[0] for row in rows}:
+            worker, archiver = by_role.get((partition, "worker"), []), by_role.get((partition, "archiver"), [])
+            if worker != archiver:
+                self.result.left_out[partition] = (
+                    f"records were gone from Kafka before they were read (worker {_spans(worker)}; "
+                    f"archiver {_spans(archiver)})"
+                )
 
     # -- partitions ----------------------------------------------------------------------------------------------
 
@@ -168,7 +195,8 @@ class _Check:
         counts = ", ".join(f"uniqExactIf(e.actor, {condition})" for condition in since.values())
         rows = await self._query(
             f"SELECT p.partition, any(p.active_1m), any(p.active_5m), any(p.active_30m), {counts} "
-            f"FROM (SELECT * FROM live_partition_raw FINAL WHERE stream = {{stream:String}}) AS p "
+            f"FROM (SELECT * FROM live_partition_raw FINAL WHERE stream = {{stream:String}} "
+            f"AND NOT has({{left_out:Array(UInt16)}}, partition)) AS p "
             f"INNER JOIN (SELECT partition, actor, ts FROM {self._before('events_raw')} AND NOT late "
             "AND ts >= (SELECT min(updated_at) - toIntervalMinute(31) FROM live_partition_raw FINAL "
             "WHERE stream = {stream:String})) AS e ON e.partition = p.partition "
@@ -199,7 +227,8 @@ class _Check:
                     "SELECT toUnixTimestamp64Milli(start), value, sum(events), toInt128(sum(amount) * 1000000), "
                     "sum(users), sum(sessions), sum(registrations), "
                     "max(version > {versions:Array(UInt64)}[partition + 1]) "
-                    "FROM live_activity_raw FINAL WHERE stream = {stream:String} AND grain = {grain:String} "
+                    "FROM live_activity_raw FINAL WHERE stream = {stream:String} "
+                    "AND NOT has({left_out:Array(UInt16)}, partition) AND grain = {grain:String} "
                     "AND dimension = {dimension:String} GROUP BY start, value",
                     grain=grain,
                     dimension=name,
@@ -235,7 +264,8 @@ class _Check:
             rows = await self._query(
                 "SELECT toUnixTimestamp64Milli(start), value, users, step_sum_ms, bins, step_count, "
                 "version > {versions:Array(UInt64)}[partition + 1] "
-                "FROM live_funnel_raw FINAL WHERE stream = {stream:String} AND funnel = {funnel:String} "
+                "FROM live_funnel_raw FINAL WHERE stream = {stream:String} "
+                "AND NOT has({left_out:Array(UInt16)}, partition) AND funnel = {funnel:String} "
                 "AND definition = {definition:String} AND breakdown = {breakdown:String}",
                 funnel=name,
                 definition=definition,
@@ -291,3 +321,7 @@ def _times(cell: FunnelCell) -> list[tuple[int, int, float | None]]:
 
 def _when(ms: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ms / 1000))
+
+
+def _spans(gaps: list[tuple[int, int]]) -> str:
+    return ", ".join(f"{first} to {end - 1}" for first, end in gaps) or "none"

@@ -52,4 +52,4 @@ def collect_activity(
     wanted = [key for key in keys if key.grain in grains]
     for row in state.activity.rows(wanted, state.partition):
         window = Window(row.grain, row.start, row.end, row.dimension, row.value)
-        measures.add_window(window, Counts(row.events, row.sum_value, row.users, row.sessions, row.registrations))
+        measures.add_window(window, Counts(row.events, row.amount, row.users, row.sessions, row.registrations))

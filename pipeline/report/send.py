@@ -15,8 +15,8 @@ import aiohttp
 from pipeline.alerts import robots
 from pipeline.alerts.message import Message
 from pipeline.errors import DependencyError, UserError
-from schemas.alerts import Email, Receiver
 from schemas.plan import Plan
+from schemas.receivers import Email, Receiver
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15)
 #: Kinds of receivers that a report can be sent to. An application of WeCom needs a token of its own.

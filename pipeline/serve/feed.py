@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from pipeline.serve.guard import STALLED_SECONDS
+
 MAX_LISTENERS: Final = 100
 
 
@@ -44,9 +46,10 @@ class Feed:
                     await self._changed.wait_for(lambda: self._closed or self._newest[0] != seen)  # noqa: B023
                 if not self._closed:
                     seen, text = self._newest
-                    await response.write(text)
-        except ConnectionResetError:
-            pass  # the listener has gone
+                    async with asyncio.timeout(STALLED_SECONDS):
+                        await response.write(text)
+        except (ConnectionResetError, TimeoutError):
+            pass  # the listener has gone, or reads no more
         finally:
             self._listeners -= 1
             if self._listeners == 0 and self._task is not None:

@@ -101,6 +101,19 @@ PUBLISHED: Final = Name("streamgauge_published_rows", "counter", "Live rows that
 PUBLISH_FAILED: Final = Name("streamgauge_publish_failures", "counter", "Attempts to publish live rows that failed")
 CHECKPOINT_AGE: Final = Name("streamgauge_checkpoint_age_seconds", "gauge", "Time since the last checkpoint")
 PUBLISH_AGE: Final = Name("streamgauge_publish_age_seconds", "gauge", "Time since live rows were last published")
+UNPUBLISHED: Final = Name(
+    "streamgauge_unpublished_rows", "gauge", "Changed live rows that ClickHouse does not have yet"
+)
+HOLDING: Final = Name(
+    "streamgauge_holding", "gauge", "1 while counting waits because as many rows wait for ClickHouse as may, else 0"
+)
+MISSING: Final = Name(
+    "streamgauge_missing_records", "gauge", "Offsets that Kafka had removed before they were counted", _P
+)
+UNFORESEEN: Final = Name(
+    "streamgauge_unforeseen_records", "counter",
+    "Records set aside because of a mistake in this program, since the start",
+)  # fmt: skip
 RECOVERING: Final = Name("streamgauge_recovering", "gauge", "1 while partitions are being restored, else 0")
 RESTORED: Final = Name("streamgauge_restored_records", "counter", "Records of the changelog read to restore state")
 RESTORE_LEFT: Final = Name("streamgauge_restore_remaining_records", "gauge", "Records of the changelog still to read")
@@ -116,6 +129,14 @@ INSERT_FAILED: Final = Name(
     "streamgauge_clickhouse_failures", "counter", "Requests to ClickHouse that failed and are repeated", (), "archiver"
 )
 ARCHIVER_LAG: Final = Name("streamgauge_archiver_lag_records", "gauge", "Records not archived yet", _P, "archiver")
+ARCHIVER_MISSING: Final = Name(
+    "streamgauge_archiver_missing_records", "gauge",
+    "Offsets that Kafka had removed before they were stored, since the start", _P, "archiver",
+)  # fmt: skip
+ARCHIVER_UNFORESEEN: Final = Name(
+    "streamgauge_archiver_unforeseen_records", "counter",
+    "Records set aside because of a mistake in this program, since the start", (), "archiver",
+)  # fmt: skip
 ARCHIVE_FRESHNESS: Final = Name(
     "streamgauge_archive_freshness_seconds", "gauge", "How old the newest event was when it could be queried", (),
     "archiver",

@@ -15,6 +15,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from pipeline.errors import UserError
+from pipeline.serve import guard
 from pipeline.serve.feed import Feed
 from pipeline.serve.openapi import document
 
@@ -26,9 +27,16 @@ class LiveServer:
     """Serves the figures of one process. Start it first: health must answer while everything else is starting."""
 
     def __init__(
-        self, host: str, port: int, registry: CollectorRegistry, health: Health, live: Callable[[], Any] | None = None
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        health: Health,
+        live: Callable[[], Any] | None = None,
+        *,
+        allowed_hosts: str = "",
     ) -> None:
-        self._host, self._port = host, port
+        self._host, self._port, self._door = host, port, guard.door(host, allowed_hosts)
         self._registry, self._health, self._live = registry, health, live
         self._feed = Feed(live) if live is not None else None
         self._runner: web.AppRunner | None = None
@@ -36,14 +44,14 @@ class LiveServer:
 
     async def start(self) -> None:
         """Listen. With port 0 any free port is taken; `port` says which."""
-        app = web.Application(client_max_size=1024)
+        app = web.Application(client_max_size=1024, middlewares=[guard.middleware(self._door)])
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/health", self._health_page)
         app.router.add_get("/openapi.json", self._openapi_page)
         if self._feed is not None:
             app.router.add_get("/live", self._live_page)
             app.router.add_get("/live/stream", self._feed.page)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = guard.Runner(app)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
         try:

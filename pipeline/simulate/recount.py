@@ -22,7 +22,7 @@ Outcome = Literal["accepted", "late", "duplicate", "rejected", "forwarded", "for
 class Logged(NamedTuple):
     """A record as it stands in its partition.
 
-    `origin` is the header of one that was sent on. `broker_time`: the broker has written the timestamp, not the producer.
+    `origin` is the header of one that was sent on. `broker_time`: the timestamp is the broker's, not the producer's.
     """
 
     timestamp: int

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from schemas.event import CONTEXT_FIELDS, EARLIEST_TS, LATEST_TS, MAX_VALUE
+from schemas.nobody import NOBODY
 from schemas.plan import EventSpec, Plan, PropertySpec
 
 _MAX_BYTES: Final = 1_000_000
@@ -57,14 +58,15 @@ def _event(value: bytes | None, plan: Plan) -> Seen:
     _must(_is_text(fields.get("event_id"), at_least=1))
     _must(_is_text(fields.get("event"), at_least=1))
     for name in _NAMES:
-        _must(fields.get(name) is None or _is_text(fields[name], at_least=1))
+        _must(fields.get(name) is None or _is_text(fields[name], at_least=0))
     for name in CONTEXT_FIELDS:
         _must(fields.get(name) is None or _is_text(fields[name], at_least=0))
     actor = fields.get("user_id") or fields.get("anonymous_id")
-    _must(actor is not None)
+    _must(bool(actor))
+    _must(plan.nobody_ids == "keep" or not _means_nobody(actor))
     ts = _time(fields.get("ts"))
     _must(EARLIEST_TS <= ts <= LATEST_TS)
-    properties = fields.get("properties", {})
+    properties = {} if fields.get("properties") is None else fields["properties"]
     _must(isinstance(properties, dict))
     spec = plan.events.get(fields["event"])
     if spec is None:
@@ -97,6 +99,10 @@ def _json(value: bytes) -> Any:
                 _must(not any("\ud800" <= c <= "\udfff" for c in item))  # half of a character
         level, items = level + 1, inner
     return data
+
+
+def _means_nobody(actor: str) -> bool:
+    return actor.strip().lower() in NOBODY or re.fullmatch(r"[0.:-]*", actor.strip()) is not None
 
 
 def _is_text(value: Any, *, at_least: int) -> bool:

@@ -10,7 +10,6 @@ ahead of the changelog, and never between two of its checkpoints.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -137,11 +136,6 @@ class Disk:
     def close(self) -> None:
         """Let go of the files."""
         self._db.close()
-
-    def destroy(self) -> None:
-        """Close, and delete everything."""
-        self.close()
-        shutil.rmtree(self.folder)
 
 
 class DiskEntries:

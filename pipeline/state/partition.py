@@ -13,14 +13,15 @@ from typing import Any, Final
 import msgpack
 import numpy as np
 
-from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record
+from pipeline.errors import AnotherTopicError
+from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record, Unreadable
 from pipeline.ingest.clock import Standing
 from pipeline.ingest.seen import U64
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity, WindowKey
 from pipeline.measure.entries import in_memory
 from pipeline.measure.funnels import CounterKey, Funnels
-from pipeline.measure.rows import ActivityRow, FunnelRow, PartitionRow
+from pipeline.measure.rows import ActivityRow, FunnelRow, GapRow, PartitionRow
 from pipeline.measure.windows import MINUTE
 from pipeline.state.checkpoint import Checkpoint, Entry, Snapshot
 from pipeline.state.disk import ACTOR_PREFIX, Disk, DiskEntries
@@ -39,14 +40,22 @@ REWRITE_SLICE: Final = 20_000
 class PartitionState:
     """Folds one partition. `position` is the next offset to fold: all before it is in, nothing after it.
 
-    With a `disk` the funnels' actors are there, not in memory.
+    With a `disk` the funnels' actors are there, not in memory. `topic_id` names the topic whose log it is, "" where
+    that is not known.
     """
 
     def __init__(
-        self, plan: Plan, validator: Validator, partition: int, partitions: int, disk: Disk | None = None
+        self,
+        plan: Plan,
+        validator: Validator,
+        partition: int,
+        partitions: int,
+        disk: Disk | None = None,
+        topic_id: str = "",
     ) -> None:
         self.plan = plan
         self.partition = partition
+        self.topic_id = topic_id
         self.position = 0
         self.totals = dict.fromkeys(Outcome, 0)
         self.reasons: dict[str, int] = {}
@@ -65,11 +74,15 @@ class PartitionState:
         self._dropped: list[bytes] = []
         self._generation = 0
         self._in_flight_position = self.published_position = 0
+        #: What the log had lost before it was read: first offset, the one after the last, the watermark then.
+        self.gaps: list[tuple[int, int, int]] = []
+        self._in_flight_gaps = self._published_gaps = 0
         self._unsaved_accumulators: set[WindowKey] = set()
         self._unsaved_counters: set[CounterKey] = set()
         self._unsaved_ids: list[tuple[int, U64]] = []
         self._unpublished_accumulators: set[WindowKey] = set()
         self._unpublished_counters: set[CounterKey] = set()
+        self._in_flight: tuple[set[WindowKey], set[CounterKey]] = (set(), set())
 
     def _on_disk(self, *view: str) -> DiskEntries:
         assert self.disk is not None
@@ -88,14 +101,16 @@ class PartitionState:
         """How far the events have come, epoch ms: the watermark, and until there is one what waits to be believed."""
         return self.watermark or self.classifier.clock.claimed
 
-    def fold(self, records: Sequence[Record]) -> Classified | None:
+    def fold(self, records: Sequence[Record | Unreadable], end: int | None = None) -> Classified | None:
         """Fold the next records, in offset order; those before `position` are in already and are skipped.
 
-        Returns what became of each new record, None if there was none.
+        The log has nothing else before `end`, if that is given. Returns what became of each new record, None if there
+        was none.
         """
         if records and records[0].offset < self.position:
             records = [record for record in records if record.offset >= self.position]
         if not records:
+            self.position = max(self.position, end or 0)
             return None
         watermark = self.watermark
         result = self.classifier.classify(records)
@@ -115,8 +130,19 @@ class PartitionState:
             self._unsaved_counters |= counters
             self._unpublished_counters |= counters
         self._unsaved_ids += result.remembered
-        self.position = version
+        self.position = max(version, end or 0)
         return result
+
+    def skip(self, end: int) -> None:
+        """Go on at `end`: the log has lost what lay between before it was read."""
+        if end > self.position:
+            self.gaps.append((self.position, end, self.watermark))
+            self.position = end
+
+    @property
+    def missing(self) -> int:
+        """Offsets that were lost."""
+        return sum(end - first for first, end, _ in self.gaps)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -180,6 +206,8 @@ class PartitionState:
             "clock": list(self.classifier.clock),
             "totals": [self.totals[outcome] for outcome in Outcome],
             "reasons": self.reasons,
+            "gaps": self.gaps,
+            "topic": self.topic_id,
         }
 
     def _old_ids(self, disk: Disk) -> list[bytes]:
@@ -203,9 +231,17 @@ class PartitionState:
         self.disk.drop(checkpoint.dropped)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take over what a changelog holds. All of it is published again: what was in flight is not known."""
+        """Take over what a changelog holds. All of it is published again: what was in flight is not known.
+
+        Raises AnotherTopicError if that was counted from another topic.
+        """
         if snapshot.position is None:
             return
+        counted = snapshot.meta.get("topic", "")
+        if self.topic_id and counted and counted != self.topic_id:
+            raise AnotherTopicError(
+                f"the events topic was made anew: its id was {counted} when it was counted, and is {self.topic_id}"
+            )
         self.position = self.saved_position = snapshot.position
         meta = snapshot.meta
         self.classifier.watermark = meta["watermark"]
@@ -213,6 +249,7 @@ class PartitionState:
         self.classifier.clock = Standing(*meta["clock"]) if "clock" in meta else Standing(now=self.watermark)
         self.totals = dict(zip(Outcome, meta["totals"], strict=True))
         self.reasons = dict(meta["reasons"])
+        self.gaps = [(first, end, watermark) for first, end, watermark in meta.get("gaps", ())]
         ids: dict[int, list[U64]] = {}
         for key, value in snapshot.items():
             kind, *rest = msgpack.unpackb(key, use_list=False)
@@ -250,6 +287,11 @@ class PartitionState:
             self.partition_row(now),
         )
 
+    def changed_gaps(self) -> list[GapRow]:
+        """The gaps that are not published yet."""
+        self._in_flight_gaps = len(self.gaps)
+        return [GapRow(self.partition, *gap) for gap in self.gaps[self._published_gaps :]]
+
     @property
     def unpublished(self) -> int:
         """Rows that changed and are not published, plus one if the partition's own row is behind."""
@@ -262,12 +304,24 @@ class PartitionState:
     def published(self) -> None:
         """The rows of the last `changed_rows` are stored."""
         self.published_position = self._in_flight_position
+        self._published_gaps = self._in_flight_gaps
+        self._in_flight = (set(), set())
 
     def publish_again(self) -> None:
         """Put the rows of the last `changed_rows` back among the changed ones."""
         accumulators, counters = self._in_flight
         self._unpublished_accumulators |= accumulators
         self._unpublished_counters |= counters
+        self._in_flight = (set(), set())
+
+    @property
+    def waiting(self) -> int:
+        """Windows and counters that changed and are not known to be stored: they can't be forgotten."""
+        return (
+            len(self._unpublished_accumulators)
+            + len(self._unpublished_counters)
+            + sum(len(keys) for keys in self._in_flight)
+        )
 
     def partition_row(self, now: int) -> PartitionRow:
         """Where the partition stands, and who is active, at `now` (epoch ms)."""

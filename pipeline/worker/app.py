@@ -15,10 +15,11 @@ from typing import Any, Protocol
 import faust
 from faust.types import TP
 
-from pipeline.errors import BrokenPromiseError
-from pipeline.ingest.classify import ORIGIN_HEADER, Classified
+from pipeline.errors import BrokenPromiseError, StreamgaugeError, UserError
+from pipeline.ingest.classify import ORIGIN_HEADER, UNFORESEEN, Classified
 from pipeline.ingest.validate import Validator
-from pipeline.measure.rows import ActivityRow, FunnelRow, PartitionRow
+from pipeline.kafka.consumer import LogFetcher
+from pipeline.measure.rows import ActivityRow, FunnelRow, GapRow, PartitionRow
 from pipeline.settings import Settings
 from pipeline.state.checkpoint import encode
 from pipeline.state.disk import Disk
@@ -41,7 +42,11 @@ class RowSink(Protocol):
     """Where changed live rows go (ClickHouse)."""
 
     async def publish(
-        self, activity: list[ActivityRow], funnels: list[FunnelRow], partitions: list[PartitionRow]
+        self,
+        activity: list[ActivityRow],
+        funnels: list[FunnelRow],
+        partitions: list[PartitionRow],
+        gaps: list[GapRow],
     ) -> None:
         """Store the rows; raises if that failed, and the rows will come again."""
 
@@ -49,10 +54,11 @@ class RowSink(Protocol):
 class WorkerApp(faust.App):
     """The Faust app of one worker process."""
 
-    def setup(self, settings: Settings, plan: Plan, partitions: int, sink: RowSink | None) -> None:
+    def setup(self, settings: Settings, plan: Plan, partitions: int, sink: RowSink | None, topic_id: str) -> None:
         """Declare the topic, the table and the agent. Call once, before start."""
         self.settings, self.plan, self.partition_count, self.sink = settings, plan, partitions, sink
-        BatchConsumer.source_topic = settings.events_topic
+        #: The topic's id, where Kafka tells one: a state belongs to one topic.
+        self.topic_id = topic_id
         validator = Validator(plan)
         self.delivery = Delivery(lambda: self.producer)
         self.writer = os.urandom(8)
@@ -66,7 +72,7 @@ class WorkerApp(faust.App):
             extra_topic_configs={"retention.ms": "-1"},
         )
         self.tables.add(self.table)
-        self.store.new_state = lambda p, disk: PartitionState(plan, validator, p, partitions, disk)
+        self.store.new_state = lambda p, disk: PartitionState(plan, validator, p, partitions, disk, topic_id)
         self.store.new_disk = self._open_disk if settings.state_store == "rocksdb" else None
         source = self.topic(settings.events_topic, acks=False, schema=BatchSchema(), partitions=partitions)
         self.agent(source, name="fold")(self._fold_stream)
@@ -85,6 +91,31 @@ class WorkerApp(faust.App):
         self.last_publish_at: float | None = None
         self.publish_error = ""
         self.counters = Counters()
+        #: What ended the folding; whoever waits for `failing` is told.
+        self.failure: BaseException | None = None
+        self._failed = asyncio.Event()
+        #: The loops beside the app, while they run.
+        self.loops: list[asyncio.Task[None]] = []
+        #: Since when records wait and none is folded.
+        self.progress_at = time.monotonic()
+        #: Since when folding waits because too many rows do.
+        self.holding_since: float | None = None
+        self.publishing_since: float | None = None
+        #: Since when there has been something that waits for an open transaction.
+        self.held_since: float | None = None
+        self._publish_now, self._published = asyncio.Event(), asyncio.Event()
+
+    def fail(self, exc: BaseException) -> None:
+        """End the worker: going on would lose something."""
+        if self.failure is None:
+            self.failure = exc
+            self._failed.set()
+
+    async def failing(self) -> None:
+        """Raise what ended the folding, as soon as it has."""
+        await self._failed.wait()
+        assert self.failure is not None
+        raise self.failure
 
     @property
     def store(self) -> StateStore:
@@ -107,6 +138,8 @@ class WorkerApp(faust.App):
 
     def resume_offsets(self) -> Mapping[int, int]:
         """Where each restored partition resumes; raises BrokenPromiseError if one could not be restored."""
+        if isinstance(self.store.failure, UserError):
+            raise self.store.failure
         if self.store.failure is not None:
             raise BrokenPromiseError(f"the changelog can't be read: {self.store.failure}") from self.store.failure
         return {partition: state.position for partition, state in self.store.states.items()}
@@ -115,7 +148,35 @@ class WorkerApp(faust.App):
 
     async def _fold_stream(self, stream: Any) -> None:
         async for batch in stream:
-            await self._fold(batch)
+            try:
+                await self._room()
+                await self._fold(batch)
+            except Exception as exc:
+                # Faust would start the agent again, on a state that is half of a batch.
+                where = f"partition {batch.partition}, offsets {batch.start} to {batch.end - 1}"
+                error = (
+                    exc
+                    if isinstance(exc, StreamgaugeError)
+                    else BrokenPromiseError(f"folding failed: {where}: {exc!r}")
+                )
+                log.error("%s", error, exc_info=exc)
+                self.fail(error)
+                raise
+
+    async def _room(self) -> None:
+        """Wait while as many rows wait for ClickHouse as may: what is not folded yet is kept by Kafka."""
+        while self.waiting_rows > self.settings.max_unpublished_rows and not self.rebalancing and not self.should_stop:
+            self.holding_since = self.holding_since or time.monotonic()
+            self._publish_now.set()
+            self._published.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._published.wait(), 0.5)
+        self.holding_since = None
+
+    @property
+    def waiting_rows(self) -> int:
+        """Changed rows that ClickHouse has not acknowledged."""
+        return sum(state.waiting for state in self.store.states.values())
 
     async def _fold(self, batch: Batch) -> None:
         state = self.store.states.get(batch.partition)
@@ -125,31 +186,50 @@ class WorkerApp(faust.App):
             raise BrokenPromiseError(
                 f"partition {batch.partition}: records {state.position} to {batch.start - 1} never arrived"
             )
+        if batch.gone:
+            self._skip(state, batch.end)
+            return
         started, before = time.perf_counter(), state.reached
-        result = state.fold(batch.records)
+        result = state.fold(batch.records, batch.end)
+        self.last_batch_at = self.progress_at = time.monotonic()
+        if result is None:
+            return
         newest = state.reached if state.reached > before else None
         seconds = time.perf_counter() - started
         self.counters.folded(batch.partition, len(batch.records), batch.records[-1].timestamp or 0, newest, seconds)
-        self.last_batch_at = time.monotonic()
-        if result is not None and (result.rejections or result.forwarded):
+        if result.rejections or result.forwarded:
             await self._send_aside(batch.partition, result)
+
+    def _skip(self, state: PartitionState, end: int) -> None:
+        if end > state.position:
+            log.error(
+                "partition %s: offsets %s to %s were gone from the log before they were counted: going on at %s",
+                state.partition, state.position, end - 1, end,
+            )  # fmt: skip
+        state.skip(end)
+        self.last_batch_at = self.progress_at = time.monotonic()
 
     async def _send_aside(self, partition: int, result: Classified) -> None:
         """Send rejected records to their topic and misplaced ones to their partition, in the background."""
         outgoing = []
         for i, why in result.rejections.items():
             record = result.records[i]
+            if why.reason == UNFORESEEN:
+                self.counters.set_aside(f"partition {partition}, offset {record.offset}: {why.detail}")
             headers: Headers = (
                 ("reason", why.reason.encode()),
-                ("detail", why.detail.encode()),
+                ("detail", why.detail.encode("utf-8", "backslashreplace")),
                 (ORIGIN_HEADER, f"{partition}:{record.offset}".encode()),
             )
-            rejected = Outgoing(self.settings.rejected_topic, None, record.key, record.value, headers, cut=True)
+            # aiokafka sends no record that has neither key nor value.
+            value = b"" if record.key is None and record.value is None else record.value
+            rejected = Outgoing(self.settings.rejected_topic, None, record.key, value, headers, cut=True)
             outgoing.append(rejected)
         for i, home in result.forwarded.items():
             record, event = result.records[i], result.events[i]
             assert event is not None
-            headers = (*record.headers, (ORIGIN_HEADER, f"{partition}:{record.offset}".encode()))
+            # Nothing but the value and its origin: so it is never larger than the limit of a value and a bit.
+            headers = ((ORIGIN_HEADER, f"{partition}:{record.offset}".encode()),)
             outgoing.append(Outgoing(self.settings.events_topic, home, event.actor.encode(), record.value, headers))
         task = asyncio.create_task(self.delivery.deliver(outgoing))
         self._undelivered.setdefault(partition, []).append(task)
@@ -249,15 +329,18 @@ class WorkerApp(faust.App):
         activity: list[ActivityRow] = []
         funnels: list[FunnelRow] = []
         partitions: list[PartitionRow] = []
+        gaps: list[GapRow] = []
         for state in states:
             accumulators, counters, row = state.changed_rows(now)
             activity += accumulators
             funnels += counters
             partitions.append(row)
+            gaps += state.changed_gaps()
         started = time.perf_counter()
+        self.publishing_since = time.monotonic()
         try:
             if partitions and self.sink is not None:
-                await self.sink.publish(activity, funnels, partitions)
+                await self.sink.publish(activity, funnels, partitions, gaps)
         except BaseException as exc:
             for state in states:
                 state.publish_again()
@@ -274,12 +357,20 @@ class WorkerApp(faust.App):
             for state in states:
                 state.published()
                 state.expire()
+            self._published.set()
+        finally:
+            self.publishing_since = None
 
     async def run_publishing(self) -> None:
         """Publish at the interval of the settings until cancelled."""
         delay = self.settings.publish_interval_s
         while True:
-            await asyncio.sleep(delay)
+            if self.publish_error:
+                await asyncio.sleep(delay)
+            else:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._publish_now.wait(), delay)
+            self._publish_now.clear()
             await self.publish()
             delay = min(delay * 2, 15.0) if self.publish_error else self.settings.publish_interval_s
 
@@ -291,16 +382,37 @@ class WorkerApp(faust.App):
         known = [lag for lag in lags if lag is not None]
         return sum(known) if known else None
 
+    def fetching(self) -> LogFetcher | None:
+        """What fetches from Kafka, once it is there."""
+        consumer = self.batch_consumer.kafka
+        return consumer.fetcher if consumer is not None else None
+
+    def silent_for(self) -> float | None:
+        """Seconds since Kafka last answered a fetch of any partition; None before the first."""
+        polled = [at for p in self.store.states if (at := self.batch_consumer.polled_at(p)) is not None]
+        return time.time() - max(polled) / 1000 if polled else None
+
+    def held_back(self) -> int:
+        """Offsets that wait for open transactions."""
+        consumer = self.batch_consumer.kafka
+        if consumer is None:
+            return 0
+        return sum(consumer.held_back(TP(self.settings.events_topic, p)) for p in self.store.states)
+
     async def watch(self) -> None:
-        """End the process if there is lag and no progress for the watchdog's time."""
+        """End the process if it has no prospect: fetching has ended, or there is lag and no progress for long."""
         positions: dict[int, int] = {}
-        since = time.monotonic()
         while True:
             await asyncio.sleep(1.0)
+            fetcher = self.fetching()
+            if fetcher is not None and fetcher.failure is not None:
+                raise BrokenPromiseError(f"nothing is fetched any more: {fetcher.failure!r}") from fetcher.failure
+            self.held_since = (self.held_since or time.monotonic()) if self.held_back() else None
             now = {p: state.position for p, state in self.store.states.items()}
-            if now != positions or not self.total_lag() or self.delivery.failing_since is not None:
-                positions, since = now, time.monotonic()
-            elif time.monotonic() - since > self.settings.watchdog_seconds:
+            waits = self.delivery.failing_since is not None or self.holding_since is not None
+            if now != positions or not self.total_lag() or waits:
+                positions, self.progress_at = now, time.monotonic()
+            elif time.monotonic() - self.progress_at > self.settings.watchdog_seconds:
                 raise BrokenPromiseError(
                     f"no progress for {self.settings.watchdog_seconds:.0f} s with {self.total_lag()} records waiting"
                 )
@@ -319,7 +431,7 @@ def _credentials(settings: Settings) -> Any:
     return faust.SSLCredentials(context=context) if context is not None else None
 
 
-def make_app(settings: Settings, plan: Plan, partitions: int, sink: RowSink | None) -> WorkerApp:
+def make_app(settings: Settings, plan: Plan, partitions: int, sink: RowSink | None, topic_id: str = "") -> WorkerApp:
     """The app of a worker, ready to start."""
     servers = settings.kafka_bootstrap.split(",")
     app = WorkerApp(
@@ -345,12 +457,12 @@ def make_app(settings: Settings, plan: Plan, partitions: int, sink: RowSink | No
         producer_request_timeout=40.0,
         producer_max_request_size=16 << 20,
         producer_linger_ms=0,
-        stream_buffer_maxsize=16,
+        stream_buffer_maxsize=4,
         stream_recovery_delay=0.0,
         stream_wait_empty=True,
         stream_publish_on_commit=False,
     )
-    app.setup(settings, plan, partitions, sink)
+    app.setup(settings, plan, partitions, sink, topic_id)
     return app
 
 
@@ -361,7 +473,9 @@ async def background(app: WorkerApp) -> Any:
         asyncio.create_task(app.run_checkpoints(), name="checkpoints"),
         asyncio.create_task(app.run_publishing(), name="publishing"),
         asyncio.create_task(app.watch(), name="watchdog"),
+        asyncio.create_task(app.failing(), name="folding"),
     ]
+    app.loops = tasks
     try:
         yield tasks
     finally:

@@ -65,6 +65,7 @@ class WorkerCollector(Collector):
                 yield names.LAG, (p,), lag
             if behind != float("inf"):
                 yield names.LAG_SECONDS, (p,), behind / 1000
+            yield names.MISSING, (p,), state.missing
             if state.reached:
                 yield names.WATERMARK, (p,), state.reached / 1000
             at, freshness = counters.freshness.get(state.partition, (0, 0))
@@ -80,6 +81,9 @@ class WorkerCollector(Collector):
         yield names.RETRIED, (), app.delivery.retries
         yield names.PUBLISHED, (), counters.published_rows
         yield names.PUBLISH_FAILED, (), counters.publish_failures
+        yield names.UNPUBLISHED, (), app.waiting_rows
+        yield names.HOLDING, (), float(app.holding_since is not None)
+        yield names.UNFORESEEN, (), counters.unforeseen
         yield names.CHECKPOINT_AGE, (), time.monotonic() - app.last_checkpoint_at
         if app.last_publish_at is not None:
             yield names.PUBLISH_AGE, (), time.monotonic() - app.last_publish_at

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from bisect import bisect_left
 from typing import Final
+
+log = logging.getLogger(__name__)
 
 #: Upper bounds of the batch sizes that are told apart.
 SIZES: Final = (1, 10, 100, 500, 1000, 2500, 5000)
@@ -26,6 +29,15 @@ class Counters:
         self.freshness: dict[int, tuple[int, int]] = {}
         self.published_rows = 0
         self.publish_failures = 0
+        #: Records that could not be judged for a reason that nobody foresaw, and the last of them.
+        self.unforeseen = 0
+        self.last_unforeseen = ""
+
+    def set_aside(self, what: str) -> None:
+        """A record was set aside because of a mistake of ours."""
+        self.unforeseen += 1
+        self.last_unforeseen = what
+        log.error("a record was set aside, because of a mistake in this program: %s", what)
 
     def folded(self, partition: int, records: int, written_at: int, newest: int | None, seconds: float) -> None:
         """A batch is counted; `newest` is the time (epoch ms) of an event that moved the watermark, if one did."""

@@ -13,15 +13,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from faust.exceptions import ProducerSendError
 
 log = logging.getLogger(__name__)
 
 
-#: What is kept of a value that its topic refuses: a record that can't be delivered would stop its partition.
+#: What is kept at first of a value that its topic refuses: a record that can't be delivered would stop its partition.
 _CUT_BYTES: Final = 100_000
 
+
+_SIZE: Final = "size"
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -37,10 +39,12 @@ class Outgoing(NamedTuple):
     cut: bool = False
 
     def shortened(self) -> Outgoing:
-        """The record with the beginning of its value, its size in a header."""
+        """The record with less of its value: a beginning, then a tenth of that, then nothing; its size in a header."""
         value = self.value or b""
-        headers = (*self.headers, ("size", str(len(value)).encode()))
-        return self._replace(key=None, value=value[:_CUT_BYTES], headers=headers, cut=False)
+        if not any(name == _SIZE for name, _ in self.headers):
+            headers = (*self.headers, (_SIZE, str(len(value)).encode()))
+            return self._replace(key=None, value=value[:_CUT_BYTES], headers=headers)
+        return self._replace(value=value[: len(value) // 10], cut=len(value) > 0)
 
 
 class Delivery:
@@ -54,8 +58,11 @@ class Delivery:
         self.retries = 0
 
     async def deliver(self, records: Sequence[Outgoing]) -> int:
-        """Return when all `records` are acknowledged; the offset of the last one. Raises only if cancelled,
-        or if the broker refuses a record for good."""
+        """Return when all `records` are acknowledged; the offset of the last one. Raises only if cancelled.
+
+        A record that its topic refuses for its size is tried again and shown in `/health`, until somebody lets the
+        topic take it: going on without it would lose it.
+        """
         left = list(records)
         delay = 0.1
         offset = -1
@@ -66,7 +73,7 @@ class Delivery:
                 self.delivered += len(records)
                 return offset
             self.failing_since = self.failing_since or time.monotonic()
-            self.last_error = repr(error)
+            self.last_error = _words(error, failed[0])
             self.retries += 1
             log.warning("%s of %s records not delivered (%s): trying again", len(failed), len(left), self.last_error)
             left = failed
@@ -99,10 +106,15 @@ class Delivery:
 
 
 def _for_next_try(record: Outgoing, exc: BaseException) -> Outgoing:
-    """What to send next time; raises if sending it again can't help."""
+    """What to send next time."""
     cause = exc.__cause__ or exc
-    if not isinstance(cause, MessageSizeTooLargeError):
-        return record
-    if record.cut:
-        return record.shortened()
-    raise exc
+    too_large = isinstance(cause, MessageSizeTooLargeError | RecordListTooLargeError)
+    return record.shortened() if too_large and record.cut else record
+
+
+def _words(error: BaseException | None, record: Outgoing) -> str:
+    cause = (error.__cause__ or error) if error is not None else None
+    if isinstance(cause, MessageSizeTooLargeError | RecordListTooLargeError) and not record.cut:
+        size = len(record.value or b"")
+        return f"the topic {record.topic} refuses a record of {size} bytes: raise its max.message.bytes ({cause!r})"
+    return repr(error)

@@ -8,11 +8,13 @@ validation take twice as long, because both compete for the interpreter's lock.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from mode import Service
 from mode.utils.futures import maybe_async
+
+from pipeline.kafka.consumer import MAX_POLL_INTERVAL_MS, LogConsumer
 
 _FETCH_WAIT_MS = 100
 
@@ -36,11 +38,28 @@ class InlineConsumerThread(AIOKafkaConsumerThread):
     _stop_futures = Service._stop_futures
     _stop_exit_stacks = Service._stop_exit_stacks
 
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        consumer = super()._create_worker_consumer(transport)
-        # Faust waits 1.5 s for an idle partition, and a busy one of the same broker waits with it.
-        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
-        return consumer
+    def _create_worker_consumer(self, transport: Any) -> LogConsumer:
+        # As Faust makes its own, but for the class and the wait: Faust's 1.5 s for an idle partition are also waited
+        # by a busy one of the same broker.
+        app = cast(Any, self.app)
+        conf, settings = app.conf, app.settings
+        self._assignor = app.assignor
+        return LogConsumer(
+            **settings.kafka_kwargs(),
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=conf.broker_max_poll_records,
+            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+        )
 
     async def on_stop(self) -> None:
         """Stop the Kafka consumer."""

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.clickhouse.client import Connection
-from pipeline.measure.rows import ActivityRow, FunnelRow, PartitionRow
+from pipeline.clickhouse.gaps import GAP_COLUMNS, GAPS_TABLE, gap_columns
+from pipeline.measure.rows import ActivityRow, FunnelRow, GapRow, PartitionRow
 from pipeline.settings import Settings
 from schemas.plan import Plan
 
@@ -42,9 +43,15 @@ class Publisher:
         self.published = 0
 
     async def publish(
-        self, activity: Sequence[ActivityRow], funnels: Sequence[FunnelRow], partitions: Sequence[PartitionRow]
+        self,
+        activity: Sequence[ActivityRow],
+        funnels: Sequence[FunnelRow],
+        partitions: Sequence[PartitionRow],
+        gaps: Sequence[GapRow] = (),
     ) -> None:
         """Insert the rows; the partitions' last, so that what they claim is there."""
+        if gaps:
+            await self.connection.insert(GAPS_TABLE, GAP_COLUMNS, gap_columns(self._settings.stream, "worker", gaps))
         if activity:
             await self.connection.insert("live_activity_raw", _ACTIVITY, self._activity_columns(activity))
         if funnels:
@@ -69,7 +76,7 @@ class Publisher:
             [list(r.value) for r in rows],
             [r.version for r in rows],
             [r.events for r in rows],
-            [decimal(r.sum_value) for r in rows],
+            [decimal(r.amount) for r in rows],
             [r.users for r in rows],
             [r.sessions for r in rows],
             [r.registrations for r in rows],

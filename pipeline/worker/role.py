@@ -5,17 +5,22 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from typing import Any
+from typing import Any, Final
 
+from pipeline.clickhouse.client import leave_pandas_out
+from pipeline.kafka.topic import watch
 from pipeline.process import announce, at_most, collect_seldom, end_in_time, first_of, stop_event
 from pipeline.serve.numbers import snapshot
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings, plan_of
-from pipeline.topics import ensure_topics
+from pipeline.topics import ensure_topic
 from pipeline.worker.app import WorkerApp, background, make_app
 from pipeline.worker.collector import WorkerCollector
 from pipeline.worker.publisher import Publisher
 
+#: After so long without a step it is said that there is none; the watchdog ends the worker later.
+STUCK_SECONDS: Final = 10.0
+SILENT_SECONDS: Final = 10.0
 #: For the parts of a stop: together they leave a second of what a process has for it.
 _SAVE_SECONDS, _PUBLISH_SECONDS, _LEAVE_SECONDS = 4.0, 2.0, 3.0
 
@@ -23,15 +28,17 @@ _SAVE_SECONDS, _PUBLISH_SECONDS, _LEAVE_SECONDS = 4.0, 2.0, 3.0
 async def run_worker(settings: Settings) -> None:
     """Fold the events topic until SIGTERM; raises what ended it otherwise."""
     plan = plan_of(settings)
-    partitions = await ensure_topics(settings)
+    leave_pandas_out()
+    topic = await ensure_topic(settings)
     publisher = Publisher(settings, plan)
-    app = make_app(settings, plan, partitions, publisher)
+    app = make_app(settings, plan, topic.partitions, publisher, topic.id)
     server = LiveServer(
         settings.metrics_host,
         settings.metrics_port,
         registry(WorkerCollector(app)),
         lambda: health(app),
         lambda: live_numbers(app),
+        allowed_hosts=settings.allowed_hosts,
     )
     stop = stop_event()
     await server.start()
@@ -40,7 +47,7 @@ async def run_worker(settings: Settings) -> None:
     try:
         await app.start()
         async with background(app) as loops:
-            await first_of(stop.wait(), app.wait_until_stopped(), *loops)
+            await first_of(stop.wait(), app.wait_until_stopped(), watch(settings, topic), *loops)
             if app.crash_reason is not None:
                 raise app.crash_reason
     finally:
@@ -67,18 +74,71 @@ async def _stop_app(app: WorkerApp) -> None:
 
 
 def health(app: WorkerApp) -> dict[str, Any]:
-    """Whether the worker is ready, and which dependency is ill."""
-    problems: dict[str, str] = {}
-    if app.delivery.failing_since is not None:
-        seconds = time.monotonic() - app.delivery.failing_since
-        problems["kafka"] = f"sends failing for {seconds:.0f} s: {app.delivery.last_error}"
+    """Whether the worker does its work, and what keeps it from that."""
+    now = time.monotonic()
+    problems = {**_dead(app), **_late(app, now)}
+    # Without ClickHouse the live numbers go on, and a record that is set aside stops nothing: problems to see, and no
+    # reason to be taken out of service.
+    ready = not problems
     if app.publish_error:
         problems["clickhouse"] = f"live rows wait: {app.publish_error}"
+    missing = {p: state.missing for p, state in sorted(app.store.states.items()) if state.missing}
+    if missing:
+        lost = ", ".join(f"{number} of partition {p}" for p, number in missing.items())
+        problems["gaps"] = f"records were gone from Kafka before they were counted: {lost}"
+    if app.counters.unforeseen:
+        problems["records"] = (
+            f"{app.counters.unforeseen} set aside because of a mistake in this program, the last: "
+            f"{app.counters.last_unforeseen}"
+        )
+    if app.held_since is not None and now - app.held_since > STUCK_SECONDS:
+        problems["transactions"] = (
+            f"{app.held_back()} offsets wait for {now - app.held_since:.0f} s for a producer to end its transaction"
+        )
+    return {"role": "worker", "ready": ready, "problems": problems, "partitions": sorted(app.store.states)}
+
+
+def _dead(app: WorkerApp) -> dict[str, str]:
+    """What has ended and should not have."""
+    problems: dict[str, str] = {}
+    if app.failure is not None:
+        problems["folding"] = str(app.failure)
+    log = app.fetching()
+    if log is not None and log.failure is not None:
+        problems["fetching"] = repr(log.failure)
+    for task in app.loops:
+        if task.done() and not task.cancelled():
+            problems[task.get_name()] = f"has ended: {task.exception()!r}"
+    return problems
+
+
+def _late(app: WorkerApp, now: float) -> dict[str, str]:
+    """What should have happened by now."""
+    problems: dict[str, str] = {}
+    if app.delivery.failing_since is not None:
+        problems["kafka"] = f"sends failing for {now - app.delivery.failing_since:.0f} s: {app.delivery.last_error}"
     if app.rebalancing or not app.tables.recovery.completed.is_set():
         problems["partitions"] = "a rebalance or recovery is under way"
-    # Without ClickHouse the live numbers go on: that is a problem to see, not a reason to be taken out of service.
-    ready = not problems.keys() - {"clickhouse"}
-    return {"role": "worker", "ready": ready, "problems": problems, "partitions": sorted(app.store.states)}
+        return problems
+    if app.holding_since is not None:
+        problems["holding"] = (
+            f"counting waits for {now - app.holding_since:.0f} s: {app.waiting_rows} rows wait for ClickHouse, and no "
+            f"more may (PIPELINE_MAX_UNPUBLISHED_ROWS); Kafka keeps the records"
+        )
+        return problems
+    silent = app.silent_for()
+    if silent is not None and silent > SILENT_SECONDS and "kafka" not in problems:
+        problems["kafka"] = f"no answer for {silent:.0f} s"
+    elif app.total_lag() and now - app.progress_at > STUCK_SECONDS:
+        problems["folding"] = f"nothing folded for {now - app.progress_at:.0f} s, {app.total_lag()} records wait"
+    allowed = max(STUCK_SECONDS, 3 * app.settings.checkpoint_interval_s)
+    if "kafka" not in problems and now - app.last_checkpoint_at > allowed:
+        problems["checkpoints"] = f"the last one was {now - app.last_checkpoint_at:.0f} s ago"
+    # An insert has its own time to answer; there are four.
+    since = app.publishing_since
+    if since is not None and now - since > STUCK_SECONDS + 4 * app.settings.clickhouse_timeout_s:
+        problems["publishing"] = f"under way for {now - since:.0f} s"
+    return problems
 
 
 def live_numbers(app: WorkerApp) -> dict[str, Any]:

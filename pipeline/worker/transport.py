@@ -12,39 +12,28 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, cast
 
-import aiokafka.consumer.fetcher as aiokafka_fetcher
 from faust.serializers.schemas import Schema
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.types import TP, AppT, ConsumerMessage
 
-from pipeline.ingest.classify import Record
+from pipeline.ingest.classify import Record, Unreadable
+from pipeline.kafka.consumer import LogConsumer
 from pipeline.worker.inline import InlineConsumerThread
 
 
-class _LightRecords(aiokafka_fetcher.PartitionRecords):
-    """Fetched records as aiokafka's decoder leaves them: wrapping each in a ConsumerRecord costs 2 µs."""
-
-    def __iter__(self) -> Any:
-        return self._records_iterator  # not through a `__next__` in Python for each record
-
-    def _consumer_record(self, tp: Any, record: Any) -> Any:
-        # Only for the topic that we read in batches: other consumers of the process want what they know.
-        return record if tp.topic == BatchConsumer.source_topic else super()._consumer_record(tp, record)
-
-
-aiokafka_fetcher.PartitionRecords = _LightRecords
-
-
 class Batch(NamedTuple):
-    """Records fetched from one partition; nothing lies between `start` and the first of them.
+    """What one partition's log holds from `start` up to `end`: these records and no other.
 
-    The records are aiokafka's own, which have the attributes of `Record`.
+    The records are aiokafka's own, which have the attributes of `Record`. There may be none: where the log has but
+    markers of transactions, records of aborted ones, or (`gone`) where it was deleted before it was read.
     """
 
     partition: int
     start: int
-    records: Sequence[Record]
+    end: int
+    records: Sequence[Record | Unreadable]
+    gone: bool = False
 
 
 class BatchSchema(Schema[Any, Any]):
@@ -60,14 +49,17 @@ class BatchSchema(Schema[Any, Any]):
 class BatchConsumer(FaustConsumer):
     """Delivers the records of the source topic as `Batch`es, everything else as Faust does."""
 
-    #: Set by the app: the source topic, and where each owned partition resumes (None: not restored yet).
-    source_topic: ClassVar[str] = ""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.source_topic: str = cast(Any, self.app).settings.events_topic
         #: Next offset expected from each source partition, as sought.
         self._next: dict[int, int] = {}
         self._seeks = 0
+
+    @property
+    def kafka(self) -> LogConsumer | None:
+        """The Kafka consumer, once there is one."""
+        return cast("LogConsumer | None", self._thread._consumer) if self._thread is not None else None
 
     def resume_offsets(self) -> Mapping[int, int]:
         """Offset to resume from, by partition that is restored; raises if restoring failed."""
@@ -91,31 +83,47 @@ class BatchConsumer(FaustConsumer):
         """Fetch, and hand on: one message for each batch of the source topic, one for each other record."""
         seeks = self._seeks
         records, active = await self._wait_next_records(timeout)
-        if not records or self.should_stop:
+        log = self.kafka
+        if self.should_stop or log is None:
             return
         if not self.flow_active:
-            await self.perform_seek()
+            if records:
+                await self.perform_seek()
             return
-        for tp, fetched in records.items():
-            if not fetched:
+        # Taken without a pause after the fetch: up to where it has read.
+        read_to = {p: log.read_to(TP(self.source_topic, p)) for p in self._next}
+        for tp, fetched in (records or {}).items():
+            if tp.topic != self.source_topic and (active is None or tp in active or tp in self._buffered_partitions):
+                for record in fetched:
+                    if self.flow_active:
+                        yield tp, self._record_message(tp, record)
+        for partition, end in read_to.items():
+            tp = TP(self.source_topic, partition)
+            expected = self._next.get(partition)
+            if expected is None or (active is not None and tp not in active):
                 continue
-            if tp.topic != self.source_topic:
-                if active is None or tp in active or tp in self._buffered_partitions:
-                    for record in fetched:
-                        if self.flow_active:
-                            yield tp, self._record_message(tp, record)
+            if log.lost_its_place(tp):
+                begin = await log.read_on_from(tp, expected)
+                if seeks != self._seeks:
+                    return
+                await self._seek_source(partition, begin)
+                log.found_its_place(tp)
+                # Nothing is lost where nothing was ever read: a log that is older than we are begins where it does.
+                if begin > expected:
+                    self._next[partition] = begin
+                    yield tp, self._batch_message(tp, Batch(partition, expected, begin, (), gone=expected > 0))
                 continue
-            expected = self._next.get(tp.partition)
-            if expected is None:
-                continue
+            fetched = records.get(tp, ()) if records else ()
             if seeks != self._seeks:
                 # Fetched before a seek that has come in between: what lies before it would be skipped.
-                await self._seek_source(tp.partition, expected)
+                if fetched:
+                    await self._seek_source(partition, expected)
                 continue
-            batch = Batch(tp.partition, expected, fetched)
-            self._next[tp.partition] = fetched[-1].offset + 1
+            if end is None or end <= expected:
+                continue
+            self._next[partition] = end
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-            yield tp, self._batch_message(tp, batch)
+            yield tp, self._batch_message(tp, Batch(partition, expected, end, fetched))
 
     def _new_consumer_thread(self) -> Any:
         return InlineConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -124,8 +132,8 @@ class BatchConsumer(FaustConsumer):
         return self._message(tp, record.offset, record.timestamp, record.key, record.value)
 
     def _batch_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
-        last = batch.records[-1]
-        return self._message(tp, last.offset, last.timestamp, None, cast(Any, batch))
+        stamp = batch.records[-1].timestamp if batch.records else None
+        return self._message(tp, batch.end - 1, stamp, None, cast(Any, batch))
 
     def _message(self, tp: TP, offset: int, timestamp: int | None, key: bytes | None, value: Any) -> ConsumerMessage:
         return ConsumerMessage(
@@ -153,21 +161,16 @@ class BatchConsumer(FaustConsumer):
         return bool(await self._commit(offsets))
 
     def lag(self, partition: int, position: int) -> int | None:
-        """Records of a partition that are not folded yet, None before the first fetch."""
-        try:
-            highwater = self.highwater(TP(self.source_topic, partition))
-        except Exception as exc:  # aiokafka raises several kinds for a partition that just left us
-            self.log.debug("no high watermark of partition %s: %r", partition, exc)
-            return None
-        return None if highwater is None else max(0, highwater - position)
+        """Records of a partition that can be read and are not folded yet, None before the first fetch."""
+        end = self.kafka.readable_end(TP(self.source_topic, partition)) if self.kafka is not None else None
+        return None if end is None else max(0, end - position)
 
     def polled_at(self, partition: int) -> int | None:
         """When Kafka last told where a partition ends, epoch ms; None before the first fetch."""
-        consumer = getattr(self._thread, "_consumer", None)
         tp = TP(self.source_topic, partition)
-        if consumer is None or tp not in consumer.assignment():
+        if self.kafka is None or tp not in self.kafka.assignment():
             return None
-        return cast("int | None", consumer.last_poll_timestamp(tp))
+        return cast("int | None", self.kafka.last_poll_timestamp(tp))
 
 
 class BatchTransport(FaustTransport):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -87,7 +86,8 @@ async def bridged(folder: Path) -> AsyncIterator[tuple[Robots, str]]:
 
 async def post(url: str, data: Any) -> tuple[int, str]:
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
-    async with aiohttp.ClientSession() as session, session.post(url, data=io.BytesIO(body)) as response:
+    headers = {"Content-Type": "application/json"}
+    async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as response:
         return response.status, await response.text()
 
 

@@ -75,13 +75,13 @@ LESS = Alert(
 async def test_history_says_when_alerts_would_have_fired(tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text(PLAN, "utf-8")
     async with EmbeddedClickHouse(tmp_path) as clickhouse:
-        settings = Settings(clickhouse_url=clickhouse.url, plan=str(tmp_path / "plan.yaml"))
+        settings = Settings(**clickhouse.access, plan=str(tmp_path / "plan.yaml"))
         await migrate(settings)
         connection = Connection(settings)
         await connection.run(lambda client: client.command(EVENTS))
         await connection.close()
         span = ["--from", "2026-10-02T10:20", "--to", "2026-10-02T11:25"]
-        environment = {"PIPELINE_CLICKHOUSE_URL": clickhouse.url, "PIPELINE_PLAN": str(tmp_path / "plan.yaml")}
+        environment = {**clickhouse.environment, "PIPELINE_PLAN": str(tmp_path / "plan.yaml")}
         done = command("alerts", "test", *span, env=environment)
         as_json = json.loads(command("alerts", "test", *span, "--json", env=environment).stdout)
         found = [await explain(settings, parse_plan(PLAN), alert, T0 + DAY + 10 * HOUR + 50 * MINUTE + 5_000)

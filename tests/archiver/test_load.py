@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHo
 
 
 async def test_what_is_loaded_twice_is_there_once(server: EmbeddedClickHouse) -> None:
-    settings = Settings(clickhouse_url=server.url, clickhouse_database="once")
+    settings = Settings(**server.access, clickhouse_database="once")
     await migrate(settings)
     client = await connect(settings)
     try:
@@ -53,7 +53,7 @@ async def test_what_is_loaded_twice_is_there_once(server: EmbeddedClickHouse) ->
 
 
 async def test_events_of_another_plan_are_refused(server: EmbeddedClickHouse) -> None:
-    client = await connect(Settings(clickhouse_url=server.url), database=False)
+    client = await connect(Settings(**server.access), database=False)
     try:
         records = [Sent(T0, b"u", b'{"event_id":"1","event":"share","user_id":"u","ts":1790812800000}')]
         with pytest.raises(UserError, match="an event doesn't fit the plan: unknown_event: the plan has no event"):

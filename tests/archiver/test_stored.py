@@ -250,7 +250,8 @@ async def test_rows_of_before_the_clock_was_kept_are_enough_to_go_on(store: Stor
     records = [look(i, f"e{i}", NOW + i * 60_000, NOW + i * 60_000)._replace(timestamp_type=1) for i in range(120)]
     going_on = await store.insert(records)
     await store.run(
-        "ALTER TABLE events_raw UPDATE watermark = 0, clock = 0, claim = 0, claimed = 0 WHERE 1 SETTINGS mutations_sync = 1"
+        "ALTER TABLE events_raw UPDATE watermark = 0, clock = 0, claim = 0, claimed = 0 WHERE 1 "
+        "SETTINGS mutations_sync = 1"
     )
     restored = await _restored(store, 120)
     assert restored.watermark == going_on.watermark == NOW + 119 * 60_000

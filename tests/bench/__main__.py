@@ -33,11 +33,11 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that everything works")
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"), help="where the figures go")
     parser.add_argument(
-        "--document", action="store_true", help="put the figures into docs/performance.md; measure nothing"
+        "--document", action="store_true", help="put the figures into docs/performance-figures.md; measure nothing"
     )
     args = parser.parse_args()
     if args.document:
-        rewrite(Path("docs/performance.md"), read(args.out))
+        rewrite(Path("docs/performance-figures.md"), read(args.out))
         return 0
     unknown = [name for name in args.sections if name not in sections.NAMES]
     if unknown:

@@ -61,7 +61,7 @@ async def _measure(args: argparse.Namespace, console: Console) -> tuple[list[Row
     folder.mkdir(parents=True, exist_ok=True)
     chosen = [metrics()[name] for name in args.only.split(",") if name] or list(metrics().values())
     async with EmbeddedClickHouse(folder, memory_limit=_MEMORY) as server:
-        settings = Settings(clickhouse_url=server.url)
+        settings = Settings(**server.access)
         await migrate(settings)
         await install(settings, PLAN)
         await _fill(settings, args.events, folder / "complete", console)

@@ -1,4 +1,4 @@
-"""The figures in docs/performance.md: written between two markers from build/bench.json, none by hand."""
+"""The figures in docs/performance-figures.md: written between two markers from build/bench.json, none by hand."""
 
 from __future__ import annotations
 

@@ -50,7 +50,8 @@ class Place:
 
     async def ask(self, session: aiohttp.ClientSession, sql: str) -> str:
         """ClickHouse's answer to a query, as text."""
-        async with session.post(self.settings.clickhouse_url, data=sql) as response:
+        login = aiohttp.BasicAuth("default", self.settings.clickhouse_password.get_secret_value())
+        async with session.post(self.settings.clickhouse_url, data=sql, auth=login) as response:
             answer = (await response.text()).strip()
             if response.status != 200:
                 raise RuntimeError(f"ClickHouse: {answer[:500]}")
@@ -67,7 +68,7 @@ async def new_place(**changes: Any) -> AsyncIterator[Place]:
         settings = Settings(
             plan="shop",
             kafka_bootstrap=broker.bootstrap,
-            clickhouse_url=clickhouse.url,
+            **clickhouse.access,
             partitions=PARTITIONS,
             session_timeout_s=6.0,
         ).model_copy(update=changes)

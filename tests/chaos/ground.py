@@ -10,8 +10,11 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from kafka_harness import KafkaServer, TcpProxy, free_port, spawn
+
+from pipeline.embedded.users import read_users, users_file
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
@@ -36,6 +39,11 @@ class ClickHouse:
     def url(self) -> str:
         """The direct way, past all proxies."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def access(self) -> dict[str, Any]:
+        """The settings of a role that uses it, past all proxies."""
+        return {"clickhouse_url": self.url, "clickhouse_password": read_users(users_file(self._path))["default"]}
 
     @property
     def running(self) -> bool:

@@ -31,7 +31,8 @@ from .ground import Ground, environment
 
 SESSION_SECONDS = 3.0
 #: The command, with a changelog that is rewritten and shortened from so many bytes on (else 32 MB: never in a test).
-_EAGER = "import pipeline.worker.truncation as c; c.MIN_BYTES = {}; from pipeline.cli.main import main; main()"
+_EAGER = "import pipeline.worker.truncation as c; c.MIN_BYTES = {}"
+_MAIN = "from pipeline.cli.main import main; main()"
 #: A role that was ended by SIGTERM must be gone by then.
 STOP_SECONDS = 10.0
 
@@ -54,6 +55,8 @@ class Role:
         self._process: subprocess.Popen[bytes] | None = None
         #: Let a worker rewrite its changelog from so many bytes on.
         self.rewrite_from: int | None = None
+        #: Python that runs in the process before its command: a mistake in the program, say.
+        self.before = ""
         #: The supervisor starts it again when it has ended.
         self.wanted = False
 
@@ -77,7 +80,8 @@ class Role:
         """Start a process, and want it from now on."""
         assert not self.running
         self.wanted = True
-        run = ["-m", "pipeline.cli"] if self.rewrite_from is None else ["-c", _EAGER.format(self.rewrite_from)]
+        before = self.before if self.rewrite_from is None else _EAGER.format(self.rewrite_from)
+        run = ["-c", f"{before}\n{_MAIN}"] if before else ["-m", "pipeline.cli"]
         self._process = spawn([sys.executable, "-P", *run, self.kind], self.log, self._env)
 
     def signal(self, number: signal.Signals) -> None:
@@ -142,7 +146,7 @@ class World:
         self.ground, self.folder = ground, folder
         folder.mkdir(parents=True, exist_ok=True)
         values: dict[str, Any] = {
-            "kafka_bootstrap": ground.kafka.bootstrap, "clickhouse_url": ground.clickhouse.url,
+            "kafka_bootstrap": ground.kafka.bootstrap, **ground.clickhouse.access,
             "events_topic": f"events-{unique}", "rejected_topic": f"rejected-{unique}", "group": f"g-{unique}",
             "clickhouse_database": f"d_{unique}", "partitions": 4, "session_timeout_s": SESSION_SECONDS,
             "checkpoint_interval_s": 0.5, "publish_interval_s": 0.5, "archiver_batch_seconds": 0.5,
@@ -180,11 +184,12 @@ class World:
 
     async def _query(self, sql: str) -> list[Any]:
         settings = self.settings
+        login = aiohttp.BasicAuth("default", settings.clickhouse_password.get_secret_value())
         where = f"{settings.clickhouse_url}/?database={settings.clickhouse_database}"
         where += "&default_format=JSONCompactEachRow&output_format_json_quote_64bit_integers=0"
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session,
-            session.post(where, data=sql.encode()) as response,
+            session.post(where, data=sql.encode(), auth=login) as response,
         ):
             text = await response.text()
             assert response.status == 200, f"{text}\n{sql}"

@@ -28,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHo
 
 async def _today(server: EmbeddedClickHouse, days: list[str], events: list[tuple[str, str, str, str]]) -> list[Any]:
     """The view's rows, times as text. `days` are rows of live_activity_raw, `events` (stream, actor, ts, late)."""
-    settings = SETTINGS.model_copy(update={"clickhouse_url": server.url})
+    settings = SETTINGS.model_copy(update=server.access)
     await migrate(settings)
     client = await connect(settings)
     try:

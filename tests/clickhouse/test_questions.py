@@ -17,14 +17,14 @@ from pipeline.settings import Settings
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("store"))
     asyncio.run(clickhouse.start())
-    asyncio.run(migrate(Settings(clickhouse_url=clickhouse.url)))
+    asyncio.run(migrate(Settings(**clickhouse.access)))
     yield clickhouse
     asyncio.run(clickhouse.stop())
 
 
 @pytest.fixture
 async def store(server: EmbeddedClickHouse) -> AsyncIterator[Store]:
-    found = Store(Settings(clickhouse_url=server.url))
+    found = Store(Settings(**server.access))
     yield found
     await found.close()
 
@@ -90,7 +90,7 @@ async def test_without_clickhouse_it_says_so_and_comes_back(server: EmbeddedClic
     with pytest.raises(StoreError) as found:
         await away.ask("SELECT 1")
     assert found.value.kind == "away"
-    away.settings = Settings(clickhouse_url=server.url)
+    away.settings = Settings(**server.access)
     assert (await away.ask("SELECT 1 AS one")).rows == [(1,)]
     assert away.problem is None
     await away.close()

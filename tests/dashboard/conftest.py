@@ -50,6 +50,10 @@ class Running:
         request = urllib.request.Request(
             f"{self.clickhouse}/?database=streamgauge&default_format=JSONCompact&output_format_json_quote_64bit_integers=0",
             data=sql.encode(),
+            headers={
+                "X-ClickHouse-User": self.env["PIPELINE_CLICKHOUSE_USER"],
+                "X-ClickHouse-Key": self.env["PIPELINE_CLICKHOUSE_PASSWORD"],
+            },
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             found: list[list[Any]] = json.load(answer)["data"]

@@ -42,7 +42,8 @@ def curl(url: str, *options: str, data: bytes | None = None) -> Answer:
 
 @pytest.fixture
 def url(server: EmbeddedClickHouse) -> str:
-    return server.url
+    """The server's address, with the user that may write."""
+    return f"http://default:{server.users['default']}@{server.host}:{server.port}"
 
 
 def test_ping(url: str) -> None:
@@ -82,9 +83,18 @@ def test_a_multipart_form(url: str) -> None:
     assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (501, "48")
 
 
-def test_users_and_passwords_are_accepted(url: str) -> None:
-    assert curl(f"{url}/?user=a&password=b&query=SELECT%201").body == "1\n"
-    assert curl(f"{url}/?query=SELECT%201", "-u", "a:b", "-H", "X-ClickHouse-Key: c").body == "1\n"
+def test_a_password_is_asked_for_wherever_clickhouse_takes_one(server: EmbeddedClickHouse) -> None:
+    url, password = server.url, server.users["default"]
+    assert curl(f"{url}/?user=default&password={password}&query=SELECT%201").body == "1\n"
+    assert curl(f"{url}/?password={password}&query=SELECT%201").body == "1\n"
+    assert curl(f"{url}/?query=SELECT%201", "-u", f"default:{password}").body == "1\n"
+    assert curl(f"{url}/?query=SELECT%201", "-H", f"X-ClickHouse-Key: {password}").body == "1\n"
+    assert curl(f"{url}/?query=SELECT%201", "-u", f"reader:{server.users['reader']}").body == "1\n"
+    for wrong in ((), ("-u", "default:"), ("-u", f"reader:{password}"), ("-u", f"a:{password}"), ("-u", ":"),
+                  ("-H", "Authorization: Basic !"), ("-H", f"X-ClickHouse-Key: {password}x")):  # fmt: skip
+        answer = curl(f"{url}/?query=SELECT%201", *wrong)
+        assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (403, "516"), wrong
+        assert f"passwords are in {server.users_file}, which its owner can read" in answer.body
 
 
 @pytest.mark.parametrize(
@@ -154,19 +164,21 @@ def test_an_error_in_the_middle_of_a_result_cuts_the_connection(url: str) -> Non
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_read(server: EmbeddedClickHouse) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nX-ClickHouse-Key: %b\r\n" % server.users["default"].encode()
     with socket.create_connection((server.host, server.port), timeout=30) as connection:
-        connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 600000000\r\n\r\nINSERT")
+        connection.sendall(head + b"Content-Length: 600000000\r\n\r\nINSERT")
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-def test_an_insert_whose_body_breaks_off_writes_nothing(server: EmbeddedClickHouse) -> None:
-    assert curl(server.url, data=b"CREATE OR REPLACE TABLE cut (a UInt8) ENGINE = MergeTree ORDER BY a").status == 200
+def test_an_insert_whose_body_breaks_off_writes_nothing(server: EmbeddedClickHouse, url: str) -> None:
+    assert curl(url, data=b"CREATE OR REPLACE TABLE cut (a UInt8) ENGINE = MergeTree ORDER BY a").status == 200
     with socket.create_connection((server.host, server.port), timeout=30) as connection:
-        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        key = server.users["default"].encode()
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nX-ClickHouse-Key: %b\r\nTransfer-Encoding: chunked\r\n\r\n" % key
         connection.sendall(head + b"1f\r\nINSERT INTO cut FORMAT CSV\n1\n2\n\r\n")
         connection.shutdown(socket.SHUT_WR)
         assert b" 200 " not in connection.recv(100)
-    assert curl(server.url, data=b"SELECT count() FROM cut").body == "0\n"
+    assert curl(url, data=b"SELECT count() FROM cut").body == "0\n"
 
 
 async def test_more_queries_than_may_wait_are_sent_away(url: str) -> None:

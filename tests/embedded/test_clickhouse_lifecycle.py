@@ -18,6 +18,7 @@ from embedded.waiting import runs, wait_until
 
 from pipeline.embedded.child import free_port
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.embedded.users import read_users
 from pipeline.errors import UserError
 
 pytestmark = pytest.mark.integration
@@ -25,7 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 async def connect(server: EmbeddedClickHouse) -> Any:
-    return await clickhouse_connect.get_async_client(host=server.host, port=server.port)
+    return await clickhouse_connect.get_async_client(
+        host=server.host, port=server.port, password=server.users["default"]
+    )
 
 
 async def test_data_survive_a_restart(tmp_path: Path) -> None:
@@ -137,7 +140,7 @@ def test_as_a_program(tmp_path: Path) -> None:
     with start("--host", "0.0.0.0") as refused:
         assert refused.stdout is not None
         assert refused.stdout.read() == (
-            "error: the embedded ClickHouse has no passwords: choose a loopback address, not 0.0.0.0\n"
+            "error: the embedded ClickHouse speaks without TLS: choose a loopback address, not 0.0.0.0\n"
         )
         assert refused.wait(20) == 2
     with socket.socket() as holder:
@@ -161,7 +164,9 @@ os.execv(sys.executable, [sys.executable, "-m", "pipeline.embedded.clickhouse", 
     ) as server:
         assert server.stdout is not None
         assert server.stdout.readline().startswith("ClickHouse ")
-        client = clickhouse_connect.get_client(host="127.0.0.1", port=port)
+        client = clickhouse_connect.get_client(
+            host="127.0.0.1", port=port, password=read_users(tmp_path / "data.users")["default"]
+        )
         assert client.command("SELECT count() FROM numbers(1000000) WHERE NOT ignore(sipHash64(number))") == 1_000_000
         client.close()
         server.terminate()

@@ -29,14 +29,16 @@ UTC = dt.UTC
 
 @pytest.fixture
 def client(server: EmbeddedClickHouse) -> Iterator[Client]:
-    made = clickhouse_connect.get_client(host=server.host, port=server.port)
+    made = clickhouse_connect.get_client(host=server.host, port=server.port, password=server.users["default"])
     yield made
     made.close()
 
 
 @pytest.fixture
 async def async_client(server: EmbeddedClickHouse) -> AsyncIterator[Client]:
-    made = await clickhouse_connect.get_async_client(host=server.host, port=server.port)
+    made = await clickhouse_connect.get_async_client(
+        host=server.host, port=server.port, password=server.users["default"]
+    )
     yield made
     await made.close()
 
@@ -83,7 +85,9 @@ PARAMETER_QUERY = (
 
 @pytest.mark.parametrize("form", [False, True])
 def test_parameters_are_bound_by_the_server(server: EmbeddedClickHouse, form: bool) -> None:
-    client = clickhouse_connect.get_client(host=server.host, port=server.port, form_encode_query_params=form)
+    client = clickhouse_connect.get_client(
+        host=server.host, port=server.port, password=server.users["default"], form_encode_query_params=form
+    )
     try:
         assert client.query(PARAMETER_QUERY, parameters=PARAMETERS).result_rows == [tuple(PARAMETERS.values())]
         # Too long for a URL: clickhouse-connect sends a form.
@@ -107,7 +111,9 @@ def test_settings_of_a_request_apply_to_it_alone(client: Client) -> None:
 
 def test_a_database_of_the_client_is_used(server: EmbeddedClickHouse, client: Client) -> None:
     client.command("CREATE DATABASE IF NOT EXISTS `other db`")
-    other = clickhouse_connect.get_client(host=server.host, port=server.port, database="other db")
+    other = clickhouse_connect.get_client(
+        host=server.host, port=server.port, password=server.users["default"], database="other db"
+    )
     try:
         new_table(other, "t", "a UInt8")
         other.insert("t", [[7]], column_names=["a"])
@@ -131,7 +137,9 @@ def test_a_long_result_is_streamed(client: Client) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("compress", [False, "lz4", "zstd"])
 def test_an_error_in_the_middle_of_a_result_is_seen(server: EmbeddedClickHouse, compress: bool | str) -> None:
-    client = clickhouse_connect.get_client(host=server.host, port=server.port, compress=compress)
+    client = clickhouse_connect.get_client(
+        host=server.host, port=server.port, password=server.users["default"], compress=compress
+    )
     query = "SELECT number, toString(number), throwIf(number = 2900000) FROM numbers(3000000)"
     try:
         with pytest.raises(StreamFailureError), client.query_rows_stream(query) as rows:
@@ -205,7 +213,9 @@ ROW: dict[str, Any] = {
 
 @pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip"])
 def test_rows_of_every_type_come_back(server: EmbeddedClickHouse, compress: bool | str) -> None:
-    client = clickhouse_connect.get_client(host=server.host, port=server.port, compress=compress)
+    client = clickhouse_connect.get_client(
+        host=server.host, port=server.port, password=server.users["default"], compress=compress
+    )
     try:
         table = new_table(client, f"types_{compress}", ", ".join(f"{n} {t}" for n, t in COLUMNS.items()))
         summary = client.insert(table, [list(ROW.values())] * 3, column_names=list(ROW))
@@ -327,7 +337,10 @@ def test_parameterised_views_and_funnels(client: Client) -> None:
 
 def test_slow_queries_hold_up_neither_inserts_nor_short_queries(server: EmbeddedClickHouse, client: Client) -> None:
     table = new_table(client, "meanwhile", "a UInt64")
-    slow = [clickhouse_connect.get_client(host=server.host, port=server.port) for _ in range(5)]
+    slow = [
+        clickhouse_connect.get_client(host=server.host, port=server.port, password=server.users["default"])
+        for _ in range(5)
+    ]
     threads = [threading.Thread(target=c.command, args=["SELECT sleep(3)"]) for c in slow]
     started = time.monotonic()
     for thread in threads:

@@ -248,6 +248,10 @@ async def _all_folded(world: World) -> bool:
     return dict(rows) == {p: end for p, end in (await world.ends()).items() if end}
 
 
+async def _sends_rows(worker: Any) -> bool:
+    return bool(worker.clickhouse.waiting("up") > 1000)
+
+
 async def test_rows_that_a_former_owner_sent_arrive_after_the_last_ones(new_world: Any) -> None:
     world = await _started(new_world, workers=2, publish_interval_s=0.1)
     first, second = world.workers
@@ -256,8 +260,7 @@ async def test_rows_that_a_former_owner_sent_arrive_after_the_last_ones(new_worl
     async with traffic(world, seed=26, rate=400):
         await until(lambda: _counted(world, 500), "the live count")
         first.clickhouse.hold("up")
-        await asyncio.sleep(1)
-        assert first.clickhouse.waiting("up") > 1000
+        await until(lambda: _sends_rows(first), "rows on their way")
         first.freeze()
         await until(lambda: _owns(second, 4), "the second worker owns all partitions", 40)
         await asyncio.sleep(2)

@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHo
 
 @pytest.fixture
 async def settings(server: EmbeddedClickHouse, request: pytest.FixtureRequest) -> Settings:
-    found = Settings(clickhouse_url=server.url, clickhouse_database=f"sides{abs(hash(request.node.name))}")
+    found = Settings(**server.access, clickhouse_database=f"sides{abs(hash(request.node.name))}")
     await migrate(found)
     return found
 
@@ -151,11 +151,11 @@ async def test_what_is_no_such_file_is_refused(
 
 
 def test_the_command(server: EmbeddedClickHouse, tmp_path: Path) -> None:
-    settings = Settings(clickhouse_url=server.url, clickhouse_database="sides_command")
+    settings = Settings(**server.access, clickhouse_database="sides_command")
     asyncio.run(migrate(settings))
     file = tmp_path / "spend.csv"
     file.write_text(SPEND)
-    env = {"PIPELINE_CLICKHOUSE_URL": server.url, "PIPELINE_CLICKHOUSE_DATABASE": "sides_command"}
+    env = {**server.environment, "PIPELINE_CLICKHOUSE_DATABASE": "sides_command"}
     done = command("import", "spend", str(file), "--json", env=env)
     assert json.loads(done.stdout) == {"table": "spend", "rows": 3, "bad": 0, "problems": []}
     assert done.returncode == 0

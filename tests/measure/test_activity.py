@@ -35,7 +35,7 @@ def fold(activity: Activity, events: list[Event], version: int = 1) -> None:
 def rows(activity: Activity) -> dict[tuple[str, int, str, tuple[str, ...]], tuple[Any, ...]]:
     return {
         (r.grain, r.start - START, r.dimension, r.value): (
-            r.events, r.sum_value, round(r.users), round(r.sessions), round(r.registrations)
+            r.events, r.amount, round(r.users), round(r.sessions), round(r.registrations)
         )
         for r in activity.rows(list(activity.accumulators), 0)
     }  # fmt: skip

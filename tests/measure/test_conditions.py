@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.measure.conditions import predicate, text_value
-from schemas.plan import Step
+from pipeline.measure.conditions import text_value
+from schemas.where import Step, predicate
 
 EVENT = {
     "event": "buy",

@@ -90,7 +90,7 @@ def test_counters_follow_the_changes() -> None:
     assert ios is not None
     assert (ios.counts, ios.users) == ([0, 0, 1, 1], [2, 2, 1])
     assert ios.times == [times_of(60, 3), times_of(240)]
-    # A accumulator that nobody is in any more is still there: its zeros have to be told.
+    # An accumulator that nobody is in any more is still there: its zeros have to be told.
     web = counters.summary([(0, "web")])
     assert web == FunnelCell(3)
     assert counters.summary([(0, "ios"), (0, "web"), (0, "tv")]) == ios

@@ -23,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHo
 
 @pytest.fixture(scope="session")
 def opened(server: EmbeddedClickHouse) -> World:
-    return asyncio.run(World(server.url).open())
+    return asyncio.run(World(server).open())
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ async def test_new_users(world: World) -> None:
 
 async def test_without_a_registration_the_first_event_is_joining(server: EmbeddedClickHouse) -> None:
     plan = PLAN.model_copy(update={"registration": None})
-    world = await World(server.url, plan).open()
+    world = await World(server, plan).open()
     await world.tell([event("a", "open", "2026-11-01 10:00"), event("a", "join", "2026-11-02 10:00")])
     assert await world.ask("new_users", "day new registered", from_="2026-11-01", to="2026-11-03") == [
         ("2026-11-01", 1, 1)

@@ -8,7 +8,7 @@ import pytest
 from metrics.world import PLAN
 
 from pipeline.errors import UserError
-from pipeline.metrics.arguments import arguments_for
+from pipeline.metrics.arguments import arguments_for, written
 from pipeline.metrics.metric import Chart, Metric, Parameter
 from pipeline.metrics.registry import metric
 
@@ -68,3 +68,14 @@ def test_one_clear_line(given: dict[str, str], message: str) -> None:
 def test_an_unknown_metric() -> None:
     with pytest.raises(UserError, match="there is no metric active_users_dayly: did you mean active_users_daily"):
         metric("active_users_dayly")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [["look", "buy"], ["a,b", "c"], ["[x]", "y"], ["it's", "'q'"], ['say "hi"', "支付成功"],
+     ["Sign Up (Google)"], ["{x:String}", "%s"]],
+    ids=str,
+)  # fmt: skip
+def test_a_list_of_any_names_survives_a_form_and_an_address(steps: list[str]) -> None:
+    found = arguments_for(METRIC, {"from": "2026-11-30", "steps": written(steps)}, PLAN, TODAY)
+    assert found["steps"] == steps

@@ -19,6 +19,7 @@ RUN = ["metrics", "run", "active_users_daily", "--from", "2026-11-01", "--to", "
 @pytest.fixture
 async def there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPELINE_CLICKHOUSE_URL", world.settings.clickhouse_url)
+    monkeypatch.setenv("PIPELINE_CLICKHOUSE_PASSWORD", world.settings.clickhouse_password.get_secret_value())
     monkeypatch.setenv("PIPELINE_CLICKHOUSE_DATABASE", world.settings.clickhouse_database)
     await world.tell([event("a", "open", "2026-11-01 10:00"), event("a", "look", "2026-11-01 10:01")])
 

@@ -16,7 +16,7 @@ from schemas.plan_io import load_plan, parse_plan, ready_plans
 
 
 async def test_only_what_changed_is_made_again(server: EmbeddedClickHouse) -> None:
-    world = await World(server.url).open()
+    world = await World(server).open()
     assert set(metrics()) <= set(world.installed)
     assert await install(world.settings, PLAN) == []
     await world.command("CREATE OR REPLACE VIEW active_users_daily AS SELECT 1")  # somebody's own
@@ -37,7 +37,7 @@ async def test_only_what_changed_is_made_again(server: EmbeddedClickHouse) -> No
 
 async def test_every_ready_plan_can_be_installed(server: EmbeddedClickHouse) -> None:
     for name in ready_plans():
-        world = await World(server.url, load_plan(name)).open()
+        world = await World(server, load_plan(name)).open()
         assert set(metrics()) <= set(world.installed)
         await world.connection.close()
 
@@ -45,7 +45,7 @@ async def test_every_ready_plan_can_be_installed(server: EmbeddedClickHouse) -> 
 async def test_every_metric_answers(server: EmbeddedClickHouse) -> None:
     """With its defaults and as in its example, over no events, by a plan that names few meanings; with the columns that
     its chart draws."""
-    world = await World(server.url, load_plan("ecom")).open()
+    world = await World(server, load_plan("ecom")).open()
     try:
         for name, metric in metrics().items():
             table = await world.table(name)
@@ -76,7 +76,11 @@ async def test_as_a_person_asks(world: World) -> None:
         f"SELECT n, classic FROM {world.settings.clickhouse_database}.retention"
         "(from = '2026-11-01', to = '2026-11-02', period = 'day') FORMAT CSV"
     )
-    async with aiohttp.ClientSession() as session, session.post(world.settings.clickhouse_url, data=sql) as response:
+    login = aiohttp.BasicAuth("default", world.settings.clickhouse_password.get_secret_value())
+    async with (
+        aiohttp.ClientSession(auth=login) as session,
+        session.post(world.settings.clickhouse_url, data=sql) as response,
+    ):
         assert await response.text() == "0,1\n1,1\n"
 
 
@@ -131,7 +135,7 @@ product: Test
 timezone: Asia/Shanghai
 events:
   buy: {value: amount, properties: {amount: number!, order: string}}
-  renew: {properties: {price: number, kind: string}}
+  renew: {properties: {price: number, kind: string, none: number}}
 meanings:
   payment:
     - {event: buy, order_id: properties.order}
@@ -141,7 +145,7 @@ meanings:
   invite_accepted: {event: renew, inviter: anonymous_id}
 """
     )
-    world = await World(server.url, plan).open()
+    world = await World(server, plan).open()
     await world.tell(
         [
             event("a", "buy", "2026-11-01 00:00", {"amount": 10, "order": "o1"}, channel="ads"),

@@ -36,7 +36,7 @@ def published() -> dict[str, Any]:
 @pytest.fixture
 async def shop(server: EmbeddedClickHouse) -> AsyncIterator[World]:
     plan = load_plan("ecom")
-    world = await World(server.url, plan).open()
+    world = await World(server, plan).open()
     lines = read_events(str(DATA / "ecom.csv.gz"), Reading(parse_mapping(MAPPING), plan=plan))
     client = await connect(world.settings)
     await load(client, plan, (Sent(WRITTEN, line.key, line.value) for line in lines), stream="ecom")

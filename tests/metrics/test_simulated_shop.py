@@ -25,7 +25,7 @@ NOT_OF_CONTENT = {"coupon_use", "users_in_segment"}
 @pytest.mark.parametrize("name", ["shop", "content"])
 async def test_every_metric_answers(server: EmbeddedClickHouse, name: str) -> None:
     plan = load_plan(name)
-    world = await World(server.url, plan).open()
+    world = await World(server, plan).open()
     try:
         history = History(SHOP if name == "shop" else CONTENT, END - 45 * DAY, END, 50_000, users=2_000)
         client = await connect(world.settings)

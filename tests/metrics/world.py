@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pipeline.clickhouse.client import Connection
 from pipeline.clickhouse.migrate import migrate
+from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.metrics import Table, arguments_for, install, metric, run
 from pipeline.settings import Settings
 from schemas.event import CONTEXT_FIELDS
@@ -84,9 +85,9 @@ def event(actor: str, name: str, at: str, properties: dict[str, Any] | None = No
 class World:
     """A database of its own for one plan. `tell` replaces its events, `ask` runs a metric, `sql` anything."""
 
-    def __init__(self, url: str, plan: Plan = PLAN) -> None:
+    def __init__(self, server: EmbeddedClickHouse, plan: Plan = PLAN) -> None:
         self.plan = plan
-        self.settings = Settings(clickhouse_url=url, clickhouse_database=f"catalogue{next(_numbers)}")
+        self.settings = Settings(**server.access, clickhouse_database=f"catalogue{next(_numbers)}")
         self.connection = Connection(self.settings)
         self.installed: list[str] = []
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from pipeline.measure.conditions import predicate, text_value
+from pipeline.measure.conditions import text_value
 from pipeline.queries.conditions import quoted, step_sql, text_sql
 from pipeline.replay.sql import Archive
-from schemas.plan import Step
+from schemas.where import Step, predicate
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,7 @@ class System:
     """What worker and archiver would have written for these events, in the given partitions."""
 
     def __init__(self, server: EmbeddedClickHouse, events: list[dict[str, Any]], partitions: int = 2) -> None:
-        self.settings = Settings(clickhouse_url=server.url, clickhouse_database=f"verify{next(_databases)}")
+        self.settings = Settings(**server.access, clickhouse_database=f"verify{next(_databases)}")
         self.connection = Connection(self.settings)
         homes = partitions_of([fields["user_id"].encode() for fields in events], partitions).tolist()
         self.logs: list[list[Record]] = [[] for _ in range(partitions)]

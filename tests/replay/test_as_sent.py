@@ -63,7 +63,8 @@ def values(measures: Measures, dimension: str) -> dict[str, int]:
 
 
 TIMES = ["2026-11-25T10:00:00Z", "2026-11-25 10:00:00+00:00", "2026-11-25T10:00:00.000Z", "2026-11-25T12:00:00+02:00",
-         "2026-11-25T10:00:00.123456789Z", "2026-11-25t10:00:00z", "2026-11-25T10:00Z", "0001-01-01T00:00:00+14:00"]  # fmt: skip
+         "2026-11-25T10:00:00.123456789Z", "2026-11-25t10:00:00z", "2026-11-25T10:00Z",
+         "0001-01-01T00:00:00+14:00"]  # fmt: skip
 
 
 def test_a_time_is_counted_and_stored_as_the_text_that_was_sent(archive: Archive) -> None:

@@ -34,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHo
 
 
 def simulated(server: EmbeddedClickHouse, database: str, *faults: str) -> dict[str, str]:
-    env = {"PIPELINE_CLICKHOUSE_URL": server.url, "PIPELINE_CLICKHOUSE_DATABASE": database}
+    env = {**server.environment, "PIPELINE_CLICKHOUSE_DATABASE": database}
     done = command("migrate", env=env)
     assert done.returncode == 0, done.stderr
     given = [argument for fault in faults for argument in ("--fault", fault)]
@@ -106,7 +106,7 @@ def test_of_an_empty_database_and_other_plans_it_says_that_there_is_nothing(
     server: EmbeddedClickHouse, tmp_path: Path, plan: str
 ) -> None:
     env = {
-        "PIPELINE_CLICKHOUSE_URL": server.url,
+        **server.environment,
         "PIPELINE_CLICKHOUSE_DATABASE": f"empty_{plan}",
         "PIPELINE_PLAN": plan,
     }

@@ -139,7 +139,7 @@ MISTAKES = {
     "a negative duration": ("product: x\nevents: {a: }\ndedupe: -5\n", ["line 3: dedupe: a duration can't be negative"]),
     "a wrong time zone": ("product: x\ntimezone: Peking\nevents: {a: }\n", ["line 2: timezone: 'Peking' is not a time zone: write it like Asia/Shanghai or UTC"]),
     "a wrong choice": ("product: x\nunknown_events: drop\nevents: {a: }\n", ["line 2: unknown_events: Input should be 'keep' or 'reject'"]),
-    "a name with a slash": ("product: x\nevents:\n  a/b:\n", ["line 3: events.a/b.[key]: String should match pattern '^[A-Za-z0-9][A-Za-z0-9 _.:\\-]*$'"]),
+    "a name of two lines": ('product: x\nevents:\n  "a\\nb":\n', ["line 3: events.a\\nb: 'a\\nb': a line break at position 2 can't stand here"]),
     "a wrong type": (with_event("properties:\n  n: nmuber"), ["line 5: events.a.properties.n.type: Input should be 'string', 'integer', 'number', 'boolean', 'timestamp', 'array' or 'object'"]),
     "bounds of a text": (with_event("properties:\n  n: {type: string, min: 1}"), ["line 5: events.a.properties.n: min and max are for numbers, not for type string"]),
     "a pattern of a number": (with_event("properties:\n  n: {type: number, pattern: x}"), ["line 5: events.a.properties.n: max_length and pattern are for strings, not for type number"]),
@@ -149,7 +149,7 @@ MISTAKES = {
     "beyond 64 bits": (with_event("properties:\n  n: {type: integer, max: 1.0e+30}"), ["line 5: events.a.properties.n: 1e+30 is not a bound for type integer: it is a 64-bit whole number"]),
     "bounds the wrong way": (with_event("properties:\n  n: {type: number, min: 2, max: 1}"), ["line 5: events.a.properties.n: min 2.0 is greater than max 1.0"]),
     "no length": (with_event("properties:\n  n: {max_length: 0}"), ["line 5: events.a.properties.n.max_length: Input should be greater than or equal to 1"]),
-    "an enum of another type": (with_event("properties:\n  n: {enum: [1, 2]}"), ["line 5: events.a.properties.n: enum: 1 is not of type string: give the type that it has"]),
+    "an enum of another type": (with_event("properties:\n  n: {enum: [1, 2]}"), ['line 5: events.a.properties.n: enum: 1 is not of type string: give the type that it has: if the text is meant, put it in quotes: "1"']),
     "words for a number": (with_event("value: n\nproperties:\n  n: {type: number, enum: [free]}"), ["line 6: events.a.properties.n: enum: 'free' is not of type number: give the type that it has"]),
     "true for a number": (with_event("properties:\n  n: {type: integer, enum: [true]}"), ["line 5: events.a.properties.n: enum: True is not of type integer: give the type that it has"]),
     "an enum of nothing": (with_event("properties:\n  n: {enum: []}"), ["line 5: events.a.properties.n.enum: Tuple should have at least 1 item after validation, not 0"]),
@@ -165,8 +165,8 @@ MISTAKES = {
     "several at once": (
         "product: x\nlateness: soon\ntimezone: Mars\nevents:\n  a: {vaule: n}\n",
         [
-            "line 3: timezone: 'Mars' is not a time zone: write it like Asia/Shanghai or UTC",
             "line 2: lateness: 'soon' is not a duration: write it like 30s, 15m, 1h30m or 7d",
+            "line 3: timezone: 'Mars' is not a time zone: write it like Asia/Shanghai or UTC",
             "line 5: events.a.vaule: not a field that a plan has here",
         ],
     ),

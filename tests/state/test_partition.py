@@ -224,7 +224,7 @@ def test_what_a_reader_sees() -> None:
         "REJECTED": 1,
     }
     rows, _, partition = state.changed_rows(START)
-    hour = {row.value: (row.events, row.sum_value, round(row.users)) for row in rows
+    hour = {row.value: (row.events, row.amount, round(row.users)) for row in rows
             if row.grain == "hour" and row.dimension == "platform"}  # fmt: skip
     assert hour == {("ios",): (2, 19_990_000, 1), ("web",): (1, 0, 1)}
     assert (partition.version, partition.watermark, partition.accepted) == (5, START + 60_000, 3)

@@ -13,6 +13,7 @@ from pipeline.dashboard.frame import form, lazy, panel, select, term
 from pipeline.dashboard.metrics import run_metric, shown
 from pipeline.errors import UserError
 from pipeline.metrics import GROUPS, Metric, arguments_for, metrics
+from pipeline.metrics.arguments import written
 from pipeline.metrics.metric import Parameter
 from pipeline.render.html import Safe, h, text
 from pipeline.render.metric import metric_title
@@ -128,5 +129,4 @@ def _control(context: Context, parameter: Parameter, value: Any) -> Safe:
         return h("input", type="date", name=name, value=str(value), id=at)
     if "Int" in kind and not kind.startswith("Array"):
         return h("input", type="number", name=name, value=str(value), id=at)
-    said = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return h("input", name=name, value=said, id=at)
+    return h("input", name=name, value=written(value), id=at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.context import Context
@@ -64,7 +65,7 @@ def body(context: Context) -> Safe:
     funnels = [
         panel(
             t(f"Funnel: {name}", f"漏斗：{name}"), live(f"funnel-{k}"),
-            h("p", h("a", t("More about this funnel", "查看该漏斗详情"), href=f"/funnels?funnel={name}"), class_="more"),
+            h("p", h("a", t("More about this funnel", "查看该漏斗详情"), href=f"/funnels?{urlencode({'funnel': name})}"), class_="more"),
             note=t("today", "今天") if funnel.bucket == "day" else t("this hour", "本小时"),
         )
         for k, (name, funnel) in enumerate(context.plan.funnels.items())

@@ -1,0 +1,201 @@
+"""An aiokafka consumer that hands on records as they are decoded, and that no record can stop.
+
+Three things differ from aiokafka's own:
+
+- A record that aiokafka can't decode is decoded here (`batches.py`).
+- Records come as the decoder leaves them: wrapping each in a ConsumerRecord costs 2 µs.
+- Only committed records are read; and where a position has fallen out of the log, that is noted (`out_of_range`), for
+  whoever reads on from somewhere else must say so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Iterator
+from typing import Any, Final
+
+import aiokafka
+from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED, Fetcher, FetchResult, PartitionRecords
+from aiokafka.errors import KafkaError
+
+from pipeline.errors import AnotherTopicError
+from pipeline.kafka.batches import Batches, damaged, records_of
+
+#: What every consumer of ours is set to: an aborted transaction never happened.
+ISOLATION: Final = "read_committed"
+#: A member that reads nothing for so long loses its partitions. ClickHouse may be away for days, and that is no reason.
+MAX_POLL_INTERVAL_MS: Final = 20 * 86_400_000
+
+
+class LogRecords(PartitionRecords):  # type: ignore[misc]
+    """The records of one fetch from one partition, made of aiokafka's own before anything is read from it."""
+
+    next_fetch_offset: int
+
+    def __init__(self, made: PartitionRecords, data: bytes, suspects: dict[TopicPartition, int]) -> None:
+        self.__dict__.update(made.__dict__)
+        self._data, self._suspects = data, suspects
+        self._records_iterator = self._unpack_records()
+
+    def __iter__(self) -> Any:
+        return self._records_iterator  # not through a `__next__` in Python for each record
+
+    def _unpack_records(self) -> Iterator[Any]:
+        for batch, data in Batches(self._data):
+            sound = not self._check_crcs or batch.validate_crc()
+            if not sound and self._suspects.get(self._tp) != hash(data):
+                # Damaged on its way, perhaps: what is the same when it is fetched again stands so in the log.
+                self._suspects[self._tp] = hash(data)
+                return
+            if not sound or not self._left_out(batch):
+                for record in records_of(batch, data) if sound else damaged(batch, data):
+                    if record.offset >= self.next_fetch_offset:
+                        self.next_fetch_offset = record.offset + 1
+                        yield record
+            self.next_fetch_offset = max(batch.next_offset, self.next_fetch_offset)
+
+    def _left_out(self, batch: Any) -> bool:
+        """Whether a batch is a transaction's marker, or belongs to a transaction that was given up."""
+        if self._isolation_level == READ_COMMITTED and batch.producer_id is not None:
+            self._consume_aborted_up_to(batch.base_offset)
+            # Who is no broker may have written a marker that is none.
+            with contextlib.suppress(KafkaError, TypeError, ValueError, struct.error):
+                if batch.is_control_batch and self._contains_abort_marker(batch):
+                    self._aborted_producers.discard(batch.producer_id)
+        return batch.is_control_batch or (batch.is_transactional and batch.producer_id in self._aborted_producers)
+
+
+class _Listening:
+    """A Kafka client that keeps the answers to fetches until the fetcher has looked at them."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.answers: dict[int, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def send(self, node_id: int, request: Any, **more: Any) -> Any:
+        answer = self.answers[id(request)] = await self._client.send(node_id, request, **more)
+        return answer
+
+
+class LogFetcher(Fetcher):  # type: ignore[misc]
+    """aiokafka's fetcher with the records above."""
+
+    def __init__(self, client: Any, *args: Any, **kwargs: Any) -> None:
+        self._listening = _Listening(client)
+        #: Partitions whose position was outside the log: where they are read on has to be decided.
+        self.out_of_range: set[TopicPartition] = set()
+        #: By partition: a batch whose checksum was wrong.
+        self._suspects: dict[TopicPartition, int] = {}
+        super().__init__(self._listening, *args, **kwargs)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the fetching, None while it goes on."""
+        task = self._fetch_task
+        return task.exception() if task.done() and not task.cancelled() else None
+
+    async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> bool:
+        try:
+            wake = await super()._proc_fetch_request(assignment, node_id, request)
+            answer = self._listening.answers.get(id(request))
+        finally:
+            self._listening.answers.pop(id(request), None)
+        # Nobody else has run since the answer was taken in: there is no pause between.
+        for topic, partitions in answer.topics if answer is not None and assignment.active else ():
+            for partition, *_, data in partitions:
+                tp = TopicPartition(topic, partition)
+                found = self._records.get(tp)
+                if type(found) is FetchResult and type(found._partition_records) is PartitionRecords:
+                    found._partition_records = LogRecords(found._partition_records, data, self._suspects)
+                if assignment.state_value(tp).awaiting_reset:
+                    self.out_of_range.add(tp)
+        return bool(wake)
+
+
+class LogConsumer(aiokafka.AIOKafkaConsumer):  # type: ignore[misc]
+    """aiokafka's consumer with the fetcher above. `start` it without topics, then `subscribe` or `assign`."""
+
+    def __init__(self, *topics: str, **kwargs: Any) -> None:
+        super().__init__(*topics, **{"isolation_level": ISOLATION, **kwargs})
+
+    _fetcher: Any
+
+    async def start(self) -> None:
+        """Connect; the fetcher that aiokafka has made is replaced before there is anything to fetch."""
+        await super().start()
+        await self._fetcher.close()
+        self._fetcher = LogFetcher(
+            self._client,
+            self._subscription,
+            key_deserializer=None,
+            value_deserializer=None,
+            fetch_min_bytes=self._fetch_min_bytes,
+            fetch_max_bytes=self._fetch_max_bytes,
+            fetch_max_wait_ms=self._fetch_max_wait_ms,
+            max_partition_fetch_bytes=self._max_partition_fetch_bytes,
+            check_crcs=self._check_crcs,
+            fetcher_timeout=self._consumer_timeout,
+            retry_backoff_ms=self._retry_backoff_ms,
+            auto_offset_reset=self._auto_offset_reset,
+            isolation_level=self._isolation_level,
+            client_rack=self._client_rack,
+        )
+
+    @property
+    def fetcher(self) -> LogFetcher | None:
+        """The fetcher, once started."""
+        return self._fetcher if isinstance(self._fetcher, LogFetcher) else None
+
+    def lost_its_place(self, tp: TopicPartition) -> bool:
+        """Whether the position was outside the log: `read_on_from` says where to go on."""
+        return self.fetcher is not None and tp in self.fetcher.out_of_range
+
+    def found_its_place(self, tp: TopicPartition) -> None:
+        """Where to read on has been decided and sought."""
+        if self.fetcher is not None:
+            self.fetcher.out_of_range.discard(tp)
+
+    def read_to(self, tp: TopicPartition) -> int | None:
+        """The next offset to read, past everything that is no record of ours; None while it isn't known."""
+        state = self._state(tp)
+        return state.position if state is not None and state.has_valid_position else None
+
+    async def read_on_from(self, tp: TopicPartition, wanted: int) -> int:
+        """Where to read on if `wanted` is not in the log: there, or where the log begins if that is later.
+
+        Raises AnotherTopicError if the log ends before `wanted`: it is another one.
+        """
+        begin = (await self.beginning_offsets([tp]))[tp]
+        end = (await self.end_offsets([tp]))[tp]
+        if wanted > max(begin, end):
+            raise AnotherTopicError(
+                f"topic {tp.topic} was made anew, or cut: its partition {tp.partition} ends at offset {end}, and "
+                f"everything before offset {wanted} was read"
+            )
+        return int(max(begin, wanted))
+
+    def readable_end(self, tp: TopicPartition) -> int | None:
+        """Up to which offset there is something to read now; None before the first fetch.
+
+        Behind it there may be records of transactions that are still open.
+        """
+        state = self._state(tp)
+        if state is None or state.highwater is None:
+            return None
+        stable = state.lso
+        return stable if stable is not None and 0 <= stable <= state.highwater else state.highwater  # type: ignore[no-any-return]
+
+    def held_back(self, tp: TopicPartition) -> int:
+        """Offsets at the end of the log that wait for an open transaction."""
+        state, end = self._state(tp), self.readable_end(tp)
+        return 0 if state is None or end is None else max(0, state.highwater - end)
+
+    def _state(self, tp: TopicPartition) -> Any:
+        subscription = self._subscription.subscription
+        assignment = subscription.assignment if subscription is not None else None
+        return assignment.state_value(tp) if assignment is not None else None

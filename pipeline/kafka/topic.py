@@ -1,0 +1,147 @@
+"""What the events topic is, and whether it is still the same: its id and its number of partitions."""
+
+from __future__ import annotations
+
+import asyncio
+from io import BytesIO
+from typing import Final, NamedTuple
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.abstract import AbstractType
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Schema,
+    TaggedFields,
+)
+
+from pipeline.errors import AnotherTopicError
+from pipeline.settings import Settings
+
+#: How often a role asks whether the topic is still the same.
+WATCH_SECONDS: Final = 3.0
+_TIMEOUT_MS: Final = 10_000
+
+
+class Topic(NamedTuple):
+    """What the events topic is: another number of partitions, or another id, is another topic."""
+
+    partitions: int
+    #: Given by Kafka when the topic was made, in hexadecimal; "" where the broker tells none.
+    id: str
+
+
+async def describe(settings: Settings) -> Topic | None:
+    """The events topic as Kafka has it now, None if it isn't there. Raises what the client raises."""
+    client = AIOKafkaClient(**settings.kafka_kwargs(), request_timeout_ms=_TIMEOUT_MS)
+    try:
+        await client.bootstrap()
+        try:
+            answer = await client.send(client.get_random_node(), _TopicRequest(settings.events_topic))
+        except NotImplementedError:  # an older broker
+            partitions = client.cluster.partitions_for_topic(settings.events_topic)
+            return Topic(len(partitions), "") if partitions else None
+    finally:
+        await client.close()
+    error, _, topic_id, _, partitions, *_ = answer.topics[0]
+    if error or not partitions:
+        return None
+    return Topic(len(partitions), topic_id if topic_id.strip("0") else "")
+
+
+async def watch(settings: Settings, known: Topic) -> None:
+    """Return never; raises AnotherTopicError when the events topic has changed."""
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            found = await describe(settings)
+        except (KafkaError, OSError, TimeoutError):
+            continue  # that Kafka is away is told by those who read from it
+        if found is not None:  # else it was deleted, perhaps to be made anew
+            compare(settings.events_topic, known, found)
+
+
+def compare(name: str, known: Topic, found: Topic) -> None:
+    """Raise AnotherTopicError if the topic `name` is not as it was."""
+    if known.id and found.id and known.id != found.id:
+        raise AnotherTopicError(f"topic {name} was made anew: its id was {known.id} and is {found.id}")
+    if known.partitions != found.partitions:
+        raise AnotherTopicError(
+            f"topic {name} had {known.partitions} partitions and has {found.partitions}: the number of partitions of a "
+            f"topic that is counted can't change"
+        )
+
+
+class _Id(AbstractType[str]):  # type: ignore[misc]
+    """16 bytes."""
+
+    @classmethod
+    def encode(cls, value: str) -> bytes:
+        return bytes.fromhex(value)
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> str:
+        return data.read(16).hex()
+
+
+class _Metadata(Response):  # type: ignore[misc]
+    API_KEY = 3
+    API_VERSION = 12
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            CompactArray(
+                ("node_id", Int32), ("host", CompactString("utf-8")), ("port", Int32),
+                ("rack", CompactString("utf-8")), ("tags", TaggedFields),
+            ),
+        ),
+        ("cluster_id", CompactString("utf-8")),
+        ("controller_id", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("error_code", Int16), ("topic", CompactString("utf-8")), ("topic_id", _Id), ("is_internal", Boolean),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("error_code", Int16), ("partition", Int32), ("leader", Int32), ("leader_epoch", Int32),
+                        ("replicas", CompactArray(Int32)), ("isr", CompactArray(Int32)),
+                        ("offline", CompactArray(Int32)), ("tags", TaggedFields),
+                    ),
+                ),
+                ("operations", Int32), ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )  # fmt: skip
+
+
+class _MetadataStruct(RequestStruct):  # type: ignore[misc]
+    API_KEY = 3
+    API_VERSION = 12
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _Metadata
+    SCHEMA = Schema(
+        ("topics", CompactArray(("topic_id", _Id), ("topic", CompactString("utf-8")), ("tags", TaggedFields))),
+        ("create", Boolean),
+        ("operations", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
+class _TopicRequest(Request[_MetadataStruct]):  # type: ignore[misc]
+    """Metadata in the version that tells a topic's id, which aiokafka doesn't have. Creates nothing."""
+
+    API_KEY = 3
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+
+    def build(self, request_struct_class: type[_MetadataStruct]) -> _MetadataStruct:
+        return request_struct_class([("0" * 32, self._topic, {})], False, False, {})

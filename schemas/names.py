@@ -1,0 +1,57 @@
+"""Names in a plan: of events, properties, funnels.
+
+What an SDK sends is allowed: `$pageview`, `支付成功`, `Sign Up (Google)`. A name is compared with what was
+sent character by character: nothing is trimmed, folded or normalised.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
+
+#: Characters of a name.
+MAX_NAME: Final = 200
+#: Control characters, halves of characters, and what breaks lines: a name stands in tables, labels and logs.
+_REFUSED: Final = {
+    "Cc": "a control character",
+    "Cs": "half of a character",
+    "Zl": "a line break",
+    "Zp": "a line break",
+}
+_BREAKS: Final = "\n\r\v\f\x85"
+
+
+def check_text(text: str) -> str:
+    """Return a text that may stand in one line; raises ValueError that says which character may not."""
+    if text.isascii() and text.isprintable():
+        return text
+    for at, character in enumerate(text, 1):
+        what = _REFUSED.get(unicodedata.category(character))
+        if what is not None:
+            what = "a line break" if character in _BREAKS else what
+            raise ValueError(f"{shown(text)}: {what} at position {at} can't stand here")
+    return text
+
+
+def check_name(text: str) -> str:
+    """Return a name; raises ValueError that says why it can't be one."""
+    if not text:
+        raise ValueError("a name can't be empty")
+    if len(text) > MAX_NAME:
+        raise ValueError(f"{shown(text)} has {len(text)} characters; a name has at most {MAX_NAME}")
+    if text != text.strip():
+        raise ValueError(f"{shown(text)}: a name can't begin or end with a space")
+    return check_text(text)
+
+
+def shown(text: str) -> str:
+    """A text within a message: in quotes, odd characters escaped, long ones cut."""
+    return repr(text) if len(text) <= 60 else repr(text[:57] + "...")
+
+
+#: The name of an event, a property or a funnel.
+Name = Annotated[str, AfterValidator(check_name)]
+#: A title, or empty: one line.
+Title = Annotated[str, AfterValidator(check_text)]
