@@ -339,11 +339,13 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         ):
             if columns[0]:
                 started = time.perf_counter()
-                await self._insert(table, names, columns)
+                # Our own clock: retention counts from here. The producers' clocks may say anything.
+                rows = with_time(columns, int(time.time() * 1000))
+                await self._insert(table, [*names, STORED_AT], rows)
                 self.insert_seconds += time.perf_counter() - started
                 self.inserts += 1
                 self.inserted += len(columns[0])
-                for column in columns:
+                for column in rows:
                     column.clear()  # the driver's objects are a cycle, and would hold the rows until it is collected
         if newest is not None:
             self.freshness_ms = max(0, int(time.time() * 1000) - newest)
@@ -351,10 +353,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._commit(batch.offsets)
 
     async def _insert(self, table: str, names: Sequence[str], columns: Columns) -> None:
-        # Our own clock: retention counts from here. The producers' clocks may say anything.
-        names, rows = [*names, STORED_AT], with_time(columns, int(time.time() * 1000))
         await self.connection.insist(
-            lambda: self.connection.insert(table, names, rows, _INSERT_SETTINGS),
+            lambda: self.connection.insert(table, names, columns, _INSERT_SETTINGS),
             f"the insert of {len(columns[0])} rows into {table}",
         )
 

@@ -50,7 +50,8 @@ class Restoring:
             f"SELECT offset, any(event_id), any({_MARK}), any(origin) {after} GROUP BY offset ORDER BY offset"
         )
         #: What was sent on and came twice is known by its origin, whatever became of it the first time.
-        self.forwarded_sql: Final = f"SELECT offset, any(origin) {after.replace('events_raw', 'duplicates_raw')} AND origin != 0 GROUP BY offset"
+        copies = after.replace("events_raw", "duplicates_raw")
+        self.forwarded_sql: Final = f"SELECT offset, any(origin) {copies} AND origin != 0 GROUP BY offset"
 
 
 async def restore(classifier: PartitionClassifier, questions: Restoring, ask: Ask) -> None:

@@ -49,7 +49,7 @@ class Store:
     """A database, and what the archiver does with it."""
 
     def __init__(self, server: EmbeddedClickHouse) -> None:
-        self.settings = Settings(clickhouse_url=server.url, clickhouse_database=f"stored{next(_databases)}")
+        self.settings = Settings(**server.access, clickhouse_database=f"stored{next(_databases)}")
         self.connection = Connection(self.settings)
 
     async def insert(self, records: list[Record], stored_at: int = NOW) -> PartitionClassifier:
