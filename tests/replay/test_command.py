@@ -98,6 +98,7 @@ def test_every_measure_of_a_small_file(tmp_path: Path, plan: str) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("needs_embedded")
 def test_clickhouse_says_the_same_and_the_order_of_lines_does_not_matter(tmp_path: Path, plan: str) -> None:
     shuffled = list(LINES)
     random.Random(4).shuffle(shuffled)
@@ -109,6 +110,7 @@ def test_clickhouse_says_the_same_and_the_order_of_lines_does_not_matter(tmp_pat
     assert replay(str(file), "--plan", plan, "--sql") == ordered
 
 
+@pytest.mark.usefixtures("needs_embedded")
 def test_as_logged_keeps_the_order_and_finds_what_is_late(tmp_path: Path, plan: str) -> None:
     file = write(tmp_path / "events.jsonl", LINES)
     live = replay(file, "--plan", plan, "--as-logged")
@@ -134,6 +136,19 @@ def test_the_day_of_running_decides_nothing(tmp_path: Path, plan: str) -> None:
     file = write(tmp_path / "events.jsonl", [line(1, "u1", "look", 10 * 365 * 86_400)])
     totals = replay(file, "--plan", plan)["totals"]
     assert (totals["accepted"], totals["reasons"]) == (1, {})
+
+
+def test_why_lines_were_left_out_is_told_with_the_first_of_each_reason(tmp_path: Path, plan: str) -> None:
+    done = command("replay", write(tmp_path / "a.csv", ["user_id,event,ts", "u1,look,soon", "u1,hop,1760004000"]),
+                   "--plan", plan)  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"{tmp_path}/a.csv line 2: 'soon' is not a time: epoch seconds or milliseconds, or like 2026-10-01 12:00:00, "
+        "or say --time-format",
+        f"{tmp_path}/a.csv line 3: unknown_event: the plan has no event 'hop'; it has buy, join, look",
+        f"nothing was measured: {tmp_path}/a.csv (CSV with commas) holds no event of the plan: 1 unknown_event, "
+        "1 bad_line",
+    ]
 
 
 def test_for_a_person_from_standard_input(tmp_path: Path, plan: str) -> None:
