@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test faults lint docs site bench chaos clean
+.PHONY: help setup tools demo test test-pure test-dates faults lint docs site bench chaos clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,11 +15,28 @@ help:  ## list the targets
 
 setup: .venv/.ready  ## a virtual environment with everything in it
 
+tools:  ## the programs that some tests need besides Python, from Debian's packages
+	@.ci/tools
+
 demo: .venv/.ready  ## the whole system with simulated users, live in the terminal
 	@$(BIN)/streamgauge demo $(ARGS)
 
-test: .venv/.ready  ## all tests but those that need Apache Kafka
+test: .venv/.ready  ## all tests but those that need Apache Kafka; installs the tools if it may
+	@.ci/tools --try
 	@$(BIN)/python -m pytest -q -m "not faults" $(ARGS)
+
+# Another Python: an environment of its own, and none of the extras.
+PURE = .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+test-pure:  ## the tests that need nothing but Python, with coverage (PYTHON=python3.13)
+	@test -x $(PURE)/bin/python || $(PYTHON) -m venv $(PURE)
+	@$(PURE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@COVERAGE_CORE=sysmon $(PURE)/bin/python -m coverage run -m pytest -q \
+		-m "not needs and not integration and not faults" $(ARGS)
+	@$(PURE)/bin/python -m coverage report
+
+test-dates: .venv/.ready  ## the tests that ask what day it is, on other days, for a night (DAYS="monday leap-day", ARGS=)
+	@$(BIN)/python -m tests.days $(DAYS) $(if $(ARGS),-- $(ARGS))
 
 faults: .venv/.ready  ## the tests of failures, on Apache Kafka (needs Java 17 and Maven; STORE=rocksdb)
 	@PIPELINE_STATE_STORE=$(or $(STORE),memory) $(BIN)/python -m pytest -q -m faults $(ARGS)
@@ -41,8 +58,10 @@ bench: .venv/.ready  ## how fast it is on this machine: the worker, then every m
 	@$(BIN)/python -m tests.bench $(ARGS)
 	@test -n "$(ARGS)" || $(BIN)/python -m tests.bench catalogue
 
-chaos: .venv/.ready  ## faults at random on Apache Kafka, every figure compared (RUNS=20, SEED=n)
+chaos: .venv/.ready  ## faults at random on Apache Kafka, every figure compared (RUNS=20, SEED=n), and whole records at random (RECORDS=n)
 	@$(BIN)/python -m tests.chaos --runs $(or $(RUNS),1) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(BIN)/python -m tests.chaos.fuzz --records $(or $(RECORDS),100000) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.chaos.fuzz --records $(or $(RECORDS),100000) $(if $(SEED),--seed $(SEED)) --apache
 
 clean:  ## remove what the targets made
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-* .coverage build *.egg-info .mypy_cache .ruff_cache .pytest_cache

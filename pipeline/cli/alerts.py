@@ -88,7 +88,6 @@ def test(
     from pipeline.alerts.history import moment, replay, without_history
     from pipeline.progress import ProgressLog
 
-    require("promtool")
     settings = load_settings(config, plan=plan)
     found = plan_of(settings)
     now = int(time.time() * 1000)
@@ -96,6 +95,7 @@ def test(
     start = _time(since, now, found.zone, "--from")
     if start >= end:
         raise UserError("--from must be before --to")
+    require("promtool")
     span = f"{moment(start)} to {moment(end)}"
     print(f"counting the events of {span}, and as far back as the alerts look", file=sys.stderr, flush=True)
     fired = run(replay(settings, found, start, end, ProgressLog("counted")), logging.WARNING)

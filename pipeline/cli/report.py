@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -36,8 +37,9 @@ def report(
 
     settings = load_settings(config, plan=plan)
     found = plan_of(settings)
-    period = asked_period(found, day, week)
-    work = run_report(settings, found, period, language_of(lang), output, send_to or ())
+    now = datetime.now(UTC)
+    period = asked_period(found, day, week, now)
+    work = run_report(settings, found, period, now, language_of(lang), output, send_to or ())
     lines = run(work, logging.WARNING)
     if as_json:
         print_json({"file": str(output), "headline": lines})

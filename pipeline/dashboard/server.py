@@ -18,7 +18,7 @@ from pipeline.alerts.firing import Alerts
 from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import document, login, not_found, problem
+from pipeline.dashboard.frame import document, login, not_found, note_bad, problem
 from pipeline.dashboard.live import Live
 from pipeline.dashboard.pages import DOWNLOADS, PAGES, PARTS, fragments
 from pipeline.errors import UserError
@@ -170,6 +170,8 @@ class Dashboard:
             return _page(await part(context))
         except StoreError as exc:
             return _page(problem(context.t, exc, self.settings.clickhouse_url))
+        except UserError as exc:
+            return _page(note_bad(str(exc)))
 
     async def _download(self, request: web.Request) -> web.Response:
         make = DOWNLOADS.get(request.match_info["name"])

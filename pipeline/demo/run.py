@@ -36,8 +36,9 @@ from pipeline.terminal import plain, print_json
 DRAIN_SECONDS = 60.0
 _TICK_SECONDS = 0.05
 _DAY_MS = 86_400_000
-#: Events of the past, for each simulated user, and at most.
-_PAST_PER_USER, _MAX_PAST = 30, 300_000
+#: Each day of the past has as many events as so many seconds of the live traffic, so that a demo that is watched for a
+#: while does not dwarf its own history; and at most so many events in all, so that it starts within seconds.
+_PAST_SECONDS_A_DAY, _MAX_PAST = 1200, 170_000
 
 
 class Demo:
@@ -84,7 +85,7 @@ class Demo:
             self._product,
             now - self._days * _DAY_MS,
             now,
-            min(_MAX_PAST, self._users * _PAST_PER_USER),
+            past_events(self._rate, self._days),
             self._users,
             self._seed,
             faults_of(self._faults, self._plan, now),
@@ -186,6 +187,11 @@ class Demo:
             console.print(f"the simulator expected {dict(self._sent)}", style="red")
         print_verification(result, False)
         return 0 if ok else 1
+
+
+def past_events(rate: float, days: int) -> int:
+    """How many events of the past are stored before a demo of so many events a second."""
+    return max(1, min(_MAX_PAST, round(rate * _PAST_SECONDS_A_DAY * days)))
 
 
 async def drained(system: System, sent: int) -> dict[str, int]:

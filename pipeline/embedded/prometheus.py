@@ -60,6 +60,8 @@ class Prometheus:
             "prometheus", f"--config.file={self._folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._folder / 'data'}", "--storage.tsdb.retention.time=100y",
             f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
+            # By default pages of any site may read what it answers.
+            f"--web.cors.origin=http://127[.]0[.]0[.]1:{port}",
         ]  # fmt: skip
         log = self._folder / "prometheus.log"
         self._process = Child("Prometheus", command, log, death_signal=signal.SIGTERM)

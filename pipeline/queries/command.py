@@ -19,5 +19,7 @@ def print_verification(result: Verification, as_json: bool) -> int:
     more = len(result.differences) - 50
     if more > 0:
         out.print(cell(f"… and {more} more", "red"))
+    for sentence in result.in_one_plan:
+        say(f"not compared: {sentence}")
     say(result.summary())
     return 0 if result.ok else 1

@@ -6,53 +6,64 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pipeline.alerts.firing import Firing
 from pipeline.insight.model import FunnelFacts
+from pipeline.measure.periods import Period as Days
 from pipeline.metrics import Table
 
 Kind = Literal["day", "week"]
 
 
 @dataclass(frozen=True)
-class Period:
-    """The days of a report, both included, and those it is compared with."""
+class Period(Days):
+    """The days of a report that are over, and those they are compared with.
 
-    kind: Kind
-    first: date
-    last: date
+    `asked` is the last day that was asked for, where the report is made before it is over.
+    """
 
-    @property
-    def days(self) -> int:
-        """How many."""
-        return (self.last - self.first).days + 1
+    kind: Kind = "day"
+    asked: date | None = None
 
     @property
-    def before(self) -> Period:
-        """The days right before, as many."""
-        return Period(self.kind, self.first - timedelta(days=self.days), self.last - timedelta(days=self.days))
+    def before(self) -> Days:
+        """The day before, or the same days of the week before."""
+        return self.back(1 if self.kind == "day" else 7)
 
     @property
-    def reference(self) -> Period:
+    def reference(self) -> Days:
         """What findings are measured against: the same weekday for a day, the week before for a week."""
         return self.same_weekday if self.kind == "day" else self.before
 
     @property
-    def same_weekday(self) -> Period:
+    def same_weekday(self) -> Days:
         """For a day the same weekday of the week before; for a week the one four weeks before."""
-        back = timedelta(days=7 if self.kind == "day" else 28)
-        return Period(self.kind, self.first - back, self.last - back)
+        return self.back(7 if self.kind == "day" else 28)
+
+    @property
+    def last_whole(self) -> date:
+        """The last day that is over: daily curves and cohorts end there."""
+        return self.last if self.until is None else self.last - timedelta(days=1)
+
+    def so_far(self, now: int, zone: ZoneInfo) -> Period | None:
+        """What of it is over at `now` (epoch ms); None if nothing is."""
+        over = self.over(now, zone)
+        if over is None:
+            return None
+        cut = over.last != self.last or over.until is not None
+        return Period(over.first, over.last, over.until, self.kind, self.last if cut else None)
 
 
 def day_period(day: date) -> Period:
     """The report of a day."""
-    return Period("day", day, day)
+    return Period(day, day, kind="day")
 
 
 def week_period(day: date) -> Period:
     """The report of the week, Monday to Sunday, in which a day lies."""
     first = day - timedelta(days=day.weekday())
-    return Period("week", first, first + timedelta(days=6))
+    return Period(first, first + timedelta(days=6), kind="week")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from pipeline.simulate.behaviour import Segment
 from schemas.plan import Plan
 from schemas.plan_io import load_plan, ready_plans
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("prometheus_tools")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_prometheus", "needs_embedded")]
 
 RATE = 300.0
 #: Events of the time before are sent at once: people must have looked at things before they can pay.

@@ -71,7 +71,7 @@ LESS = Alert(
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("prometheus_tools")
+@pytest.mark.usefixtures("needs_prometheus", "needs_embedded")
 async def test_history_says_when_alerts_would_have_fired(tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text(PLAN, "utf-8")
     async with EmbeddedClickHouse(tmp_path) as clickhouse:

@@ -53,13 +53,13 @@ def judged(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ready_plans())
-@pytest.mark.usefixtures("prometheus_tools")
+@pytest.mark.usefixtures("needs_prometheus")
 def test_the_tools_accept_what_ready_plans_become(name: str, tmp_path: Path) -> None:
     render(load_plan(name), tmp_path)
     judged(tmp_path)
 
 
-@pytest.mark.usefixtures("prometheus_tools")
+@pytest.mark.usefixtures("needs_prometheus")
 def test_the_tools_accept_every_kind_of_receiver(every_receiver: Plan, tmp_path: Path) -> None:
     render(every_receiver, tmp_path)
     judged(tmp_path)
@@ -115,7 +115,7 @@ def test_rules_are_the_same_every_time() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.usefixtures("prometheus_tools")
+@pytest.mark.usefixtures("needs_prometheus")
 def test_the_command_writes_and_checks(tmp_path: Path) -> None:
     done = command("alerts", "render", "--plan", "shop", "-o", str(tmp_path / "out"))
     assert (done.returncode, done.stderr) == (0, "")

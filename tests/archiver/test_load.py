@@ -23,7 +23,7 @@ PLAN = load_plan("shop")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("load"), memory_limit=1 << 30)
     asyncio.run(clickhouse.start())
     yield clickhouse
@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHo
 
 
 async def test_what_is_loaded_twice_is_there_once(server: EmbeddedClickHouse) -> None:
-    settings = Settings(**server.access, clickhouse_database="once")
+    settings = Settings(**server.access, clickhouse_database="once", retention_days=20_000)
     await migrate(settings)
     client = await connect(settings)
     try:

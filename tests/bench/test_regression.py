@@ -6,7 +6,7 @@ import pytest
 
 from bench.run import MIN_RATIO, Results, run
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded")]
 
 _EVENTS, _SAMPLE, _TRIES = 100_000, 10_000, 3
 

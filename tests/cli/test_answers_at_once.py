@@ -83,3 +83,17 @@ def test_warnings_of_a_plan_fail_nothing(tmp_path: Path) -> None:
         {"ok": True, "events": 2, "funnels": 1, "warnings": [{"line": 4, "path": path, "message": message}]},
         "0",
     )
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    """Rich takes [bold] for a word of its own."""
+    (tmp_path / "p.yaml").write_text(
+        "product: '[red]x[/red]'\nevents: {'[/bold]': {properties: {'[x]': string}}, '[b': }\n"
+        "dimensions: ['properties.[x]']\nfunnels: {'[i]f': {steps: ['[/bold]', '[b'], breakdown: ['properties.[x]']}}\n"
+        "meanings: {activation: '[/bold]'}\n"
+    )
+    stdout, code, _ = run("plan", "show", "--plan", "p.yaml", folder=tmp_path)
+    assert code == "0"
+    for said in ("[red]x[/red]", "[/bold]", "[x]: string", "funnel [i]f: [/bold] → [b", "activation is [/bold]"):
+        assert said in stdout
+    assert "counted live by: properties.[x]" in stdout

@@ -19,7 +19,7 @@ SETTINGS = Settings(clickhouse_database="today")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("today"), memory_limit=1 << 30)
     asyncio.run(clickhouse.start())
     yield clickhouse

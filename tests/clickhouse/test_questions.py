@@ -14,7 +14,7 @@ from pipeline.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("store"))
     asyncio.run(clickhouse.start())
     asyncio.run(migrate(Settings(**clickhouse.access)))

@@ -73,7 +73,7 @@ class Running:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("dashboard")
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -73,10 +71,8 @@ def test_the_dashboard_asks_for_metrics_that_exist() -> None:
     }
 
 
+@pytest.mark.usefixtures("needs_prometheus")
 def test_prometheus_and_alertmanager_accept_their_files(tmp_path: Path) -> None:
-    if shutil.which("promtool") is None or shutil.which("amtool") is None:
-        reason = "needs promtool and amtool: apt-get install prometheus prometheus-alertmanager"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     board = json.loads((DEPLOY / "grafana/streamgauge.json").read_text("utf-8"))
     queries = [e for e in expressions(board) if not e.startswith("label_values(")]
     asked = {"groups": [{"name": "grafana", "rules": [

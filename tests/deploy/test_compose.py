@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from needs import compose_command
 
 from pipeline import __version__
 from pipeline.settings import Settings
@@ -178,15 +178,10 @@ def test_prometheus_asks_the_roles_where_they_listen(services: dict[str, dict[st
         assert services[role]["ports"][0].endswith(f":{discovery['port']}")
 
 
+@pytest.mark.usefixtures("needs_compose")
 def test_compose_itself_accepts_the_file() -> None:
-    candidates = [["docker", "compose"], ["docker-compose"]]
-    for command in candidates:
-        if shutil.which(command[0]) is None:
-            continue
-        if subprocess.run([*command, "version"], capture_output=True, check=False).returncode != 0:
-            continue
-        arguments = ["--env-file", str(EXAMPLE), "-f", str(COMPOSE), "config", "--quiet"]
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return
-    pytest.skip("no docker compose on this machine: the tests above look at the file's structure only")
+    command = compose_command()
+    assert command is not None
+    arguments = ["--env-file", str(EXAMPLE), "-f", str(COMPOSE), "config", "--quiet"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ from pipeline.embedded.clickhouse import EmbeddedClickHouse
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     """One server for all tests that neither stop it nor need it empty; each uses tables of its own."""
     data_dir: Path = tmp_path_factory.mktemp("embedded")
     clickhouse = EmbeddedClickHouse(data_dir, memory_limit=1 << 30)

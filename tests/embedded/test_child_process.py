@@ -39,7 +39,9 @@ def test_a_preferred_port_is_taken_if_free_and_replaced_if_not() -> None:
 
 
 async def test_a_child_that_fails_at_its_start_says_why_in_one_line(tmp_path: Path) -> None:
-    child = Child("the thing", python("print('line 1'); raise SystemExit('no such colour')"), tmp_path / "log")
+    child = Child(
+        "the thing", python("print('line 1', flush=True); raise SystemExit('no such colour')"), tmp_path / "log"
+    )
     child.start()
     with pytest.raises(UserError) as caught:
         await child.wait_ready(lambda: says_up(tmp_path / "none"), timeout=20)

@@ -17,7 +17,7 @@ from backports import zstd
 
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_curl")]
 
 
 class Answer(NamedTuple):

@@ -21,7 +21,7 @@ from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.embedded.users import read_users
 from pipeline.errors import UserError
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded")]
 ROOT = Path(__file__).resolve().parents[2]
 
 

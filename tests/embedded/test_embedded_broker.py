@@ -17,7 +17,7 @@ from pipeline.embedded.broker import EmbeddedBroker
 from pipeline.embedded.child import free_port
 from pipeline.errors import UserError
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded")]
 
 
 @pytest.fixture

@@ -124,7 +124,6 @@ def test_a_database_of_the_client_is_used(server: EmbeddedClickHouse, client: Cl
 
 
 def test_arrow(client: Client) -> None:
-    pytest.importorskip("pyarrow")
     table = client.query_arrow("SELECT number AS n, 'a' AS s FROM numbers(3)")
     assert table.to_pydict() == {"n": [0, 1, 2], "s": ["a", "a", "a"]}
 

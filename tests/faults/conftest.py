@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import pytest
 from chaos.ground import Ground
 from chaos.world import World
-from kafka_harness import kafka_available
 
 WAYS = 4
 NewWorld = Callable[..., World]
@@ -25,15 +23,9 @@ def quiet_clients() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def needs_kafka() -> None:
-    """Skips where Kafka can't be run; fails there if CI is set."""
-    reason = kafka_available()
-    if reason is not None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs Kafka: {reason}")
-
-
-@pytest.fixture(scope="session")
-def shared_ground(needs_kafka: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+def shared_ground(
+    needs_kafka: None, needs_embedded: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ground]:
     """Kafka and ClickHouse for the whole run."""
     ground = Ground(tmp_path_factory.mktemp("ground"), WAYS)
     ground.start()

@@ -28,7 +28,7 @@ day,channel,campaign,amount,currency,impressions,clicks
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("sides"), memory_limit=1 << 30)
     asyncio.run(clickhouse.start())
     yield clickhouse

@@ -12,7 +12,7 @@ from pipeline.settings import Settings
 
 
 @pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
+async def start(needs_embedded: None, tmp_path: Path) -> AsyncIterator[Start]:
     """Start a system with these settings; it ends with the test."""
     systems: list[System] = []
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from whole_system import ROOT, command, last_json
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded")]
 
 
 def test_every_event_is_accounted_for_and_live_equals_archived(tmp_path: Path) -> None:

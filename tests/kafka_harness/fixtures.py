@@ -6,14 +6,12 @@ may, and still share one server.
 
 from __future__ import annotations
 
-import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from kafka_harness.jars import kafka_available
 from kafka_harness.proxy import TcpProxy
 from kafka_harness.server import KafkaServer
 
@@ -23,14 +21,10 @@ NewTopic = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def kafka_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> KafkaServer:
-    """The shared server. Tests want `kafka`, which heals it; only wider fixtures need this one.
-
-    Skips, with the reason, where Kafka can't be run; fails there if CI is set, for CI must not skip it.
-    """
-    reason = kafka_available()
-    if reason is not None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs Kafka: {reason}")
+def kafka_server(
+    needs_kafka: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> KafkaServer:
+    """The shared server. Tests want `kafka`, which heals it; only wider fixtures need this one."""
     config = request.config
     if _SHARED not in config.stash:
         proxies = [TcpProxy(), TcpProxy()]

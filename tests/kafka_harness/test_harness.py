@@ -270,18 +270,3 @@ async def test_a_spawned_process_dies_with_its_parent_and_only_then(tmp_path: Pa
         assert alive(child)
         parent.kill()
     await until(lambda: not alive(child), "the child is gone")
-
-
-@pytest.mark.parametrize(("ci", "outcome"), [("", "1 skipped"), ("true", "1 error")])
-def test_a_machine_without_java_skips_and_ci_fails(tmp_path: Path, ci: str, outcome: str) -> None:
-    (tmp_path / "conftest.py").write_text("from kafka_harness.fixtures import kafka, kafka_server\n")
-    (tmp_path / "test_it.py").write_text("def test_it(kafka): pass\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-rsE", "-p", "no:cacheprovider", "-W", "ignore", "."],
-        cwd=tmp_path,
-        env={"PATH": "", "CI": ci, "PYTHONPATH": str(TESTS)},
-        capture_output=True,
-        text=True,
-    )
-    assert outcome in done.stdout.splitlines()[-1]
-    assert "needs Kafka: no java: install a Java 17 runtime" in done.stdout

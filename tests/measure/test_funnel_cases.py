@@ -25,7 +25,7 @@ CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
 
 
 @pytest.fixture(scope="module")
-def clickhouse() -> Iterator[Reference]:
+def clickhouse(needs_embedded: None) -> Iterator[Reference]:
     with Reference() as reference:
         yield reference
 

@@ -17,7 +17,7 @@ Cases = list[list[tuple[int, int]]]
 
 
 @pytest.fixture(scope="module")
-def clickhouse() -> Iterator[Reference]:
+def clickhouse(needs_embedded: None) -> Iterator[Reference]:
     with Reference() as reference:
         yield reference
 

@@ -12,7 +12,7 @@ from pipeline.embedded.clickhouse import EmbeddedClickHouse
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("catalogue"), memory_limit=1 << 30)
     asyncio.run(clickhouse.start())
     try:

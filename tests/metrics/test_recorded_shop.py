@@ -18,18 +18,15 @@ from pipeline.files.reader import Reading, read_events
 from pipeline.ingest.sent import Sent
 from schemas.plan_io import load_plan
 
-DATA = ROOT.parent / "shared" / "data" / "ecom"
+DATA = ROOT / "tests" / "data" / "ecom"
 MAPPING = "user_id=user_id,session_id=session_id,event=event,ts=timestamp,platform=platform,channel=acquisition_channel"
 PERIOD = {"from_": "2024-01-01", "to": "2024-06-30"}
-WRITTEN = 1_790_000_000_000  # of the records: what was stored long ago would be removed by the retention
+WRITTEN = 1_790_000_000_000  # of the records
 
 
 @pytest.fixture(scope="module")
 def published() -> dict[str, Any]:
-    path = DATA / "published.json"
-    if not path.exists():
-        pytest.fail(f"the recorded shop is not there: {path}")
-    found: dict[str, Any] = json.loads(path.read_text())["published"]
+    found: dict[str, Any] = json.loads((DATA / "published.json").read_text())["published"]
     return found
 
 

@@ -23,7 +23,7 @@ PLAN = Plan.model_validate({
 
 
 @pytest.fixture(scope="module")
-def archive() -> Iterator[Archive]:
+def archive(needs_embedded: None) -> Iterator[Archive]:
     archive = Archive()
     events = [
         ("u1", "look", -1, "ios", "s1"), ("u1", "look", 0, "ios", "s1"), ("u2", "join", 1, "web", "s2"),

@@ -18,7 +18,7 @@ from schemas.where import Step, predicate
 
 
 @pytest.fixture(scope="module")
-def clickhouse() -> Iterator[Archive]:
+def clickhouse(needs_embedded: None) -> Iterator[Archive]:
     archive = Archive()
     yield archive
     archive.close()

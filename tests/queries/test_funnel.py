@@ -21,7 +21,7 @@ A, B, C = 1, 2, 4
 
 
 @pytest.fixture(scope="module")
-def clickhouse() -> Iterator[Reference]:
+def clickhouse(needs_embedded: None) -> Iterator[Reference]:
     with Reference() as reference:
         yield reference
 

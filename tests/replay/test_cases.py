@@ -27,7 +27,7 @@ DAY = 1_790_035_200_000
 
 
 @pytest.fixture(scope="module")
-def archive() -> Iterator[Archive]:
+def archive(needs_embedded: None) -> Iterator[Archive]:
     archive = Archive()
     yield archive
     archive.close()

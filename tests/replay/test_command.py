@@ -98,6 +98,7 @@ def test_every_measure_of_a_small_file(tmp_path: Path, plan: str) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("needs_embedded")
 def test_clickhouse_says_the_same_and_the_order_of_lines_does_not_matter(tmp_path: Path, plan: str) -> None:
     shuffled = list(LINES)
     random.Random(4).shuffle(shuffled)
@@ -109,6 +110,7 @@ def test_clickhouse_says_the_same_and_the_order_of_lines_does_not_matter(tmp_pat
     assert replay(str(file), "--plan", plan, "--sql") == ordered
 
 
+@pytest.mark.usefixtures("needs_embedded")
 def test_as_logged_keeps_the_order_and_finds_what_is_late(tmp_path: Path, plan: str) -> None:
     file = write(tmp_path / "events.jsonl", LINES)
     live = replay(file, "--plan", plan, "--as-logged")

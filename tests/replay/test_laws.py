@@ -23,7 +23,7 @@ NAMES = ["a", "b", "c", "d"]
 
 
 @pytest.fixture(scope="module")
-def archive() -> Iterator[Archive]:
+def archive(needs_embedded: None) -> Iterator[Archive]:
     archive = Archive()
     yield archive
     archive.close()

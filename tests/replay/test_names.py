@@ -20,7 +20,7 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def archive() -> Iterator[Archive]:
+def archive(needs_embedded: None) -> Iterator[Archive]:
     archive = Archive()
     yield archive
     archive.close()

@@ -62,6 +62,7 @@ def samples(page: str) -> dict[str, list[Any]]:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("needs_embedded")
 async def test_every_page_says_what_its_description_says(tmp_path: Path) -> None:
     async with running(tmp_path) as system:
         await send(system)

