@@ -75,7 +75,7 @@ async def dashboard(worker_url: str, prometheus_url: str | None) -> AsyncIterato
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("prometheus_tools")
+@pytest.mark.usefixtures("needs_prometheus")
 async def test_a_rule_that_fires_is_on_every_page(tmp_path: Path) -> None:
     rule = RULE.format(expression="vector(1)")
     async with Prometheus(tmp_path, PLAN, interval=1_000, rule_text=rule) as prometheus, worker() as live:
@@ -95,7 +95,7 @@ async def test_a_rule_that_fires_is_on_every_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("prometheus_tools")
+@pytest.mark.usefixtures("needs_prometheus")
 async def test_a_rule_that_does_not_fire_lets_the_page_say_so(tmp_path: Path) -> None:
     rule = RULE.format(expression="vector(1) > 2")
     async with Prometheus(tmp_path, PLAN, interval=1_000, rule_text=rule) as prometheus, worker() as live:
