@@ -16,7 +16,7 @@ from pipeline.measure.periods import local, mature_days, moment_back
 from pipeline.metrics import Table, arguments_for, metrics
 from pipeline.metrics.ask import ask_metric, require_plan
 from pipeline.queries.funnel_period import daily_window, funnel_period_sql, funnel_rows
-from pipeline.report.model import Facts, Key, Period, Quality
+from pipeline.report.model import Facts, Key, Quality, ReportPeriod
 from schemas.plan import Funnel, Plan
 
 #: Days in which breaks are looked for, up to the last one of the report.
@@ -77,7 +77,7 @@ WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Mi
 GROUP BY reason ORDER BY n DESC, reason LIMIT 5"""
 
 
-async def gather(store: Store, plan: Plan, period: Period, now: int) -> Facts:
+async def gather(store: Store, plan: Plan, period: ReportPeriod, now: int) -> Facts:
     """Every figure of the report, as things stand at `now` (epoch ms).
 
     Raises StoreError if the key figures can't be had, UserError if the views are another plan's; other parts may be missing.
@@ -113,7 +113,7 @@ Segments = dict[str, dict[str, tuple[dict[str, Amount], dict[str, Amount]]]]
 
 
 class _Asker:
-    def __init__(self, store: Store, plan: Plan, period: Period, now: int) -> None:
+    def __init__(self, store: Store, plan: Plan, period: ReportPeriod, now: int) -> None:
         self.store, self.plan, self.period, self.now = store, plan, period, now
         self.missing: list[str] = []
 
