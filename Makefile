@@ -58,8 +58,10 @@ bench: .venv/.ready  ## how fast it is on this machine: the worker, then every m
 	@$(BIN)/python -m tests.bench $(ARGS)
 	@test -n "$(ARGS)" || $(BIN)/python -m tests.bench catalogue
 
-chaos: .venv/.ready  ## faults at random on Apache Kafka, every figure compared (RUNS=20, SEED=n)
+chaos: .venv/.ready  ## faults at random on Apache Kafka, every figure compared (RUNS=20, SEED=n), and whole records at random (RECORDS=n)
 	@$(BIN)/python -m tests.chaos --runs $(or $(RUNS),1) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(BIN)/python -m tests.chaos.fuzz --records $(or $(RECORDS),100000) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.chaos.fuzz --records $(or $(RECORDS),100000) $(if $(SEED),--seed $(SEED)) --apache
 
 clean:  ## remove what the targets made
 	rm -rf .venv .venv-* .coverage build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -19,6 +19,11 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 10.0
 
 
+def address(host: str, port: int | str) -> str:
+    """`host:port` as an address of the web writes it: an IPv6 host stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def announce(role: str, **where: int | str) -> None:
     """One line of JSON on standard output, for whoever started the process: where it can be asked."""
     print(json.dumps({"role": role, **where}), flush=True)

@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+#: How often a log is told how far it is, seconds.
+LOG_EVERY: Final = 10.0
+
+
+class ProgressLog:
+    """How far something is, as a line on standard error every ten seconds: for what takes minutes, in a pipe too.
+
+    `clock` gives seconds.
+    """
+
+    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what, self._clock = what, clock
+        self._began = self._said = clock()
+
+    def __call__(self, done: int, total: int) -> None:
+        """So much of `total` is done."""
+        now = self._clock()
+        if now - self._said >= LOG_EVERY:
+            self._said = now
+            share = 100 * done // max(1, total)
+            print(f"{self._what}: {share} % after {now - self._began:.0f} s", file=sys.stderr, flush=True)
 
 
 @contextmanager

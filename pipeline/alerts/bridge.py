@@ -24,9 +24,10 @@ from pipeline.alerts.message import Message, Notification, compose
 from pipeline.clickhouse.client import CONNECTION_ERRORS
 from pipeline.errors import UserError
 from pipeline.insight.contribution import SegmentChange
-from pipeline.process import announce, stop_event
+from pipeline.process import address, announce, stop_event
 from pipeline.serve import guard
 from pipeline.settings import Settings
+from pipeline.terminal import say_lines
 from schemas.plan import Plan
 from schemas.receivers import Receiver, Robot
 
@@ -62,7 +63,9 @@ class Bridge:
             await web.TCPSite(self._runner, self._host, self._port).start()
         except OSError as exc:
             await self.stop()
-            raise UserError(f"{self._host}:{self._port} can't be listened on ({exc.strerror}): give --port") from None
+            raise UserError(
+                f"{address(self._host, self._port)} can't be listened on ({exc.strerror}): give --port"
+            ) from None
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -116,7 +119,7 @@ class Bridge:
         """Send; what went wrong, if it did."""
         robot = receiver.feishu or receiver.dingtalk
         if robot is None:
-            print("\n".join([message.title, *message.lines, message.link]).rstrip(), end="\n\n", flush=True)
+            say_lines([message.title, *message.lines, *filter(None, [message.link]), ""])
             return None
         try:
             url, secret = _secrets(robot)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from pipeline.alerts.message import CUT
 from pipeline.alerts.rules import NO_DATA, kind_of
 from pipeline.alerts.texts import WORDS
 from pipeline.errors import UserError
@@ -23,6 +24,8 @@ BRIDGE: Final = "http://127.0.0.1:9096"
 #: Receivers that the bridge serves.
 BRIDGED: Final = ("feishu", "dingtalk", "printed")
 NOBODY: Final = "nobody"
+#: Alerts of a group that a message of WeCom spells out.
+_WECOM_ALERTS: Final = 3
 
 
 def document(plan: Plan, bridge: str = BRIDGE) -> dict[str, Any]:
@@ -105,7 +108,7 @@ def _receiver(plan: Plan, name: str, receiver: Receiver, bridge: str) -> dict[st
     wecom = receiver.wecom
     assert wecom is not None
     config = {"corp_id": wecom.corp_id, "agent_id": wecom.agent_id, "to_user": wecom.to_user,
-              "api_secret": _secret(name, wecom.secret_file), "message": f"{title}\n{body}",
+              "api_secret": _secret(name, wecom.secret_file), "message": _wecom_template(plan),
               "send_resolved": True}  # fmt: skip
     return {"name": name, "wechat_configs": [config]}
 
@@ -125,6 +128,34 @@ def _templates(plan: Plan) -> tuple[str, str]:
         "{{ if .Annotations.link }}{{ .Annotations.link }}\n{{ end }}{{ end }}"
     )
     return title, body
+
+
+def _wecom_template(plan: Plan) -> str:
+    """A message of at most 2,048 bytes, which is what WeCom takes of a text; more of it is refused or cut mid-word.
+
+    Alertmanager's templates can't measure what they have written, so each part has a bound of its own: in bytes, but
+    cut between characters. Alerts of one message are one alert of the plan, so its advice and link stand once.
+    """
+    words = WORDS[plan.alerting.language]
+    state = f'{{{{ if eq .Status "firing" }}}}{words["firing"]}{{{{ else }}}}{words["resolved"]}{{{{ end }}}}'
+    since = str(words["since"]).format(time='{{ .StartsAt.UTC.Format "2006-01-02 15:04:05 UTC" }}')
+    todo = str(words["todo"]).format(todo=_bounded(".CommonAnnotations.todo", 300))
+    return (
+        f"{state}: {_bounded('.CommonAnnotations.title', 240)}\n"
+        f"{{{{ range $at, $alert := .Alerts }}}}{{{{ if lt $at {_WECOM_ALERTS} }}}}"
+        f"{_bounded('.Annotations.summary', 240)}\n{since}\n{{{{ end }}}}{{{{ end }}}}"
+        f"{{{{ if gt (len .Alerts) {_WECOM_ALERTS} }}}}{CUT} {{{{ len .Alerts }}}}\n{{{{ end }}}}"
+        f"{{{{ if .CommonAnnotations.todo }}}}{todo}\n{{{{ end }}}}"
+        "{{ if and .CommonAnnotations.link (le (len .CommonAnnotations.link) 250) }}"
+        "{{ .CommonAnnotations.link }}\n{{ end }}"
+    )
+
+
+def _bounded(value: str, most: int) -> str:
+    """A template that writes at most so many bytes of a value: printf counts characters, which have up to 4 bytes."""
+    kept = (most - len("…".encode())) // 4
+    cut_off = f'{{{{ printf "%.{kept}s…" {value} }}}}'
+    return f"{{{{ if gt (len {value}) {most} }}}}{cut_off}{{{{ else }}}}{{{{ {value} }}}}{{{{ end }}}}"
 
 
 def _secret(name: str, file: str) -> str:

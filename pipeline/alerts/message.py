@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,9 @@ from schemas.plan import Plan
 
 #: Alerts of one group that a message spells out.
 MAX_ALERTS = 10
+#: Stands where something was cut, in both languages: a receiver's is not always known.
+CUT: Final = "… (cut, 已截断)"
+_MAX_LINE_BYTES: Final = 1_500
 
 
 class Told(BaseModel):
@@ -49,6 +52,26 @@ class Message(NamedTuple):
     lines: list[str]
     link: str
     link_text: str
+
+
+def cut(text: str, most: int) -> str:
+    """Text of at most so many bytes in UTF-8; what is cut off ends with a word that says so, between two characters."""
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= most:
+        return text
+    return raw[: max(0, most - len(CUT.encode()))].decode("utf-8", "ignore") + CUT
+
+
+def fitted(message: Message, most: int, size: Callable[[Message], int]) -> Message:
+    """The message, without its last lines if it is larger than a receiver takes; it says that they were cut."""
+    if size(message) <= most:
+        return message
+    lines = [cut(line, _MAX_LINE_BYTES) for line in message.lines]
+    found = message._replace(title=cut(message.title, 300), lines=lines)
+    while size(found) > most and lines:
+        lines.pop()
+        found = found._replace(lines=[*lines, CUT])
+    return found if size(found) <= most else found._replace(link="")
 
 
 def compose(notification: Notification, plan: Plan, explained: Mapping[str, SegmentChange] | None = None) -> Message:

@@ -10,11 +10,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import re
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
-from pipeline.alerts.message import Message
+from pipeline.alerts.message import Message, fitted
+
+#: What a robot takes, bytes of the body. Feishu: "请求体的数据大小不能超过 20 KB"; DingTalk: 20,000 bytes.
+FEISHU_BYTES: Final = 20_000
+DINGTALK_BYTES: Final = 20_000
 
 
 class Request(NamedTuple):
@@ -25,16 +30,22 @@ class Request(NamedTuple):
 
 
 def feishu(message: Message, url: str, secret: str | None, now: float, language: str) -> Request:
-    """A post (rich text) for Feishu. `now` is epoch seconds."""
-    content: list[list[dict[str, str]]] = [[{"tag": "text", "text": line}] for line in message.lines]
-    if message.link:
-        content.append([{"tag": "a", "text": message.link_text, "href": message.link}])
-    post = {"zh_cn" if language == "zh" else "en_us": {"title": message.title, "content": content}}
-    body: dict[str, Any] = {"msg_type": "post", "content": {"post": post}}
+    """A post (rich text) for Feishu, cut to what it takes. `now` is epoch seconds."""
+    # Timestamp and signature come on top.
+    message = fitted(message, FEISHU_BYTES - 200, lambda one: _size(_feishu_body(one, language)))
+    body = _feishu_body(message, language)
     if secret is not None:
         timestamp = str(int(now))
         body = {"timestamp": timestamp, "sign": feishu_sign(timestamp, secret), **body}
     return Request(url, body)
+
+
+def _feishu_body(message: Message, language: str) -> dict[str, Any]:
+    content: list[list[dict[str, str]]] = [[{"tag": "text", "text": line}] for line in message.lines]
+    if message.link:
+        content.append([{"tag": "a", "text": message.link_text, "href": message.link}])
+    post = {"zh_cn" if language == "zh" else "en_us": {"title": message.title, "content": content}}
+    return {"msg_type": "post", "content": {"post": post}}
 
 
 def feishu_sign(timestamp: str, secret: str) -> str:
@@ -43,16 +54,25 @@ def feishu_sign(timestamp: str, secret: str) -> str:
 
 
 def dingtalk(message: Message, url: str, secret: str | None, now: float) -> Request:
-    """A Markdown message for DingTalk. `now` is epoch seconds."""
-    parts = [f"#### {_plain(message.title)}", *(_plain(line) for line in message.lines)]
-    if message.link:
-        parts.append(f"[{message.link_text}]({message.link})")
-    body = {"msgtype": "markdown", "markdown": {"title": message.title, "text": "\n\n".join(parts)}}
+    """A Markdown message for DingTalk, cut to what it takes. `now` is epoch seconds."""
+    body = _dingtalk_body(fitted(message, DINGTALK_BYTES, lambda one: _size(_dingtalk_body(one))))
     if secret is not None:
         timestamp = str(int(now * 1000))
         query = urlencode({"timestamp": timestamp, "sign": dingtalk_sign(timestamp, secret)})
         url = f"{url}{'&' if '?' in url else '?'}{query}"
     return Request(url, body)
+
+
+def _dingtalk_body(message: Message) -> dict[str, Any]:
+    parts = [f"#### {_plain(message.title)}", *(_plain(line) for line in message.lines)]
+    if message.link:
+        parts.append(f"[{message.link_text}]({message.link})")
+    return {"msgtype": "markdown", "markdown": {"title": message.title, "text": "\n\n".join(parts)}}
+
+
+def _size(body: dict[str, Any]) -> int:
+    """Bytes of a body as it is posted."""
+    return len(json.dumps(body).encode())
 
 
 def dingtalk_sign(timestamp: str, secret: str) -> str:

@@ -48,8 +48,9 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, settings: Settings, plan: Plan, partitions: int, topic_id: str = "") -> None:
         self._settings, self._plan, self._partitions = settings, plan, partitions
-        #: The topic's id, where Kafka tells one, until it is known that the stream in ClickHouse is of this topic.
+        #: The topic's id, where Kafka tells one; nothing is inserted before it is known that it is the stream's.
         self._topic_id = topic_id
+        self._same_topic: asyncio.Task[None] | None = None
         self._validator = Validator(plan)
         self.connection = Connection(settings)
         self._consumer: LogConsumer | None = None
@@ -120,9 +121,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         # With ClickHouse away it waits, and that is told already; an insert has its own time to answer.
         if now - self.stepped_at > STUCK_SECONDS + self._settings.clickhouse_timeout_s:
             problems["archiving"] = f"nothing taken in for {now - self.stepped_at:.0f} s"
-        owned = consumer.assignment() if consumer is not None and self._assigned else ()
-        polled = [at for tp in owned if consumer and (at := consumer.last_poll_timestamp(tp)) is not None]
-        silent = time.time() - max(polled) / 1000 if polled else 0
+        fetcher = consumer.fetcher if consumer is not None and self.stored else None
+        silent = now - fetcher.answered_at if fetcher is not None else 0
         if silent > STUCK_SECONDS and now - self.stepped_at < STUCK_SECONDS:
             problems["kafka"] = f"no answer for {silent:.0f} s"
         return problems
@@ -159,13 +159,22 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             max_partition_fetch_bytes=1 << 20,
             fetch_max_wait_ms=_POLL_MS,
         )
-        await consumer.start()
+        if self._topic_id:
+            self._same_topic = asyncio.create_task(
+                self.connection.insist(
+                    lambda: same_topic(self.connection, settings, self._topic_id),
+                    "asking which topic the stream is of",
+                )
+            )
         try:
+            await consumer.start()
             consumer.subscribe([settings.events_topic], listener=self)
             while not self._stopping.is_set():
                 await self._step(consumer)
             await self._write_out()
         finally:
+            if self._same_topic is not None:
+                self._same_topic.cancel()
             await consumer.stop()
             await self.connection.close()
 
@@ -183,6 +192,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         room = max(1, self._settings.archiver_batch_rows - self._batch.records)
         fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=min(room, _POLL_RECORDS))
         self.stepped_at = time.monotonic()
+        if self._same_topic is not None and self._same_topic.done():
+            self._same_topic.result()
         generation = self._generation
         # Taken without a pause after the fetch: up to where it has read.
         read_to = {tp: consumer.read_to(tp) for tp in consumer.assignment()}
@@ -314,12 +325,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._finish_writing()
 
     async def _write(self, batch: ArchiveBatch) -> None:
-        if self._topic_id:
-            await self.connection.insist(
-                lambda: same_topic(self.connection, self._settings, self._topic_id),
-                "asking which topic the stream is of",
-            )
-            self._topic_id = ""
+        if self._same_topic is not None:
+            await self._same_topic
         if batch.gaps:
             await self._insert(GAPS_TABLE, GAP_COLUMNS, gap_columns(self._settings.stream, "archiver", batch.gaps))
         at = EVENT_COLUMNS.index("value")

@@ -32,8 +32,8 @@ class ArchiverCollector(Collector):
         yield names.INSERT_FAILED, (), archiver.connection.health.failures
         for partition, behind in archiver.lag().items():
             yield names.ARCHIVER_LAG, (str(partition),), behind
-        for partition, offsets in archiver.missing.items():
-            yield names.ARCHIVER_MISSING, (str(partition),), offsets
+        for partition in archiver.stored:
+            yield names.ARCHIVER_MISSING, (str(partition),), archiver.missing.get(partition, 0)
         yield names.ARCHIVER_UNFORESEEN, (), archiver.unforeseen
         if archiver.freshness_ms is not None:
             yield names.ARCHIVE_FRESHNESS, (), archiver.freshness_ms / 1000

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ import typer
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.errors import UserError
 from pipeline.settings import load_settings, plan_of
+from pipeline.terminal import print_json, say
 from schemas.duration import parse_duration
 
 app = typer.Typer(help="The plan's alerts, for Prometheus and Alertmanager.", no_args_is_help=True)
@@ -38,7 +39,7 @@ def render(
     if not 1_000 <= every <= 60_000:
         raise UserError("--interval: from 1s to 1m")
     for path in write(plan_of(load_settings(config, plan=plan)), folder, bridge, every):
-        print(path)
+        say(path)
 
 
 @app.command()
@@ -50,13 +51,13 @@ def check(plan: PlanOption = None, config: Config = None, as_json: AsJson = Fals
     found = plan_of(load_settings(config, plan=plan))
     verdicts = list(judge(found))
     if as_json:
-        print(json.dumps({"alerts": list(found.alerting.alerts), "verdicts": [v._asdict() for v in verdicts]}))
+        print_json({"alerts": list(found.alerting.alerts), "verdicts": [v._asdict() for v in verdicts]})
     else:
         for name, alert in found.alerting.alerts.items():
             told = ", ".join(found.alerting.told(alert)) or "nobody"
-            print(f"{name}: {alert.metric.replace('_', ' ')} {describe(alert)} ({alert.severity}, tells {told})")
+            say(f"{name}: {alert.metric.replace('_', ' ')} {describe(alert)} ({alert.severity}, tells {told})")
         for verdict in verdicts:
-            print(f"{verdict.file}: {verdict.says if not verdict.ok else f'fine, says {verdict.tool}'}")
+            say(f"{verdict.file}: {verdict.says if not verdict.ok else f'fine, says {verdict.tool}'}")
     raise typer.Exit(1 if any(verdict.ok is False for verdict in verdicts) else 0)
 
 
@@ -85,7 +86,7 @@ def test(
     """Replay history from ClickHouse and say when each alert would have fired."""
     from pipeline.alerts.check import require
     from pipeline.alerts.history import moment, replay, without_history
-    from pipeline.progress import progress_bar
+    from pipeline.progress import ProgressLog
 
     settings = load_settings(config, plan=plan)
     found = plan_of(settings)
@@ -95,21 +96,22 @@ def test(
     if start >= end:
         raise UserError("--from must be before --to")
     require("promtool")
-    with progress_bar("Counting history", None) as progress:
-        fired = run(replay(settings, found, start, end, progress), logging.WARNING)
+    span = f"{moment(start)} to {moment(end)}"
+    print(f"counting the events of {span}, and as far back as the alerts look", file=sys.stderr, flush=True)
+    fired = run(replay(settings, found, start, end, ProgressLog("counted")), logging.WARNING)
     if as_json:
-        print(json.dumps({"from": start, "to": end, "fired": [f._asdict() for f in fired]}))
+        print_json({"from": start, "to": end, "fired": [f._asdict() for f in fired]})
         return
     quiet = [n for n in found.alerting.alerts if n not in {f.alert for f in fired} | set(without_history(found))]
     for one in fired:
         over = moment(one.end) if one.end is not None else "the end, still firing"
         where = f" ({one.segment})" if one.segment else ""
         values = f": {one.lowest:.4g} to {one.highest:.4g}" if one.lowest is not None else ""
-        print(f"{one.alert}{where} from {moment(one.start)} to {over}{values}")
+        say(f"{one.alert}{where} from {moment(one.start)} to {over}{values}")
     if quiet:
-        print(f"would not have fired: {', '.join(quiet)}")
+        say(f"would not have fired: {', '.join(quiet)}")
     if without_history(found):
-        print(f"have no history: {', '.join(without_history(found))}")
+        say(f"have no history: {', '.join(without_history(found))}")
 
 
 def _time(text: str, now: int, zone: ZoneInfo, option: str) -> int:

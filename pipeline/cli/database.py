@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 import typer
 
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.settings import load_settings, plan_of
+from pipeline.terminal import print_json, say
 
 app = typer.Typer()
 
@@ -27,11 +27,11 @@ def migrate(plan: PlanOption = None, config: Config = None, as_json: AsJson = Fa
 
     applied, views = run(bring(), logging.WARNING)
     if as_json:
-        print(json.dumps({"applied": applied, "views": views}))
+        print_json({"applied": applied, "views": views})
     elif applied or views:
-        print(f"{len(applied)} migrations applied: {', '.join(applied) or 'none'}; {len(views)} views of the catalogue")
+        say(f"{len(applied)} migrations applied: {', '.join(applied) or 'none'}; {len(views)} views of the catalogue")
     else:
-        print("nothing to do")
+        say("nothing to do")
 
 
 @app.command()

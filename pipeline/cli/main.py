@@ -6,6 +6,8 @@ Exit codes: 0 done, 1 something was found (a difference, an invalid line), 2 a m
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from typing import Annotated
 
@@ -14,6 +16,10 @@ import typer
 from pipeline import __version__
 from pipeline.cli import alerts, database, demo, files, metrics, plan, rejected, replay, report, roles, simulate
 from pipeline.errors import StreamgaugeError, UserError
+from pipeline.terminal import make_streams_safe, say_lines
+
+#: What a disk or a folder may refuse without naming a file.
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EPIPE)
 
 app = typer.Typer(
     name="streamgauge",
@@ -32,8 +38,9 @@ app.add_typer(alerts.app, name="alerts")
 
 def main() -> None:
     """Run the command; every expected error is one line on standard error."""
+    make_streams_safe()
     try:
-        app()
+        _run()
     except UserError as exc:
         _fail(str(exc), 2)
     except StreamgaugeError as exc:
@@ -42,9 +49,24 @@ def main() -> None:
         sys.exit(130)
     except Exception as exc:
         said = _of_a_client(exc)
-        if said is None:
+        if said is not None:
+            _fail(said, 3)
+        if not isinstance(exc, OSError) or (exc.filename is None and exc.errno not in _OF_THE_MACHINE):
             raise
-        _fail(said, 3)
+        where = "" if exc.filename is None else f"{os.fsdecode(exc.filename)} can't be used: "
+        _fail(f"{where}{exc.strerror or exc}", 2 if exc.filename is not None else 3)
+
+
+def _run() -> None:
+    try:
+        app()
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            # Nobody reads it, or its disk is full: Python must not try once more when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise
 
 
 def _of_a_client(exc: Exception) -> str | None:
@@ -71,7 +93,7 @@ def _of_a_client(exc: Exception) -> str | None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"streamgauge: {message}", file=sys.stderr)
+    say_lines(f"streamgauge: {message}".split("\n"), file=sys.stderr)
     sys.exit(code)
 
 

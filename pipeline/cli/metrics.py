@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +44,10 @@ def metrics_run(
 ) -> None:
     """Run a metric. Its parameters are options: --from 2026-11-01 --to 2026-11-30 --period day."""
     from pipeline.metrics.command import options, run_metric
+    from pipeline.render.language import Language
+    from pipeline.render.picture import png
 
     settings = load_settings(config, plan=plan, clickhouse_url=clickhouse)
-    work = run_metric(settings, plan_of(settings), name, options(ctx.args), fmt, out, rows)
+    draw = partial(png, Language("en"))
+    work = run_metric(settings, plan_of(settings), name, options(ctx.args), fmt, out, rows, draw)
     raise typer.Exit(run(work, logging.WARNING))

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.terminal import PlainFormatter
+
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML); else PIPELINE_* variables.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 PlanOption = Annotated[str | None, typer.Option("--plan", help="A plan file, or the name of a ready one (shop).")]
@@ -24,7 +26,9 @@ FaultOption = Annotated[
 
 def run(work: Coroutine[Any, Any, Any], level: int = logging.INFO) -> Any:
     """Run the work of a command, with what it logs on standard error."""
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     # These two say at INFO what nobody needs at every fetch and rebalance.
     for name in ("aiokafka", "faust.transport.drivers.aiokafka"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))

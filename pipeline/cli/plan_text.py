@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.errors import UserError
+from pipeline.terminal import cell, console, json_text, plain, print_json, say, say_lines
 from schemas.duration import format_duration
 from schemas.meanings import Meaning
 from schemas.models import known_events
@@ -19,29 +17,31 @@ from schemas.plan_io import PlanError, plan_text, read_plan
 def show(plan: Plan, as_json: bool) -> None:
     """Print the plan for a person, or as JSON with every default filled in."""
     if as_json:
-        print(plan.model_dump_json(indent=2, by_alias=True))
+        print(json_text(plan.model_dump(mode="json", by_alias=True), indent=2))
         return
-    console = Console()
-    console.print(f"[bold]{escape(plan.product)}[/bold]  {escape(plan.description)}")
-    console.print(
+    out = console()
+    out.print(Text.assemble((plain(plan.product), "bold"), f"  {plain(plan.description)}"))
+    say(
         f"time zone {plan.timezone}, lateness {format_duration(plan.lateness)}, "
         f"dedupe {format_duration(plan.dedupe)}, unknown events: {plan.unknown_events}, "
         f"unknown properties: {plan.unknown_properties}"
     )
-    console.print("counted live by: " + escape(", ".join(" + ".join(d) for d in plan.dimensions)))
+    say("counted live by: " + ", ".join(" + ".join(d) for d in plan.dimensions))
     events = Table(title="Events", title_justify="left")
     for column in ("event", "properties", "value", "description"):
         events.add_column(column)
     for name, spec in plan.events.items():
         properties = ", ".join(_property(p, s) for p, s in spec.properties.items())
         role = " (registration)" if name == plan.registration else ""
-        events.add_row(*map(escape, (name + role, properties, spec.value or "", spec.description)))
-    console.print(events)
+        events.add_row(*map(cell, (name + role, properties, spec.value or "", spec.description)))
+    out.print(events)
     for name, funnel in plan.funnels.items():
-        console.print(
-            f"[bold]funnel {escape(name)}[/bold]: {escape(' → '.join(step.title for step in funnel.steps))}\n"
+        out.print(
+            Text(f"funnel {plain(name)}", "bold") + Text(f": {plain(' → '.join(step.title for step in funnel.steps))}")
+        )
+        say(
             f"  within {format_duration(funnel.window)}, per {funnel.per}, by {funnel.bucket}"
-            + (f", broken down by {escape(', '.join(funnel.breakdown))}" if funnel.breakdown else "")
+            + (f", broken down by {', '.join(funnel.breakdown)}" if funnel.breakdown else "")
             + (f", modes {', '.join(funnel.modes)}" if funnel.modes else "")
         )
 
@@ -49,9 +49,8 @@ def show(plan: Plan, as_json: bool) -> None:
         for meaning in getattr(plan.meanings, name) if name != "thresholds" else ():
             fields = ", ".join(f"{column} = {field}" for column, field in _fields(meaning))
             where = " where " + ", ".join(meaning.where) if meaning.where else ""
-            console.print(
-                f"[bold]{name}[/bold] is " + escape(meaning.event + where + (f" ({fields})" if fields else ""))
-            )
+            words = f" is {meaning.event}{where}" + (f" ({fields})" if fields else "")
+            out.print(Text(plain(name), "bold") + Text(plain(words)))
 
 
 def _fields(meaning: Meaning | Step) -> list[tuple[str, str]]:
@@ -68,20 +67,20 @@ def check(source: str, as_json: bool) -> int:
         plan, warnings = read_plan(plan_text(source), source)
     except PlanError as exc:
         if as_json:
-            print(json.dumps({"ok": False, "problems": [vars(p) for p in exc.problems]}))
+            print_json({"ok": False, "problems": [vars(p) for p in exc.problems]})
         else:
-            print(exc)
+            say_lines(str(exc).split("\n"))
         return 1
     except OSError as exc:
         raise UserError(f"the plan can't be read: {exc}") from None
     counts = {"events": len(plan.events), "funnels": len(plan.funnels)}
     if as_json:
-        print(json.dumps({"ok": True, **counts, "warnings": [vars(w) for w in warnings]}))
+        print_json({"ok": True, **counts, "warnings": [vars(w) for w in warnings]})
         return 0
     for warning in warnings:
-        print(f"{source}: warning: {warning}")
+        say(f"{source}: warning: {warning}")
     said = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
-    print(f"{source}: fine ({counts['events']} events, {counts['funnels']} funnels{said})")
+    say(f"{source}: fine ({counts['events']} events, {counts['funnels']} funnels{said})")
     return 0
 
 
@@ -89,4 +88,4 @@ def export(plan: Plan) -> None:
     """Print the JSON Schema of the plan's events."""
     schema = known_events(plan).json_schema()
     schema["title"] = f"Events of {plan.product}"
-    print(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2))
+    print(json_text({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2))

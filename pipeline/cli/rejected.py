@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.settings import load_settings, plan_of
+from pipeline.terminal import print_json, say
 
 app = typer.Typer(help="Rejected records: list them, send them again.", no_args_is_help=True)
 
@@ -25,14 +25,14 @@ def rejected_list(
 
     reasons = run(rejected_reasons(load_settings(config), samples), logging.WARNING)
     if as_json:
-        print(json.dumps([vars(reason) for reason in reasons]))
+        print_json([vars(reason) for reason in reasons])
         return
     for found in reasons:
-        print(f"{found.count:>8,}  {found.reason}  ({found.first} to {found.last}), such as: {found.detail}")
+        say(f"{found.count:>8,}  {found.reason}  ({found.first} to {found.last}), such as: {found.detail}")
         for sample in found.samples:
-            print(f"{'':10}{sample!r}")
+            say(f"{'':10}{sample!r}")
     if not reasons:
-        print("no record was rejected")
+        say("no record was rejected")
 
 
 @app.command("redrive")
@@ -49,6 +49,6 @@ def rejected_redrive(
 
     done = run(redrive(settings, plan_of(settings), reason), logging.WARNING)
     if as_json:
-        print(json.dumps(vars(done)))
+        print_json(vars(done))
     else:
-        print(f"{done.sent:,} sent again, {done.still_rejected:,} are still not events of the plan")
+        say(f"{done.sent:,} sent again, {done.still_rejected:,} are still not events of the plan")

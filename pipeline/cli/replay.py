@@ -7,6 +7,17 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import AsJson, Config, PlanOption
+from pipeline.cli.reading import (
+    DecimalOption,
+    DropOption,
+    EncodingOption,
+    FileArgument,
+    MapOption,
+    SeparatorOption,
+    TimeFormatOption,
+    ZoneOption,
+    reading,
+)
 from pipeline.settings import load_settings, plan_of
 
 app = typer.Typer()
@@ -14,15 +25,18 @@ app = typer.Typer()
 
 @app.command()
 def replay(
-    file: Annotated[str, typer.Argument(help="JSON lines or CSV, .gz too; - for standard input.")],
+    file: FileArgument,
     plan: PlanOption = None,
     with_sql: Annotated[
         bool, typer.Option("--sql", help="Compute the measures by ClickHouse, in this process, from the raw events.")
     ] = False,
-    mapping: Annotated[
-        str | None, typer.Option("--map", help="Which columns are which: user_id=uid,event=name,ts=time,...")
-    ] = None,
-    tz: Annotated[str | None, typer.Option(help="Zone of times that have none.")] = None,
+    mapping: MapOption = None,
+    drop: DropOption = False,
+    tz: ZoneOption = None,
+    time_format: TimeFormatOption = None,
+    encoding: EncodingOption = None,
+    separator: SeparatorOption = None,
+    decimal: DecimalOption = None,
     as_logged: Annotated[
         bool,
         typer.Option(
@@ -42,13 +56,10 @@ def replay(
     """
     from pipeline.replay.command import replay_file
 
-    replay_file(
-        plan_of(load_settings(config, plan=plan)),
-        file,
-        mapping=mapping,
-        tz=tz,
-        with_sql=with_sql,
-        as_logged=as_logged,
-        grains=grain or (),
-        as_json=as_json,
-    )
+    found = plan_of(load_settings(config, plan=plan))
+    how = reading(
+        found, mapping=mapping, drop=drop, tz=tz, time_format=time_format, encoding=encoding, separator=separator,
+        decimal=decimal,
+    )  # fmt: skip
+    code = replay_file(found, file, how, with_sql=with_sql, as_logged=as_logged, grains=grain or (), as_json=as_json)
+    raise typer.Exit(code)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ import typer
 
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.settings import load_settings, plan_of
+from pipeline.terminal import print_json, say_lines
 
 app = typer.Typer()
 
@@ -36,7 +37,11 @@ def report(
 
     settings = load_settings(config, plan=plan)
     found = plan_of(settings)
-    period = asked_period(found, day, week)
-    work = run_report(settings, found, period, language_of(lang), output, send_to or ())
+    now = datetime.now(UTC)
+    period = asked_period(found, day, week, now)
+    work = run_report(settings, found, period, now, language_of(lang), output, send_to or ())
     lines = run(work, logging.WARNING)
-    print(json.dumps({"file": str(output), "headline": lines}, ensure_ascii=False) if as_json else "\n".join(lines))
+    if as_json:
+        print_json({"file": str(output), "headline": lines})
+    else:
+        say_lines(lines)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store
 from pipeline.dashboard.live import LiveReader
+from pipeline.measure.periods import day_start
 from pipeline.render.html import Safe
 from pipeline.render.language import Language
 from pipeline.settings import Settings
@@ -65,9 +66,8 @@ class Context:
         return self.day_start(first), self.day_start(last + timedelta(days=1))
 
     def day_start(self, day: date) -> int:
-        """Epoch ms of the first moment of a day; where midnight does not exist, of the one after it."""
-        local = datetime(day.year, day.month, day.day, tzinfo=self.plan.zone)
-        return int(local.astimezone(UTC).timestamp() * 1000)
+        """Epoch ms of the first moment of a day in the plan's time zone."""
+        return day_start(day, self.plan.zone)
 
     def with_query(self, **changes: str) -> str:
         """The parameters as a query string, with changes."""

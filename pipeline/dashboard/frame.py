@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.context import Context, Page
-from pipeline.render.html import Child, Safe, h, text
+from pipeline.render.html import Child, Safe, h, plain, text
 from pipeline.render.language import Language
 
 
@@ -164,14 +164,22 @@ def table(
     label: str,
     numeric: Iterable[int] = (),
     empty: Child = None,
+    cards: bool = False,
 ) -> Safe:
-    """A table that scrolls by itself on a narrow screen. `numeric` columns stand on the right."""
+    """A table that scrolls by itself on a narrow screen. `numeric` columns stand on the right.
+
+    With `cards` each row becomes a card there, with its heads beside the values: where the last column decides.
+    """
     right = set(numeric)
-    body = [h("tr", *[h("td", cell, class_="n" if k in right else None) for k, cell in enumerate(row)]) for row in rows]
+    named = [plain(head) if cards else None for head in heads]
+    body = [
+        h("tr", *[h("td", cell, class_="n" if k in right else None, data_head=named[k]) for k, cell in enumerate(row)])
+        for row in rows
+    ]
     if not body:
         return h("p", empty or "–", class_="empty")
     top = h("tr", *[h("th", head, scope="col", class_="n" if k in right else None) for k, head in enumerate(heads)])
-    inner = h("table", h("thead", top), h("tbody", *body))
+    inner = h("table", h("thead", top), h("tbody", *body), class_="cards" if cards else None)
     return h("div", inner, class_="scroll", role="region", aria_label=label, tabindex="0")
 
 

@@ -13,7 +13,7 @@ from pipeline.dashboard.frame import note_bad, term
 from pipeline.errors import UserError
 from pipeline.metrics import Metric, Table, arguments_for, metrics
 from pipeline.metrics.arguments import written
-from pipeline.metrics.ask import ask_metric
+from pipeline.metrics.ask import ask_metric, require_plan
 from pipeline.queries.conditions import quoted
 from pipeline.render.html import Safe, h, text
 from pipeline.render.metric import definition, metric_chart, metric_table, metric_title
@@ -22,6 +22,7 @@ from pipeline.render.metric import definition, metric_chart, metric_table, metri
 async def run_metric(context: Context, metric: Metric, given: Mapping[str, Any]) -> tuple[Table, dict[str, Any]]:
     """The metric's result and the arguments it was run with. Raises UserError, StoreError."""
     arguments = arguments_for(metric, given, context.plan, context.today)
+    await require_plan(context.store, context.plan)
     return await ask_metric(context.store, metric, arguments), arguments
 
 
@@ -77,11 +78,18 @@ async def shown(
         empty = h("p", t("Nothing in these days. Choose others, or see whether the plan's `meanings` name the events.",
                          "这些天没有数据。请换日期，或检查方案的 `meanings` 是否指明了相应事件。"), class_="empty")  # fmt: skip
         return text(title, empty, _sql(context, metric, arguments) if sql else None)
-    chart = metric_chart(t, metric, table)
+    chart = metric_chart(t, metric, table, context.today)
     listed = metric_table(t, metric, table, most)
     if chart is not None and not rows:
         listed = h("details", h("summary", t("As a table", "表格")), listed)
-    return text(title, chart, _buttons(context, metric, arguments, chart is not None), listed,
+    running = None
+    if any(arguments.get(name, context.today) >= context.today for name in ("to", "until") if name in arguments):
+        running = h(
+            "p",
+            t("Today is not over: its figures are those so far.", "今天尚未结束：其数字为截至目前。"),
+            class_="note",
+        )
+    return text(title, chart, running, _buttons(context, metric, arguments, chart is not None), listed,
                 _sql(context, metric, arguments) if sql else None)  # fmt: skip
 
 

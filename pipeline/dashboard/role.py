@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 
 from pipeline.dashboard.server import Dashboard
+from pipeline.process import address, announce
 from pipeline.settings import Settings
 from schemas.plan import Plan
 
@@ -18,7 +18,7 @@ async def run_dashboard(settings: Settings, plan: Plan) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     await dashboard.start()
-    print(json.dumps({"role": "dashboard", "url": f"http://{settings.dashboard_host}:{dashboard.port}"}), flush=True)
+    announce("dashboard", url=f"http://{address(settings.dashboard_host, dashboard.port)}")
     stopped = asyncio.create_task(stop.wait())
     ended = asyncio.create_task(dashboard.wait())
     try:

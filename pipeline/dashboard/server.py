@@ -19,7 +19,7 @@ from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import document, login, not_found, problem
+from pipeline.dashboard.frame import document, login, not_found, note_bad, problem
 from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.pages import DOWNLOADS, PAGES, PARTS, fragments
 from pipeline.errors import UserError
@@ -171,6 +171,8 @@ class Dashboard:
             return _page(await part(context))
         except StoreError as exc:
             return _page(problem(context.t, exc, self.settings.clickhouse_url))
+        except UserError as exc:
+            return _page(note_bad(str(exc)))
 
     async def _download(self, request: web.Request) -> web.Response:
         make = DOWNLOADS.get(request.match_info["name"])

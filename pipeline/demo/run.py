@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import tempfile
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 from rich.live import Live
 
+from pipeline import terminal
 from pipeline.alerts.prometheus import ActiveAlert, PrometheusError
 from pipeline.archiver.load import HISTORY, load
 from pipeline.clickhouse.client import connect
@@ -30,13 +30,15 @@ from pipeline.queries.verify import verify
 from pipeline.settings import Settings, plan_of
 from pipeline.simulate import History, Noise, Population, add_noise
 from pipeline.simulate.command import faults_of, required_product, side_rows
+from pipeline.terminal import plain, print_json
 
 #: How long the demo waits at its end for everything to be counted and stored.
 DRAIN_SECONDS = 60.0
 _TICK_SECONDS = 0.05
 _DAY_MS = 86_400_000
-#: Events of the past, for each simulated user, and at most.
-_PAST_PER_USER, _MAX_PAST = 30, 300_000
+#: Each day of the past has as many events as so many seconds of the live traffic, so that a demo that is watched for a
+#: while does not dwarf its own history; and at most so many events in all, so that it starts within seconds.
+_PAST_SECONDS_A_DAY, _MAX_PAST = 1200, 170_000
 
 
 class Demo:
@@ -58,11 +60,13 @@ class Demo:
         """Start everything, send, show; with a time limit also drain, verify and sum up."""
         stop = stop_event()
         with _folder(self._data) as folder:
-            console = Console(stderr=self._as_json)
+            console = terminal.console(stderr=self._as_json)
             faults_of(self._faults, self._plan, 0)  # a mistake in them shows before anything starts
             console.print("Starting the broker, ClickHouse, the worker and the archiver …")
-            async with System(self._settings, folder, usual_ports=True) as system:
-                await first_of(system.wait_ready(), stop.wait())
+            async with System(
+                self._settings, folder, usual_ports=True, say=lambda text: console.print(plain(text))
+            ) as system:
+                await first_of(system.wait_ready(), stop.wait(), system.supervision)
                 if stop.is_set():
                     return 130
                 if self._days:
@@ -81,7 +85,7 @@ class Demo:
             self._product,
             now - self._days * _DAY_MS,
             now,
-            min(_MAX_PAST, self._users * _PAST_PER_USER),
+            past_events(self._rate, self._days),
             self._users,
             self._seed,
             faults_of(self._faults, self._plan, now),
@@ -144,7 +148,7 @@ class Demo:
         notes = where(system)
         if not console.is_terminal:
             for note in notes:
-                console.print(note, soft_wrap=True)
+                console.print(plain(note), soft_wrap=True)
         live = Live(console=console, refresh_per_second=4, auto_refresh=False, transient=not console.is_terminal)
         with live if console.is_terminal else contextlib.nullcontext():
             while not stop.is_set() and not sending.done():
@@ -154,8 +158,9 @@ class Demo:
                     rates.update(sum(numbers["totals"].values()))
                 if console.is_terminal:
                     told = await _alerts(system)
-                    live.update(view(numbers, health, rates.value, notes, alerts=told), refresh=True)
-                await first_of(stop.wait(), sending, asyncio.sleep(1.0))
+                    shown = view(numbers, health, rates.value, notes, alerts=told, away=system.away)
+                    live.update(shown, refresh=True)
+                await first_of(stop.wait(), sending, system.supervision, asyncio.sleep(1.0))
             if sending.done():
                 sending.result()
 
@@ -173,15 +178,20 @@ class Demo:
                 "forwarded": totals.get("forwarded", 0), "forwarded_again": totals.get("forwarded_again", 0),
                 "verify": asdict(result),
             }  # fmt: skip
-            print(json.dumps(summary, default=str))
+            print_json(summary)
             return 0 if ok else 1
         console.print(f"sent {sent:,} = " + " + ".join(f"{count:,} {name}" for name, count in counted.items()))
         if not complete:
-            console.print(f"[red]{sent - sum(counted.values())} records are not accounted for[/red]")
+            console.print(f"{sent - sum(counted.values())} records are not accounted for", style="red")
         elif not as_expected:
-            console.print(f"[red]the simulator expected {dict(self._sent)}[/red]")
+            console.print(f"the simulator expected {dict(self._sent)}", style="red")
         print_verification(result, False)
         return 0 if ok else 1
+
+
+def past_events(rate: float, days: int) -> int:
+    """How many events of the past are stored before a demo of so many events a second."""
+    return max(1, min(_MAX_PAST, round(rate * _PAST_SECONDS_A_DAY * days)))
 
 
 async def drained(system: System, sent: int) -> dict[str, int]:

@@ -1,6 +1,14 @@
 """The whole system on one machine: broker, ClickHouse, worker and archiver as processes under one roof.
 
-Used by `up` and `demo`. Parts are started in order, a role that dies is started again, everything ends together.
+Used by `up` and `demo`. Parts are started in order, one that dies is started again where it was, everything ends
+together.
+
+The embedded broker keeps its log in memory. When it dies, the log is gone, and with it what was sent and not yet
+stored, the worker's state and the ids it remembered. Nothing can bring that back; what must not happen is that offsets
+from 0 of the new log are taken for those of the old one: rows in ClickHouse are named by (stream, partition, offset),
+so new events would replace old ones. So the roles end first (the archiver stores what it holds), then the broker starts
+anew, and the roles start with a new stream. What was stored stays, under the old stream's name; live figures count
+from 0, and an id that comes again in the new stream counts again.
 """
 
 from __future__ import annotations
@@ -13,31 +21,36 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from pipeline.alerts.check import HOW_TO_GET_THEM
 from pipeline.alerts.conditions import needing_history
 from pipeline.clickhouse.migrate import migrate
+from pipeline.demo.supervisor import Part, Patience, Supervisor
 from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.prometheus import Prometheus
 from pipeline.embedded.users import READER, private_folder
 from pipeline.errors import DependencyError
 from pipeline.metrics import install
+from pipeline.process import address
 from pipeline.serve.answers import LIVE, LiveAnswer
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topics
+
+if TYPE_CHECKING:
+    from pipeline.embedded.broker import EmbeddedBroker
 
 log = logging.getLogger(__name__)
 
 READY_SECONDS = 60.0
 #: Where people look first; each is replaced by a free one if it is taken.
 USUAL_PORTS = {"Kafka": 9092, "ClickHouse": 8123, "worker": 9108, "archiver": 9109, "dashboard": 9110}
-MAX_RESTART_DELAY = 10.0
+_STOP_SECONDS = 12.0
 
 
 @dataclass
@@ -47,8 +60,13 @@ class Role:
     name: str
     process: Child | None = None
     url: str = ""
-    restarts: int = 0
-    started_at: float = field(default_factory=time.monotonic)
+    #: Where it listens, once started: people and other parts know it by then.
+    port: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.running
 
 
 class System:
@@ -62,6 +80,8 @@ class System:
         embedded_kafka: bool = True,
         embedded_clickhouse: bool = True,
         usual_ports: bool = False,
+        patience: Patience | None = None,
+        say: Callable[[str], None] = log.warning,
     ) -> None:
         self.settings, self.data_dir = settings, data_dir
         self._usual_ports = usual_ports
@@ -77,7 +97,21 @@ class System:
         self.alerts_note = ""
         #: Lines that tell the person where things are, and what was chosen for them.
         self.notes: list[str] = []
-        self._keeper: asyncio.Task[None] | None = None
+        self._say, self._patience = say, patience
+        self._parts: list[Part] = []
+        self._supervisor: Supervisor | None = None
+        self._supervision: asyncio.Task[None] | None = None
+
+    @property
+    def supervision(self) -> asyncio.Task[None]:
+        """Keeps the parts running; ends with DependencyError if one can't be. To be waited for by whoever waits."""
+        assert self._supervision is not None, "not started"
+        return self._supervision
+
+    @property
+    def away(self) -> list[str]:
+        """The parts that have ended and are not back yet."""
+        return self._supervisor.away if self._supervisor is not None else []
 
     async def __aenter__(self) -> System:
         private_folder(self.data_dir)
@@ -89,9 +123,9 @@ class System:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._supervision is not None:
+            self._supervision.cancel()
+            await asyncio.gather(self._supervision, return_exceptions=True)
         await asyncio.gather(*(self._stop_role(role) for role in self.roles))
         await self._stack.aclose()
 
@@ -115,11 +149,9 @@ class System:
         if self._embedded_clickhouse and clickhouse.port_was_taken:
             self.notes.append(f"Port {USUAL_PORTS['ClickHouse']} was taken: ClickHouse listens on {clickhouse.port}")
         if self._embedded_kafka:
-            # The embedded broker forgets everything when it ends: each start is a new stream of offsets.
-            stream = f"local-{int(time.time())}"
             # Its group coordinator waits for half the session timeout before it lets anybody in.
             self.settings = self.settings.model_copy(
-                update={"kafka_bootstrap": broker.bootstrap, "stream": stream, "session_timeout_s": 3.0}
+                update={"kafka_bootstrap": broker.bootstrap, "stream": self._new_stream(), "session_timeout_s": 3.0}
             )
         if self._embedded_clickhouse:
             self.settings = self.settings.model_copy(update=clickhouse.access)
@@ -129,7 +161,34 @@ class System:
         await asyncio.gather(self._start_role(self.worker), self._start_role(self.archiver))
         await self._start_prometheus()
         await self._start_role(self.dashboard)
-        self._keeper = asyncio.create_task(self._keep_running(), name="supervisor")
+        needed: Part | None = None
+        if self._embedded_kafka:
+            needed = self._part("the broker", lambda: self._restart_broker(broker), broker, lambda: broker.bootstrap)
+        if self._embedded_clickhouse:
+
+            async def again() -> None:
+                await clickhouse.stop()
+                await clickhouse.start()
+
+            self._part("ClickHouse", again, clickhouse, lambda: clickhouse.url)
+        if self.prometheus is not None:
+            self._part(
+                "Prometheus",
+                self.prometheus.start,
+                self.prometheus,
+                lambda: str(self.prometheus and self.prometheus.url),
+            )
+        for role in self.roles:
+            self._role_part(role, needed)
+        self._supervisor = Supervisor(self._parts, self._say, self._patience)
+        self._supervision = asyncio.create_task(self._supervisor.run(), name="supervisor")
+
+    def _new_stream(self) -> str:
+        """A name for a new log of the embedded broker, which forgets everything when it ends."""
+        name, number = f"local-{int(time.time())}", 1
+        while name == self.settings.stream:
+            name, number = f"local-{int(time.time())}-{number}", number + 1
+        return name
 
     async def _migrate(self) -> None:
         await migrate(self.settings)
@@ -155,7 +214,7 @@ class System:
             self.prometheus.scrape({role.name: role.url for role in (self.worker, self.archiver)})
 
     async def _start_role(self, role: Role) -> None:
-        port, taken = free_port(self._usual(role.name))
+        port, taken = free_port(self._usual(role.name), role.port)
         if taken:
             self.notes.append(f"Port {USUAL_PORTS[role.name]} was taken: the {role.name} listens on {port}")
         variable = "DASHBOARD_PORT" if role is self.dashboard else "METRICS_PORT"
@@ -167,9 +226,11 @@ class System:
         command = [sys.executable, "-P", "-m", "pipeline.cli", role.name]
         log_file = self.data_dir / f"{role.name}.log"
         role.process = Child(f"the {role.name}", command, log_file, death_signal=signal.SIGTERM, env=env)
-        role.url = f"http://127.0.0.1:{port}"
+        host = self.settings.dashboard_host if role is self.dashboard else self.settings.metrics_host
+        # Who listens on every address is asked on the loopback one.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+        role.url, role.port = f"http://{address(host, port)}", port
         role.process.start()
-        role.started_at = time.monotonic()
         self._scrape()
         await role.process.wait_ready(lambda: self._answers(role), READY_SECONDS)
 
@@ -181,21 +242,42 @@ class System:
 
     async def _stop_role(self, role: Role) -> None:
         if role.process is not None:
-            await role.process.stop(12.0)
+            await role.process.stop(_STOP_SECONDS)
 
-    async def _keep_running(self) -> None:
-        """Start a role again when it has died, more slowly each time."""
-        while True:
-            await asyncio.sleep(0.5)
-            for role in self.roles:
-                if role.process is None or role.process.running:
-                    continue
-                lived = time.monotonic() - role.started_at
-                role.restarts = 0 if lived > 60 else role.restarts + 1
-                log.error("the %s ended after %.0f s: starting it again, see %s", role.name, lived,
-                          self.data_dir / f"{role.name}.log")  # fmt: skip
-                await asyncio.sleep(min(0.5 * 2**role.restarts, MAX_RESTART_DELAY))
-                await self._start_role(role)
+    def _part(
+        self, name: str, start: Callable[[], Coroutine[Any, Any, None]], process: Any, where: Callable[[], str]
+    ) -> Part:
+        part = Part(name, start, lambda: process.running, lambda: process.ended, where)
+        self._parts.append(part)
+        return part
+
+    def _role_part(self, role: Role, needs: Part | None) -> None:
+        self._parts.append(
+            Part(
+                f"the {role.name}",
+                lambda: self._start_role(role),
+                lambda: role.running,
+                lambda: f"{role.process.ended if role.process else 'stopped'}; see {self.data_dir / role.name}.log",
+                lambda: role.url,
+                needs,
+            )
+        )
+
+    async def _restart_broker(self, broker: EmbeddedBroker) -> None:
+        """A new log: the roles end before it begins, and start again when it is there."""
+        for part in self._parts:
+            if part.needs is not None:
+                part.told_to_end = True
+        await asyncio.gather(*(self._stop_role(role) for role in self.roles))
+        await broker.stop()
+        await broker.start()
+        self.settings = self.settings.model_copy(update={"stream": self._new_stream()})
+        await ensure_topics(self.settings)
+        self._say(
+            f"the broker had its log in memory: events that were not stored yet are gone, those of before stay in "
+            f"ClickHouse, live figures count anew, as the stream {self.settings.stream} "
+            f"(export PIPELINE_STREAM={self.settings.stream})"
+        )
 
     async def wait_ready(self, timeout: float = READY_SECONDS) -> None:
         """Return when both roles are ready; raises DependencyError naming the one that isn't."""

@@ -14,6 +14,7 @@ from rich.text import Text
 from pipeline.alerts.prometheus import ActiveAlert, PrometheusError
 from pipeline.insight.steps import worst_step
 from pipeline.serve.answers import LiveAnswer, LiveFunnel, Top
+from pipeline.terminal import cell, plain
 
 _BAR = 30
 
@@ -52,9 +53,9 @@ def funnel_panel(name: str, funnel: LiveFunnel) -> Panel:
         step = f"{100 * count / before:5.1f} % of the step before" if before else ""
         bar = Text("█" * width, style="cyan") + Text("·" * (_BAR - width), style="dim")
         leak = Text("← most are lost here", style="yellow") if k == worst else Text("")
-        table.add_row(title, Text(_number(count), justify="right"), bar, share, Text(step, style="dim"), leak)
+        table.add_row(cell(title), Text(_number(count), justify="right"), bar, share, Text(step, style="dim"), leak)
     when = "today" if funnel["bucket"] == "day" else "this hour"
-    return Panel(table, title=f"Funnel: {name} ({when})", title_align="left")
+    return Panel(table, title=cell(f"Funnel: {name} ({when})"), title_align="left")
 
 
 def alerts_panel(alerts: Sequence[ActiveAlert]) -> Panel:
@@ -63,7 +64,7 @@ def alerts_panel(alerts: Sequence[ActiveAlert]) -> Panel:
     styles = {"critical": "bold red", "warning": "yellow"}
     for alert in alerts:
         style = styles.get(alert.severity, "") if alert.firing else "dim"
-        table.add_row(Text(alert.state, style=style), Text(alert.title, style=style), Text(alert.summary))
+        table.add_row(cell(alert.state, style), cell(alert.title, style), cell(alert.summary))
     return Panel(table, title="Alerts", title_align="left")
 
 
@@ -75,10 +76,12 @@ def view(
     footer: str = "Ctrl-C ends it",
     *,
     alerts: Sequence[ActiveAlert] | PrometheusError,
+    away: Sequence[str] = (),
 ) -> RenderableType:
     """The whole screen from the worker's `/live`, the archiver's `/health` and the alerts of Prometheus."""
     if live is None:
-        return Panel("The worker is starting …", title="Streamgauge")
+        said = [f"{part} is away: it is being started again" for part in away] or ["The worker is starting …"]
+        return Panel(Text("\n".join(map(plain, said))), title="Streamgauge")
     totals = live["totals"]
     head = Table.grid(padding=(0, 3))
     lag, freshness = live["lag"], live["freshness_ms"]
@@ -101,14 +104,11 @@ def view(
         _cell("new today", _number(today["registrations"])),
         _cell("revenue today", f"{today['value_micro'] / 1e6:,.2f}"),
     )
-    parts: list[RenderableType] = [
-        Panel(Group(people, Text(""), head), title=f"Streamgauge: {live['product']}", title_align="left")
-    ]
-    parts += [funnel_panel(name, funnel) for name, funnel in live["funnels"].items()]
-    tops = Table.grid(padding=(0, 4))
-    tops.add_row(*[_top(name, values) for name, values in live["top"].items()])
-    parts.append(Panel(tops, title="Last 5 minutes", title_align="left"))
-    problems = [live["publish_error"]] if live["publish_error"] else []
+    # First what a small screen must show: it is cut at its bottom.
+    parts: list[RenderableType] = [cell(note, "dim") for note in notes[:1]]
+    parts += [Panel(Group(people, Text(""), head), title=cell(f"Streamgauge: {live['product']}"), title_align="left")]
+    problems = [f"{part} is away: it is being started again" for part in away]
+    problems += [live["publish_error"]] if live["publish_error"] else []
     if isinstance(alerts, PrometheusError):
         problems.append(f"{alerts}: whether an alert fires is not known")
         alerts = []
@@ -117,12 +117,16 @@ def view(
     if archiver is not None:
         problems += [f"{name}: {text}" for name, text in archiver.get("problems", {}).items()]
     if problems:
-        parts += [Text(f"! {problem}", style="yellow") for problem in problems]
+        parts += [cell(f"! {problem}", "yellow") for problem in problems]
     elif not any(alert.firing for alert in alerts) and lag is not None and freshness is not None:
         parts.append(
             Text(f"All is well: {freshness / 1000:.0f} seconds behind, {lag:,} records waiting.", style="green")
         )
-    parts += [Text(note, style="dim") for note in notes]
+    parts += [funnel_panel(name, funnel) for name, funnel in live["funnels"].items()]
+    tops = Table.grid(padding=(0, 4))
+    tops.add_row(*[_top(name, values) for name, values in live["top"].items()])
+    parts.append(Panel(tops, title="Last 5 minutes", title_align="left"))
+    parts += [cell(note, "dim") for note in notes[1:]]
     parts.append(Text(footer, style="dim"))
     return Group(*parts)
 
@@ -132,7 +136,7 @@ def _cell(label: str, value: str, style: str = "bold") -> Text:
 
 
 def _top(name: str, values: dict[str, Top]) -> Table:
-    table = Table(title=name, title_justify="left", box=None, show_header=False, padding=(0, 1))
+    table = Table(title=cell(name, "italic"), title_justify="left", box=None, show_header=False, padding=(0, 1))
     for value, numbers in list(values.items())[:6]:
-        table.add_row(value[:20], Text(_number(numbers["events"]), justify="right"))
+        table.add_row(cell(value[:20]), Text(_number(numbers["events"]), justify="right"))
     return table

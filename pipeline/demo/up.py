@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
-from rich.console import Console
-
+from pipeline.demo.supervisor import Patience
 from pipeline.demo.system import System, where
 from pipeline.process import first_of, stop_event
 from pipeline.settings import Settings
+from pipeline.terminal import say
 
 
-async def up(settings: Settings, data: Path, embedded_kafka: bool, embedded_clickhouse: bool) -> None:
-    """The system without simulated users, until Ctrl-C."""
+async def up(
+    settings: Settings, data: Path, embedded_kafka: bool, embedded_clickhouse: bool, patience: Patience | None = None
+) -> None:
+    """The system without simulated users, until Ctrl-C. Raises DependencyError if a part can't be kept running."""
     stop = stop_event()
-    console = Console()
     system = System(
-        settings, data, embedded_kafka=embedded_kafka, embedded_clickhouse=embedded_clickhouse, usual_ports=True
-    )
+        settings, data, embedded_kafka=embedded_kafka, embedded_clickhouse=embedded_clickhouse, usual_ports=True,
+        say=_say, patience=patience,
+    )  # fmt: skip
     async with system:
-        await first_of(system.wait_ready(), stop.wait())
+        await first_of(system.wait_ready(), stop.wait(), system.supervision)
         for note in where(system):
-            console.print(note, soft_wrap=True)
+            say(note)
         changed: tuple[str, ...] = ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "STREAM", "PLAN")
         if system.clickhouse_users is not None:
             changed += ("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD")
         found = system.settings.environment()
-        console.print(f"Send        streamgauge send FILE --kafka {system.settings.kafka_bootstrap}", soft_wrap=True)
-        console.print("For verify, rejected and others in another terminal:")
+        say(f"Send        streamgauge send FILE --kafka {system.settings.kafka_bootstrap}")
+        say("For verify, rejected and others in another terminal:")
         for name in changed:
-            console.print(f"  export PIPELINE_{name}={found[f'PIPELINE_{name}']}", soft_wrap=True)
-        console.print("Ctrl-C ends it")
-        await stop.wait()
-        console.print("Stopping …")
+            say(f"  export PIPELINE_{name}={found[f'PIPELINE_{name}']}")
+        say("Ctrl-C ends it", flush=True)
+        await first_of(stop.wait(), system.supervision)
+        say("Stopping …")
+
+
+def _say(text: str) -> None:
+    """What happened to a part, with its time: the terminal may be looked at days later."""
+    say(f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}", flush=True)

@@ -35,14 +35,15 @@ _TOPIC_ALREADY_EXISTS = 36
 class EmbeddedBroker:
     """A Kafka-compatible broker on a loopback port, its log in ``data_dir/broker.log``.
 
-    `port` is taken if it is free, else another one (`port_was_taken`); None: any. `start` raises `UserError`
-    if the package is missing or the broker does not come up.
+    `port` is taken if it is free, else another one (`port_was_taken`); None: any. Started again it listens where it
+    did. `start` raises `UserError` if the package is missing or the broker does not come up.
     """
 
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
         self._data_dir = data_dir
         self._preferred = port
         self._child: Child | None = None
+        self._kept: int | None = None
         self.port = port or 0
         self.port_was_taken = False
 
@@ -56,18 +57,28 @@ class EmbeddedBroker:
         """Process id of the broker while it runs."""
         return self._child.pid if self._child else None
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._child is not None and self._child.running
+
+    @property
+    def ended(self) -> str:
+        """How it ended, in words."""
+        return self._child.ended if self._child else "stopped"
+
     async def start(self) -> None:
         """Start the broker and wait until it answers a request for metadata."""
         if self._child is not None:
             raise RuntimeError("the embedded broker runs already")
-        self.port, self.port_was_taken = free_port(self._preferred)
+        self.port, self.port_was_taken = free_port(self._preferred, self._kept)
         command = [_binary(), "broker", "--storage-engine", "memory://tansu/"]
         for option in ("--listener-url", "--advertised-listener-url"):
             command += [option, f"tcp://{self.bootstrap}"]
         child = Child("the embedded broker", command, self._data_dir / "broker.log")
         child.start()
         await child.wait_ready(self._answers, _START_SECONDS)
-        self._child = child
+        self._child, self._kept = child, self.port
 
     async def stop(self) -> None:
         """Stop the broker; what it holds is gone."""

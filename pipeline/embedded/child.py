@@ -30,9 +30,12 @@ _TAIL_LINES = 5
 _ERROR = "error: "
 
 
-def free_port(preferred: int | None = None) -> tuple[int, bool]:
-    """A loopback port to listen on: `preferred` if it is free, else another; and whether it was taken."""
-    for port in (preferred, 0):
+def free_port(preferred: int | None = None, kept: int | None = None) -> tuple[int, bool]:
+    """A loopback port to listen on: `preferred` if it is free, else another; and whether it was taken.
+
+    What is started again has `kept` its port: others know it by now, so it is that one, or UserError.
+    """
+    for port in (preferred, 0) if kept is None else (kept,):
         if port is None:
             continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -44,7 +47,7 @@ def free_port(preferred: int | None = None) -> tuple[int, bool]:
                 continue
             chosen: int = probe.getsockname()[1]
             return chosen, bool(preferred) and chosen != preferred
-    raise UserError("no free port on 127.0.0.1")
+    raise UserError("no free port on 127.0.0.1" if kept is None else f"port {kept} is taken by another program")
 
 
 class Child:
@@ -82,6 +85,14 @@ class Child:
     def running(self) -> bool:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def ended(self) -> str:
+        """How it ended, in words."""
+        code = None if self._process is None else self._process.poll()
+        if code is None:
+            return "it runs" if self._process is not None else "not started"
+        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
     def start(self) -> None:
         """Start the program.

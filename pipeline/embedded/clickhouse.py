@@ -39,9 +39,9 @@ _MISSING = "the embedded ClickHouse needs chDB and aiohttp: pip install 'streamg
 class EmbeddedClickHouse:
     """A ClickHouse server on a loopback port, with its data in ``data_dir/clickhouse``.
 
-    `port` is taken if it is free, else another one (`port_was_taken`); None: any. `memory_limit` is in
-    bytes. `start` raises `UserError` if the packages are missing, the folder is in use, or it does not come
-    up.
+    `port` is taken if it is free, else another one (`port_was_taken`); None: any. Started again it listens where it
+    did. `memory_limit` is in bytes. `start` raises `UserError` if the packages are missing, the folder is in use, or it
+    does not come up.
     """
 
     def __init__(self, data_dir: Path, port: int | None = None, memory_limit: int = 4 << 30) -> None:
@@ -49,6 +49,7 @@ class EmbeddedClickHouse:
         self._memory_limit = memory_limit
         self._preferred = port
         self._child: Child | None = None
+        self._kept: int | None = None
         self.host = _HOST
         self.port = port or 0
         self.port_was_taken = False
@@ -81,11 +82,21 @@ class EmbeddedClickHouse:
         """Process id of the server while it runs."""
         return self._child.pid if self._child else None
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._child is not None and self._child.running
+
+    @property
+    def ended(self) -> str:
+        """How it ended, in words."""
+        return self._child.ended if self._child else "stopped"
+
     async def start(self) -> None:
         """Start the server and wait until it answers."""
         if self._child is not None:
             raise RuntimeError("the embedded ClickHouse runs already")
-        self.port, self.port_was_taken = free_port(self._preferred)
+        self.port, self.port_was_taken = free_port(self._preferred, self._kept)
         folder = self._data_dir / "clickhouse"
         private_folder(self._data_dir)
         self.users = read_users(self.users_file)
@@ -100,7 +111,7 @@ class EmbeddedClickHouse:
         )
         child.start()
         await child.wait_ready(self._answers, _START_SECONDS)
-        self._child = child
+        self._child, self._kept = child, self.port
 
     async def stop(self) -> None:
         """Let running requests end, within bounds, and stop the server."""

@@ -44,6 +44,8 @@ _ONE_STATEMENT = "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR
 _STAGED = b"_input"
 # Formats of which a sequence of blocks is one valid document; others are fetched whole.
 _BLOCKWISE = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
+# One INSERT is one block; its rows are in memory already.
+_INSERTING = {"input_format_parallel_parsing": "0", "storage_file_read_method": "mmap"}
 # Queries of analysts step back for inserts, where the process may set priorities (CAP_SYS_NICE).
 _STEP_BACK = {"os_threads_nice_value_query": "10"}
 
@@ -272,7 +274,7 @@ class Engine:
     def _open(self, job: Job) -> Any:
         settings = self._settings | {"log_comment": job.tag}
         if job.statement.data_at is not None:
-            settings["input_format_parallel_parsing"] = "0"  # one INSERT, one block
+            settings |= _INSERTING
         if job.statement.reads:
             settings |= _STEP_BACK
         settings |= job.settings

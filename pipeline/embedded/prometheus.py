@@ -35,6 +35,7 @@ class Prometheus:
         self._process: Child | None = None
         #: Asks it.
         self.client = PrometheusClient("")
+        self._port: int | None = None
 
     @staticmethod
     def installed() -> bool:
@@ -42,34 +43,58 @@ class Prometheus:
         return shutil.which("prometheus") is not None
 
     async def __aenter__(self) -> Prometheus:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start the program; again where it listened before. Raises UserError if it doesn't come up."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._write("rules.yml", self._rules)
-        self._write("targets.json", "[]")
+        self._write_targets()
         self._write("prometheus.yml", yaml.safe_dump(self._config(), sort_keys=False))
-        port, _ = free_port()
-        self.client = PrometheusClient(f"http://127.0.0.1:{port}")
+        port, _ = free_port(None, self._port)
+        self.client, self._port = PrometheusClient(f"http://127.0.0.1:{port}"), port
         command = [
             "prometheus", f"--config.file={self._folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._folder / 'data'}", "--storage.tsdb.retention.time=100y",
             f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
+            # By default pages of any site may read what it answers.
+            f"--web.cors.origin=http://127[.]0[.]0[.]1:{port}",
         ]  # fmt: skip
         log = self._folder / "prometheus.log"
         self._process = Child("Prometheus", command, log, death_signal=signal.SIGTERM)
         self._process.start()
         await self._process.wait_ready(self.client.ready, _READY_SECONDS)
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def stop(self) -> None:
+        """Stop the program; its data stay."""
         if self._process is not None:
             await self._process.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._process.pid if self._process else None
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.running
+
+    @property
+    def ended(self) -> str:
+        """How it ended, in words."""
+        return self._process.ended if self._process else "stopped"
 
     def scrape(self, targets: Mapping[str, str]) -> None:
         """What to scrape from now on: name of the role to its `http://host:port`."""
         if dict(targets) == self._targets:
             return
         self._targets = dict(targets)
-        found = [{"targets": [url.removeprefix("http://")], "labels": {"job": job}} for job, url in targets.items()]
-        self._write("targets.json", json.dumps(found))
+        self._write_targets()
 
     @property
     def url(self) -> str:
@@ -84,7 +109,7 @@ class Prometheus:
             "scrape_configs": [
                 {
                     "job_name": "streamgauge",
-                    # The file is watched: a role that was started again may have another port.
+                    # The file is watched: roles start after Prometheus.
                     "file_sd_configs": [{"files": [str(self._folder / "targets.json")], "refresh_interval": "1s"}],
                 }
             ],
@@ -92,6 +117,12 @@ class Prometheus:
         if self._alertmanager is not None:
             config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [self._alertmanager]}]}]}
         return config
+
+    def _write_targets(self) -> None:
+        found = [
+            {"targets": [url.removeprefix("http://")], "labels": {"job": job}} for job, url in self._targets.items()
+        ]
+        self._write("targets.json", json.dumps(found))
 
     def _write(self, name: str, text: str) -> None:
         temporary = self._folder / f".{name}"

@@ -150,11 +150,12 @@ def reaches_files(canonical: bytes) -> str | None:
     """
     words = [token.word for token in _tokens(canonical)]
     pairs = set(itertools.pairwise(words))
-    engines = {third for first, second, third in zip(words, words[1:], words[2:], strict=False)
-               if (first, second) == (b"ENGINE", b"=")}  # fmt: skip
-    for pair in ((b"INTO", b"OUTFILE"), (b"FROM", b"INFILE")):
-        if pair in pairs:
-            return b" ".join(pair).decode()
+    threes = set(zip(words, words[1:], words[2:], strict=False))
+    for first, second in ((b"INTO", b"OUTFILE"), (b"FROM", b"INFILE")):
+        # Else it is a table of that name.
+        if threes & {(first, second, b"'"), (first, second, b"{")}:
+            return f"{first.decode()} {second.decode()}"
+    engines = {third for first, second, third in threes if (first, second) == (b"ENGINE", b"=")}
     if (b"DISK", b"(") in pairs:
         return "a disk of its own"
     if b"EMBEDDEDROCKSDB" in engines:

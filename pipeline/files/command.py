@@ -2,98 +2,169 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 
-from pipeline.files.check import Check, Summary
-from pipeline.files.mapping import parse_mapping
-from pipeline.files.reader import BadLineError, Reading, read_events, read_lines, zone_of
+from pipeline.files.check import Check, Problem, Summary
+from pipeline.files.packing import open_bytes, title
+from pipeline.files.preview import Preview
+from pipeline.files.reader import BadLineError, Reading, open_file, read_events, records
 from pipeline.ingest.sent import Sent
 from pipeline.progress import progress_bar
-from pipeline.settings import Settings, plan_of
+from pipeline.settings import Settings
+from pipeline.terminal import print_json, say
 from schemas.plan import Plan
 
 #: Problems that are printed; all are counted.
 _MAX_SHOWN = 100
 
 
-async def send_file(
-    settings: Settings,
-    file: str,
-    mapping: str | None,
-    tz: str,
-    rate: float | None,
-    as_json: bool,
-    *,
-    drop: bool = False,
+async def send_files(
+    settings: Settings, files: Sequence[str], reading: Reading, rate: float | None, as_json: bool, *,
     skip_bad: bool = False,
-) -> int:
-    """Send the events of a file; 1 if the broker refused some of them or lines were left out, else 0.
+) -> int:  # fmt: skip
+    """Send the events of files, one after the other; 1 if the broker refused some or lines were left out, else 0.
 
-    A line that is no event ends it, with what came before sent, unless `skip_bad`. Raises UserError and
-    DependencyError.
+    A line that is no event ends it, with what came before sent, unless `skip_bad`. A file that can't be read is said
+    before anything is sent. Raises UserError and DependencyError.
     """
-    from pipeline.files.sender import in_thread, send  # a client of Kafka, which `check` does without
+    # A client of Kafka, which `check` does without.
+    from pipeline.files.sender import Sending, in_thread, send
 
-    columns = parse_mapping(mapping, drop=drop) if mapping or drop else None
-    reading = Reading(columns, zone_of(tz), plan=plan_of(settings))
-    bad: list[BadLineError] = []
+    bad = 0
 
     def skip(problem: BadLineError) -> None:
-        bad.append(problem)
-        if len(bad) <= _MAX_SHOWN:
-            print(problem, file=sys.stderr)
+        nonlocal bad
+        bad += 1
+        if bad <= _MAX_SHOWN:
+            say(problem, file=sys.stderr)
 
-    lines = read_events(file, reading, on_bad=skip if skip_bad else None)
-    records = (Sent(0, line.key, line.value) for line in lines)
-    total = None if file == "-" or not sys.stderr.isatty() else sum(1 for _ in read_lines(file))
-    with progress_bar(f"sending {file}", total) as show:
-        result = await send(
-            in_thread(records) if file == "-" else records,
-            kafka=settings.kafka_kwargs(),
-            topic=settings.events_topic,
-            rate=rate,
-            progress=None if show is None else lambda state: show(state.sent),
-        )
+    for file in files:
+        if file != "-":
+            with open_file(file, reading.given):
+                pass
+    total = Sending()
+    for file in files:
+        lines = read_events(file, reading, on_bad=skip if skip_bad else None)
+        found = (Sent(0, line.key, line.value) for line in lines)
+        with progress_bar(f"sending {title(file)}", _lines_of(file)) as show:
+            result = await send(
+                in_thread(found) if file == "-" else found,
+                kafka=settings.kafka_kwargs(),
+                topic=settings.events_topic,
+                rate=rate,
+                progress=None if show is None else lambda state, show=show: show(state.sent),  # type: ignore[misc]
+            )
+        total = Sending(
+            total.sent + result.sent, total.failed + result.failed, total.first_error or result.first_error,
+            total.seconds + result.seconds,
+        )  # fmt: skip
     if as_json:
-        print(json.dumps({**asdict(result), "bad_lines": len(bad), "topic": settings.events_topic}))
+        print_json({**asdict(total), "bad_lines": bad, "topic": settings.events_topic, "files": list(files)})
     else:
-        speed = result.sent / max(result.seconds, 1e-3)
-        print(f"{result.sent:,} events sent to {settings.events_topic} in {result.seconds:.1f} s ({speed:,.0f}/s)")
+        speed = total.sent / max(total.seconds, 1e-3)
+        of = f" of {len(files)} files" if len(files) > 1 else ""
+        say(f"{total.sent:,} events{of} sent to {settings.events_topic} in {total.seconds:.1f} s ({speed:,.0f}/s)")
         if bad:
-            print(f"{len(bad):,} lines were left out: they are no events")
-        if result.failed:
-            print(f"{result.failed:,} were refused by the broker, the first because: {result.first_error}")
-    return 1 if result.failed or bad else 0
+            say(f"{bad:,} lines were left out: they are no events")
+        if total.failed:
+            say(f"{total.failed:,} were refused by the broker, the first because: {total.first_error}")
+    return 1 if total.failed or bad else 0
 
 
-def check_file(plan: Plan, file: str, as_json: bool) -> int:
-    """Print what is wrong in which line of a file of JSON lines; 0 if nothing is."""
-    check = Check(plan, now_ms=int(time.time() * 1000))
-    for shown, problem in enumerate(check.problems(read_lines(file)), 1):
+def _lines_of(file: str) -> int | None:
+    """How many lines a progress bar is about; None where nobody looks or knows."""
+    if file == "-" or not sys.stderr.isatty():
+        return None
+    count = 0
+    with open_bytes(file) as (stream, _):
+        while data := stream.read(1 << 20):
+            count += data.count(b"\n")
+    return count or None
+
+
+def preview_files(plan: Plan, files: Sequence[str], reading: Reading, as_json: bool) -> int:
+    """Say what `send` would make of files, column by column, and send nothing; 1 if something is wrong, else 0."""
+    code = 0
+    for file in files:
+        found = Preview()
+        with open_file(file, reading.given) as opened:
+            found.read(opened, reading, plan, _MAX_SHOWN)
+            words = opened.words()
+        if found.bad or found.rejected:
+            code = 1
         if as_json:
-            print(json.dumps(problem._asdict()))
+            print_json(
+                {"file": file, "is": words, "events": found.events, "accepted": found.events - found.rejected,
+                 "rejected": dict(found.reasons), "bad_lines": found.bad, "names": dict(found.names),
+                 "columns": found.columns.document(), "problems": found.problems}
+            )  # fmt: skip
+            continue
+        say(f"{title(file)}: {words}")
+        for line in found.columns.lines():
+            say(line)
+        for problem in found.problems:
+            say(problem)
+        say(f"{found.events:,} events would be sent: {found.events - found.rejected:,} as the plan says, "
+            f"{found.rejected:,} to be rejected" + _counts(found.reasons))  # fmt: skip
+        if found.bad:
+            say(f"{found.bad:,} lines are no events")
+    return code
+
+
+def check_file(plan: Plan, file: str, as_json: bool, reading: Reading | None = None) -> int:
+    """Print what is wrong in which line of a file; 0 if nothing is.
+
+    JSON is judged as it is, as a producer's records would be; CSV, and a file that is to be changed, as it is sent.
+    """
+    reading = reading or Reading(plan=plan)
+    check = Check(plan, now_ms=int(time.time() * 1000))
+    shown = 0
+
+    def show(line: int, what: str, reason: str, detail: str) -> None:
+        nonlocal shown
+        shown += 1
+        if as_json:
+            print_json(Problem(line, reason, detail)._asdict())
         elif shown <= _MAX_SHOWN:
-            print(f"line {problem.line}: {problem.reason}: {problem.detail}")
+            say(f"{what} {line}: {reason}: {detail}")
         elif shown == _MAX_SHOWN + 1:
-            print(f"... more than {_MAX_SHOWN} problems: only counted from here on")
+            say(f"... more than {_MAX_SHOWN} problems: only counted from here on")
+
+    def bad(problem: BadLineError) -> None:
+        check.summary.lines += 1
+        check.summary.reasons["bad_line"] += 1
+        show(problem.number, problem.what, "bad_line", problem.problem)
+
+    with open_file(file, reading.given) as opened:
+        what = opened.bad(0, "").what
+        for problem in check.problems(records(opened, reading, bad)):
+            show(problem.line, what, problem.reason, problem.detail)
+        words = opened.words()
     summary = check.summary
     if as_json:
-        print(json.dumps({"summary": {f.name: getattr(summary, f.name) for f in fields(summary)}}))
+        print_json({"summary": {f.name: getattr(summary, f.name) for f in fields(summary)}})
     else:
-        print("\n".join(_summary_lines(summary)))
+        for text in _summary_lines(summary, words):
+            say(text)
     return 0 if summary.valid == summary.lines else 1
 
 
-def _summary_lines(summary: Summary) -> Iterator[str]:
-    yield f"{summary.lines:,} lines: {summary.valid:,} valid, {summary.lines - summary.valid:,} not"
+def _summary_lines(summary: Summary, words: str) -> Iterator[str]:
+    seen_as = "" if words == "JSON lines" else f" ({words})"
+    yield f"{summary.lines:,} lines{seen_as}: {summary.valid:,} valid, {summary.lines - summary.valid:,} not"
     if summary.reasons:
         yield "  rejected: " + ", ".join(f"{count:,} {reason}" for reason, count in summary.reasons.most_common())
     if summary.events:
         yield "  events: " + ", ".join(f"{count:,} {name}" for name, count in summary.events.most_common())
         first, last = (datetime.fromtimestamp(t / 1000, UTC) for t in (summary.first_ts, summary.last_ts))
         yield f"  from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _counts(reasons: dict[str, int]) -> str:
+    if not reasons:
+        return ""
+    return " (" + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()) + ")"

@@ -1,4 +1,4 @@
-"""Events from files: JSON lines or CSV, gzipped or not, from a path or standard input, in constant memory.
+"""Events from files, whatever they are packed, encoded and written in, in constant memory.
 
 A line that is an event as it should be is sent byte for byte. Other lines are changed only as far as needed:
 a time is made epoch milliseconds, and an event without `event_id` gets one from its content and line number,
@@ -7,32 +7,25 @@ so that sending the same file twice gives duplicates and not twice the events.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import io
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from hashlib import blake2b
-from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipeline.errors import UserError
+from pipeline.files.detect import SAMPLE_BYTES, Found, Given, detect
 from pipeline.files.mapping import ColumnMapping
+from pipeline.files.numbers import number_text
+from pipeline.files.packing import open_bytes, title
+from pipeline.files.rows import BadRow, Row, lines, rows, utf8
 from pipeline.files.times import parse_time
-from pipeline.ingest.validate import MAX_RECORD_BYTES
 from schemas.plan import Plan
-
-Format = Literal["jsonl", "csv"]
-#: A longer line can't be an event, and must not fill the memory.
-MAX_LINE_BYTES: Final = 2 * MAX_RECORD_BYTES
-_GZIP: Final = b"\x1f\x8b"
-_BOM: Final = b"\xef\xbb\xbf"
 
 
 class Line(NamedTuple):
@@ -44,11 +37,11 @@ class Line(NamedTuple):
 
 
 class BadLineError(UserError):
-    """A line of a file that is not an event."""
+    """A line of a file that is not an event; in a list or among documents, an item."""
 
-    def __init__(self, source: str, number: int, problem: str) -> None:
-        super().__init__(f"{'standard input' if source == '-' else source} line {number}: {problem}")
-        self.number, self.problem = number, problem
+    def __init__(self, source: str, number: int, problem: str, what: str = "line") -> None:
+        super().__init__(f"{title(source)} {what} {number}: {problem}")
+        self.number, self.problem, self.what = number, problem, what
 
 
 @dataclass(frozen=True)
@@ -56,9 +49,35 @@ class Reading:
     """How a file is to be read. With a `plan`, text in CSV cells becomes what the plan says a property is."""
 
     mapping: ColumnMapping | None = None  # None: JSON as it is, CSV by the names of its columns
-    zone: tzinfo = UTC
-    format: Format | None = None  # None: by the name of the file, else by its first character
+    zone: tzinfo | None = None  # of times that have none; None: UTC
     plan: Plan | None = None
+    given: Given = field(default_factory=Given)
+    decimal: str | None = None
+    time_format: str | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether even JSON lines are to be changed."""
+        return self.mapping is not None or self.zone is not None or self.time_format is not None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file that is open: what it is, how it is packed, its text as UTF-8."""
+
+    source: str
+    found: Found
+    packing: str
+    stream: io.BufferedReader
+
+    def words(self) -> str:
+        """What it is, for a person."""
+        return self.found.words() + (f", packed with {self.packing}" if self.packing else "")
+
+    def bad(self, number: int, problem: str) -> BadLineError:
+        """A row of it that is none."""
+        what = "line" if self.found.format in ("CSV", "JSON lines") else "item"
+        return BadLineError(self.source, number, problem, what)
 
 
 def zone_of(name: str) -> tzinfo:
@@ -69,6 +88,30 @@ def zone_of(name: str) -> tzinfo:
         raise UserError(f"--tz {name!r} is not a time zone: write it like Europe/Berlin or UTC") from None
 
 
+@contextmanager
+def open_file(source: str, given: Given | None = None) -> Iterator[Opened]:
+    """Open a file ("-" is standard input) and find out what it is.
+
+    Raises UserError, in one line, if it can't be read, is empty, or is nothing that holds rows.
+    """
+    with open_bytes(source) as (stream, packing):
+        sample = stream.peek(SAMPLE_BYTES)
+        # Of a pipe that is what has come so far: whoever writes it may wait for us.
+        whole = len(sample) < SAMPLE_BYTES and source != "-" and (bool(packing) or Path(source).is_file())
+        found = detect(sample, title(source), given or Given(), whole=whole)
+        if found.empty and source != "-":
+            raise UserError(f"{source} is empty")
+        yield Opened(source, found, packing, utf8(stream, found, title(source)))
+
+
+def each_row(file: Opened) -> Iterator[Row]:
+    """The rows of a file, good and bad. Raises BadLineError for a header that is none."""
+    try:
+        yield from rows(file.stream, file.found)
+    except BadRow as bad:
+        raise file.bad(bad.number, str(bad)) from None
+
+
 def read_events(
     source: str, reading: Reading | None = None, *, on_bad: Callable[[BadLineError], None] | None = None
 ) -> Iterator[Line]:
@@ -77,213 +120,108 @@ def read_events(
     A bad line raises BadLineError, or is handed to `on_bad` and left out. UserError if it can't be opened.
     """
     reading = reading or Reading()
-    with open_bytes(source) as stream:
-        rows = _rows(source, stream, reading)
-        while True:
-            number = 0
-            try:
-                found = next(rows, None)
-                if found is None:
-                    return
-                number, row, raw = found
-                line = _event(number, row, raw, reading)
-            except _BadRow as bad:
-                problem = BadLineError(source, bad.number or number, str(bad))
-                if on_bad is None:
-                    raise problem from None
-                on_bad(problem)
-                continue
-            yield line
+    with open_file(source, reading.given) as file:
+        yield from events(file, reading, on_bad)
 
 
-def read_lines(source: str) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file as they are, without their ends; blank ones left out. What is too long is cut."""
-    with open_bytes(source) as stream:
-        for number, raw in _lines(stream):
-            line = raw.rstrip(b"\r\n")
-            if line.strip():
-                yield number, line
+def events(file: Opened, reading: Reading, on_bad: Callable[[BadLineError], None] | None = None) -> Iterator[Line]:
+    """The events of an open file; what is none goes to `on_bad`, or is raised."""
+    for row in each_row(file):
+        try:
+            line = event_of(row, reading, file.found)
+        except BadRow as bad:
+            problem = file.bad(bad.number or row.number, str(bad))
+            if on_bad is None:
+                raise problem from None
+            on_bad(problem)
+            continue
+        yield line
 
 
-def read_rows(source: str, *, on_bad: Callable[[BadLineError], None]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a file of JSON lines or CSV, by column, each with its line; a bad one goes to `on_bad`.
+def records(file: Opened, reading: Reading, on_bad: Callable[[BadLineError], None]) -> Iterator[tuple[int, bytes]]:
+    """The records that an open file stands for, with their lines.
 
-    Raises UserError if the file can't be opened or has no header.
+    JSON is taken as it is, as if each line were a Kafka record. CSV, and any file that is to be changed on its way
+    (`Reading.changes`), is prepared as `send` does it.
     """
-    with open_bytes(source) as stream:
-        try:
-            for number, row, _ in _rows(source, stream, Reading()):
-                if isinstance(row, _BadRow):
-                    on_bad(BadLineError(source, row.number or number, str(row)))
-                else:
-                    yield number, row
-        except _BadRow as bad:
-            raise BadLineError(source, bad.number, str(bad)) from None
+    if file.found.format == "CSV" or reading.changes:
+        for line in events(file, reading, on_bad):
+            yield line.number, line.value
+    elif file.found.format == "JSON lines":
+        for number, raw in lines(file.stream):
+            text = raw.rstrip(b"\r\n")
+            if text.strip():
+                yield number, text
+    else:
+        for row in each_row(file):
+            if isinstance(row.columns, BadRow):
+                on_bad(file.bad(row.number, str(row.columns)))
+            else:
+                yield row.number, row.raw
 
 
-@contextmanager
-def open_bytes(source: str) -> Iterator[BinaryIO]:
-    """The bytes of a file or of standard input, unpacked if they are gzipped. Raises UserError."""
-    try:
-        # Standard input by a reader of our own: Python closes its own at exit, when a thread may wait in it.
-        stream = open(0, "rb", closefd=False) if source == "-" else Path(source).open("rb")  # noqa: SIM115
-    except OSError as exc:
-        raise UserError(f"{source} can't be read: {exc.strerror or exc}") from None
-    try:
-        if stream.peek(2)[:2] == _GZIP:
-            yield io.BufferedReader(gzip.GzipFile(fileobj=stream, mode="rb"), 1 << 18)
-        else:
-            yield stream
-    except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
-        raise UserError(f"{source} is a damaged gzip file: {exc}") from None
-    except OSError as exc:
-        raise UserError(f"{source} can't be read: {exc.strerror or exc}") from None
-    finally:
-        stream.close()
-
-
-class _BadRow(Exception):
-    def __init__(self, problem: str, number: int = 0) -> None:
-        super().__init__(problem)
-        self.number = number
-
-
-#: Line number, the columns, and the bytes that make the event's identity (and, for JSON, may be sent).
-_Row = tuple[int, dict[str, Any] | _BadRow, bytes]
-
-
-def _rows(source: str, stream: BinaryIO, reading: Reading) -> Iterator[_Row]:
-    lines = _lines(stream)
-    first = next(lines, None)
-    if first is None:
-        return iter(())
-    lines = chain([(1, first[1].removeprefix(_BOM))], lines)
-    name = source.lower().removesuffix(".gz")
-    form = reading.format or {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}.get(
-        Path(name).suffix
-    )
-    if form is None:
-        form = "jsonl" if first[1].removeprefix(_BOM).lstrip()[:1] in (b"{", b"[") else "csv"
-    if form == "jsonl":
-        return _json_rows(lines)
-    return _csv_rows(lines, "\t" if name.endswith(".tsv") else ",")
-
-
-def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    while line := stream.readline(MAX_LINE_BYTES):
-        number += 1
-        yield number, line
-        while len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
-            line = stream.readline(MAX_LINE_BYTES)  # the rest of a line that is too long
-
-
-def _json_rows(lines: Iterator[tuple[int, bytes]]) -> Iterator[_Row]:
-    for number, raw in lines:
-        line = raw.strip()
-        if not line:
-            continue
-        if len(line) > MAX_RECORD_BYTES:
-            yield number, _BadRow(f"longer than {MAX_RECORD_BYTES} bytes", number), b""
-            continue
-        try:
-            data = json.loads(line.decode("utf-8"))
-        except UnicodeDecodeError:
-            yield number, _BadRow("not UTF-8", number), b""
-        except (ValueError, RecursionError) as exc:
-            yield number, _BadRow(f"not JSON: {exc}", number), b""
-        else:
-            row = data if isinstance(data, dict) else _BadRow("not a JSON object", number)
-            yield number, row, line
-
-
-def _csv_rows(lines: Iterator[tuple[int, bytes]], delimiter: str) -> Iterator[_Row]:
-    # Bytes that are not UTF-8 are let through as surrogates: a reader that raised could not go on.
-    texts = (raw.decode("utf-8", "surrogateescape") for _, raw in lines)
-    reader = csv.reader(texts, delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    while True:
-        try:
-            cells = next(reader, None)
-        except csv.Error as exc:
-            if header is None:
-                raise _BadRow(f"no header: {exc}", reader.line_num) from None
-            yield reader.line_num, _BadRow(f"not CSV: {exc}", reader.line_num), b""
-            continue
-        if cells is None:
-            return
-        if not cells:
-            continue
-        number = reader.line_num
-        if header is None:
-            header = [cell.strip() for cell in cells]
-            if len(set(header)) < len(header):
-                raise _BadRow("the header names a column twice", number)
-            continue
-        raw = delimiter.join(cells).encode("utf-8", "surrogateescape")
-        if len(cells) != len(header):
-            yield number, _BadRow(f"{len(cells)} cells, where the header has {len(header)}", number), b""
-        elif not _is_utf8(raw):
-            yield number, _BadRow("not UTF-8", number), b""
-        else:
-            yield number, dict(zip(header, cells, strict=True)), raw
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _event(number: int, row: dict[str, Any] | _BadRow, raw: bytes, reading: Reading) -> Line:
-    if isinstance(row, _BadRow):
-        raise row
-    is_json = raw[:1] == b"{"
+def event_of(row: Row, reading: Reading, found: Found) -> Line:
+    """The event that a row stands for. Raises BadRow."""
+    if isinstance(row.columns, BadRow):
+        raise row.columns
+    is_json = found.format != "CSV"
     mapping = reading.mapping or (None if is_json else _BY_NAME)
     try:
-        event = mapping.apply(row) if mapping else dict(row)
-        if "ts" not in event:
-            raise ValueError("it has no time: name its column with --map ts=COLUMN")
-        event["ts"] = parse_time(event["ts"], reading.zone)
+        event = mapping.apply(row.columns) if mapping else dict(row.columns)
     except ValueError as exc:
-        raise _BadRow(str(exc), number) from None
+        raise BadRow(str(exc)) from None
+    if "ts" not in event:
+        raise BadRow("it has no time: name its column with --map ts=COLUMN", field="ts")
+    try:
+        event["ts"] = parse_time(event["ts"], reading.zone or UTC, reading.time_format)
+    except ValueError as exc:
+        raise BadRow(str(exc), field="ts") from None
     if "event_id" not in event:
-        digest = blake2b(b"%d\n" % number, digest_size=16)
-        digest.update(raw)
+        digest = blake2b(b"%d\n" % row.number, digest_size=16)
+        digest.update(row.raw)
         event["event_id"] = digest.hexdigest()
     if not is_json and reading.plan is not None and "properties" in event:
-        event["properties"] = _typed(event["properties"], event.get("event"), reading.plan)
+        event["properties"] = _typed(event["properties"], event.get("event"), reading, found)
     actor = event.get("user_id") or event.get("anonymous_id")
     if actor is None or actor == "":
-        raise _BadRow("it has no actor: name its column with --map user_id=COLUMN", number)
+        raise BadRow("it has no actor: name its column with --map user_id=COLUMN")
     if not isinstance(actor, str):
-        raise _BadRow(f"its actor is not text: {actor!r:.60}", number)
+        raise BadRow(f"its actor is not text: {actor!r:.60}")
     try:
-        value = raw if is_json and event == row else json.dumps(event, ensure_ascii=False).encode()
-        return Line(number, actor.encode(), value)
+        value = row.raw if is_json and event == row.columns else json.dumps(event, ensure_ascii=False).encode()
+        return Line(row.number, actor.encode(), value)
     except UnicodeEncodeError:
-        raise _BadRow("it has half of a character (a lone surrogate)", number) from None
+        raise BadRow("it has half of a character (a lone surrogate)") from None
 
 
 _BY_NAME: Final = ColumnMapping()
 
 
-def _typed(properties: Mapping[str, Any], event: Any, plan: Plan) -> dict[str, Any]:
-    """Text to what the plan says it is; text that doesn't fit stays, for the validator to complain about."""
-    spec = plan.events.get(event)
+def _typed(properties: Mapping[str, Any], event: Any, reading: Reading, found: Found) -> dict[str, Any]:
+    """Text to what the plan says it is; text that doesn't fit stays, for the validator to complain about.
+
+    Raises BadRow for what may be two things.
+    """
+    assert reading.plan is not None
+    spec = reading.plan.events.get(event)
     if spec is None:
         return dict(properties)
-    return {
-        name: _as(spec.properties[name].type, text) if name in spec.properties else text
-        for name, text in properties.items()
-    }
+    out = {}
+    for name, text in properties.items():
+        kind = spec.properties[name].type if name in spec.properties else "string"
+        try:
+            out[name] = _as(kind, text, reading.decimal, found.separator == ";")
+        except ValueError as exc:
+            raise BadRow(f"properties.{name}: {exc}") from None
+    return out
 
 
-def _as(kind: str, text: Any) -> Any:
+def _as(kind: str, text: Any, decimal: str | None, commas: bool) -> Any:
     if not isinstance(text, str) or "_" in text:
         return text
+    if kind in ("integer", "number"):
+        plain = number_text(text, decimal, commas=commas, integer=kind == "integer")
+        text = text if plain is None else plain
     try:
         match kind:
             case "integer":

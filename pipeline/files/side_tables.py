@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import AwareDatetime, ValidationError
 
 from pipeline.clickhouse.client import connect
 from pipeline.clickhouse.side_tables import insert
 from pipeline.errors import UserError
-from pipeline.files.reader import BadLineError, read_rows
+from pipeline.files.numbers import number_text
+from pipeline.files.preview import Columns
+from pipeline.files.reader import BadLineError, Opened, Reading, each_row, open_file
+from pipeline.files.rows import BadRow
+from pipeline.files.times import parse_day, parse_time
 from pipeline.progress import progress_bar
 from pipeline.settings import Settings
+from pipeline.terminal import print_json, say
 from schemas.side_tables import SIDES, Side
 
 _BATCH = 50_000
@@ -35,16 +41,19 @@ class Imported:
 
 
 async def import_file(
-    settings: Settings, kind: str, file: str, mapping: str | None, as_json: bool, *, drop: bool = False
-) -> int:
+    settings: Settings, kind: str, file: str, mapping: str | None, as_json: bool, *, drop: bool = False,
+    reading: Reading | None = None, dry_run: bool = False,
+) -> int:  # fmt: skip
     """Import what is right in a file, report what isn't; 1 if a row was wrong, else 0.
 
+    With `dry_run` nothing is stored and ClickHouse isn't asked: it is said what would become of each column.
     Raises UserError if it is no such file at all, and what the client of ClickHouse raises.
     """
     model = SIDES.get(kind)
     if model is None:
         raise UserError(f"there is no side table {kind!r}: import one of {', '.join(SIDES)}")
-    columns = _mapping(mapping, model)
+    reading = reading or Reading()
+    table = _Table(model, _mapping(mapping, model), drop, reading)
     done = Imported(kind)
 
     def bad(problem: BadLineError) -> None:
@@ -52,13 +61,29 @@ async def import_file(
         if done.bad <= _MAX_SHOWN:
             done.problems.append(str(problem))
             if not as_json:
-                print(problem, file=sys.stderr)
+                say(problem, file=sys.stderr)
 
+    with open_file(file, reading.given) as opened:
+        if dry_run:
+            done.rows = sum(1 for _ in table.rows(opened, bad))
+            _say_columns(opened, table.columns, done, as_json)
+            return 1 if done.bad else 0
+        await _store(settings, table.rows(opened, bad), done, file)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        say(f"{done.rows:,} rows of {kind} imported" + (f", {done.bad:,} were wrong" if done.bad else ""))
+        if done.bad:
+            say("correct them and import the file again: what is there already is replaced")
+    return 1 if done.bad else 0
+
+
+async def _store(settings: Settings, rows: Iterator[Side], done: Imported, file: str) -> None:
     client = await connect(settings)
     try:
         with progress_bar(f"importing {file}", None) as show:
             batch: list[Side] = []
-            for row in _rows(file, model, columns, drop, bad):
+            for row in rows:
                 batch.append(row)
                 if len(batch) == _BATCH:
                     await insert(client, batch)
@@ -70,39 +95,90 @@ async def import_file(
             done.rows += len(batch)
     finally:
         await client.close()
+
+
+def _say_columns(opened: Opened, columns: Columns, done: Imported, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(asdict(done)))
-    else:
-        print(f"{done.rows:,} rows of {kind} imported" + (f", {done.bad:,} were wrong" if done.bad else ""))
-        if done.bad:
-            print("correct them and import the file again: what is there already is replaced")
-    return 1 if done.bad else 0
+        print_json({"file": opened.source, "is": opened.words(), **asdict(done), "columns": columns.document()})
+        return
+    say(f"{opened.source}: {opened.words()}")
+    for line in columns.lines():
+        say(line)
+    say(f"{done.rows:,} rows of {done.table} would be imported" + (f", {done.bad:,} are wrong" if done.bad else ""))
 
 
-def _rows(
-    file: str, model: type[Side], columns: Mapping[str, str], drop: bool, bad: Callable[[BadLineError], None]
-) -> Iterator[Side]:
-    """The rows of a file that are right; the others go to `bad`. Raises UserError for a column that there isn't."""
-    lines: dict[tuple[Any, ...], int] = {}
-    fields: dict[str, str | None] = {}  # column of the file to the field it fills
-    for number, row in read_rows(file, on_bad=bad):
-        values = {}
+class _Table:
+    """Rows of a file to rows of a side table."""
+
+    def __init__(self, model: type[Side], mapping: Mapping[str, str], drop: bool, reading: Reading) -> None:
+        self._model, self._mapping, self._drop, self._reading = model, mapping, drop, reading
+        self._fields: dict[str, str | None] = {}  # column of the file to the field it fills
+        #: What became of each column.
+        self.columns = Columns()
+
+    def rows(self, file: Opened, bad: Callable[[BadLineError], None]) -> Iterator[Side]:
+        """Those that are right; the others go to `bad`. Raises UserError for a column that there isn't."""
+        lines: dict[tuple[Any, ...], int] = {}
+        for row in each_row(file):
+            if isinstance(row.columns, BadRow):
+                bad(file.bad(row.columns.number or row.number, str(row.columns)))
+                continue
+            found = self._row(row.columns, file)
+            if isinstance(found, str):
+                bad(file.bad(row.number, found))
+                continue
+            earlier = lines.setdefault(found.key(), row.number)
+            if earlier != row.number:
+                bad(file.bad(row.number, f"the same {', '.join(self._model.KEY)} as line {earlier}"))
+                continue
+            yield found
+
+    def _row(self, row: Mapping[str, Any], file: Opened) -> Side | str:
+        """The row of the table, or why it is none."""
+        values: dict[str, Any] = {}
+        problems = []
         for name, value in row.items():
-            if name not in fields:
-                fields[name] = _field(name, model, columns, drop)
-            target = fields[name]
-            if target is not None and value != "" and value is not None:
-                values[target] = value
+            if name not in self._fields:
+                self._fields[name] = _field(name, self._model, self._mapping, self._drop)
+            target = self._fields[name]
+            if target is None or value == "" or value is None:
+                self.columns.seen(name, target or "left out", value)
+                continue
+            try:
+                values[target] = self._value(target, value, file)
+                self.columns.seen(name, target, value, values[target])
+            except ValueError as exc:
+                problems.append(f"{target}: {exc}")
+                self.columns.seen(name, target, value)
+                self.columns.wrong(target, str(exc))
+        if problems:
+            return "; ".join(problems)
         try:
-            found = model.model_validate(values)
+            return self._model.model_validate(values)
         except ValidationError as exc:
-            bad(BadLineError(file, number, _words(exc)))
-            continue
-        earlier = lines.setdefault(found.key(), number)
-        if earlier != number:
-            bad(BadLineError(file, number, f"the same {', '.join(model.KEY)} as line {earlier}"))
-            continue
-        yield found
+            for field_name, words in _mistakes(exc):
+                self.columns.wrong(field_name, words)
+            return "; ".join(f"{name}: {words}" if name else words for name, words in _mistakes(exc))
+
+    def _value(self, target: str, value: Any, file: Opened) -> Any:
+        """Text as what the field is; what is no such text is left for the model to judge. Raises ValueError."""
+        kind = self._model.model_fields[target].annotation
+        if not isinstance(value, str):
+            return value
+        if kind in (Decimal, int):
+            commas = file.found.separator == ";"
+            return number_text(value, self._reading.decimal, commas=commas, integer=kind is int) or value
+        if kind is date:
+            day = parse_day(value, self._reading.time_format) if not _is_iso_day(value) else None
+            return value if day is None else day
+        zone, time_format = self._reading.zone, self._reading.time_format
+        if kind is AwareDatetime and (zone is not None or time_format is not None):
+            return datetime.fromtimestamp(parse_time(value, zone or UTC, time_format) / 1000, UTC)
+        return value
+
+
+def _is_iso_day(text: str) -> bool:
+    return len(text) == 10 and text[4] == text[7] == "-"
 
 
 def _field(column: str, model: type[Side], columns: Mapping[str, str], drop: bool) -> str | None:
@@ -135,8 +211,8 @@ def _mapping(text: str | None, model: type[Side]) -> dict[str, str]:
     return out
 
 
-def _words(exc: ValidationError) -> str:
-    """The mistakes of a row in one line."""
+def _mistakes(exc: ValidationError) -> list[tuple[str, str]]:
+    """The mistakes of a row: field ("" for the row) and words."""
     parts = []
     for error in exc.errors(include_url=False)[:5]:
         name = ".".join(str(part) for part in error["loc"])
@@ -146,5 +222,5 @@ def _words(exc: ValidationError) -> str:
             message = "is missing"
         elif name and (found := repr(error["input"])):
             message += f", found {found if len(found) <= 60 else found[:57] + '...'}"
-        parts.append(f"{name}: {message}" if name else message)
-    return "; ".join(parts)
+        parts.append((name, message))
+    return parts

@@ -51,6 +51,7 @@ class Unreadable(NamedTuple):
     why: str
     key: bytes | None = None
     headers: Sequence[tuple[str, bytes]] = ()
+    timestamp_type: int | None = 0
 
 
 class Outcome(IntEnum):
@@ -261,7 +262,7 @@ def origin_mark(record: Record | Unreadable) -> int:
     """The hash by which a record that was sent on is known again; 0 for one that came by itself."""
     if record.headers:
         for name, value in record.headers:
-            if name == ORIGIN_HEADER:
+            if name == ORIGIN_HEADER and value is not None:
                 return xxhash.xxh3_64_intdigest(b"origin:" + value) or 1
     return 0
 

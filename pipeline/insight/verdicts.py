@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pipeline.insight.significance import ENOUGH, LIKELY, z_of_shares
+from pipeline.insight.significance import ENOUGH
 from pipeline.render.language import Language
 
 #: Users that a variant must have before anything is said of it.
@@ -42,7 +42,7 @@ def experiment_verdict(t: Language, row: Mapping[str, Any], control: Mapping[str
             "不可信：分流比例与设计不符，请先查明原因。",
         )
     fewest = min(row["users"], control["users"])
-    if fewest < ENOUGH_OF_VARIANT or row["difference"] is None or row["p_value"] is None:
+    if fewest < ENOUGH_OF_VARIANT or row["difference"] is None or row["p_value"] is None or row["too_few"]:
         return t(f"Too few users to say ({t.number(fewest)}).", f"样本太少，无法判断（{t.number(fewest)} 人）。")
     bounds = interval(t, row["difference_low"], row["difference_high"])
     if row["p_value"] >= SURE:
@@ -62,6 +62,12 @@ def campaign_verdict(t: Language, row: Mapping[str, Any]) -> str:
     people, others = row["participants"], row["compared_users"] or 0
     if not people:
         return t("Nobody took part yet.", "还没有人参与。")
+    if not row["whole"]:
+        return t("Not over. So far: ", "尚未结束。目前：") + _campaign(t, row, people, others)
+    return _campaign(t, row, people, others)
+
+
+def _campaign(t: Language, row: Mapping[str, Any], people: int, others: int) -> str:
     if min(people, others) < ENOUGH or row["conversion"] is None or row["compared_conversion"] is None:
         fewest = t.number(min(people, others))
         return t(f"Too few users to compare ({fewest}).", f"样本太少，无法比较（{fewest} 人）。")
@@ -71,7 +77,7 @@ def campaign_verdict(t: Language, row: Mapping[str, Any]) -> str:
         if row["comparison"] == "others"
         else t("the days before", "活动前同样天数")
     )
-    if abs(z_of_shares(q * others, others, p * people, people)) < LIKELY:
+    if row["p_value"] is None or row["p_value"] >= SURE:
         said = t(f"Bought no more than {against}: a difference within chance.", f"购买率与{against}无显著差异。")
     else:
         said = t(

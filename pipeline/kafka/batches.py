@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, cast
+from operator import ge
+from typing import Any, Final, NamedTuple, cast
 
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
 from aiokafka.errors import UnsupportedCodecError
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
 from pipeline.errors import DependencyError
-from pipeline.ingest.classify import Record, Unreadable
+from pipeline.ingest.classify import Unreadable
 
 #: Base offset and length, which stand before every batch.
 _OVERHEAD: Final = 12
@@ -32,31 +32,41 @@ _DECODERS: Final[dict[int, Any]] = {0: bytes, 1: gzip_decode, 2: snappy_decode, 
 _NAMES: Final = {2: "snappy", 3: "lz4", 4: "zstd"}
 
 
-class Batches:
-    """The batches of a fetched piece of log, one by one; an incomplete one at the end is left to the next fetch."""
+class _Decoded(NamedTuple):
+    """A record with the attributes of aiokafka's."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def __iter__(self) -> Iterator[tuple[Any, bytes]]:
-        """aiokafka's batch and its bytes."""
-        data, at = self._data, 0
-        while len(data) - at >= _OVERHEAD:
-            end = at + _OVERHEAD + int.from_bytes(data[at + 8 : at + _OVERHEAD], "big", signed=True)
-            if end > len(data) or end <= at + _MAGIC_AT:
-                return
-            piece = data if at == 0 and end == len(data) else data[at:end]
-            yield MemoryRecords(piece).next_batch(), piece
-            at = end
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    timestamp_type: int
 
 
-def records_of(batch: Any, data: bytes) -> Sequence[Any]:
-    """The records of a batch: aiokafka's where it can decode them, else ours.
+def bytes_of(data: bytes, base_offset: int) -> bytes:
+    """The batch that begins at `base_offset`, out of a fetched piece of log that holds it."""
+    at = 0
+    while int.from_bytes(data[at : at + 8], "big", signed=True) != base_offset:
+        at += _size(data, at)
+        if at >= len(data):
+            raise ValueError(f"no batch begins at offset {base_offset}")
+    return data[at : at + _size(data, at)]
+
+
+def _size(data: bytes, at: int) -> int:
+    return _OVERHEAD + int.from_bytes(data[at + 8 : at + _OVERHEAD], "big", signed=True)
+
+
+def records_of(batch: Any, data: bytes) -> tuple[list[Any], list[int]]:
+    """The records of a batch (aiokafka's) and their offsets; `data` is the fetched piece of log that it is in.
 
     Raises DependencyError if a library for its compression is missing here: others can read it.
     """
     try:
-        return list(batch)
+        found = list(batch)
+        offsets = [record.offset for record in found]
+        _check_offsets(offsets, batch.base_offset, batch.next_offset)
+        return found, offsets
     except (MemoryError, RecursionError):
         raise
     except Exception as exc:
@@ -64,19 +74,22 @@ def records_of(batch: Any, data: bytes) -> Sequence[Any]:
             raise DependencyError(
                 f"the log has records compressed with {name}: pip install 'aiokafka[{name}]'"
             ) from None
-        if data[_MAGIC_AT] < 2:
-            return [_unreadable(batch.base_offset, None, data, exc)]
-        return _leniently(data)
+        piece = bytes_of(data, batch.base_offset)
+        legacy = piece[_MAGIC_AT] < 2
+        found = [_unreadable(batch.base_offset, None, piece, exc)] if legacy else list(_leniently(piece))
+        return found, [record.offset for record in found]
 
 
-def damaged(batch: Any, data: bytes) -> Sequence[Unreadable]:
-    """What a batch whose checksum is wrong amounts to."""
-    return [_unreadable(batch.base_offset, None, data, ValueError("the checksum of the batch is wrong"))]
+def damaged(batch: Any, data: bytes) -> tuple[list[Any], list[int]]:
+    """What a batch whose checksum is wrong amounts to, as `records_of`."""
+    piece = bytes_of(data, batch.base_offset)
+    found = _unreadable(batch.base_offset, None, piece, ValueError("the checksum of the batch is wrong"))
+    return [found], [found.offset]
 
 
-def _leniently(data: bytes) -> Sequence[Record | Unreadable]:
-    (base, _, _, _, _, attributes, _, first_time, max_time, _, _, _, count) = _HEADER.unpack_from(data)
-    records: list[Record] = []
+def _leniently(data: bytes) -> Sequence[_Decoded | Unreadable]:
+    (base, _, _, _, _, attributes, last, first_time, max_time, _, _, _, count) = _HEADER.unpack_from(data)
+    records: list[_Decoded] = []
     try:
         codec = attributes & _CODEC_MASK
         if codec not in _DECODERS:
@@ -90,15 +103,26 @@ def _leniently(data: bytes) -> Sequence[Record | Unreadable]:
             delta, *rest = _record(memoryview(body)[at : at + length])
             offset, key, value, headers = cast("tuple[int, bytes | None, bytes | None, Any]", tuple(rest))
             stamp = max_time if attributes & _LOG_APPEND_TIME else _as_int64(first_time + delta)
-            records.append(Record(base + offset, stamp, key, value, headers))
+            records.append(
+                _Decoded(base + offset, stamp, key, value, headers, int(bool(attributes & _LOG_APPEND_TIME)))
+            )
             at += length
         if at != len(body):
             raise ValueError("bytes are left after the last record")
+        _check_offsets([record.offset for record in records], base, base + last + 1)
     except (MemoryError, RecursionError):
         raise
     except Exception as exc:
         return [_unreadable(base, max_time, data, exc)]
     return records
+
+
+def _check_offsets(offsets: list[int], begin: int, end: int) -> None:
+    """A record that claims a place outside of its batch would take the reader there."""
+    if not offsets or (len(offsets) == 1 and offsets[0] == begin):
+        return
+    if offsets[0] < begin or offsets[-1] >= end or any(map(ge, offsets, offsets[1:])):
+        raise ValueError("the offsets of the records are not those of the batch")
 
 
 def _record(data: memoryview) -> Iterator[Any]:

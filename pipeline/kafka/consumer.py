@@ -12,19 +12,25 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import time
+from collections import Counter
 from collections.abc import Iterator
+from copy import copy
 from typing import Any, Final
 
 import aiokafka
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, Fetcher, FetchResult, PartitionRecords
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.fetch import FetchRequest
 
 from pipeline.errors import AnotherTopicError
-from pipeline.kafka.batches import Batches, damaged, records_of
+from pipeline.kafka.batches import bytes_of, damaged, records_of
 
 #: What every consumer of ours is set to: an aborted transaction never happened.
 ISOLATION: Final = "read_committed"
+#: So many empty answers, where the log goes on, make a hole.
+HOLE_AFTER: Final = 5
 #: A member that reads nothing for so long loses its partitions. ClickHouse may be away for days, and that is no reason.
 MAX_POLL_INTERVAL_MS: Final = 20 * 86_400_000
 
@@ -43,43 +49,66 @@ class LogRecords(PartitionRecords):  # type: ignore[misc]
         return self._records_iterator  # not through a `__next__` in Python for each record
 
     def _unpack_records(self) -> Iterator[Any]:
-        for batch, data in Batches(self._data):
+        batches, data = self._records, self._data
+        while batches.has_next():
+            batch = batches.next_batch()
             sound = not self._check_crcs or batch.validate_crc()
-            if not sound and self._suspects.get(self._tp) != hash(data):
+            if not sound and self._suspects.get(self._tp) != (mark := hash(bytes_of(data, batch.base_offset))):
                 # Damaged on its way, perhaps: what is the same when it is fetched again stands so in the log.
-                self._suspects[self._tp] = hash(data)
+                self._suspects[self._tp] = mark
                 return
             if not sound or not self._left_out(batch):
-                for record in records_of(batch, data) if sound else damaged(batch, data):
-                    if record.offset >= self.next_fetch_offset:
-                        self.next_fetch_offset = record.offset + 1
+                records, offsets = records_of(batch, data) if sound else damaged(batch, data)
+                for record, offset in zip(records, offsets, strict=True):
+                    if offset >= self.next_fetch_offset:
+                        self.next_fetch_offset = offset + 1
                         yield record
             self.next_fetch_offset = max(batch.next_offset, self.next_fetch_offset)
 
     def _left_out(self, batch: Any) -> bool:
         """Whether a batch is a transaction's marker, or belongs to a transaction that was given up."""
-        if self._isolation_level == READ_COMMITTED and batch.producer_id is not None:
-            self._consume_aborted_up_to(batch.base_offset)
+        if batch.is_control_batch:
             # Who is no broker may have written a marker that is none.
             with contextlib.suppress(KafkaError, TypeError, ValueError, struct.error):
-                if batch.is_control_batch and self._contains_abort_marker(batch):
+                self._consume_aborted_up_to(batch.base_offset)
+                if self._contains_abort_marker(batch):
                     self._aborted_producers.discard(batch.producer_id)
-        return batch.is_control_batch or (batch.is_transactional and batch.producer_id in self._aborted_producers)
+            return True
+        if not batch.is_transactional or self._isolation_level != READ_COMMITTED:
+            return False
+        self._consume_aborted_up_to(batch.base_offset)
+        return batch.producer_id in self._aborted_producers
 
 
 class _Listening:
-    """A Kafka client that keeps the answers to fetches until the fetcher has looked at them."""
+    """A Kafka client that keeps the answers to fetches until the fetcher has looked at them.
+
+    Partitions in `holes` are asked for from the offset before the wanted one: the embedded broker answers with nothing
+    where a batch that it has refused has left a hole, for ever, and with what follows where there is a record.
+    """
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self.answers: dict[int, Any] = {}
+        self.holes: set[TopicPartition] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     async def send(self, node_id: int, request: Any, **more: Any) -> Any:
-        answer = self.answers[id(request)] = await self._client.send(node_id, request, **more)
+        if not isinstance(request, FetchRequest):
+            return await self._client.send(node_id, request, **more)
+        sent = self._looking_back(request) if self.holes else request
+        answer = self.answers[id(request)] = await self._client.send(node_id, sent, **more)
         return answer
+
+    def _looking_back(self, request: FetchRequest) -> FetchRequest:
+        found = copy(request)
+        found._topics = [
+            (topic, [(p, max(0, at - (TopicPartition(topic, p) in self.holes)), size) for p, at, size in partitions])
+            for topic, partitions in request.topics
+        ]
+        return found
 
 
 class LogFetcher(Fetcher):  # type: ignore[misc]
@@ -91,6 +120,10 @@ class LogFetcher(Fetcher):  # type: ignore[misc]
         self.out_of_range: set[TopicPartition] = set()
         #: By partition: a batch whose checksum was wrong.
         self._suspects: dict[TopicPartition, int] = {}
+        #: By partition: how often nothing came although the log goes on behind the position.
+        self._nothing: Counter[TopicPartition] = Counter()
+        #: When Kafka last answered a fetch (monotonic).
+        self.answered_at = time.monotonic()
         super().__init__(self._listening, *args, **kwargs)
 
     @property
@@ -106,15 +139,35 @@ class LogFetcher(Fetcher):  # type: ignore[misc]
         finally:
             self._listening.answers.pop(id(request), None)
         # Nobody else has run since the answer was taken in: there is no pause between.
+        if answer is not None:
+            self.answered_at = time.monotonic()
         for topic, partitions in answer.topics if answer is not None and assignment.active else ():
             for partition, *_, data in partitions:
                 tp = TopicPartition(topic, partition)
                 found = self._records.get(tp)
                 if type(found) is FetchResult and type(found._partition_records) is PartitionRecords:
                     found._partition_records = LogRecords(found._partition_records, data, self._suspects)
-                if assignment.state_value(tp).awaiting_reset:
+                state = assignment.state_value(tp)
+                if state.awaiting_reset:
                     self.out_of_range.add(tp)
+                self._note_hole(tp, bool(data) or not state.has_valid_position or _end(state) <= state.position)
         return bool(wake)
+
+    def _note_hole(self, tp: TopicPartition, well: bool) -> None:
+        if well:
+            self._nothing.pop(tp, None)
+            self._listening.holes.discard(tp)
+        else:
+            self._nothing[tp] += 1
+            if self._nothing[tp] >= HOLE_AFTER:
+                self._listening.holes.add(tp)
+
+
+def _end(state: Any) -> int:
+    """Up to which offset there is something to read in a partition, by its last answer."""
+    stable = state.lso
+    known = stable is not None and 0 <= stable <= (state.highwater or 0)
+    return int(stable if known else state.highwater or 0)
 
 
 class LogConsumer(aiokafka.AIOKafkaConsumer):  # type: ignore[misc]
@@ -187,8 +240,7 @@ class LogConsumer(aiokafka.AIOKafkaConsumer):  # type: ignore[misc]
         state = self._state(tp)
         if state is None or state.highwater is None:
             return None
-        stable = state.lso
-        return stable if stable is not None and 0 <= stable <= state.highwater else state.highwater  # type: ignore[no-any-return]
+        return _end(state)
 
     def held_back(self, tp: TopicPartition) -> int:
         """Offsets at the end of the log that wait for an open transaction."""

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeline.clickhouse.questions import Store
+from pipeline.errors import UserError
+from pipeline.metrics.installed import INSTALLED, difference
 from pipeline.metrics.metric import Metric
 from pipeline.metrics.run import Limits, Table, bound, query
+from schemas.plan import Plan
 
 LIMITS: Final = Limits(rows=10_000, seconds=30.0, memory_bytes=2_000_000_000)
 
@@ -25,3 +28,11 @@ async def ask_metric(store: Store, metric: Metric, arguments: Mapping[str, Any])
 
     found: Table = await store.cached((sql, repr(parameters)), 30.0, ask)
     return found
+
+
+async def require_plan(store: Store, plan: Plan) -> None:
+    """Raise UserError unless the views are those of `plan`; StoreError as any question does."""
+    settings = store.settings
+    answer = await store.ask(INSTALLED, keep=30.0)
+    if problem := difference(plan, answer.rows, f"{settings.clickhouse_database} at {settings.clickhouse_url}"):
+        raise UserError(problem)

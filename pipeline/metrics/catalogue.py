@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
-
 from pipeline.metrics.metric import GROUPS
 from pipeline.metrics.registry import metric as find
 from pipeline.metrics.registry import metrics
+from pipeline.terminal import print_json, say, say_lines
 
 
 def list_metrics(as_json: bool) -> None:
     """Print the metrics by group."""
     if as_json:
-        print(json.dumps([{"name": m.name, "group": m.group, "title": m.title} for m in metrics().values()]))
+        print_json([{"name": m.name, "group": m.group, "title": m.title} for m in metrics().values()])
         return
     for group, (title, title_zh) in GROUPS.items():
-        print(f"{title} {title_zh}")
+        say(f"{title} {title_zh}")
         for metric in metrics().values():
             if metric.group == group:
-                print(f"  {metric.name:<28} {metric.title}")
+                say(f"  {metric.name:<28} {metric.title}")
 
 
 def show_metric(name: str, database: str, as_json: bool) -> None:
@@ -26,16 +25,16 @@ def show_metric(name: str, database: str, as_json: bool) -> None:
     metric = find(name)
     sql = metric.sql.replace("{database}", database)
     if as_json:
-        print(json.dumps({**vars(metric), "parameters": [vars(p) for p in metric.parameters],
-                          "chart": vars(metric.chart), "sql": sql}, ensure_ascii=False))  # fmt: skip
+        print_json({**vars(metric), "parameters": [vars(p) for p in metric.parameters],
+                          "chart": vars(metric.chart), "sql": sql})  # fmt: skip
         return
-    print(f"{metric.name}: {metric.title} · {metric.title_zh}\n")
+    say_lines([f"{metric.name}: {metric.title} · {metric.title_zh}", ""])
     for label, text in (
         ("definition", metric.definition), ("", metric.definition_zh), ("formula", metric.formula),
         ("grain", metric.grain), ("mistakes", metric.mistakes), ("example", metric.example),
     ):  # fmt: skip
-        print(f"{label:<12}{text}")
+        say(f"{label:<12}{text}")
     for i, p in enumerate(metric.parameters):
         choices = f" (one of {', '.join(p.choices)})" if p.choices else ""
-        print(f"{'' if i else 'parameters':<12}--{p.name} {p.type}, default {p.default}{choices}: {p.meaning}")
-    print(f"\n{sql}")
+        say(f"{'' if i else 'parameters':<12}--{p.name} {p.type}, default {p.default}{choices}: {p.meaning}")
+    say_lines(["", *sql.split("\n")])

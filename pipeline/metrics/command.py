@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich import box
-from rich.console import Console
 from rich.table import Table as RichTable
 
-from pipeline.clickhouse.client import Connection
+from pipeline.clickhouse import codes
+from pipeline.clickhouse.client import CONNECTION_ERRORS, Connection, error_code
 from pipeline.errors import UserError
 from pipeline.metrics.arguments import arguments_for
+from pipeline.metrics.installed import INSTALLED, difference
 from pipeline.metrics.metric import Metric
 from pipeline.metrics.registry import metric as find
 from pipeline.metrics.run import Limits, Table, run, run_as, today
+from pipeline.metrics.spreadsheet import harmless_csv
 from pipeline.settings import Settings
+from pipeline.terminal import cell, console, say
 from schemas.plan import Plan
 
 FORMATS = ("table", "csv", "json", "parquet", "png")
@@ -42,8 +47,19 @@ def options(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
+#: Draws a result as PNG. Rooms above this one draw.
+Draw = Callable[[Metric, Table, Mapping[str, Any], date], bytes]
+
+
 async def run_metric(
-    settings: Settings, plan: Plan, name: str, given: Mapping[str, str], fmt: str, out: Path | None, rows: int
+    settings: Settings,
+    plan: Plan,
+    name: str,
+    given: Mapping[str, str],
+    fmt: str,
+    out: Path | None,
+    rows: int,
+    draw: Draw,
 ) -> int:
     """Run a metric and write the result to `out`, else to standard output; returns the exit code."""
     metric = find(name)
@@ -55,25 +71,49 @@ async def run_metric(
     connection = Connection(settings)
     limits = Limits(rows=rows)
     try:
+        await _require_plan(connection, settings, plan)
         if fmt in ("csv", "parquet"):
             data = await run_as(connection, metric, arguments, "CSVWithNames" if fmt == "csv" else "Parquet", limits)
+            if fmt == "csv":
+                data = harmless_csv(data)
         elif fmt == "json":
             lines = (await run_as(connection, metric, arguments, "JSONEachRow", limits)).splitlines()
             data = b"[\n" + b",\n".join(lines) + b"\n]\n" if lines else b"[]\n"
         else:
             table = await run(connection, metric, arguments, limits)
             if fmt == "table" and out is None:
-                print_table(metric, table, arguments)
+                print_table(
+                    metric,
+                    table,
+                    arguments,
+                    f"{settings.clickhouse_database} at {settings.clickhouse_url}",
+                    today(plan),
+                )
                 return 0
             if fmt == "table":
                 raise UserError("--out goes with csv, json, parquet or png")
-            from pipeline.metrics.charts import png
-
-            data = png(metric, table, arguments)
+            data = draw(metric, table, arguments, today(plan))
     finally:
         await connection.close()
     _write(data, out)
     return 0
+
+
+async def _require_plan(connection: Connection, settings: Settings, plan: Plan) -> None:
+    """Raise UserError, in one line, unless the views are those of `plan`."""
+    where = f"{settings.clickhouse_database} at {settings.clickhouse_url}"
+
+    async def ask(client: Any) -> Any:
+        return (await client.query(INSTALLED)).result_rows
+
+    try:
+        rows = await connection.run(ask)
+    except (*CONNECTION_ERRORS, ClickHouseError) as exc:
+        if error_code(exc) not in codes.NO_SCHEMA:
+            raise
+        raise UserError(f"{where} has no metrics, or those of an older version: run `streamgauge migrate`") from None
+    if problem := difference(plan, rows, where):
+        raise UserError(problem)
 
 
 def _write(data: bytes, out: Path | None) -> None:
@@ -87,21 +127,22 @@ def _write(data: bytes, out: Path | None) -> None:
         raise UserError(f"{out} can't be written: {exc.strerror}") from None
 
 
-def print_table(metric: Metric, table: Table, arguments: Mapping[str, Any]) -> None:
-    """A result for a person."""
+def print_table(metric: Metric, table: Table, arguments: Mapping[str, Any], where: str, day: date) -> None:
+    """A result for a person, and `where` it comes from; `day` is the one that is not over."""
     shown = RichTable(box=box.SIMPLE_HEAD, title=f"{metric.title} · {metric.title_zh}", title_justify="left")
     for name, kind in zip(table.columns, table.types, strict=True):
         shown.add_column(name, justify="right" if "Int" in kind or "Float" in kind or "Decimal" in kind else "left")
     for row in table.rows:
-        shown.add_row(*map(_cell, row))
-    # A pipe has no width: what reads it should get whole lines.
-    console = Console() if sys.stdout.isatty() else Console(width=1000)
-    console.print(shown)
+        shown.add_row(*(cell(_text(value)) for value in row))
+    console().print(shown)
     said = ", ".join(f"{name} = {value}" for name, value in arguments.items())
-    console.print(f"{len(table.rows):,} rows{'; there are more: --rows' if table.truncated else ''}  {said}")
+    say(f"{len(table.rows):,} rows{'; there are more: --rows' if table.truncated else ''}  {said}")
+    if any(arguments[name] >= day for name in ("to", "until") if name in arguments):
+        say("today is not over: its figures are those so far")
+    say(f"from {where}")
 
 
-def _cell(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -114,5 +155,5 @@ def _cell(value: Any) -> str:
         text = f"{value:,f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     if isinstance(value, list | tuple):
-        return " → ".join(map(_cell, value))
+        return " → ".join(map(_text, value))
     return str(value)

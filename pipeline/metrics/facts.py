@@ -56,11 +56,18 @@ _FACTS: Final = (
     _Fact("invites_accepted", "invite_accepted", "the actor came by it", {"invite_id": _TEXT, "inviter": _TEXT}),
     _Fact("surveys_shown", "survey_shown", "surveys put before the actor", {"survey": _TEXT}),
     _Fact("survey_answers", "survey", "answers to surveys", {"survey": _TEXT, "score": _NUMBER}),
-    _Fact("exposures", "exposure", "variants of experiments met", {"experiment": _TEXT, "variant": _TEXT}),
+    _Fact(
+        "exposures",
+        "exposure",
+        "variants of experiments met; an event that names no experiment or no variant is none",
+        {"experiment": _TEXT, "variant": _TEXT},
+    ),
     _Fact("participations", "participation", "the actor took part in an operation", {"participated": _TEXT}),
 )
 #: Column of the view to field of the meaning, where they differ (`campaign` is a column of every event).
 _RENAMED: Final = {"participated": "campaign"}
+#: Columns without which an event doesn't say what it is of: an exposure without a variant is none.
+_NAMED: Final = {"coupon": ("code",), "exposure": ("experiment", "variant")}
 _CONTENT: Final = ("view", "complete", "like", "comment", "share", "create")
 
 
@@ -92,8 +99,8 @@ def _of_meaning(plan: Plan, fact: _Fact, source: str = "activity") -> View:
         meanings = _registrations(plan)
     columns = [f"{_column(plan, fact, name, meanings)} AS {name}" for name in fact.columns]
     conditions = _any(meanings)
-    if fact.meaning == "coupon" and meanings:
-        conditions = f"({conditions}) AND code != ''"
+    if named := _NAMED.get(fact.meaning) if meanings else None:
+        conditions = " AND ".join([f"({conditions})", *(f"{column} != ''" for column in named)])
     return View(fact.view, fact.comment, f"SELECT {', '.join(['*', *columns])} FROM {source} WHERE {conditions}")
 
 

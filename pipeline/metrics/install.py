@@ -11,6 +11,7 @@ import re
 from typing import Any, Final
 
 from pipeline.metrics.facts import View, facts
+from pipeline.metrics.installed import installed_view
 from pipeline.metrics.registry import metrics
 from pipeline.queries.conditions import quoted
 from pipeline.settings import Settings
@@ -32,6 +33,11 @@ def views(plan: Plan, database: str) -> list[tuple[str, str, str]]:
         chain = digest if view.name not in metrics() else chain
         comment = f"{view.comment} [catalogue {digest}]"
         found.append((view.name, comment, f"CREATE OR REPLACE VIEW {view.name} COMMENT {quoted(comment)} AS {sql}"))
+    view = installed_view(plan)
+    # The last: while the others are being made it still names the plan before.
+    digest = hashlib.blake2b(f"{view.name}\0{view.sql}".encode(), digest_size=8).hexdigest()
+    comment = f"{view.comment} [catalogue {digest}]"
+    found.append((view.name, comment, f"CREATE OR REPLACE VIEW {view.name} COMMENT {quoted(comment)} AS {view.sql}"))
     return found
 
 

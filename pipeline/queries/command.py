@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
-from rich.console import Console
-
 from pipeline.queries.verify import Verification
+from pipeline.terminal import cell, console, print_json, say
 
 
 def print_verification(result: Verification, as_json: bool) -> int:
     """Print what `verify` found; the exit code."""
     if as_json:
-        print(json.dumps(asdict(result), default=str))
+        print_json(asdict(result))
         return 0 if result.ok else 1
-    console = Console()
+    out = console()
     for difference in result.differences[:50]:
-        console.print(f"[red]{difference}[/red]")
+        out.print(cell(difference, "red"))
     more = len(result.differences) - 50
     if more > 0:
-        console.print(f"[red]… and {more} more[/red]")
-    console.print(result.summary())
+        out.print(cell(f"… and {more} more", "red"))
+    for sentence in result.in_one_plan:
+        say(f"not compared: {sentence}")
+    say(result.summary())
     return 0 if result.ok else 1

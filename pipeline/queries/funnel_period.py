@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from pipeline.queries.conditions import quoted, text_sql
 from pipeline.queries.funnel import bucket_templates, cell_of, funnel_sql
@@ -23,15 +23,33 @@ class FunnelPeriodRow:
     median_ms: tuple[float | None, ...]
 
 
-def funnel_period_sql(plan: Plan, funnel: Funnel, first: int, end: int, by: str = "", *, daily: bool = False) -> str:
+#: What a day's cohort is given at most where days are compared: of a longer window the last days would look worse for
+#: want of time.
+DAILY_WINDOW: Final = 86_400_000
+
+
+def daily_window(funnel: Funnel) -> int:
+    """The time (ms) that each day's cohort has in a series of days."""
+    return min(funnel.window, DAILY_WINDOW)
+
+
+def funnel_period_sql(
+    plan: Plan, funnel: Funnel, first: int, end: int, by: str = "", *, daily: bool = False, seen: int | None = None
+) -> str:
     """The query for cohorts of `[first, end)` (epoch ms), by the field `by`.
 
-    With `daily` one for each day of the plan, and without step times. Several fields in `by` are joined by commas,
-    their values by ` / `.
+    With `daily` one for each day of the plan, within `daily_window`, and without step times. Several fields in `by` are
+    joined by commas, their values by ` / `. `seen` is the moment at which one looks: what came later does not count, so
+    that an earlier period can be seen as it stood when it was as old as this one.
 
     The meaning is that of the live funnel (docs/live-measures.md): late events don't count.
     """
+    if daily and daily_window(funnel) != funnel.window:
+        funnel = funnel.model_copy(update={"window": daily_window(funnel)})
     last = end + funnel.window
+    if seen is not None:
+        last = min(last, seen)
+        end = min(end, last)
     events = sorted({step.event for step in (*funnel.steps, *funnel.exclude)})
     names = "1" if "strict_order" in funnel.modes else f"event IN ({', '.join(map(quoted, events))})"
     fields = ", ".join(("actor", "session_id", "event", *CONTEXT_FIELDS, "properties"))

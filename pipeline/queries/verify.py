@@ -13,7 +13,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.clickhouse.client import Connection, require_stream
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from pipeline.clickhouse import codes
+from pipeline.clickhouse.client import Connection, error_code, require_stream
+from pipeline.errors import UserError
 from pipeline.measure.activity import LG_K
 from pipeline.measure.funnel_counts import FunnelCell
 from pipeline.measure.funnels import definition_of
@@ -58,6 +62,8 @@ class Verification:
     differences: list[Difference] = field(default_factory=list)
     #: Partitions of which worker and archiver have not read the same records, and why.
     left_out: dict[int, str] = field(default_factory=dict)
+    #: What only one of the plans has, the worker's or ours, and was not compared: a sentence each.
+    in_one_plan: list[str] = field(default_factory=list)
     ok: bool = True
 
     def summary(self) -> str:
@@ -65,9 +71,10 @@ class Verification:
         verdict = "no difference" if self.ok else f"{len(self.differences)} differences"
         moving = f", {self.moving} windows still moving" if self.moving else ""
         left_out = "".join(f"; partition {p} not compared: {why}" for p, why in sorted(self.left_out.items()))
+        changed = f"; the plan has changed: {len(self.in_one_plan)} things not compared" if self.in_one_plan else ""
         return (
             f"verify: {verdict} in {self.windows:,} windows and {self.funnels:,} funnel counters "
-            f"over {self.records:,} records{moving}{left_out}"
+            f"over {self.records:,} records{moving}{left_out}{changed}"
         )
 
     def differ(self, measure: str, where: str, live: Any, archived: Any) -> None:
@@ -94,6 +101,7 @@ class _Check:
 
     async def run(self) -> Verification:
         await require_stream(self.connection, self.settings, "live_partition_raw")
+        await self._require_product()
         partitions = await self._query(
             "SELECT partition, version, accepted, late, rejected, duplicate FROM live_partition_raw FINAL "
             "WHERE stream = {stream:String}"
@@ -104,8 +112,7 @@ class _Check:
         await self._partitions(partitions)
         await self._active()
         await self._activity()
-        for name, funnel in self.plan.funnels.items():
-            await self._funnel(name, funnel)
+        await self._funnels()
         return self.result
 
     async def _query(self, sql: str, **parameters: Any) -> list[Any]:
@@ -113,6 +120,20 @@ class _Check:
         parameters["left_out"] = list(self.result.left_out)
         parameters["versions"] = [self.versions.get(p, 0) for p in range(max(self.versions, default=-1) + 1)]
         return await self.connection.query(sql, parameters)
+
+    async def _require_product(self) -> None:
+        """Raise UserError if the database is that of another product; another version of the plan is compared."""
+        try:
+            rows = await self._query("SELECT product FROM installed_plan")
+        except ClickHouseError as exc:
+            if error_code(exc) not in codes.NO_SCHEMA:
+                raise
+            return  # no catalogue was installed: nothing says of which plan it is
+        if rows and rows[0][0] != self.plan.product:
+            raise UserError(
+                f"{self.settings.clickhouse_database} at {self.settings.clickhouse_url} has the events of "
+                f"{rows[0][0]!r}, not of {self.plan.product!r}: give its plan with --plan (or PIPELINE_PLAN)"
+            )
 
     def _before(self, table: str) -> str:
         return (
@@ -214,9 +235,26 @@ class _Check:
             days=self.settings.minute_retention_days,
         )
         removed = {row[0] for row in rows}
+        since = await self._counted_since()
+        for name in sorted(since.keys() - {"", *(",".join(d) for d in self.plan.dimensions)}):
+            self.result.in_one_plan.append(f"the dimension {name} is counted live, but is not in this plan")
+        for dimension in self.plan.dimensions:
+            if since and (name := ",".join(dimension)) not in since:
+                self.result.in_one_plan.append(
+                    f"the dimension {name} is in this plan, but nothing was counted live by it"
+                )
+            elif since.get(name, 0) > since.get("", 0):
+                self.result.in_one_plan.append(
+                    f"the dimension {name} is counted live since {_when(since[name])}: not before"
+                )
         for grain in grains(self.plan.zone):
             for dimension in ((), *self.plan.dimensions):
                 name = ",".join(dimension)
+                if since and name not in since:
+                    continue
+                # What was late when the plan changed may still have come into the windows before.
+                young = since.get(name, 0) > since.get("", 0)
+                first = since[name] + self.plan.lateness if young else -1
                 rows = await self._query(
                     "SELECT toUnixTimestamp64Milli(start), value, sum(events), toInt128(sum(amount) * 1000000), "
                     "sum(users), sum(sessions), sum(registrations), "
@@ -230,13 +268,22 @@ class _Check:
                 moving = {row[0] for row in rows if row[7]}
                 self.result.moving += len(moving)
                 left_out = moving | removed if grain == "minute" else moving
-                live = {(row[0], tuple(row[1])): row[2:7] for row in rows if row[0] not in left_out}
+                live = {(row[0], tuple(row[1])): row[2:7] for row in rows if row[0] not in left_out and row[0] > first}
                 expected = {
                     (row[0], tuple(row[1])): tuple(row[2:])
                     for row in await self._query(activity_sql(self.plan, grain, dimension, source))
-                    if row[0] not in left_out
+                    if row[0] not in left_out and row[0] > first
                 }
                 self._compare(f"{grain} {name or 'total'}", live, expected)
+
+    async def _counted_since(self) -> dict[str, int]:
+        """By dimension the start of its first window (ms): a dimension that came with a later plan has none before."""
+        rows = await self._query(
+            "SELECT dimension, max(first) FROM (SELECT dimension, grain, toUnixTimestamp64Milli(min(start)) AS first "
+            "FROM live_activity_raw FINAL WHERE stream = {stream:String} "
+            "AND NOT has({left_out:Array(UInt16)}, partition) GROUP BY dimension, grain) GROUP BY dimension"
+        )
+        return {row[0]: row[1] for row in rows}
 
     def _compare(self, what: str, live: dict[Any, Any], expected: dict[Any, Any]) -> None:
         for key in sorted(live.keys() | expected.keys()):
@@ -252,7 +299,19 @@ class _Check:
 
     # -- funnels -------------------------------------------------------------------------------------------------
 
-    async def _funnel(self, name: str, funnel: Funnel) -> None:
+    async def _funnels(self) -> None:
+        """All of ours by the definition that was counted live; what only one side has is named."""
+        rows = await self._query(
+            "SELECT funnel, groupUniqArray(definition), groupUniqArray(breakdown) FROM live_funnel_raw FINAL "
+            "WHERE stream = {stream:String} AND NOT has({left_out:Array(UInt16)}, partition) GROUP BY funnel"
+        )
+        live = {row[0]: set(row[1]) for row in rows}
+        for name in sorted(live.keys() - self.plan.funnels.keys()):
+            self.result.in_one_plan.append(f"the funnel {name} is counted live, but is not in this plan")
+        for name, funnel in self.plan.funnels.items():
+            await self._funnel(name, funnel, live.get(name, set()))
+
+    async def _funnel(self, name: str, funnel: Funnel, definitions: set[str]) -> None:
         definition = definition_of(funnel, self.plan)
         for breakdown in ("", *funnel.breakdown):
             rows = await self._query(
@@ -281,6 +340,18 @@ class _Check:
                 (int(row[0]), row[1]): cell_of(row[2], row[3], row[4])
                 for row in await self._query(f"SELECT {wanted} FROM ({funnel_sql(query)})")
             }
+            what = f"the funnel {name}" + (f" by {breakdown}" if breakdown else "")
+            if expected and not live:
+                other = "was counted live by another definition"
+                said = other if definitions - {definition} else "nobody was counted live in it"
+                self.result.in_one_plan.append(f"{what} is in this plan, but {said}")
+                continue
+            since = min((start for start, _ in live), default=0)
+            if min((start for start, _ in expected), default=since) < since:
+                self.result.in_one_plan.append(f"{what} is counted live since {_when(since)}: not before")
+                first = since + self.plan.lateness
+                live = {key: cell for key, cell in live.items() if key[0] > first}
+                expected = {key: cell for key, cell in expected.items() if key[0] > first}
             nobody = FunnelCell(len(funnel.steps))
             for key in sorted(live.keys() | expected.keys()):
                 ours, theirs = live.get(key, nobody), expected.get(key, nobody)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final
 
 from pipeline.render.chart import MAX_LINES, WIDE
@@ -21,12 +22,15 @@ def bar_chart(
     *,
     width: int = WIDE,
 ) -> Safe:
-    """Horizontal bars: for each name one of every set (at most six)."""
+    """Horizontal bars: for each name one of every set (at most six). Those of negative values go to the left of zero."""
     sets = sets[:MAX_LINES]
-    known = [abs(v) for _, values in sets for v in values if v is not None]
-    most = max(known, default=0) or 1
+    known = [v for _, values in sets for v in values if v is not None and isfinite(v)]
+    low, high = min([0.0, *known]), max([0.0, *known])
     left = min(int(width * 0.42), 18 + max((_wide(name) for name in names), default=0))
-    room = width - left - 78
+    # Room for the numbers at the ends of the bars, on the sides on which there are bars.
+    first, last = left + (78 if low < 0 else 0), width - (78 if high > 0 or low == 0 else 6)
+    scale = max(last - first, 1) / ((high - low) or 1.0)
+    zero = first - low * scale
     drawn: list[Safe] = []
     top = 4
     for k, name in enumerate(names):
@@ -36,13 +40,18 @@ def bar_chart(
         )
         for number, (_, values) in enumerate(sets, start=1):
             value = values[k]
-            size = 0.0 if value is None else max(1.0, room * abs(value) / most)
+            size = 0.0 if value is None or not isfinite(value) else max(1.0, scale * abs(value))
+            back = value is not None and value < 0
+            start, end = (zero - size, zero - size - 6) if back else (zero, zero + size + 6)
             drawn.append(
-                h("rect", x=left, y=top + 3, width=round(size, 1), height=_ROW - 7, rx=3, class_=f"dot s{number}")
-            )
-            drawn.append(h("text", form(value), x=round(left + size + 6, 1), y=top + 16))
+                h("rect", x=round(start, 1), y=top + 3, width=round(size, 1), height=_ROW - 7, rx=3,
+                  class_=f"dot s{number}")
+            )  # fmt: skip
+            drawn.append(h("text", form(value), x=round(end, 1), y=top + 16, text_anchor="end" if back else None))
             top += _ROW
         top += 5 if len(sets) > 1 else 0
+    if low < 0:
+        drawn.append(h("line", x1=round(zero, 1), x2=round(zero, 1), y1=2, y2=top, class_="grid"))
     return _svg(title, drawn, width, top + 4)
 
 

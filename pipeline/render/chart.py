@@ -79,7 +79,7 @@ def line_chart(
                 drawn.append(
                     h(
                         "path",
-                        d=f"M{x(run[0][0])},{y(low)} L{points} L{x(run[-1][0])},{y(low)} Z",
+                        d=f"M{x(run[0][0])},{y(0)} L{points} L{x(run[-1][0])},{y(0)} Z",
                         class_=f"area s{number}",
                     )
                 )
@@ -98,13 +98,22 @@ def line_chart(
     )  # fmt: skip
 
 
-def legend(lines: Sequence[Line]) -> Safe | None:
-    """Which line is which; nothing for a single one."""
-    if len(lines) < 2:
+def legend(names: Sequence[str], *, bars: bool = False) -> Safe | None:
+    """Which line, or which bar, is which; nothing for a single one."""
+    if len(names) < 2:
         return None
-    swatch = '<svg width="26" height="10" aria-hidden="true"><path d="M1,5 L25,5" class="line s{}"/></svg>'
-    items = [h("li", Safe(swatch.format(k)), line.name) for k, line in zip(count(1), lines[:MAX_LINES], strict=False)]
+    items = [h("li", swatch(k, bars=bars), name) for k, name in zip(count(1), names[:MAX_LINES], strict=False)]
     return h("ul", *items, class_="legend")
+
+
+def swatch(number: int, *, bars: bool = False, **attributes: object) -> Safe:
+    """A sample of a line or a bar."""
+    shape = (
+        h("rect", width=12, height=10, rx=3, class_=f"dot s{number}")
+        if bars
+        else h("path", d="M1,5 L25,5", class_=f"line s{number}")
+    )
+    return h("svg", shape, width=26 if not bars else 14, height=10, aria_hidden="true", **attributes)
 
 
 def fitting(draw: Callable[[int], Safe]) -> Safe:

@@ -5,8 +5,9 @@ h("p", "5 < 6", class_="note")   ->   <p class="note">5 &lt; 6</p>
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from html import escape
+from html import escape, unescape
 from typing import Any, Final
 
 _VOID: Final = {"br", "hr", "img", "input", "link", "meta", "path", "rect", "line", "circle"}
@@ -42,6 +43,11 @@ def h(tag: str, *children: Child, **attributes: Any) -> Safe:
     if tag in _VOID and not children:
         return Safe(opening[:-1] + ("/>" if tag in ("path", "rect", "line", "circle") else ">"))
     return Safe(f"{opening}{text(*children)}</{tag}>")
+
+
+def plain(child: Child) -> str:
+    """The words of an element without its tags."""
+    return unescape(re.sub(r"<[^>]*>", "", text(child)))
 
 
 def _parts(children: Iterable[Child]) -> Iterable[str]:

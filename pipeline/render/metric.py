@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -10,7 +11,7 @@ from typing import Any, Final
 from pipeline.metrics.metric import Metric
 from pipeline.metrics.run import Table
 from pipeline.render.bars import bar_chart, heat_map
-from pipeline.render.chart import MAX_LINES, Line, fitting, legend, line_chart
+from pipeline.render.chart import MAX_LINES, WIDE, Line, fitting, legend, line_chart
 from pipeline.render.columns import CHINESE, MONEY_NAMES, MONEY_WORDS, SHARE_NAMES, SHARE_WORDS
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
@@ -111,18 +112,64 @@ def metric_table(t: Language, metric: Metric, table: Table, most: int = TABLE_RO
     )
 
 
-def metric_chart(t: Language, metric: Metric, table: Table) -> Safe | None:
-    """The chart that suits the metric; None for a list."""
-    if not table.rows:
-        return None
+@dataclass(frozen=True)
+class Drawing:
+    """A metric as a picture, for the page, the report and the file alike."""
+
+    #: By the width (px) that there is.
+    draw: Callable[[int], Safe]
+    #: Names of the lines, or of the sets of bars, where there are several.
+    names: Sequence[str] = ()
+    note: str = ""
+
+
+def drawing(t: Language, metric: Metric, table: Table, today: date | None = None) -> Drawing | None:
+    """The picture that suits the metric; None for a list, or without rows.
+
+    Of periods that are not over at the begin of `today` (in the plan's zone), and of those that the metric says are not
+    whole, nothing is drawn: half a day beside whole ones looks like a fall.
+    """
     kind = metric.chart.kind
+    if kind == "table" or not table.rows:
+        return None
+    whole = _whole(metric, table, today)
+    left = len(table.rows) - len(whole.rows)
+    said = t("Periods that are not over are not drawn.", "未结束的周期不绘制。") if left else ""
+    if not whole.rows:
+        return None
     if kind == "line":
-        return _lines(t, metric, table)
-    if kind in ("bar", "funnel"):
-        return _bar_sets(t, metric, table)
-    if kind == "heatmap":
-        return _heat(t, metric, table)
-    return None
+        found = _lines(t, metric, whole)
+    elif kind == "heatmap":
+        found = _heat(t, metric, whole)
+    else:
+        found = _bar_sets(t, metric, whole)
+    return replace(found, note=" ".join(filter(None, (found.note, said))))
+
+
+def metric_chart(t: Language, metric: Metric, table: Table, today: date | None = None) -> Safe | None:
+    """The chart that suits the metric (see `drawing`), for a page; None for a list."""
+    made = drawing(t, metric, table, today)
+    if made is None:
+        return None
+    note = h("p", made.note, class_="note") if made.note else None
+    if metric.chart.kind == "heatmap":
+        chart = h(
+            "div", made.draw(WIDE), class_="scroll", role="region", aria_label=metric_title(t, metric), tabindex="0"
+        )
+        return text(chart, note)
+    return text(fitting(made.draw), legend(made.names, bars=metric.chart.kind != "line"), note)
+
+
+def _whole(metric: Metric, table: Table, today: date | None) -> Table:
+    """The rows of periods that are over."""
+    rows: Sequence[tuple[Any, ...]] = table.rows
+    if "whole" in table.columns and metric.chart.kind != "heatmap":
+        at = table.columns.index("whole")
+        rows = [row for row in rows if row[at]]
+    if today is not None and metric.chart.x in table.columns:
+        at = table.columns.index(metric.chart.x)
+        rows = [row for row in rows if not (type(row[at]) is date and row[at] >= today)]
+    return replace(table, rows=rows)
 
 
 def by_series(metric: Metric, table: Table) -> dict[str, list[dict[str, Any]]]:
@@ -133,11 +180,11 @@ def by_series(metric: Metric, table: Table) -> dict[str, list[dict[str, Any]]]:
     for row in table.records():
         found.setdefault(_plain(row[metric.chart.series]), []).append(row)
     measure = metric.chart.y[0]
-    size = {label: sum(float(row[measure] or 0) for row in rows) for label, rows in found.items()}
+    size = {label: abs(sum(float(row[measure] or 0) for row in rows)) for label, rows in found.items()}
     return dict(sorted(found.items(), key=lambda item: -size[item[0]]))
 
 
-def _lines(t: Language, metric: Metric, table: Table) -> Safe:
+def _lines(t: Language, metric: Metric, table: Table) -> Drawing:
     chart = metric.chart
     groups = by_series(metric, table)
     places: list[Any] = sorted({row[chart.x] for row in table.records()})
@@ -157,7 +204,7 @@ def _lines(t: Language, metric: Metric, table: Table) -> Safe:
         f"the {MAX_LINES} largest are drawn, {hidden} more are in the table",
         f"图中为最大的 {MAX_LINES} 个，其余 {hidden} 个见表格",
     )
-    return text(fitting(draw), legend(lines), h("p", note, class_="note") if hidden > 0 else None)
+    return Drawing(draw, [line.name for line in lines[:MAX_LINES]], note if hidden > 0 else "")
 
 
 def _at(rows: Sequence[dict[str, Any]], x: str, name: str) -> dict[Any, Any]:
@@ -171,7 +218,7 @@ def _at(rows: Sequence[dict[str, Any]], x: str, name: str) -> dict[Any, Any]:
     return found
 
 
-def _bar_sets(t: Language, metric: Metric, table: Table) -> Safe:
+def _bar_sets(t: Language, metric: Metric, table: Table) -> Drawing:
     chart = metric.chart
     records = table.records()[:_BARS]
     names = [_label(t, chart, row) for row in records]
@@ -181,16 +228,10 @@ def _bar_sets(t: Language, metric: Metric, table: Table) -> Safe:
     def draw(width: int) -> Safe:
         return bar_chart(metric_title(t, metric), names, sets, form, width=width)
 
-    keys = None
-    if len(sets) > 1:
-        swatch = (
-            '<svg width="14" height="12" aria-hidden="true"><rect width="12" height="12" rx="3" class="dot s{}"/></svg>'
-        )
-        keys = h("ul", *[h("li", Safe(swatch.format(k)), name) for k, (name, _) in enumerate(sets, 1)], class_="legend")
-    return text(fitting(draw), keys)
+    return Drawing(draw, [name for name, _ in sets])
 
 
-def _heat(t: Language, metric: Metric, table: Table) -> Safe:
+def _heat(t: Language, metric: Metric, table: Table) -> Drawing:
     chart = metric.chart
     records = table.records()
     across: list[Any] = sorted({row[chart.x] for row in records})
@@ -210,7 +251,7 @@ def _heat(t: Language, metric: Metric, table: Table) -> Safe:
         _short(number_form(t, chart.series, _sample(table, chart.series)), t, chart.series), top=max(later, default=1) or 1,
         before=sizes, before_title=column_name(t, "users"),
     )  # fmt: skip
-    return h("div", made, class_="scroll", role="region", aria_label=metric_title(t, metric), tabindex="0")
+    return Drawing(lambda _: made)
 
 
 def _short(form: Callable[[float | None], str], t: Language, name: str) -> Callable[[float | None], str]:

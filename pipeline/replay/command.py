@@ -3,64 +3,72 @@
 from __future__ import annotations
 
 import gc
-import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
 
 from pipeline.errors import UserError
+from pipeline.files.packing import title
+from pipeline.files.reader import Reading, open_file
+from pipeline.ingest.classify import Outcome
 from pipeline.ingest.validate import Validator
 from pipeline.measure.windows import grains as grains_of
-from pipeline.replay import live, log, sql
+from pipeline.replay import live, sql
+from pipeline.replay.log import Log, batches
 from pipeline.replay.measures import Measures
 from pipeline.replay.show import show
+from pipeline.terminal import json_text, say
 from schemas.plan import Plan
 
 
 def replay_file(
     plan: Plan,
     file: str,
+    reading: Reading,
     *,
-    mapping: str | None = None,
-    tz: str | None = None,
     with_sql: bool = False,
     as_logged: bool = False,
     grains: Sequence[str] = (),
     as_json: bool = False,
-) -> None:
-    """Measure the events of a file and print what was found. Raises UserError."""
+) -> int:
+    """Measure the events of a file and print what was found; why lines were left out goes to standard error.
+
+    Returns 1 if nothing was measured, else 0. Raises UserError.
+    """
     known = grains_of(plan.zone)
     for grain in grains:
         if grain not in known:
             raise UserError(f"--grain {grain}: this plan has {', '.join(known)}")
     wanted = [grain for grain in known if grain in (grains or (known if as_json else ("day",)))]
-    bad = 0
-
-    def count_bad() -> None:
-        nonlocal bad
-        bad += 1
-
-    values: Iterable[bytes] = log.read(file, mapping, tz, plan, count_bad)
-    if not as_logged:
-        values = log.by_time(values, Validator(plan))
-    # Nothing here makes cycles; looking for them among a million lines would cost a third of the time.
-    gc.disable()
-    try:
-        measures = (sql.replay if with_sql else live.replay)(plan, log.batches(values, int(time.time() * 1000)), wanted)
-    finally:
-        gc.enable()
-    for _ in range(bad):
+    with open_file(file, reading.given) as opened:
+        log = Log(opened, reading, Validator(plan))
+        values = log.as_logged() if as_logged else log.by_time()
+        # Nothing here makes cycles; looking for them among a million lines would cost a third of the time.
+        gc.disable()
+        try:
+            measures = (sql.replay if with_sql else live.replay)(plan, batches(values, int(time.time() * 1000)), wanted)
+        finally:
+            gc.enable()
+    for _ in range(log.bad_lines):
         measures.totals.reject("bad_line")
     if as_json:
         for line in document(measures):
             sys.stdout.write(line)
     else:
         show(measures, wanted, exact=with_sql)
+    for words in log.firsts.values():
+        say(words, file=sys.stderr)
+    outcomes = measures.totals.outcomes
+    if outcomes[Outcome.ACCEPTED] + outcomes[Outcome.LATE]:
+        return 0
+    why = ", ".join(f"{count:,} {reason}" for reason, count in measures.totals.reasons.items()) or "it has no rows"
+    say(f"nothing was measured: {title(file)} ({opened.words()}) holds no event of the plan: {why}", file=sys.stderr)
+    return 1
 
 
 def document(measures: Measures) -> Iterable[str]:
     """One JSON document, one window or cohort a line, so that two of them can be compared by `diff`."""
-    yield f'{{"totals": {json.dumps(measures.totals.document())},\n'
+    yield f'{{"totals": {json_text(measures.totals.document())},\n'
     yield from _rows("activity", measures.activity_documents())
     yield ",\n"
     yield from _rows("funnels", measures.funnel_documents(measures.cohorts()))
@@ -73,6 +81,6 @@ def _rows(name: str, rows: Iterable[object]) -> Iterable[str]:
     yield f'"{name}": ['
     between = "\n"
     for row in rows:
-        yield between + json.dumps(row, ensure_ascii=False)
+        yield between + json_text(row)
         between = ",\n"
     yield "]"

@@ -1,58 +1,55 @@
-"""A file of events as the log of one partition: lines in, records in order out."""
+"""A file of events as the log of one partition: rows in, records in order out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from pipeline.files.mapping import parse_mapping
-from pipeline.files.reader import BadLineError, Reading, read_events, read_lines, zone_of
+from pipeline.files.reader import BadLineError, Opened, Reading, records
 from pipeline.ingest.classify import Record
 from pipeline.ingest.validate import Rejection, Validator
-from schemas.plan import Plan
 
 #: Records folded at once. Nothing but speed depends on it.
 BATCH = 20_000
-_BOM = b"\xef\xbb\xbf"
 
 
-def read(file: str, mapping: str | None, tz: str | None, plan: Plan, on_bad: Callable[[], None]) -> Iterator[bytes]:
-    """The records that the lines of a file make; "-" is standard input. Raises UserError.
+class Log:
+    """The records of a file, and why lines of it are none."""
 
-    JSON lines are taken as they are, as if each were a Kafka record. A CSV file, or any file with a mapping or a
-    time zone, is prepared as `send` does it; what can't be made an event of is left out, after `on_bad()`.
-    """
-    name = file.lower().removesuffix(".gz")
-    if mapping is None and tz is None and not name.endswith((".csv", ".tsv")):
-        for number, line in read_lines(file):
-            yield line.removeprefix(_BOM) if number == 1 else line
-        return
-    reading = Reading(parse_mapping(mapping) if mapping else None, zone_of(tz or "UTC"), plan=plan)
+    def __init__(self, file: Opened, reading: Reading, validator: Validator) -> None:
+        self._file, self._reading, self._validator = file, reading, validator
+        #: Lines that no record could be made of.
+        self.bad_lines = 0
+        #: For each reason the first line that has it, in words.
+        self.firsts: dict[str, str] = {}
 
-    def bad(_: BadLineError) -> None:
-        on_bad()
+    def as_logged(self) -> Iterator[bytes]:
+        """The records in the order of the file."""
+        return (value for _, value in self._timed())
 
-    for prepared in read_events(file, reading, on_bad=bad):
-        yield prepared.value
+    def by_time(self) -> Iterator[bytes]:
+        """The records by event time; those that are no events come first.
 
+        Events of one time are ordered by their bytes, not by their place: any order of the lines is the same log.
+        """
+        return (value for _, value in sorted(self._timed()))
 
-def by_time(values: Iterable[bytes], validator: Validator) -> Iterator[bytes]:
-    """The records by event time; those that are no events come first.
+    def _timed(self) -> Iterator[tuple[int, bytes]]:
+        for number, value in records(self._file, self._reading, self._bad):
+            try:
+                yield self._validator.parse(value).ts, value
+            except Rejection as why:
+                if why.reason not in self.firsts:
+                    self.firsts[why.reason] = str(self._file.bad(number, f"{why.reason}: {why.detail}"))
+                yield 0, value
 
-    Events of one time are ordered by their bytes, not by their place: any order of the lines is the same log.
-    """
-    timed: list[tuple[int, bytes]] = []
-    for value in values:
-        try:
-            timed.append((validator.parse(value).ts, value))
-        except Rejection:
-            timed.append((0, value))
-    timed.sort()
-    return (value for _, value in timed)
+    def _bad(self, problem: BadLineError) -> None:
+        self.bad_lines += 1
+        self.firsts.setdefault("bad_line", str(problem))
 
 
 def batches(values: Iterable[bytes], now: int) -> Iterator[list[Record]]:
     """The records of the log, numbered, as if they had all been written at `now` (epoch ms)."""
-    records = (Record(offset, now, None, value) for offset, value in enumerate(values))
-    while batch := list(islice(records, BATCH)):
+    numbered = (Record(offset, now, None, value) for offset, value in enumerate(values))
+    while batch := list(islice(numbered, BATCH)):
         yield batch

@@ -7,12 +7,13 @@ from datetime import datetime
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.measure.funnel_counts import FunnelCell
 from pipeline.replay.measures import Cohort, Counts, Measures, Window, decimal_text, moment_text
+from pipeline.terminal import cell as text_cell
+from pipeline.terminal import console
 from schemas.duration import format_duration
 
 #: Rows of one table; more of them are for `--json`.
@@ -23,32 +24,32 @@ _NAMES = {"day": "days", "day_utc": "days", "hour": "hours", "minute": "minutes"
 
 def show(measures: Measures, grains: Sequence[str], *, exact: bool) -> None:
     """Print totals, activity windows and funnels."""
-    console = Console()
+    out = console()
     totals = measures.totals.document()
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in totals["reasons"].items())
-    console.print(
+    out.print(
         f"{totals['lines']:,} lines: {totals['accepted']:,} counted, {totals['late']:,} late, "
         f"{totals['duplicate']:,} duplicate, {totals['rejected']:,} rejected" + (f" ({reasons})" if reasons else "")
     )
-    console.print("measured by ClickHouse, users exact" if exact else "measured by the live fold, users by HyperLogLog")
+    out.print("measured by ClickHouse, users exact" if exact else "measured by the live fold, users by HyperLogLog")
     windows = measures.windows()
     for grain in grains:
         mine = [item for item in windows if item[0].grain == grain]
         zone = measures.plan.timezone if grain == "day" else "UTC"
         for dimension, found in _by_dimension(mine):
             by = f"by {dimension}" if dimension else "in total"
-            console.print(_activity(f"Activity {by}, {_NAMES[grain]} ({zone})", found, measures))
+            out.print(_activity(f"Activity {by}, {_NAMES[grain]} ({zone})", found, measures))
     overall = measures.overall()
     for name in measures.plan.funnels:
         for cohort, cell in overall:
             if cohort.funnel == name and not cohort.breakdown:
-                console.print(_bars(measures, cohort, cell))
+                out.print(_bars(measures, cohort, cell))
         lines = [item for item in overall if item[0].funnel == name and item[0].breakdown]
         if lines:
-            console.print(_cohorts("by value, all buckets", lines, measures, with_start=False))
+            out.print(_cohorts("by value, all buckets", lines, measures, with_start=False))
         buckets = [item for item in measures.cohorts() if item[0].funnel == name and not item[0].breakdown]
         if len(buckets) > 1:
-            console.print(_cohorts(f"by {measures.plan.funnels[name].bucket}", buckets, measures, with_start=True))
+            out.print(_cohorts(f"by {measures.plan.funnels[name].bucket}", buckets, measures, with_start=True))
 
 
 def _by_dimension(items: list[tuple[Window, Counts]]) -> Iterator[tuple[str, list[tuple[Window, Counts]]]]:
@@ -59,7 +60,7 @@ def _by_dimension(items: list[tuple[Window, Counts]]) -> Iterator[tuple[str, lis
 
 
 def _table(title: str, columns: Sequence[str], left: int) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=text_cell(title, "italic"), title_justify="left")
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < left else "right", no_wrap=number == 0)
     return table
@@ -70,7 +71,7 @@ def _activity(title: str, items: list[tuple[Window, Counts]], measures: Measures
     table = _table(title, columns, 2)
     for window, counts in items[:MAX_ROWS]:
         figures = [counts.events, counts.users, counts.sessions, counts.registrations]
-        value = Text(" / ".join(window.value) or ("" if not window.dimension else "(none)"))
+        value = text_cell(" / ".join(window.value) or ("" if not window.dimension else "(none)"))
         table.add_row(
             start_text(window.grain, window.start, measures.plan.zone), value,
             *[f"{round(n):,}" for n in figures], decimal_text(counts.amount),
@@ -90,7 +91,7 @@ def _bars(measures: Measures, cohort: Cohort, cell: FunnelCell) -> Table:
         width = round(_BAR * users[k] / users[0]) if users[0] else 0
         median = cell.times[k - 1].median if k else None
         table.add_row(
-            Text(step.title),
+            text_cell(step.title),
             f"{users[k]:,}",
             Text("█" * width, style="cyan") + Text("·" * (_BAR - width), style="dim"),
             _share(users[k], users[0]),
@@ -109,7 +110,7 @@ def _cohorts(title: str, items: list[tuple[Cohort, FunnelCell]], measures: Measu
         if with_start:
             place = [start_text(measures.plan.funnels[cohort.funnel].bucket, cohort.start, measures.plan.zone)]
         users = cell.users
-        table.add_row(*[Text(cellule) for cellule in place], *[f"{n:,}" for n in users], _share(users[-1], users[0]))
+        table.add_row(*map(text_cell, place), *[f"{n:,}" for n in users], _share(users[-1], users[0]))
     if len(items) > MAX_ROWS:
         table.caption = f"and {len(items) - MAX_ROWS:,} rows more: --json has them all"
     return table

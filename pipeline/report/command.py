@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from pipeline.render.language import Code, Language
 from pipeline.report.document import headline, html
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
-from pipeline.report.model import Period
+from pipeline.report.model import ReportPeriod
 from pipeline.report.send import receiver_of, send
 from pipeline.settings import Settings
 from schemas.plan import Plan
@@ -28,9 +28,15 @@ _PRINT_SECONDS: Final = 60.0
 
 
 async def report(
-    settings: Settings, plan: Plan, period: Period, language: Code, out: Path, receivers: Sequence[str] = ()
+    settings: Settings,
+    plan: Plan,
+    period: ReportPeriod,
+    now: datetime,
+    language: Code,
+    out: Path,
+    receivers: Sequence[str] = (),
 ) -> list[str]:
-    """Write the report to `out`, in the format of its ending; returns its headline, a few lines.
+    """Write the report of what is over of `period` at `now` to `out`, in the format of its ending; returns its headline.
 
     Raises UserError for an ending or a receiver that is none, DependencyError if ClickHouse doesn't answer or a receiver
     was not told.
@@ -42,13 +48,13 @@ async def report(
     printer = browser() if out.suffix == ".pdf" else ""
     store = Store(settings)
     try:
-        facts = await gather(store, plan, period)
+        facts = await gather(store, plan, period, int(now.timestamp() * 1000))
     except StoreError as exc:
         raise DependencyError(f"ClickHouse at {settings.clickhouse_url}: {exc.detail}") from None
     finally:
         await store.close()
     t = Language(language)
-    made_at = datetime.now(UTC).astimezone(plan.zone).strftime("%Y-%m-%d %H:%M")
+    made_at = now.astimezone(plan.zone).strftime("%Y-%m-%d %H:%M")
     try:
         if out.suffix == ".md":
             await asyncio.to_thread(out.write_text, markdown(t, facts, made_at), "utf-8")

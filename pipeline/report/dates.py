@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from pipeline.errors import UserError
 from pipeline.render.language import CODES, Code
-from pipeline.report.model import Period, day_period, week_period
+from pipeline.report.model import ReportPeriod, day_period, week_period
 from schemas.plan import Plan
 
 
-def asked_period(plan: Plan, day: str | None, week: str | None, now: datetime | None = None) -> Period:
-    """The period of `--day` or `--week`; `yesterday` and `last` for jobs. Raises UserError for anything else."""
-    today = (now or datetime.now(UTC)).astimezone(plan.zone).date()
+def asked_period(plan: Plan, day: str | None, week: str | None, now: datetime) -> ReportPeriod:
+    """What is over at `now` of the period of `--day` or `--week`; `yesterday` and `last` for jobs.
+
+    Raises UserError for anything else, and for days that have not begun.
+    """
+    today = now.astimezone(plan.zone).date()
     if (day is None) == (week is None):
         raise UserError("say which days: --day DATE (or yesterday), or --week DATE (or last)")
     if day is not None:
-        return day_period(today - timedelta(days=1) if day == "yesterday" else _date(day))
-    assert week is not None
-    return week_period(today - timedelta(days=7) if week == "last" else _date(week))
+        asked = day_period(today - timedelta(days=1) if day == "yesterday" else _date(day))
+    else:
+        assert week is not None
+        asked = week_period(today - timedelta(days=7) if week == "last" else _date(week))
+    found = asked.so_far(int(now.timestamp() * 1000), plan.zone)
+    if found is None:
+        raise UserError(f"nothing of {asked.first} is over yet, in the time zone {plan.timezone}: ask for earlier days")
+    return found
 
 
 def language_of(text: str) -> Code:

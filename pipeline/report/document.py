@@ -11,11 +11,11 @@ from pipeline.insight.model import Finding, FunnelFacts
 from pipeline.insight.sentences import worst
 from pipeline.insight.verdicts import campaign_verdict, experiment_verdict, interval
 from pipeline.metrics import Table
-from pipeline.render.chart import NARROW, Line, legend, line_chart
+from pipeline.render.chart import NARROW, Line, fitting, legend, line_chart
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
 from pipeline.render.metric import cell, column_name
-from pipeline.report.findings import all_findings, reference_words, weekday_words
+from pipeline.report.findings import all_findings, part_words, reference_words, weekday_words
 from pipeline.report.model import Facts, Key
 
 #: Columns that a report has room for.
@@ -26,13 +26,12 @@ _RETENTION = ("n", "users", "classic_rate", "rolling_rate")
 def title(t: Language, facts: Facts) -> str:
     """What the report is of."""
     period = facts.period
+    so_far = t(" (so far)", "（截至目前）") if period.asked is not None else ""
     if period.kind == "day":
-        return t(
-            f"{facts.product}: {t.day(period.first, weekday=True, year=True)}",
-            f"{facts.product} 日报：{t.day(period.first, weekday=True, year=True)}",
-        )
-    span = f"{t.day(period.first)} – {t.day(period.last, year=True)}"
-    return t(f"{facts.product}: week of {span}", f"{facts.product} 周报：{span}")
+        day = t.day(period.first, weekday=True, year=True)
+        return t(f"{facts.product}: {day}", f"{facts.product} 日报：{day}") + so_far
+    span = f"{t.day(period.first)} – {t.day(period.asked or period.last, year=True)}"
+    return t(f"{facts.product}: week of {span}", f"{facts.product} 周报：{span}") + so_far
 
 
 def html(t: Language, facts: Facts, made_at: str) -> str:
@@ -50,6 +49,7 @@ def html(t: Language, facts: Facts, made_at: str) -> str:
             t(f"Made {made_at}. Days are those of the plan's time zone.", f"生成于 {made_at}。日期按方案的时区。"),
             class_="note",
         ),
+        h("p", h("strong", part_words(t, facts))) if facts.period.asked is not None else None,
         *sections(t, facts),
     ]
     body = h("body", h("main", *parts), class_="report")
@@ -65,7 +65,7 @@ def sections(t: Language, facts: Facts) -> list[Safe]:
         _section(t("Key figures", "关键指标"), _keys(t, facts), _curve(t, facts)),
         *[_section(t(f"Funnel: {f.name}", f"漏斗：{f.name}"), _funnel(t, f)) for f in facts.funnels],
         _section(t("Retention", "留存"), _table(t, facts.retention, _RETENTION, t("Nobody joined in the last five weeks.", "近五周没有新用户加入。")),
-                 _note(t("Users who joined in the 38 days up to the end; day n after joining, of those who had that long.",
+                 _note(t("Users who joined in the 38 days up to the last whole day; day n after joining, of those who had that long.",
                          "截至期末 38 天内加入的用户；仅计入已满 n 天者。"))),
         _section(t("Channels", "渠道"), _table(t, facts.channels, _CHANNELS, t("No spend imported and no new users.", "没有导入花费，也没有新用户。")),
                  _note(t("roas: revenue of the users who came in these days, over the spend of these days. Young users have paid little yet.",
@@ -122,7 +122,7 @@ def _keys(t: Language, facts: Facts) -> Safe:
         rows.append(
             [label, h("strong", form(now)), *[x for then in values[1:] for x in (form(then), _change(t, now, then))]]
         )
-    before = t.day(facts.period.before.first) if facts.period.kind == "day" else t("the week before", "上周")
+    before = t.day(facts.period.before.first) if facts.period.kind == "day" else reference_words(t, facts)
     heads = ["", t("now", "本期"), before, "", weekday_words(t, facts), ""]
     return _grid(heads, rows)
 
@@ -184,15 +184,21 @@ def _funnel(t: Language, funnel: FunnelFacts) -> Safe:
     ]  # fmt: skip
     drawn = None
     if len(funnel.daily) > 1:
-        chart = line_chart(
-            t("Conversion by day", "每日转化"),
-            [t.day(day) for day, _ in funnel.daily],
-            lines,
-            lambda v: t.percent(v, 0),
-            height=200,
+        chart = fitting(
+            lambda width: line_chart(
+                t("Conversion by day", "每日转化"),
+                [t.day(day) for day, _ in funnel.daily],
+                lines,
+                lambda v: t.percent(v, 0),
+                width=width,
+                height=200,
+            )
         )
         drawn = h(
-            "figure", h("figcaption", t("Share of the step before, by day", "每日占上一步的比例")), chart, legend(lines)
+            "figure",
+            h("figcaption", t("Share of the step before, by day", "每日占上一步的比例")),
+            chart,
+            legend([line.name for line in lines]),
         )
     since = [
         h("p", t(f"{c.step} → {c.following}: lower since {t.day(c.since, weekday=True)}.", f"{c.step} → {c.following}：自 {t.day(c.since, weekday=True)} 起下降。"), class_="bad-word")
@@ -227,7 +233,7 @@ def _campaigns(t: Language, facts: Facts) -> Safe:
         t("Verdict", "结论"),
     ]
     return text(
-        _grid(heads, rows),
+        _grid(heads, rows, cards=True),
         _note(t("Who takes part chooses to: a difference shows no cause.", "参与者是自愿的：差异不等于因果。")),
     )
 
@@ -252,7 +258,9 @@ def _experiments(t: Language, facts: Facts) -> Safe:
         t("Difference, 95 %", "差值 95% 区间"),
         t("Verdict", "结论"),
     ]
-    return text(_grid(heads, rows), _note(t("The 30 days up to the end of the report.", "截至期末的 30 天。")))
+    return text(
+        _grid(heads, rows, cards=True), _note(t("The 30 days up to the end of the report.", "截至期末的 30 天。"))
+    )
 
 
 def _quality(t: Language, facts: Facts) -> Safe:
@@ -295,14 +303,21 @@ def _moment(t: Language, ms: int) -> str:
     return f"{t.day(datetime.fromtimestamp(ms / 1000, UTC).date())} {t.clock(ms)}"
 
 
-def _grid(heads: list[Any], rows: list[list[Any]]) -> Safe:
-    """A table: what begins with a digit or a sign stands on the right."""
+def _grid(heads: list[Any], rows: list[list[Any]], *, cards: bool = False) -> Safe:
+    """A table: what begins with a digit or a sign stands on the right. On a phone `cards`: where the last column decides."""
     right = {k for k in range(len(heads)) if rows and all(_numeric(row[k]) for row in rows)}
     top = h("tr", *[h("th", head, scope="col", class_="n" if k in right else None) for k, head in enumerate(heads)])
     body = [
-        h("tr", *[h("td", value, class_="n" if k in right else None) for k, value in enumerate(row)]) for row in rows
+        h(
+            "tr",
+            *[
+                h("td", value, class_="n" if k in right else None, data_head=heads[k] if cards else None)
+                for k, value in enumerate(row)
+            ],
+        )
+        for row in rows
     ]
-    return h("div", h("table", h("thead", top), h("tbody", *body)), class_="scroll")
+    return h("div", h("table", h("thead", top), h("tbody", *body), class_="cards" if cards else None), class_="scroll")
 
 
 def _numeric(value: Any) -> bool:
@@ -321,4 +336,6 @@ def headline(t: Language, facts: Facts) -> list[str]:
         t(f"{t.number(key.users)} users, {t.number(key.orders)} orders, revenue {t.money(key.revenue)}.",
           f"用户 {t.number(key.users)}，订单 {t.number(key.orders)}，收入 {t.money(key.revenue)}。"),
     ]  # fmt: skip
+    if facts.period.asked is not None:
+        lines[1] += " " + part_words(t, facts)
     return lines + [f"{'▼' if f.bad else '▲'} {f.what} {f.advice}".strip() for f in found[:5]]

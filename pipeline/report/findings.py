@@ -127,7 +127,12 @@ def quality_finding(t: Language, facts: Facts) -> Finding | None:
 
 def reference_words(t: Language, facts: Facts) -> str:
     """What findings are measured against, in words."""
-    return weekday_words(t, facts) if facts.period.kind == "day" else t("the week before", "上周")
+    period = facts.period
+    if period.kind == "day":
+        return _up_to(t, facts, weekday_words(t, facts))
+    if period.asked is not None:
+        return _up_to(t, facts, t("the same days of the week before", "上周同期"))
+    return t("the week before", "上周")
 
 
 def weekday_words(t: Language, facts: Facts) -> str:
@@ -136,3 +141,26 @@ def weekday_words(t: Language, facts: Facts) -> str:
     if facts.period.kind == "day":
         return t.day(other.first, weekday=True)
     return t(f"the week of {t.day(other.first)}", f"{t.day(other.first)} 当周")
+
+
+def part_words(t: Language, facts: Facts) -> str:
+    """That the period is not over, and which part of it is told and compared; "" if it is over."""
+    period = facts.period
+    if period.asked is None:
+        return ""
+    if period.until is not None:
+        at = f"{period.until:%H:%M}"
+        return t(
+            f"Not over: the figures are those up to {at}, compared with other days up to the same time.",
+            f"尚未结束：数字截至 {at}，与其他日期的同一时刻比较。",
+        )
+    span = t.day(period.first) if period.days == 1 else f"{t.day(period.first)} – {t.day(period.last)}"
+    return t(
+        f"Not over: the figures are those of {span}, compared with the same days of other weeks.",
+        f"尚未结束：数字为 {span}，与其他周的同期比较。",
+    )
+
+
+def _up_to(t: Language, facts: Facts, days: str) -> str:
+    until = facts.period.until
+    return days if until is None else t(f"{days} up to {until:%H:%M}", f"{days} {until:%H:%M} 前")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from pipeline.alerts.prometheus import ActiveAlert, PrometheusClient, PrometheusError
@@ -11,13 +11,14 @@ from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.insight.contribution import Amount
 from pipeline.insight.funnel_changes import changes
 from pipeline.insight.model import FunnelFacts
+from pipeline.measure.periods import Period, local, mature_days, moment_back
 from pipeline.metrics import Table, arguments_for, metrics
-from pipeline.metrics.ask import ask_metric
-from pipeline.queries.funnel_period import funnel_period_sql, funnel_rows
-from pipeline.report.model import Facts, Key, Period, Quality
+from pipeline.metrics.ask import ask_metric, require_plan
+from pipeline.queries.funnel_period import daily_window, funnel_period_sql, funnel_rows
+from pipeline.report.model import Facts, Key, Quality, ReportPeriod
 from schemas.plan import Funnel, Plan
 
-#: Days in which breaks are looked for, up to the last one of the report.
+#: Period in which breaks are looked for, up to the last one of the report.
 LOOK_BACK: Final = 28
 #: What a key figure is parted by, and what a change of a funnel is.
 _KEY_DIMENSIONS: Final = ("platform", "channel", "app_version", "country")
@@ -26,15 +27,19 @@ DIMENSIONS: Final = ("platform", "app_version", "platform,app_version", "channel
 _KEY: Final = """
 SELECT users, sessions, events, new_users, orders, buyers, revenue FROM
 (SELECT uniqExact(actor) AS users, uniqExactIf(session_id, session_id != '') AS sessions, count() AS events
- FROM activity WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1) AS a,
-(SELECT count() AS new_users FROM users WHERE first_day BETWEEN {first:Date} AND {last:Date}) AS n,
+ FROM activity WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
+    AND ts < fromUnixTimestamp64Milli({end:Int64})) AS a,
+(SELECT count() AS new_users FROM users WHERE first_day BETWEEN {first:Date} AND {last:Date}
+    AND first_seen < fromUnixTimestamp64Milli({end:Int64})) AS n,
 (SELECT uniqExactIf(order_id, kind = 'payment') AS orders, uniqExactIf(actor, kind = 'payment') AS buyers,
     toFloat64(sum(amount)) AS revenue
- FROM money WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1) AS m"""
+ FROM money WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
+    AND ts < fromUnixTimestamp64Milli({end:Int64})) AS m"""
 #: Of both periods and all dimensions at once: one row a period (now or not), dimension and value, with each sum and the
 #: sum of the squares of what it is made of (of a count, the count).
 _SPANS: Final = (
-    "(day BETWEEN {first:Date} AND {last:Date} OR day BETWEEN {then:Date} AND {until:Date}) "
+    "(day BETWEEN {first:Date} AND {last:Date} AND ts < fromUnixTimestamp64Milli({end:Int64}) "
+    "OR day BETWEEN {then:Date} AND {until:Date} AND ts < fromUnixTimestamp64Milli({then_end:Int64})) "
     "AND toDate(ts) BETWEEN {then:Date} - 1 AND {last:Date} + 1"
 )
 _USERS_BY: Final = f"""
@@ -43,7 +48,8 @@ FROM (SELECT actor, day, arrayJoin([{{pairs}}]) AS d FROM activity WHERE {_SPANS
 _NEW_BY: Final = """
 SELECT first_day >= {{first:Date}} AS now, d.1 AS dimension, d.2 AS value, count() AS n, n AS squares
 FROM (SELECT first_day, arrayJoin([{pairs}]) AS d FROM users
-    WHERE first_day BETWEEN {{first:Date}} AND {{last:Date}} OR first_day BETWEEN {{then:Date}} AND {{until:Date}})
+    WHERE first_day BETWEEN {{first:Date}} AND {{last:Date}} AND first_seen < fromUnixTimestamp64Milli({{end:Int64}})
+        OR first_day BETWEEN {{then:Date}} AND {{until:Date}} AND first_seen < fromUnixTimestamp64Milli({{then_end:Int64}}))
 GROUP BY now, dimension, value"""
 # A payment is counted where its user was in those days: backends send payments without a platform.
 _MONEY_BY: Final = f"""
@@ -70,22 +76,28 @@ WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Mi
 GROUP BY reason ORDER BY n DESC, reason LIMIT 5"""
 
 
-async def gather(store: Store, plan: Plan, period: Period) -> Facts:
-    """Every figure of the report. Raises StoreError if the key figures can't be had; other parts may be missing."""
-    asker = _Asker(store, plan, period)
+async def gather(store: Store, plan: Plan, period: ReportPeriod, now: int) -> Facts:
+    """Every figure of the report, as things stand at `now` (epoch ms).
+
+    Raises StoreError if the key figures can't be had, UserError if the views are another plan's; other parts may be missing.
+    """
+    await require_plan(store, plan)
+    asker = _Asker(store, plan, period, now)
     key, before, weekday = [await asker.key(span) for span in (period, period.before, period.same_weekday)]
     facts = Facts(plan.product, period, key, before, weekday)
-    first, last = period.first.isoformat(), period.last.isoformat()
+    first, last, whole = period.first.isoformat(), period.last.isoformat(), period.last_whole.isoformat()
     month = (period.last - timedelta(days=29)).isoformat()
+    # What a user does after the period counts too, up to the last day that is over.
+    until = (local(now, plan.zone).date() - timedelta(days=1)).isoformat()
     return replace(
         facts,
         segments=await asker.segments(),
         daily=tuple((row[0], int(row[1]), float(row[2])) for row in await asker.rows(_DAILY, LOOK_BACK)),
         funnels=tuple([await asker.funnel(name, funnel) for name, funnel in plan.funnels.items()]),
-        retention=await asker.metric("retention_by", {"from": (period.last - timedelta(days=37)).isoformat(), "to": last,
-                                                      "until": last, "days": "1,3,7,14,30"}),
+        retention=await asker.metric("retention_by", {"from": (period.last_whole - timedelta(days=37)).isoformat(),
+                                                      "to": whole, "until": whole, "days": "1,3,7,14,30"}),
         channels=await asker.metric("acquisition_cost", {"from": first, "to": last}),
-        campaigns=await asker.metric("campaign_results", {"from": first, "to": last}),
+        campaigns=await asker.metric("campaign_results", {"from": first, "to": last, "until": until}),
         experiments=await asker.metric("experiment_results", {"from": month, "to": last}),
         allocation=await asker.metric("experiment_allocation", {"from": month, "to": last}),
         quality=await asker.quality(period),
@@ -100,18 +112,20 @@ Segments = dict[str, dict[str, tuple[dict[str, Amount], dict[str, Amount]]]]
 
 
 class _Asker:
-    def __init__(self, store: Store, plan: Plan, period: Period) -> None:
-        self.store, self.plan, self.period = store, plan, period
+    def __init__(self, store: Store, plan: Plan, period: ReportPeriod, now: int) -> None:
+        self.store, self.plan, self.period, self.now = store, plan, period, now
         self.missing: list[str] = []
 
     async def key(self, span: Period) -> Key:
-        answer = await self.store.ask(_KEY, {"first": span.first, "last": span.last}, keep=60)
+        given = {"first": span.first, "last": span.last, "end": self._bounds(span)[1]}
+        answer = await self.store.ask(_KEY, given, keep=60)
         users, sessions, events, new_users, orders, buyers, revenue = answer.rows[0]
         return Key(users, new_users, sessions, events, orders, buyers, float(revenue))
 
     async def rows(self, sql: str, days: int) -> list[tuple[Any, ...]]:
-        first = self.period.last - timedelta(days=days - 1)
-        return (await self.store.ask(sql, {"first": first, "last": self.period.last}, keep=60)).rows
+        last = self.period.last_whole
+        first = last - timedelta(days=days - 1)
+        return (await self.store.ask(sql, {"first": first, "last": last}, keep=60)).rows
 
     async def segments(self) -> Segments:
         """Key figures by dimension, in the period and in the one that findings are measured against."""
@@ -124,7 +138,10 @@ class _Asker:
             ("orders", "revenue"): _MONEY_BY.replace("{pairs}", pairs).replace("{firsts}", firsts),
         }
         then = self.period.reference
-        days = {"first": self.period.first, "last": self.period.last, "then": then.first, "until": then.last}
+        days = {
+            "first": self.period.first, "last": self.period.last, "end": self._bounds(self.period)[1],
+            "then": then.first, "until": then.last, "then_end": self._bounds(then)[1],
+        }  # fmt: skip
         for measures, sql in questions.items():
             for now, dimension, value, *numbers in (await self.store.ask(sql, days, keep=60)).rows:
                 for measure, total, squares in zip(measures, numbers[::2], numbers[1::2], strict=True):
@@ -134,9 +151,18 @@ class _Asker:
 
     async def funnel(self, name: str, funnel: Funnel) -> FunnelFacts:
         titles = tuple(step.title for step in funnel.steps)
-        users = await self._funnel_users(funnel, self.period)
-        before = await self._funnel_users(funnel, self.period.before)
-        low, high = self._bounds(Period("day", self.period.last - timedelta(days=LOOK_BACK - 1), self.period.last))
+        before = self.period.before
+        back = (self.period.first - before.first).days
+        users = await self._funnel_users(funnel, self.period, self.now)
+        # As it stood when it was as old as this one: of both as many have had the time to go on.
+        earlier = await self._funnel_users(funnel, before, moment_back(self.now, back, self.plan.zone))
+        last = self.period.last_whole
+        days = mature_days(
+            Period(last - timedelta(days=LOOK_BACK - 1), last), daily_window(funnel), self.now, self.plan.zone
+        )
+        if days is None:
+            return FunnelFacts(name, titles, users, earlier)
+        low, high = self._bounds(days)
         whole: dict[date, tuple[int, ...]] = {}
         segments: dict[str, dict[str, dict[date, tuple[int, ...]]]] = {}
         for dimension in ("", *DIMENSIONS):
@@ -148,10 +174,10 @@ class _Asker:
                 else:
                     whole[day] = row.users
         found = changes(name, titles, whole, segments)
-        return FunnelFacts(name, titles, users, before, tuple(sorted(whole.items())), found)
+        return FunnelFacts(name, titles, users, earlier, tuple(sorted(whole.items())), found)
 
-    async def _funnel_users(self, funnel: Funnel, span: Period) -> tuple[int, ...]:
-        sql = funnel_period_sql(self.plan, funnel, *self._bounds(span))
+    async def _funnel_users(self, funnel: Funnel, span: Period, seen: int) -> tuple[int, ...]:
+        sql = funnel_period_sql(self.plan, funnel, *self._bounds(span), seen=seen)
         rows = funnel_rows((await self.store.ask(sql, keep=60)).rows)
         return rows[0].users if rows else (0,) * len(funnel.steps)
 
@@ -162,7 +188,9 @@ class _Asker:
             self.missing.append(f"{name}: not in the catalogue")
             return None
         try:
-            return await ask_metric(self.store, metric, arguments_for(metric, given, self.plan, self.period.last))
+            return await ask_metric(
+                self.store, metric, arguments_for(metric, given, self.plan, self.period.last + timedelta(days=1))
+            )
         except StoreError as exc:
             if exc.kind == "away":
                 raise
@@ -188,8 +216,4 @@ class _Asker:
             return None
 
     def _bounds(self, span: Period) -> tuple[int, int]:
-        return _ms(self.plan, span.first), _ms(self.plan, span.last + timedelta(days=1))
-
-
-def _ms(plan: Plan, day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=plan.zone).astimezone(UTC).timestamp() * 1000)
+        return span.bounds(self.plan.zone)

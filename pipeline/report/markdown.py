@@ -5,17 +5,12 @@ from __future__ import annotations
 import base64
 import re
 from html.parser import HTMLParser
-from typing import Final
 
 from pipeline.render.language import Language
+from pipeline.render.picture import alone
 from pipeline.report.document import sections, title
+from pipeline.report.findings import part_words
 from pipeline.report.model import Facts
-
-#: What a chart needs of the style sheet when it stands alone.
-_COLOURS: Final = {
-    "s1": "#0072b2", "s2": "#c65102", "s3": "#00805c", "s4": "#a8447f", "s5": "#3f8fbf", "s6": "#8a6d00",
-}  # fmt: skip
-_DASHES: Final = {"s2": "7 3", "s3": "2 3", "s4": "9 3 2 3", "s5": "5 5", "s6": "1 5"}
 
 
 def markdown(t: Language, facts: Facts, made_at: str) -> str:
@@ -24,21 +19,15 @@ def markdown(t: Language, facts: Facts, made_at: str) -> str:
     for section in sections(t, facts):
         writer.feed(_with_pictures(section))
     made = t(f"Made {made_at}.", f"生成于 {made_at}。")
+    if facts.period.asked is not None:
+        made += f"\n\n**{part_words(t, facts)}**"
     body = re.sub(r"\n{3,}", "\n\n", "".join(writer.out)).strip()
     return f"# {title(t, facts)}\n\n{made}\n\n{body}\n"
 
 
-def alone(svg: str) -> str:
-    """A chart with its colours in it, for where there is no style sheet."""
-    rules = ["text{fill:#55626f;font:12px sans-serif}.grid{stroke:#d9dfe5}.line{fill:none;stroke-width:2.2}"]
-    for name, colour in _COLOURS.items():
-        dash = f";stroke-dasharray:{_DASHES[name]}" if name in _DASHES else ""
-        rules.append(f".{name}{{stroke:{colour}{dash}}}.dot.{name}{{fill:{colour};stroke:none}}")
-    plain = re.sub(r' data-tips="[^"]*"', "", svg)
-    return plain.replace(">", f"><style>{''.join(rules)}</style>", 1)
-
-
 def _with_pictures(section: str) -> str:
+    # A chart that is there for two screens is told once.
+    section = re.sub(r'<div class="narrow">.*?</div>', "", section, flags=re.S)
     section = re.sub(r'<ul class="legend">.*?</ul>', _legend, section, flags=re.S)
 
     def picture(match: re.Match[str]) -> str:

@@ -6,32 +6,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pipeline.alerts.prometheus import ActiveAlert
 from pipeline.insight.contribution import Amounts
 from pipeline.insight.model import FunnelFacts
+from pipeline.measure.periods import Period
 from pipeline.metrics import Table
 
 Kind = Literal["day", "week"]
 
 
 @dataclass(frozen=True)
-class Period:
-    """The days of a report, both included, and those it is compared with."""
+class ReportPeriod(Period):
+    """The days of a report that are over, and those they are compared with.
 
-    kind: Kind
-    first: date
-    last: date
+    `asked` is the last day that was asked for, where the report is made before it is over.
+    """
 
-    @property
-    def days(self) -> int:
-        """How many."""
-        return (self.last - self.first).days + 1
+    kind: Kind = "day"
+    asked: date | None = None
 
     @property
     def before(self) -> Period:
-        """The days right before, as many."""
-        return Period(self.kind, self.first - timedelta(days=self.days), self.last - timedelta(days=self.days))
+        """The day before, or the same days of the week before."""
+        return self.back(1 if self.kind == "day" else 7)
 
     @property
     def reference(self) -> Period:
@@ -41,19 +40,31 @@ class Period:
     @property
     def same_weekday(self) -> Period:
         """For a day the same weekday of the week before; for a week the one four weeks before."""
-        back = timedelta(days=7 if self.kind == "day" else 28)
-        return Period(self.kind, self.first - back, self.last - back)
+        return self.back(7 if self.kind == "day" else 28)
+
+    @property
+    def last_whole(self) -> date:
+        """The last day that is over: daily curves and cohorts end there."""
+        return self.last if self.until is None else self.last - timedelta(days=1)
+
+    def so_far(self, now: int, zone: ZoneInfo) -> ReportPeriod | None:
+        """What of it is over at `now` (epoch ms); None if nothing is."""
+        over = self.over(now, zone)
+        if over is None:
+            return None
+        cut = over.last != self.last or over.until is not None
+        return ReportPeriod(over.first, over.last, over.until, self.kind, self.last if cut else None)
 
 
-def day_period(day: date) -> Period:
+def day_period(day: date) -> ReportPeriod:
     """The report of a day."""
-    return Period("day", day, day)
+    return ReportPeriod(day, day, kind="day")
 
 
-def week_period(day: date) -> Period:
+def week_period(day: date) -> ReportPeriod:
     """The report of the week, Monday to Sunday, in which a day lies."""
     first = day - timedelta(days=day.weekday())
-    return Period("week", first, first + timedelta(days=6))
+    return ReportPeriod(first, first + timedelta(days=6), kind="week")
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,7 @@ class Facts:
     """Everything that was asked of ClickHouse."""
 
     product: str
-    period: Period
+    period: ReportPeriod
     key: Key
     before: Key
     same_weekday: Key

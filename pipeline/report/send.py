@@ -13,8 +13,9 @@ from typing import Any, Final
 import aiohttp
 
 from pipeline.alerts import robots
-from pipeline.alerts.message import Message
+from pipeline.alerts.message import Message, cut
 from pipeline.errors import DependencyError, UserError
+from pipeline.terminal import say_lines
 from schemas.plan import Plan
 from schemas.receivers import Email, Receiver
 
@@ -52,7 +53,7 @@ def receiver_of(plan: Plan, name: str) -> Receiver:
 async def _send(plan: Plan, receiver: Receiver, lines: list[str], file: Path, language: str) -> None:
     message = Message(lines[0], lines[1:], plan.alerting.dashboard or "", "dashboard" if language == "en" else "仪表盘")
     if receiver.printed:
-        print("\n".join(lines), flush=True)
+        say_lines(lines)
         return
     if receiver.email is not None:
         await asyncio.to_thread(_mail, receiver.email, lines, file)
@@ -73,7 +74,8 @@ def _request(plan: Plan, receiver: Receiver, message: Message, file: Path, langu
         body = {"title": message.title, "lines": message.lines, "file": str(file), "product": plan.product}
         return receiver.webhook.url, body
     if receiver.slack is not None:
-        text = "\n".join([f"*{message.title}*", *message.lines])
+        # Slack cuts a text at 40,000 characters without a word.
+        text = cut("\n".join([f"*{message.title}*", *message.lines]), 39_000)
         return _read(receiver.slack.url_file), {"channel": receiver.slack.channel, "text": text}
     robot = receiver.feishu or receiver.dingtalk
     assert robot is not None

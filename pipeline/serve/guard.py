@@ -50,7 +50,9 @@ class Door:
 def door(listens_on: str, allowed_hosts: str = "", *, links: bool = False, any_name: bool = False) -> Door:
     """The door of a server that listens on that address; `allowed_hosts` are names separated by commas."""
     names = {name.strip().lower().strip("[]") for name in allowed_hosts.split(",") if name.strip()}
-    return Door(frozenset({*names, listens_on.lower()}), not is_loopback(listens_on), any_name, links)
+    if host_of(listens_on) is not None and not _is_address(listens_on):
+        names.add(listens_on.lower())
+    return Door(frozenset(names), not is_loopback(listens_on), any_name, links)
 
 
 def is_loopback(host: str) -> bool:
@@ -96,7 +98,7 @@ def refused(door: Door, method: str, hosts: Sequence[str], headers: Mapping[str,
         found = _ORIGIN.fullmatch(origin)
         came = host_of(found[1]) if found is not None else None
         # Behind a proxy that puts its own Host into the request, a page of an allowed name is ours too.
-        if came is None or (came != called and came[0] not in door.names):
+        if came is None or (came != called and not (came[0] in door.names and came[1] == "")):
             return 403, "requests of other sites' pages are refused"
     site = headers.get("Sec-Fetch-Site")
     if site in (None, "same-origin", "none"):
@@ -108,13 +110,15 @@ def refused(door: Door, method: str, hosts: Sequence[str], headers: Mapping[str,
 
 
 def _known(door: Door, host: str) -> bool:
-    if door.any_name or host in door.names or is_loopback(host):
-        return True
+    return door.any_name or host in door.names or is_loopback(host) or (door.addresses and _is_address(host))
+
+
+def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return door.addresses
+        return host == "localhost"
+    return True
 
 
 def middleware(door: Door, *, reads_bodies: bool = True) -> Any:

@@ -15,6 +15,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from pipeline.errors import UserError
+from pipeline.process import address
 from pipeline.serve import guard
 from pipeline.serve.feed import Feed
 from pipeline.serve.openapi import document
@@ -59,8 +60,8 @@ class LiveServer:
         except OSError as exc:
             await self._runner.cleanup()
             raise UserError(
-                f"{self._host}:{self._port} can't be listened on ({exc.strerror}): set PIPELINE_METRICS_PORT to a free "
-                f"port, or to 0 for any"
+                f"{address(self._host, self._port)} can't be listened on ({exc.strerror}): set "
+                f"PIPELINE_METRICS_PORT to a free port, or to 0 for any"
             ) from None
         self.port = self._runner.addresses[0][1]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from pipeline.simulate import side_tables
 from pipeline.simulate.fault import Fault, parse_fault
 from pipeline.simulate.history import History
 from pipeline.simulate.products import CONTENT, SHOP, Product, product_of
+from pipeline.terminal import print_json, say
 from schemas.plan import Plan
 from schemas.side_tables import Side
 
@@ -132,11 +132,11 @@ def write_sides(history: History, plan: Plan, folder: Path) -> None:
 
 def _say(history: History, count: int, where: str, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"events": count, "users": history.number_of_users, "start": history.start,
-                          "end": history.end}))  # fmt: skip
+        print_json({"events": count, "users": history.number_of_users, "start": history.start,
+                          "end": history.end})  # fmt: skip
     else:
         days = (history.end - history.start) / _DAY
-        print(f"{count:,} events over {days:g} days {where}")
+        say(f"{count:,} events over {days:g} days {where}")
 
 
 @contextmanager

@@ -159,8 +159,11 @@ class WorkerApp(faust.App):
                     if isinstance(exc, StreamgaugeError)
                     else BrokenPromiseError(f"folding failed: {where}: {exc!r}")
                 )
-                log.error("%s", error, exc_info=exc)
+                # What is half folded is neither saved nor published.
                 self.fail(error)
+                if (state := self.store.states.get(batch.partition)) is not None:
+                    state.in_doubt = True
+                log.error("%s", error, exc_info=exc)
                 raise
 
     async def _room(self) -> None:
@@ -324,6 +327,8 @@ class WorkerApp(faust.App):
 
     async def publish(self) -> None:
         """Send changed rows to the sink; on failure they stay changed."""
+        if self.failure is not None:
+            return
         states = list(self.store.states.values())
         now = int(time.time() * 1000)
         activity: list[ActivityRow] = []
@@ -387,10 +392,12 @@ class WorkerApp(faust.App):
         consumer = self.batch_consumer.kafka
         return consumer.fetcher if consumer is not None else None
 
-    def silent_for(self) -> float | None:
-        """Seconds since Kafka last answered a fetch of any partition; None before the first."""
-        polled = [at for p in self.store.states if (at := self.batch_consumer.polled_at(p)) is not None]
-        return time.time() - max(polled) / 1000 if polled else None
+    def silent_for(self) -> float:
+        """Seconds without an answer of Kafka to a fetch, while nothing that it had brought was left to fold."""
+        fetcher = self.fetching()
+        if fetcher is None or not self.store.states:
+            return 0.0
+        return time.monotonic() - max(fetcher.answered_at, self.last_batch_at)
 
     def held_back(self) -> int:
         """Offsets that wait for open transactions."""
@@ -407,6 +414,8 @@ class WorkerApp(faust.App):
             fetcher = self.fetching()
             if fetcher is not None and fetcher.failure is not None:
                 raise BrokenPromiseError(f"nothing is fetched any more: {fetcher.failure!r}") from fetcher.failure
+            if self.holding_since is not None:
+                await self.batch_consumer.ask_ends()
             self.held_since = (self.held_since or time.monotonic()) if self.held_back() else None
             now = {p: state.position for p, state in self.store.states.items()}
             waits = self.delivery.failing_since is not None or self.holding_since is not None

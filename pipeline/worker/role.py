@@ -68,7 +68,7 @@ async def _stop_app(app: WorkerApp) -> None:
     Raises nothing for that: what was not saved is folded again by the next owner, and whatever ended the worker
     is what should be told.
     """
-    if app.crash_reason is None and not app.rebalancing:
+    if app.failure is None and app.crash_reason is None and not app.rebalancing:
         await at_most(_SAVE_SECONDS, "the last checkpoint", app.checkpoint())
         await at_most(_PUBLISH_SECONDS, "publishing the last rows", app.publish())
     await at_most(_LEAVE_SECONDS, "leaving the consumer group", app.stop())
@@ -128,7 +128,7 @@ def _late(app: WorkerApp, now: float) -> dict[str, str]:
         )
         return problems
     silent = app.silent_for()
-    if silent is not None and silent > SILENT_SECONDS and "kafka" not in problems:
+    if silent > SILENT_SECONDS and "kafka" not in problems:
         problems["kafka"] = f"no answer for {silent:.0f} s"
     elif app.total_lag() and now - app.progress_at > STUCK_SECONDS:
         problems["folding"] = f"nothing folded for {now - app.progress_at:.0f} s, {app.total_lag()} records wait"

@@ -9,9 +9,12 @@ consumer fetches in the worker's event loop (see `inline.py`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 from faust.serializers.schemas import Schema
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import Transport as FaustTransport
@@ -20,6 +23,8 @@ from faust.types import TP, AppT, ConsumerMessage
 from pipeline.ingest.classify import Record, Unreadable
 from pipeline.kafka.consumer import LogConsumer
 from pipeline.worker.inline import InlineConsumerThread
+
+_ASK_SECONDS: Final = 5.0
 
 
 class Batch(NamedTuple):
@@ -55,6 +60,8 @@ class BatchConsumer(FaustConsumer):
         #: Next offset expected from each source partition, as sought.
         self._next: dict[int, int] = {}
         self._seeks = 0
+        #: Where the partitions ended when that was last asked, apart from fetches.
+        self._ends: dict[int, int] = {}
 
     @property
     def kafka(self) -> LogConsumer | None:
@@ -157,13 +164,37 @@ class BatchConsumer(FaustConsumer):
         return False
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit these offsets if the partitions are still ours."""
-        return bool(await self._commit(offsets))
+        """Commit these offsets if the partitions are still ours; whether that was done.
+
+        Nothing depends on it but whoever watches the lag: what can't be committed is committed the next time.
+        """
+        assigned = self.assignment()
+        owned = {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in assigned}
+        if not owned or self.kafka is None:
+            return False
+        try:
+            await self.kafka.commit(owned)
+        except KafkaError as exc:
+            self.log.info("offsets not committed: %r", exc)
+            return False
+        return True
+
+    async def ask_ends(self) -> None:
+        """Ask Kafka where the partitions end, while nothing is fetched that would tell it."""
+        if self.kafka is None:
+            return
+        owned = [tp for tp in self.kafka.assignment() if tp.topic == self.source_topic]
+        try:
+            found = await asyncio.wait_for(self.kafka.end_offsets(owned), _ASK_SECONDS) if owned else {}
+        except (KafkaError, TimeoutError) as exc:
+            self.log.info("the ends of the partitions are not known: %r", exc)
+        else:
+            self._ends = {tp.partition: end for tp, end in found.items()}
 
     def lag(self, partition: int, position: int) -> int | None:
         """Records of a partition that can be read and are not folded yet, None before the first fetch."""
         end = self.kafka.readable_end(TP(self.source_topic, partition)) if self.kafka is not None else None
-        return None if end is None else max(0, end - position)
+        return None if end is None else max(0, max(end, self._ends.get(partition, 0)) - position)
 
     def polled_at(self, partition: int) -> int | None:
         """When Kafka last told where a partition ends, epoch ms; None before the first fetch."""

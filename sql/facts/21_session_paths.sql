@@ -10,7 +10,11 @@ FROM
         SELECT actor, session_id, day, toUInt64(toUnixTimestamp64Milli(ts)) AS ms,
             toUInt64(indexOf((SELECT names FROM event_names), event)) AS number
         FROM activity
-        WHERE session_id != '' AND toDate(ts) BETWEEN {from:Date} - 2 AND {to:Date} + 2
+        -- All its events, however long ago it began: else it would begin anew with the days that are asked for.
+        WHERE session_id != '' AND (actor, session_id) IN (
+            SELECT actor, session_id FROM activity
+            WHERE session_id != '' AND day BETWEEN {from:Date} AND {to:Date}
+                AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1)
     )
     GROUP BY actor, session_id
     UNION ALL
@@ -27,7 +31,10 @@ FROM
             SELECT actor, day, toUInt64(toUnixTimestamp64Milli(ts)) AS ms,
                 toUInt64(indexOf((SELECT names FROM event_names), event)) AS number
             FROM activity
-            WHERE session_id = '' AND toDate(ts) BETWEEN {from:Date} - 2 AND {to:Date} + 2
+            WHERE session_id = '' AND toDate(ts) >= {from:Date} - 2 AND actor IN (
+                SELECT actor FROM activity
+                WHERE session_id = '' AND day BETWEEN {from:Date} AND {to:Date}
+                    AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1)
         )
         GROUP BY actor
     )

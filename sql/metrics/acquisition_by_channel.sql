@@ -8,12 +8,13 @@
 --   revenue: payments minus refunds in that time
 -- grain: one row a channel, and campaign if by_campaign is 1
 -- parameters:
---   from Date = today - 36: first day on which users came, inclusive
---   to Date = today - 7: last day, inclusive
+--   from Date = today - 37: first day on which users came, inclusive
+--   to Date = today - 8: last day, inclusive
 --   days UInt16 = 7: how long a user has for it
+--   until Date = today - 1: last day of what counts, inclusive: the last one that is over
 --   by_campaign UInt8 = 0: 1 parts channels by campaign
--- example: SELECT * FROM acquisition_by_channel(from = '2026-11-01', to = '2026-11-23', days = 7, by_campaign = 0)
--- mistakes: Users of the last days have not had their time yet: end `days` before today. The channel is that of the first
+-- example: SELECT * FROM acquisition_by_channel(from = '2026-11-01', to = '2026-11-23', days = 7, until = '2026-11-30', by_campaign = 0)
+-- mistakes: Users who have not had `days` days by the end of `until` are left out. The channel is that of the first
 --   touch; attribution compares it with the last.
 -- chart: bar x=channel y=paid_rate series=campaign
 WITH came AS
@@ -21,7 +22,7 @@ WITH came AS
     SELECT actor, channel, if({by_campaign:UInt8} = 1, campaign, '') AS part, first_seen,
         first_seen + toIntervalDay({days:UInt16}) AS until
     FROM users
-    WHERE first_day BETWEEN {from:Date} AND {to:Date}
+    WHERE first_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - {days:UInt16})
 ),
 done AS
 (

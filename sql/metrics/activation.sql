@@ -7,20 +7,24 @@
 --   is the first registration, or the first event if the plan names no registration
 -- grain: one row a day on which users joined
 -- parameters:
---   from Date = today - 36: first day of joining, inclusive
---   to Date = today - 7: last day, inclusive
+--   from Date = today - 37: first day of joining, inclusive
+--   to Date = today - 8: last day, inclusive
 --   days UInt16 = 7: how long a user has for it
--- example: SELECT * FROM activation(from = '2026-11-01', to = '2026-11-23', days = 7)
--- mistakes: Users of the last days have not had their time yet: end `days` before today. An activation before the
---   registration (as a visitor) counts with a time of 0.
+--   until Date = today - 1: last day of what counts, inclusive: the last one that is over
+-- example: SELECT * FROM activation(from = '2026-11-01', to = '2026-11-23', days = 7, until = '2026-11-30')
+-- mistakes: Days whose users have not all had their time by `until` have users and nothing else (NULL): end `days`
+--   before it. An activation before the registration (as a visitor) counts with a time of 0.
 -- chart: line x=day y=rate
+SELECT * EXCEPT had_time FROM
+(
 SELECT
     joined_day AS day,
     count() AS users,
-    countIf(hours IS NOT NULL) AS activated,
+    day + {days:UInt16} <= {until:Date} AS had_time,
+    if(had_time, countIf(hours IS NOT NULL), NULL) AS activated,
     activated / users AS rate,
-    quantileExactInclusiveOrNull(0.5)(hours) AS median_hours,
-    quantileExactInclusiveOrNull(0.9)(hours) AS p90_hours
+    if(had_time, quantileExactInclusiveOrNull(0.5)(hours), NULL) AS median_hours,
+    if(had_time, quantileExactInclusiveOrNull(0.9)(hours), NULL) AS p90_hours
 FROM
 (
     SELECT
@@ -31,4 +35,5 @@ FROM
     LEFT JOIN (SELECT actor, toNullable(min(ts)) AS at FROM activations GROUP BY actor) AS a ON a.actor = u.actor
 )
 GROUP BY day
+)
 ORDER BY day

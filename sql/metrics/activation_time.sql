@@ -1,16 +1,17 @@
 -- title: Time to activation
 -- title_zh: 激活耗时分布
 -- group: activation
--- definition: How many of the users who joined in the period were activated within an hour, a day, 3 days, a week, later,
---   or not yet.
--- definition_zh: 统计期内加入的用户按激活耗时分布：1 小时内、1 天内、3 天内、7 天内、更晚、尚未激活。
+-- definition: How many of the users who joined in the period, and have had 7 days since, were activated within an hour, a
+--   day, 3 days, a week, later, or not yet.
+-- definition_zh: 统计期内加入且已满 7 天的用户按激活耗时分布：1 小时内、1 天内、3 天内、7 天内、更晚、尚未激活。
 -- formula: users by the time from joining to their first activation; share of all who joined; cumulative share
 -- grain: one row a span of time
 -- parameters:
---   from Date = today - 36: first day of joining, inclusive
---   to Date = today - 7: last day, inclusive
--- example: SELECT * FROM activation_time(from = '2026-11-01', to = '2026-11-23')
--- mistakes: "not yet" grows smaller with time for the same users: compare periods of the same age.
+--   from Date = today - 37: first day of joining, inclusive
+--   to Date = today - 8: last day, inclusive
+--   until Date = today - 1: last day of what counts, inclusive: the last one that is over
+-- example: SELECT * FROM activation_time(from = '2026-11-01', to = '2026-11-23', until = '2026-11-30')
+-- mistakes: Users who joined less than 7 days before the end of `until` are left out. "not yet" grows smaller with time for the same users: compare periods of the same age.
 -- chart: bar x=within y=users
 SELECT
     ['1 hour', '1 day', '3 days', '7 days', 'later', 'not yet'][spans.place] AS within,
@@ -25,7 +26,7 @@ LEFT JOIN
         multiIf(a.at IS NULL, 6, at < joined + toIntervalHour(1), 1, at < joined + toIntervalDay(1), 2,
             at < joined + toIntervalDay(3), 3, at < joined + toIntervalDay(7), 4, 5) AS place,
         count() AS users
-    FROM (SELECT actor, joined FROM users WHERE joined_day BETWEEN {from:Date} AND {to:Date}) AS u
+    FROM (SELECT actor, joined FROM users WHERE joined_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - 7)) AS u
     LEFT JOIN (SELECT actor, toNullable(min(ts)) AS at FROM activations GROUP BY actor) AS a ON a.actor = u.actor
     GROUP BY place
 ) AS t ON t.place = spans.place

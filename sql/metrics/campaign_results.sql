@@ -4,26 +4,29 @@
 -- definition: For each operation that runs on a day of the period (a sale, a check-in): who took part, how many of them
 --   bought and for how much between its first and last day, whether they came back after it, and the same for the
 --   comparison that the operation names - users active in those days without taking part (others), or those who took
---   part, in as many days before (before).
--- definition_zh: 每个运营活动（导入的 campaigns 表）在起止日内的参与人数、转化率、净收入、活动后 7 天回访率，以及与对照（未参与的活跃用户，或参与者活动前同样天数）的差异和投入回报。
+--   part, in as many days before (before). Of an operation that is not over, its days up to `until`.
+-- definition_zh: 每个运营活动（导入的 campaigns 表）在起止日内的参与人数、转化率、净收入、活动后 7 天回访率，以及与对照（未参与的活跃用户，或参与者活动前同样天数）的差异和投入回报；未结束的活动只算到 until，并与同样天数对比。
 -- formula: conversion = users with a payment / users; revenue: payments minus refunds in those days; returned_rate: of
---   those who took part, who has an event in the 7 days after the end; extra_revenue = (revenue_per_user -
+--   those who took part, who has an event in the 7 days after the end, once these are over; p_value:
+--   two-proportion z-test (pooled) of the conversions; extra_revenue = (revenue_per_user -
 --   compared_revenue_per_user) * participants; roi = (extra_revenue - cost) / cost
 -- grain: one row an operation of the side table campaigns
 -- parameters:
 --   from Date = today - 29: operations that end on this day or later
 --   to Date = today: operations that start on this day or earlier
--- example: SELECT * FROM campaign_results(from = '2026-11-01', to = '2026-11-30')
+--   until Date = today - 1: last day of what counts, inclusive: the last one that is over
+-- example: SELECT * FROM campaign_results(from = '2026-11-01', to = '2026-11-30', until = '2026-12-07')
 -- mistakes: Who takes part chose to: they would have bought more than others without the operation, too. Only an
---   experiment says what it caused. An operation whose days are not over, or whose 7 days after are not, shows less.
---   Revenue that was only moved (bought in the sale what would have been bought a week later) counts as extra.
+--   experiment says what it caused. Of an operation that is not over (whole = 0) the days so far are
+--   compared with as many; its returned_rate is NULL until 7 days after its end are over. Revenue that was only moved (bought in the sale what would have been bought a week later) counts as extra.
 -- chart: bar x=campaign y=conversion,compared_conversion
 WITH
     ops AS
     (
-        SELECT name, kind, starts, ends, comparison, cost, ends - starts + 1 AS days
+        SELECT name, kind, starts, campaigns.ends AS last, least(campaigns.ends, {until:Date}) AS ends, comparison, cost,
+            toInt32(ends - starts + 1) AS days
         FROM campaigns
-        WHERE starts <= {to:Date} AND ends >= {from:Date}
+        WHERE starts <= {to:Date} AND campaigns.ends >= {from:Date}
     ),
     -- One row a user: active days, operations taken part in and when, payments. So the events are read once, however
     -- many operations there are.
@@ -84,24 +87,30 @@ WITH
         )
         GROUP BY name, is_taking_part
     )
+SELECT * EXCEPT pooled FROM
+(
 SELECT
     ops.name AS campaign,
     ops.kind AS kind,
     ops.starts AS starts,
-    ops.ends AS ends,
+    ops.last AS ends,
     t.users AS participants,
     t.buyers AS buyers,
     if(t.users = 0, NULL, t.buyers / t.users) AS conversion,
     t.revenue AS revenue,
     if(t.users = 0, NULL, t.revenue / t.users) AS revenue_per_user,
-    if(t.users = 0, NULL, t.returned / t.users) AS returned_rate,
+    if(t.users = 0 OR ops.last + 7 > {until:Date}, NULL, t.returned / t.users) AS returned_rate,
     ops.comparison AS comparison,
     t.compared_users AS compared_users,
     if(t.compared_users = 0, NULL, t.compared_buyers / t.compared_users) AS compared_conversion,
     if(t.compared_users = 0, NULL, t.compared_revenue / t.compared_users) AS compared_revenue_per_user,
+    (t.buyers + t.compared_buyers) / (t.users + t.compared_users) AS pooled,
+    if(t.users = 0 OR t.compared_users = 0 OR pooled IN (0, 1), NULL, erfc(abs(conversion - compared_conversion)
+        / sqrt(pooled * (1 - pooled) * (1 / t.users + 1 / t.compared_users)) / sqrt(2))) AS p_value,
     (revenue_per_user - compared_revenue_per_user) * participants AS extra_revenue,
     toFloat64(ops.cost) AS cost,
-    if(cost = 0, NULL, (extra_revenue - cost) / cost) AS roi
+    if(cost = 0, NULL, (extra_revenue - cost) / cost) AS roi,
+    ops.last <= {until:Date} AS whole
 FROM ops
 LEFT JOIN
 (
@@ -117,4 +126,5 @@ LEFT JOIN
     FROM counted
     GROUP BY name
 ) AS t ON t.name = ops.name
+)
 ORDER BY starts, campaign

@@ -10,13 +10,13 @@
 --   to Date = today - 1: last day, inclusive
 --   period String = week (one of day, week, month): length of a period
 -- example: SELECT * FROM churn(from = '2026-09-01', to = '2026-11-30', period = 'month')
--- mistakes: A period that has not ended by `to` shows too much churn (whole = 0). Churn of a week says nothing final: who
+-- mistakes: Of a period that has not ended by `to` (whole = 0) nothing is said (NULL): who is away may still come. Churn of a week says nothing final: who
 --   comes back later was counted as gone (user_lifecycle has the resurrected).
 -- chart: line x=period y=churn_rate
 SELECT
     multiIf({period:String} = 'month', addMonths(before, 1), {period:String} = 'week', before + 7, before + 1) AS period,
     count() AS users_before,
-    countIf(NOT stayed) AS churned,
+    if(whole, countIf(NOT stayed), NULL) AS churned,
     churned / users_before AS churn_rate,
     multiIf({period:String} = 'month', toLastDayOfMonth(period), {period:String} = 'week', period + 6, period)
         <= {to:Date} AS whole

@@ -4,9 +4,11 @@
 -- definition: For each variant: users that met it, how many of them reached the goal afterwards, and what they paid on
 --   average; against the control, with tests and intervals. Users who met several variants are a row of their own,
 --   (several), and in no variant.
--- definition_zh: 各实验组的曝光用户、曝光后转化率与人均价值，以及与对照组的差异、双比例 z 检验、Welch t 检验、95% 置信区间与最小可检测效应；进入多个组的用户单列为 (several)，不计入任何组。
+-- definition_zh: 各实验组的曝光用户、曝光后转化率与人均价值，以及与对照组的差异、双比例得分检验（z、p 值）及其反演的 95% 得分区间、Welch t 检验与最小可检测效应；样本太少时 too_few = 1；进入多个组的用户单列为 (several)，不计入任何组。
 -- formula: conversion = users who reached the goal after their first exposure / users. difference = conversion - that of
---   the control; z: two-proportion z-test, pooled; interval: 95 %, unpooled (Wald). mde: smallest difference found with
+--   the control; z: score test of two proportions (pooled z-test); interval: 95 %, the differences that this test does not
+--   reject (Mee 1984; restricted estimate in the closed form of Farrington and Manning 1990), so it leaves out 0 exactly
+--   where p_value < 0.05. too_few: fewer than 5 users are expected to convert, or not to, in one of the two. mde: smallest difference found with
 --   80 % power at 5 %: (1.96 + 0.84) * sqrt(p (1 - p) (1/n + 1/n of the control)), p of the control. value: payments minus
 --   refunds (the goal's value, if one is given) after the first exposure, per user; t: Welch's t-test
 -- grain: one row an experiment and variant
@@ -17,7 +19,7 @@
 --   goal String = '': the event that is the goal; empty: a payment
 --   control String = control: name of the variant that others are compared with
 -- example: SELECT * FROM experiment_results(from = '2026-11-01', to = '2026-11-30', experiment = '', goal = '', control = 'control')
--- mistakes: Looking every day until p is below 0.05 finds effects that aren't there: set the end before the start. Of twenty
+-- mistakes: Where too_few is 1, neither p_value nor interval is to be relied on. Looking every day until p is below 0.05 finds effects that aren't there: set the end before the start. Of twenty
 --   comparisons one is below 0.05 by chance. Look at experiment_allocation first: if the shares are wrong, so is this.
 --   Begin on the first day of the experiment; who met it before is taken for new.
 -- chart: bar x=variant y=conversion series=experiment
@@ -91,10 +93,11 @@ SELECT
     k AS converted,
     k / n AS conversion,
     if(is_compared, conversion - control_k / control_n, NULL) AS difference,
-    difference - 1.959963985 * error AS difference_low,
-    difference + 1.959963985 * error AS difference_high,
+    if(is_compared, limits[1], NULL) AS difference_low,
+    if(is_compared, limits[2], NULL) AS difference_high,
     if(pooled_error > 0, difference / pooled_error, NULL) AS z,
     erfc(abs(z) / sqrt(2)) AS p_value,
+    if(is_compared, least(pool, 1 - pool) * least(n, control_n) < 5, NULL) AS too_few,
     if(is_compared AND control_k > 0 AND control_k < control_n, (1.959963985 + 0.841621234)
         * sqrt(control_k / control_n * (1 - control_k / control_n) * (1 / n + 1 / control_n)), NULL) AS mde,
     mean AS mean_value,
@@ -107,7 +110,32 @@ FROM
 (
     SELECT
         *,
-        sqrt(k / n * (1 - k / n) / n + control_k / control_n * (1 - control_k / control_n) / control_n) AS error,
+        k / n AS p,
+        if(control_n > 0, control_k / control_n, 0) AS q,
+        if(control_n > 0, control_n / n, 1) AS theta,
+        -- The ends of the interval by halving: from the difference seen towards -1 and 1, where the score is 1.96. Of each
+        -- difference `d` that is tried, the shares that fit it best (the root of a cubic) give the standard error.
+        arrayMap(
+            far -> arrayFold(
+                (ends, i) -> arrayMap(
+                    (d, a, b, c) -> arrayMap(
+                        (v, u) -> arrayMap(
+                            r -> if(pow(d - (p - q), 2) > 3.841458821
+                                    * (greatest(r * (1 - r), 0) / n + greatest((r - d) * (1 - r + d), 0) / greatest(control_n, 1)),
+                                (d, ends.2), (ends.1, d)),
+                            [2 * u * cos((pi() + acos(if(u = 0, 0, greatest(-1, least(1, v / pow(u, 3)))))) / 3) - b / (3 * a)]
+                        )[1],
+                        [pow(b / (3 * a), 3) - b * c / (6 * a * a) - p * d * (1 + d) / (2 * a)],
+                        [if(pow(b / (3 * a), 3) - b * c / (6 * a * a) - p * d * (1 + d) / (2 * a) < 0, -1, 1)
+                            * sqrt(greatest(pow(b / (3 * a), 2) - c / (3 * a), 0))]
+                    )[1],
+                    [(ends.1 + ends.2) / 2],
+                    [1 + theta],
+                    [-(1 + theta + p + theta * q + (ends.1 + ends.2) / 2 * (theta + 2))],
+                    [pow((ends.1 + ends.2) / 2, 2) + (ends.1 + ends.2) / 2 * (2 * p + theta + 1) + p + theta * q]
+                )[1],
+                range(40), (toFloat64(far), p - q)).2,
+            [-1, 1]) AS limits,
         (k + control_k) / (n + control_n) AS pool,
         sqrt(pool * (1 - pool) * (1 / n + 1 / control_n)) AS pooled_error,
         arrayReduce('welchTTest(0.95)',

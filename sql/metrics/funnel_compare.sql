@@ -7,16 +7,18 @@
 --   have taken the step at the rate of the other period; worst = 1 where change is the lowest and below 0
 -- grain: one row a step
 -- parameters:
---   from Date = today - 6: first day of the first step, inclusive
---   to Date = today: last day of the first step, inclusive
+--   from Date = today - 7: first day of the first step, inclusive
+--   to Date = today - 1: last day of the first step, inclusive
 --   compare_from Date = before from: first day of the other period, inclusive
 --   compare_to Date = before to: last day of the other period, inclusive
 --   steps Array(String) = funnel steps: the events in order, at most 8
 --   within UInt64 = funnel window: seconds from the first step in which the others must follow
+--   until Date = today - 1: last day of what counts, inclusive: the last one that is over
 -- example: SELECT * FROM funnel_compare(from = '2026-11-16', to = '2026-11-22', compare_from = '2026-11-09',
---   compare_to = '2026-11-15', steps = ['view_item', 'add_to_cart', 'purchase'], within = 86400)
+--   compare_to = '2026-11-15', steps = ['view_item', 'add_to_cart', 'purchase'], within = 86400, until = '2026-11-29')
 -- mistakes: A change of a small step is often chance: p_value is that of a two-proportion z-test, pooled, and of many steps one
---   is below 0.05 by chance. Compare whole weeks.
+--   is below 0.05 by chance. Compare whole weeks. Days whose users have
+--   not all had `within` by the end of `until` are left out, and as many days of the other period.
 -- chart: bar x=event y=from_previous,compare_from_previous
 SELECT * EXCEPT pooled FROM
 (
@@ -43,11 +45,13 @@ FROM
     (
         SELECT arrayMap(i -> toUInt64(level >= i), range(1, length({steps:Array(String)}) + 1)) AS flags, 1 AS is_now
         FROM {database}.funnel_users(
-            from = {from:Date}, to = {to:Date}, steps = {steps:Array(String)}, within = {within:UInt64}, dimension = '')
+            from = {from:Date}, to = least({to:Date}, {until:Date} - intDiv({within:UInt64} + 86399, 86400)),
+            steps = {steps:Array(String)}, within = {within:UInt64}, dimension = '')
         UNION ALL
         SELECT arrayMap(i -> toUInt64(level >= i), range(1, length({steps:Array(String)}) + 1)), 0
-        FROM {database}.funnel_users(from = {compare_from:Date}, to = {compare_to:Date}, steps = {steps:Array(String)},
-            within = {within:UInt64}, dimension = '')
+        FROM {database}.funnel_users(from = {compare_from:Date},
+            to = {compare_to:Date} - ({to:Date} - least({to:Date}, {until:Date} - intDiv({within:UInt64} + 86399, 86400))),
+            steps = {steps:Array(String)}, within = {within:UInt64}, dimension = '')
     )
 )
 ARRAY JOIN range(1, length({steps:Array(String)}) + 1) AS k

@@ -3,7 +3,7 @@
 -- group: campaigns
 -- definition: Invitations sent in the period, how many of those were accepted until now, and how many new users an active
 --   user brings by them (k-factor).
--- definition_zh: 周期内发出的邀请数、其中被接受的比例，以及每个活跃用户通过邀请带来的新用户数（K 因子 = 人均邀请数 × 接受率）。
+-- definition_zh: 周期内发出的邀请数、其中被接受的比例（未满 days 天的周期不计），以及每个活跃用户通过邀请带来的新用户数（K 因子 = 人均邀请数 × 接受率）。
 -- formula: acceptance_rate = invitations of the period that were accepted / sent; k_factor = invites_per_user *
 --   acceptance_rate, where invites_per_user = sent / active users. came: users who accepted in the period
 -- grain: one row a period in which something was sent or accepted
@@ -11,8 +11,11 @@
 --   from Date = today - 29: first day, inclusive
 --   to Date = today: last day, inclusive
 --   period String = week (one of day, week, month): length of a period
--- example: SELECT * FROM invitations(from = '2026-11-01', to = '2026-11-30', period = 'week')
--- mistakes: Young invitations are not accepted yet, so the last periods look worse than they are. A k-factor holds for the
+--   days UInt16 = 7: how long an invitation has, before it is called not accepted
+--   until Date = today - 1: last day of what counts, inclusive: the last one that is over
+-- example: SELECT * FROM invitations(from = '2026-11-01', to = '2026-11-30', period = 'week', days = 7, until = '2026-12-07')
+-- mistakes: Of periods whose invitations have not all had `days` days by the end of `until`, what was accepted and its
+--   rates are NULL: young invitations are not refused. Older ones have had longer than `days`. A k-factor holds for the
 --   length of its period: that of a week can't be compared with that of a month. Without an invite_id in the plan,
 --   nothing says which invitation was accepted: accepted is 0, came is not.
 -- chart: line x=period y=k_factor
@@ -48,11 +51,15 @@ WITH
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
         GROUP BY at
     )
+SELECT * EXCEPT had_time FROM
+(
 SELECT
     events.at AS period,
     sum(events.sent) AS sent,
     uniqExactIf(events.inviter, events.sent = 1) AS inviters,
-    sum(events.taken) AS accepted,
+    multiIf({period:String} = 'month', toLastDayOfMonth(period), {period:String} = 'week', period + 6, period)
+        + {days:UInt16} <= {until:Date} AS had_time,
+    if(had_time OR sent = 0, sum(events.taken), NULL) AS accepted,
     if(sent = 0, NULL, accepted / sent) AS acceptance_rate,
     uniqExactIf(events.guest, events.sent = 0) AS came,
     any(active.users) AS active_users,
@@ -61,4 +68,5 @@ SELECT
 FROM events
 LEFT JOIN active ON active.at = events.at
 GROUP BY events.at
+)
 ORDER BY period

@@ -8,12 +8,12 @@
 --   the cohort, those who never paid too. Period 0 is the one of joining
 -- grain: one row a cohort and n, up to the period of `to`
 -- parameters:
---   from Date = today - 89: first day of joining, inclusive
---   to Date = today: last day of joining and of payments, inclusive
+--   from Date = today - 90: first day of joining, inclusive
+--   to Date = today - 1: last day of joining and of payments, inclusive
 --   period String = week (one of day, week, month): length of a period
 -- example: SELECT * FROM ltv(from = '2026-09-01', to = '2026-11-30', period = 'month')
--- mistakes: This is what was paid, not a forecast. The last row of a cohort may be of a period that hasn't ended (whole =
---   0). Payments before joining (as a visitor) don't count.
+-- mistakes: This is what was paid, not a forecast. A period that hasn't ended by `to` (whole = 0) has a revenue so far
+--   and no ltv (NULL). Payments before joining (as a visitor) don't count.
 -- chart: line x=n y=ltv series=cohort
 WITH cohorts AS
 (
@@ -29,7 +29,7 @@ SELECT
     toUInt32(c.n) AS n,
     c.users AS users,
     sum(p.amount) OVER (PARTITION BY cohort ORDER BY n) AS revenue,
-    toFloat64(revenue) / users AS ltv,
+    if(whole, toFloat64(revenue) / users, NULL) AS ltv,
     multiIf({period:String} = 'month', addMonths(cohort, toInt32(n + 1)),
         {period:String} = 'week', cohort + 7 * (n + 1), cohort + n + 1) - 1 <= {to:Date} AS whole
 FROM

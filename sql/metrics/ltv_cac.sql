@@ -7,11 +7,12 @@
 --   same days / new users; ratio = ltv / cac
 -- grain: one row a channel
 -- parameters:
---   from Date = today - 36: first day on which users came, and of spend, inclusive
---   to Date = today - 7: last day, inclusive
+--   from Date = today - 37: first day on which users came, and of spend, inclusive
+--   to Date = today - 8: last day, inclusive
 --   days UInt16 = 7: length of a life
--- example: SELECT * FROM ltv_cac(from = '2026-10-01', to = '2026-10-31', days = 30)
--- mistakes: Users of the last days have not lived that long: end `days` before today. A ratio over 7 days is not one over a
+--   until Date = today - 1: last day of what counts, inclusive: the last one that is over
+-- example: SELECT * FROM ltv_cac(from = '2026-10-01', to = '2026-10-31', days = 30, until = '2026-11-30')
+-- mistakes: Users who have not lived that long by the end of `until`, and the spend of their days, are left out. A ratio over 7 days is not one over a
 --   year. A channel without imported spend has neither CAC nor ratio.
 -- chart: bar x=channel y=ltv,cac
 WITH
@@ -19,7 +20,7 @@ WITH
     (
         SELECT channel, toFloat64(sum(amount)) AS cost, count() AS entries
         FROM spend
-        WHERE day BETWEEN {from:Date} AND {to:Date}
+        WHERE day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - {days:UInt16})
             AND NOT throwIf((SELECT uniqExactIf(currency, currency != '') FROM spend WHERE day BETWEEN {from:Date} AND {to:Date}) > 1,
                 'spend is in several currencies: import it in one')
         GROUP BY channel
@@ -40,7 +41,7 @@ WITH
             WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
             GROUP BY actor
         ) AS paid ON paid.actor = u.actor
-        WHERE u.first_day BETWEEN {from:Date} AND {to:Date}
+        WHERE u.first_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - {days:UInt16})
         GROUP BY channel
     )
 SELECT

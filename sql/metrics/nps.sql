@@ -4,8 +4,8 @@
 -- definition: Which share of those who answered would recommend the product (9 or 10), less the share of those who
 --   wouldn't (0 to 6), by period.
 -- definition_zh: 按周期统计推荐者（9–10 分）、中立者（7–8 分）、贬损者（0–6 分）人数；NPS = 推荐者占比 − 贬损者占比（−100 到 100）。
--- formula: nps = 100 * (promoters - detractors) / answers; margin: half of the 95 % interval, 196 * sqrt((promoter share +
---   detractor share - (their difference)^2) / answers). Of a user's answers in a period the last counts
+-- formula: nps = 100 * (promoters - detractors) / answers; nps_low, nps_high: 95 % interval of a difference of paired
+--   shares with an answer added to either side (Bonett and Price 2012), within -100 and 100; margin: half of it. Of a user's answers in a period the last counts
 -- grain: one row a period with answers
 -- parameters:
 --   from Date = today - 89: first day, inclusive
@@ -13,9 +13,11 @@
 --   period String = week (one of day, week, month): length of a period
 --   survey String = '': its name; empty: all surveys with scores
 -- example: SELECT * FROM nps(from = '2026-09-01', to = '2026-11-30', period = 'week', survey = 'nps')
--- mistakes: Few answers move it by many points: look at the margin before telling a story. Only those who answer count: a
+-- mistakes: Few answers move it by many points: look at the interval before telling a story. Only those who answer count: a
 --   change of who is asked, or of the response rate, changes it, too. Scores outside of 0 to 10 are left out.
 -- chart: line x=period y=nps
+SELECT * EXCEPT (middle, spread) FROM
+(
 SELECT
     period,
     count() AS answers,
@@ -23,7 +25,12 @@ SELECT
     countIf(last_score >= 7 AND last_score < 9) AS passives,
     countIf(last_score < 7) AS detractors,
     100 * (promoters - detractors) / answers AS nps,
-    196 * sqrt(((promoters + detractors) / answers - pow((promoters - detractors) / answers, 2)) / answers) AS margin,
+    (promoters - detractors) / (answers + 2) AS middle,
+    195.9963985 * sqrt(((promoters + detractors + 2) / (answers + 2) - middle * middle) / (answers + 2)) AS spread,
+    -- With one promoter and one detractor more, as Bonett and Price have it: of few answers too it says how few they are.
+    greatest(-100, 100 * middle - spread) AS nps_low,
+    least(100, 100 * middle + spread) AS nps_high,
+    (nps_high - nps_low) / 2 AS margin,
     avg(last_score) AS mean_score
 FROM
 (
@@ -39,4 +46,5 @@ FROM
     GROUP BY actor, survey, period
 )
 GROUP BY period
+)
 ORDER BY period

@@ -13,6 +13,8 @@
 -- example: SELECT * FROM nps_by(from = '2026-09-01', to = '2026-11-30', dimension = 'platform', survey = 'nps')
 -- mistakes: The parts have fewer answers than the whole, and so wider margins.
 -- chart: bar x=by y=nps
+SELECT * EXCEPT (middle, spread) FROM
+(
 SELECT
     by,
     count() AS answers,
@@ -20,7 +22,12 @@ SELECT
     countIf(last_score >= 7 AND last_score < 9) AS passives,
     countIf(last_score < 7) AS detractors,
     100 * (promoters - detractors) / answers AS nps,
-    196 * sqrt(((promoters + detractors) / answers - pow((promoters - detractors) / answers, 2)) / answers) AS margin
+    (promoters - detractors) / (answers + 2) AS middle,
+    195.9963985 * sqrt(((promoters + detractors + 2) / (answers + 2) - middle * middle) / (answers + 2)) AS spread,
+    -- With one promoter and one detractor more, as Bonett and Price have it: of few answers too it says how few they are.
+    greatest(-100, 100 * middle - spread) AS nps_low,
+    least(100, 100 * middle + spread) AS nps_high,
+    (nps_high - nps_low) / 2 AS margin
 FROM
 (
     SELECT a.actor AS actor, a.survey AS survey, b.by AS by, argMax(a.score, a.ts) AS last_score
@@ -37,4 +44,5 @@ FROM
     GROUP BY actor, survey, by
 )
 GROUP BY by
+)
 ORDER BY answers DESC, by

@@ -8,12 +8,13 @@
 --   the app is opened before the registration) / users who joined
 -- grain: one row a step, and one with step 0 for the whole list
 -- parameters:
---   from Date = today - 36: first day of joining, inclusive
---   to Date = today - 7: last day, inclusive
+--   from Date = today - 37: first day of joining, inclusive
+--   to Date = today - 8: last day, inclusive
 --   days UInt16 = 7: how long a user has for it
--- example: SELECT * FROM onboarding(from = '2026-11-01', to = '2026-11-23', days = 7)
--- mistakes: This is no funnel: a step can have more users than the one before it. Users of the last days have not had
---   their time yet.
+--   until Date = today - 1: last day of what counts, inclusive: the last one that is over
+-- example: SELECT * FROM onboarding(from = '2026-11-01', to = '2026-11-23', days = 7, until = '2026-11-30')
+-- mistakes: This is no funnel: a step can have more users than the one before it. Users who have not had
+--   `days` days by the end of `until` are left out.
 -- chart: bar x=name y=rate
 WITH done AS
 (
@@ -30,7 +31,7 @@ WITH done AS
                 arrayFilter(d -> d.2 < j.joined + toIntervalDay({days:UInt16}), e.firsts)) AS hours
         FROM
         (
-            SELECT actor, assumeNotNull(joined) AS joined FROM users WHERE joined_day BETWEEN {from:Date} AND {to:Date}
+            SELECT actor, assumeNotNull(joined) AS joined FROM users WHERE joined_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - {days:UInt16})
         ) AS j
         LEFT JOIN
         (

@@ -7,11 +7,13 @@
 --   channel; payback_day: the first day with recovered >= 1, NULL if there is none
 -- grain: one row a channel with spend and day of life, from 0
 -- parameters:
---   from Date = today - 29: first day on which users came, and of spend, inclusive
---   to Date = today - 14: last day, inclusive
+--   from Date = today - 30: first day on which users came, and of spend, inclusive
+--   to Date = today - 15: last day, inclusive
 --   days UInt16 = 14: days of life to look at
--- example: SELECT * FROM payback(from = '2026-10-01', to = '2026-10-31', days = 30)
--- mistakes: Let every user have lived `days` days: end so many before today. Refunds come later than payments: a channel can
+--   until Date = today - 1: last day of what counts, inclusive: the last one that is over
+-- example: SELECT * FROM payback(from = '2026-10-01', to = '2026-10-31', days = 30, until = '2026-11-30')
+-- mistakes: A day of life that some of the users have not had by the end of `until` is left out, so `payback_day` looks
+--   no further: let every user have lived `days` days. Refunds come later than payments: a channel can
 --   fall behind its cost again after the payback_day.
 -- chart: line x=day y=recovered series=channel
 WITH
@@ -62,5 +64,6 @@ FROM
         arraySum(p -> if(p.1 <= day, p.2, 0.), lives.payments) AS total
     FROM spent
     LEFT JOIN lives ON lives.channel = spent.channel
+    WHERE {to:Date} + day + 1 <= {until:Date}
 )
 ORDER BY channel, day

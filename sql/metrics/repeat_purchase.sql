@@ -8,8 +8,8 @@
 --   payment before the period / buyers. median_days: between the first payments of consecutive orders in the period
 -- grain: one row
 -- parameters:
---   from Date = today - 29: first day, inclusive
---   to Date = today: last day, inclusive
+--   from Date = today - 30: first day, inclusive
+--   to Date = today - 1: last day, inclusive
 -- example: SELECT * FROM repeat_purchase(from = '2026-11-01', to = '2026-11-30')
 -- mistakes: A longer period has a higher rate: compare periods of one length. Refunded orders count as orders.
 -- chart: table

@@ -13,7 +13,8 @@
 --   period String = day (one of day, week, month): length of a period
 -- example: SELECT * FROM retention(from = '2026-11-01', to = '2026-11-30', period = 'day')
 -- mistakes: Rolling retention falls as `to` is moved to an earlier day, and its last n equals the classic one: compare
---   cohorts at the same distance from `to`. The last period may not have ended (whole = 0). Weeks begin on Monday, so
+--   cohorts at the same distance from `to`. A period that has not ended by `to` (whole = 0)
+--   has no rates (NULL). Weeks begin on Monday, so
 --   week 1 of somebody who joined on Sunday begins the next day; day 7 does not have this.
 -- chart: heatmap x=n y=cohort series=classic_rate
 WITH people AS
@@ -33,9 +34,9 @@ SELECT
     c.n AS n,
     c.users AS users,
     a.active AS classic,
-    classic / users AS classic_rate,
+    if(whole, classic / users, NULL) AS classic_rate,
     sum(a.left) OVER (PARTITION BY c.cohort ORDER BY c.n DESC) AS rolling,
-    rolling / users AS rolling_rate,
+    if(whole, rolling / users, NULL) AS rolling_rate,
     multiIf({period:String} = 'month', addMonths(c.cohort, toInt32(c.n + 1)),
         {period:String} = 'week', c.cohort + 7 * (c.n + 1), c.cohort + c.n + 1) - 1 <= {to:Date} AS whole
 FROM

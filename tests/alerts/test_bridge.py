@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -87,7 +88,10 @@ async def bridged(folder: Path) -> AsyncIterator[tuple[Robots, str]]:
 async def post(url: str, data: Any) -> tuple[int, str]:
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
     headers = {"Content-Type": "application/json"}
-    async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as response:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=io.BytesIO(body), headers=headers) as response,
+    ):
         return response.status, await response.text()
 
 
@@ -139,3 +143,19 @@ async def test_messages_can_be_printed(tmp_path: Path, capsys: pytest.CaptureFix
     async with bridged(tmp_path) as (_, url):
         assert (await post(f"{url}/paper", FIRING))[0] == 200
     assert capsys.readouterr().out == "告警 (警告):没有订单\n10m 内没有\n开始于 2026-11-22 06:00:30 UTC\n\n"
+
+
+async def test_a_page_in_a_browser_tells_nobody_anything(tmp_path: Path) -> None:
+    async with bridged(tmp_path) as (robots, url), aiohttp.ClientSession() as session:
+        for headers, status in (
+            ({"Content-Type": "text/plain"}, 415),
+            ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+            ({"Content-Type": "multipart/form-data; boundary=x"}, 415),
+            ({"Content-Type": "application/json", "Origin": "http://evil.example"}, 403),
+            ({"Content-Type": "application/json", "Sec-Fetch-Site": "same-site"}, 403),
+            ({"Content-Type": "application/json", "Host": "evil.example"}, 403),
+            ({"Content-Type": "application/json; charset=utf-8"}, 200),
+        ):
+            async with session.post(f"{url}/fei", data=json.dumps(FIRING).encode(), headers=headers) as answer:
+                assert answer.status == status, headers
+    assert len(robots.took) == 1

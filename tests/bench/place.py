@@ -50,8 +50,8 @@ class Place:
 
     async def ask(self, session: aiohttp.ClientSession, sql: str) -> str:
         """ClickHouse's answer to a query, as text."""
-        login = aiohttp.BasicAuth("default", self.settings.clickhouse_password.get_secret_value())
-        async with session.post(self.settings.clickhouse_url, data=sql, auth=login) as response:
+        login = aiohttp.encode_basic_auth("default", self.settings.clickhouse_password.get_secret_value())
+        async with session.post(self.settings.clickhouse_url, data=sql, headers={"Authorization": login}) as response:
             answer = (await response.text()).strip()
             if response.status != 200:
                 raise RuntimeError(f"ClickHouse: {answer[:500]}")

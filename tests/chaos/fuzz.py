@@ -168,7 +168,9 @@ def packed(rng: random.Random, records: list[Raw], broken: bool) -> bytes:
     """A batch of them; where the broker takes it (`broken`), now and then one that nobody can read."""
     codec = rng.choice(list(CODECS))
     if broken and rng.random() < 0.02:
-        kind = rng.randrange(5)
+        kind = rng.randrange(6)
+        if kind == 5:
+            return batch(records, codec, offsets=[rng.choice((n, n, 0, -5, 10**9)) for n in range(len(records))])
         if kind == 0:
             return batch(records, codec, crc=1)
         if kind == 1:

@@ -50,13 +50,23 @@ def varint(number: int) -> bytes:
 
 
 def batch(
-    records: Sequence[Raw], codec: str = "none", *, attributes: int = 0,
-    number: int | None = None, damage: Callable[[bytes], bytes] = bytes, crc: int = 0,
-) -> bytes:  # fmt: skip
-    """A record batch. `number` lies about how many records there are, `damage` changes the (compressed) records,
-    `crc` is added to the checksum, `attributes` to the bits of the codec."""
+    records: Sequence[Raw],
+    codec: str = "none",
+    *,
+    attributes: int = 0,
+    number: int | None = None,
+    offsets: Sequence[int] | None = None,
+    damage: Callable[[bytes], bytes] = bytes,
+    crc: int = 0,
+) -> bytes:
+    """A record batch.
+
+    `number` lies about how many records there are, `offsets` about their places; `damage` changes the (compressed)
+    records, `crc` is added to the checksum, `attributes` to the bits of the codec.
+    """
     first = records[0].timestamp if records else -1
-    body = b"".join(_record(i, record, first) for i, record in enumerate(records))
+    places = range(len(records)) if offsets is None else offsets
+    body = b"".join(_record(i, record, first) for i, record in zip(places, records, strict=True))
     bits, compress = CODECS[codec]
     last = max(0, len(records) - 1)
     newest = max((record.timestamp for record in records), default=-1)

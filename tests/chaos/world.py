@@ -184,12 +184,12 @@ class World:
 
     async def _query(self, sql: str) -> list[Any]:
         settings = self.settings
-        login = aiohttp.BasicAuth("default", settings.clickhouse_password.get_secret_value())
+        login = aiohttp.encode_basic_auth("default", settings.clickhouse_password.get_secret_value())
         where = f"{settings.clickhouse_url}/?database={settings.clickhouse_database}"
         where += "&default_format=JSONCompactEachRow&output_format_json_quote_64bit_integers=0"
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session,
-            session.post(where, data=sql.encode(), auth=login) as response,
+            session.post(where, data=sql.encode(), headers={"Authorization": login}) as response,
         ):
             text = await response.text()
             assert response.status == 200, f"{text}\n{sql}"

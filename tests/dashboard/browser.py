@@ -88,8 +88,8 @@ class Browser:
 
 
 @contextmanager
-def chromium(url: str, *, language: str = "en-US") -> Iterator[Browser]:
-    """A browser of a person who reads that language."""
+def chromium(url: str, *more: str, language: str = "en-US") -> Iterator[Browser]:
+    """A browser of a person who reads that language; `more` are options of the program."""
     options = webdriver.ChromeOptions()
     program = shutil.which("chromium")
     assert program, "chromium is not installed: apt-get install chromium chromium-driver"
@@ -97,7 +97,7 @@ def chromium(url: str, *, language: str = "en-US") -> Iterator[Browser]:
     for argument in (
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900",
         f"--lang={language}", f"--accept-lang={language}", "--disable-background-networking",
-        "--disable-component-update", "--no-first-run",
+        "--disable-component-update", "--no-first-run", *more,
     ):  # fmt: skip
         options.add_argument(argument)
     options.add_experimental_option("prefs", {"intl.accept_languages": language})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,43 @@ def test_after_five_wrong_passwords_a_name_has_to_wait(passwords: Path) -> None:
     assert door.log_in("ann", "correct horse") is None
     now[0] += 61
     assert door.log_in("ann", "correct horse") is not None
+
+
+@pytest.mark.parametrize("name", ["ann", "nobody"])
+def test_tries_that_come_at_once_are_counted_too(passwords: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    looked_at = []
+    there = threading.Barrier(5)
+
+    def fits(password: str, stored: str) -> bool:
+        looked_at.append(password)
+        there.wait(20)  # nobody is done before five are at it: as slow as a hash with a hundred callers
+        return password_fits(password, stored)
+
+    monkeypatch.setattr("pipeline.dashboard.auth.password_fits", fits)
+    door = Auth(Settings(dashboard_host="0.0.0.0", dashboard_password_file=passwords), clock=lambda: 0.0)
+    with ThreadPoolExecutor(100) as pool:
+        cookies = list(pool.map(lambda n: door.log_in(name, f"guess {n}"), range(100)))
+    assert cookies == [None] * 100
+    assert len(looked_at) == 5
+    assert door.log_in(name, "correct horse") is None
+
+
+def test_made_up_names_free_nobody_who_waits(passwords: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.dashboard.auth.password_fits", lambda password, _: password == "correct horse")
+    door = Auth(Settings(dashboard_host="0.0.0.0", dashboard_password_file=passwords), clock=lambda: 0.0)
+    for _ in range(5):
+        assert door.log_in("ann", "wrong password") is None
+    for n in range(5_000):
+        assert door.log_in(f"made up {n}", "correct horse") is None
+    assert door.log_in("ann", "correct horse") is None
+
+
+def test_who_logs_in_has_all_tries_again(passwords: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.dashboard.auth.password_fits", lambda password, _: password == "correct horse")
+    door = Auth(Settings(dashboard_host="0.0.0.0", dashboard_password_file=passwords), clock=lambda: 0.0)
+    for _ in range(20):
+        assert [door.log_in("ann", "wrong password") for _ in range(4)] == [None] * 4
+        assert door.log_in("ann", "correct horse") is not None
 
 
 def test_a_header_is_believed_from_the_proxy_alone() -> None:

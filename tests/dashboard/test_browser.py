@@ -202,6 +202,48 @@ def test_every_page_opens_in_both_languages_and_widths_and_is_accessible(
     assert [(v["id"], [node["target"] for node in v["nodes"]][:3]) for v in found] == []
 
 
+#: Which cells of the last column stand in part outside of the window.
+HIDDEN = """return [...document.querySelectorAll('table.cards td:last-child')].filter(e => {
+    const box = e.getBoundingClientRect(); return box.left < 0 || box.right > window.innerWidth + 0.5 || e.scrollWidth > e.clientWidth + 1;
+}).map(e => e.innerText)"""
+
+
+@pytest.mark.parametrize("path", ["/experiments", "/campaigns"])
+def test_on_a_phone_the_verdict_is_read_without_scrolling_sideways(browser: Browser, path: str) -> None:
+    browser.width(NARROW)
+    browser.open(path)
+    assert browser.js("return document.querySelectorAll('table.cards .verdict-cell').length") >= 2
+    assert browser.js(HIDDEN) == []
+    heads = browser.js(
+        "return [...document.querySelector('table.cards tbody tr').cells].map(c => getComputedStyle(c, '::before').content)"
+    )
+    assert all(len(head) > 2 for head in heads[:-1])
+
+
+@pytest.mark.parametrize(("width", "media"), [(NARROW, ""), (690, "print")])
+def test_no_sentence_of_the_report_is_cut(
+    running: Running, browser: Browser, tmp_path: Path, width: int, media: str
+) -> None:
+    """Neither on a phone nor on paper, where nothing can be scrolled."""
+    file = tmp_path / "report.html"
+    running.command("report", "--week", "last", "-o", str(file))
+    browser.width(width)
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media})
+    try:
+        browser.driver.get(file.as_uri())
+        browser.shoot(f"report-{media or 'screen'}-{width}")
+        assert browser.js("return document.querySelectorAll('table.cards').length") == 2
+        assert browser.js(HIDDEN) == []
+        if media:
+            cut = (
+                "return [...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
+            )
+            assert browser.js(cut) == 0
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        assert browser.foreign_requests() == [file.as_uri()]
+
+
 def test_the_language_is_the_browsers_until_another_is_chosen(running: Running) -> None:
     with chromium(running.dashboard, language="zh-CN") as chinese:
         chinese.open("/")

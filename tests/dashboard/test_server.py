@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yarl
 
 from pipeline.dashboard.pages import PAGES, PARTS
 from pipeline.dashboard.server import Dashboard
@@ -72,12 +73,81 @@ async def test_a_page_of_another_site_cannot_read_along(start: Start, web: aioht
         assert answer.status == 200
 
 
-@pytest.mark.parametrize("back", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "back",
+    ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/\t/evil.example",
+     "/\n/evil.example", "/\r\nSet-Cookie: a=b", "\\/evil.example", "///evil.example", "/.//evil.example", "http:/x",
+     "/nowhere", "", " //evil.example", "/%2f/evil.example", "/\x00", "//[", "/@evil.example", "?back=//evil.example",
+     "/\u2028/evil.example", "/static/../..//evil.example"],
+)  # fmt: skip
 async def test_nobody_is_sent_elsewhere(start: Start, web: aiohttp.ClientSession, back: str) -> None:
     url = await start()
     async with web.get(f"{url}/set", params={"lang": "zh", "back": back}, allow_redirects=False) as answer:
         assert answer.headers["Location"] == "/"
         assert answer.cookies["lang"].value == "zh"
+
+
+@pytest.mark.parametrize(
+    ("back", "location"),
+    [("/", "/"), ("/funnels?funnel=checkout&from=2026-11-01", "/funnels?funnel=checkout&from=2026-11-01"),
+     ("/login", "/login"), ("/explore?metric=a\r\nX: y", "/explore?metric=aX%3A+y"), ("/plan#x", "/plan")],
+)  # fmt: skip
+async def test_one_comes_back_to_the_page_one_was_on(
+    start: Start, web: aiohttp.ClientSession, back: str, location: str
+) -> None:
+    url = await start()
+    async with web.get(f"{url}/set", params={"theme": "dark", "back": back}, allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, location)
+
+
+async def test_a_link_of_another_site_opens_a_page_and_sets_nothing(start: Start, web: aiohttp.ClientSession) -> None:
+    url = await start()
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    async with web.get(f"{url}/plan", headers=link) as answer:
+        assert answer.status == 200
+    async with web.get(f"{url}/set?lang=zh", headers=link, allow_redirects=False) as answer:
+        assert (answer.status, "lang" in answer.cookies) == (403, False)
+    for path in ("/plan", "/part/funnel", "/stream", "/static/style.css"):
+        async with web.get(url + path, headers={"Sec-Fetch-Site": "cross-site"}) as answer:
+            assert answer.status == 403
+    for path in ("/login", "/logout"):
+        async with web.post(url + path, headers={"Origin": "http://evil.example"}, data={"name": "a"}) as answer:
+            assert answer.status == 403
+
+
+#: Values of parameters that are no days, names or numbers.
+ODD = ["9999-12-31", "0001-01-01", "-1", "2026-02-30", "%0a", "%00", "%ff", "%ED%A0%80", "%F0%9F%98%80", "x" * 6_000, "%",
+       "1e400", "NaN", "' OR 1=1 --", "{x:String}", "2026-11-25T00:00:00", "%0d%0aX:%20y", "..%2f..%2f", "[", "&&&==="]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_odd_addresses_are_answered(start: Start, web: aiohttp.ClientSession, odd: str) -> None:
+    url = await start()
+    names = (
+        "from",
+        "to",
+        "metric",
+        "event",
+        "by",
+        "funnel",
+        "step",
+        "period",
+        "kind",
+        "limit",
+        "than",
+        "lang",
+        "page",
+        "actor",
+    )
+    query = "&".join(f"{name}={odd}" for name in names)
+    paths = (
+        [page.path for page in PAGES] + [f"/part/{name}" for name in PARTS] + ["/download/metric.csv", "/set", "/login"]
+    )
+    for path in [*paths, f"/part/{odd[:50]}", f"/static/{odd[:50]}", f"/{odd[:50]}", "/health"]:
+        for asked in (f"{path}?{query}", f"{path}?from={odd}&to={odd}&from=2026-01-01", f"{path}?to={odd}"):
+            async with web.get(yarl.URL(url + asked, encoded=True), allow_redirects=False) as answer:
+                assert answer.status in (200, 303, 400, 404, 503), asked
+                assert "Traceback" not in await answer.text(errors="replace")
 
 
 async def test_what_is_asked_for_is_never_markup_nor_a_file(start: Start, web: aiohttp.ClientSession) -> None:

@@ -21,6 +21,25 @@ def test_the_step_that_loses_the_largest_share_is_pointed_out() -> None:
     assert "10.0 % of the step before" in next(line for line in lines if "pay" in line)
 
 
+def test_on_a_small_screen_the_address_and_what_is_wrong_come_first() -> None:
+    """A terminal of 80 by 24 shows no more than the first 24 lines."""
+    funnel = {"bucket": "day", "steps": ["a", "b", "c", "d", "e"], "users": [9, 8, 7, 6, 5]}
+    live: Any = {
+        "product": "Shop", "totals": {}, "lag": 0, "publish_error": "", "freshness_ms": 5,
+        "active": {"now": 1, "last_5m": 2},
+        "today": {"users": 1, "sessions": 1, "registrations": 0, "value_micro": 0, "amount": 0},
+        "funnels": {"one": funnel, "two": funnel}, "top": {"event": {"view": {"events": 3}}},
+    }  # fmt: skip
+    console = Console(width=80, height=24, file=None)
+    with console.capture() as capture:
+        console.print(
+            view(live, None, 5.0, ["Dashboard   http://127.0.0.1:9110", "Kafka x"], alerts=[], away=["ClickHouse"])
+        )
+    first = capture.get().splitlines()[:23]
+    assert first[0] == "Dashboard   http://127.0.0.1:9110"
+    assert "! ClickHouse is away: it is being started again" in [line.rstrip() for line in first]
+
+
 def test_a_rate_needs_two_readings() -> None:
     rates = Rates()
     assert rates.update(100, now=1.0) is None

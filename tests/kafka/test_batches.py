@@ -6,16 +6,20 @@ import struct
 from typing import Any
 
 import pytest
+from aiokafka.record.memory_records import MemoryRecords
 from chaos.raw import Raw, batch
 
 from pipeline.ingest.classify import Unreadable
-from pipeline.kafka.batches import Batches, records_of
+from pipeline.kafka.batches import records_of
 
 GOOD = Raw(b"one", b"k", [(b"trace", b"1")], 1000)
 
 
 def read(data: bytes) -> list[Any]:
-    return [record for found, piece in Batches(data) for record in records_of(found, piece)]
+    batches, found = MemoryRecords(data), []
+    while batches.has_next():
+        found += records_of(batches.next_batch(), data)[0]
+    return found
 
 
 def plain(record: Any) -> tuple[Any, ...]:
@@ -56,10 +60,13 @@ def test_a_hundred_thousand_headers_are_decoded() -> None:
         (batch([GOOD, GOOD], number=3), "ValueError: a record is longer than its batch"),
         (batch([GOOD, GOOD], number=1), "ValueError: bytes are left after the last record"),
         (batch([GOOD], number=2_000_000_000), "ValueError: a record is longer than its batch"),
+        (batch([GOOD, GOOD], offsets=[0, 10**9]), "ValueError: the offsets of the records are not those of the batch"),
+        (batch([GOOD, GOOD], offsets=[1, 0]), "ValueError: the offsets of the records are not those of the batch"),
+        (batch([GOOD, GOOD], offsets=[-7, 1]), "ValueError: the offsets of the records are not those of the batch"),
         (batch([GOOD], "gzip", damage=lambda data: b"no gzip"), "BadGzipFile: Not a gzipped file (b'no')"),
         (batch([GOOD], damage=lambda data: data[:5] + b"\x7f" * 10), "ValueError: a record is longer than its batch"),
     ],
-    ids=["codec", "too many", "too few", "far too many", "gzip", "length"],
+    ids=["codec", "too many", "too few", "far too many", "beyond", "backwards", "before", "gzip", "length"],
 )
 def test_a_batch_that_can_not_be_decoded_is_one_record_that_says_why(data: bytes, why: str) -> None:
     [record] = read(data)
@@ -76,6 +83,10 @@ def test_a_piece_that_ends_in_the_middle_of_a_batch_is_left_to_the_next_fetch() 
 
 
 def test_the_batches_of_a_piece_have_their_own_offsets() -> None:
-    second = bytearray(batch([GOOD]))
+    second = bytearray(batch([GOOD._replace(headers=[(b"\xff", b"")])]))
     struct.pack_into(">q", second, 0, 7)
-    assert [record.offset for record in read(batch([GOOD, GOOD]) + bytes(second))] == [0, 1, 7]
+    third = bytearray(batch([GOOD], attributes=6))
+    struct.pack_into(">q", third, 0, 8)
+    found = read(batch([GOOD, GOOD]) + second + third)
+    assert [record.offset for record in found] == [0, 1, 7, 8]
+    assert found[-1].value == bytes(third)

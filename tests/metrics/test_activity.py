@@ -188,3 +188,23 @@ async def test_active_days_and_hours(world: World) -> None:
     period = {"from_": "2026-11-02", "to": "2026-11-03"}
     assert await world.ask("active_days_distribution", **period) == [(1, 1, 0.5), (2, 1, 0.5)]
     assert await world.ask("active_hours", **period) == [(1, 0, 2, 3), (2, 23, 1, 1)]
+
+
+async def test_a_session_is_the_same_whatever_days_are_asked_for(world: World) -> None:
+    """One by its id from the 1st to the 9th, with pauses of days; one without a pause, from the 5th to the 9th."""
+    await world.tell(
+        [
+            *(event("a", "open", f"2026-11-0{day} 12:00", session_id="s") for day in (1, 5, 9)),
+            *(event("b", "open", f"2026-11-0{day} {hour:02}:{minute:02}")
+              for day in range(5, 10) for hour in range(24) for minute in (0, 20, 40)),
+        ]
+    )  # fmt: skip
+    columns = "day sessions median_seconds"
+    whole = await world.ask("sessions_daily", columns, from_="2026-10-28", to="2026-11-12")
+    eight_days, five_days = 8 * 86_400.0, 5 * 86_400.0 - 1_200
+    assert [row for row in whole if row[1]] == [("2026-11-01", 1, eight_days), ("2026-11-05", 1, five_days)]
+    for day in (f"2026-11-{day:02}" for day in range(1, 13)):
+        assert await world.ask("sessions_daily", columns, from_=day, to=day) == [row for row in whole if row[0] == day]
+    # Paths are of the same sessions: the 9th is the beginning of none.
+    for day, sessions in (("2026-11-01", [(1,)]), ("2026-11-05", [(1,)]), ("2026-11-09", [])):
+        assert await world.ask("paths_from", "sessions", from_=day, to=day, depth=1) == sessions

@@ -6,21 +6,30 @@ import json
 from pathlib import Path
 
 import pytest
-from metrics.world import World, event
+from metrics.world import PLAN, TEXT, World, event
 from typer.testing import CliRunner
 
 from pipeline.cli.main import app
 from pipeline.errors import UserError
 from pipeline.metrics import metrics
+from pipeline.metrics.installed import fingerprint
 
 RUN = ["metrics", "run", "active_users_daily", "--from", "2026-11-01", "--to", "2026-11-02"]
 
 
+@pytest.fixture(scope="session")
+def plan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("plan") / "plan.yaml"
+    path.write_text(TEXT, "utf-8")
+    return path
+
+
 @pytest.fixture
-async def there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def there(world: World, plan_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPELINE_CLICKHOUSE_URL", world.settings.clickhouse_url)
     monkeypatch.setenv("PIPELINE_CLICKHOUSE_PASSWORD", world.settings.clickhouse_password.get_secret_value())
     monkeypatch.setenv("PIPELINE_CLICKHOUSE_DATABASE", world.settings.clickhouse_database)
+    monkeypatch.setenv("PIPELINE_PLAN", str(plan_file))
     await world.tell([event("a", "open", "2026-11-01 10:00"), event("a", "look", "2026-11-01 10:01")])
 
 
@@ -45,6 +54,7 @@ def test_list_has_every_metric_and_show_its_sql() -> None:
 def test_run_in_each_format(tmp_path: Path) -> None:
     """`CliRunner` is not on an event loop of its own: the command starts one."""
     table = run(*RUN).decode().splitlines()
+    assert table[-1].startswith("from catalogue")
     assert [line.split() for line in table if line.startswith((" 2026", "  2026"))] == [
         ["2026-11-01", "1", "2", "2"], ["2026-11-02", "0", "0", "-"],
     ]  # fmt: skip
@@ -83,3 +93,28 @@ def test_mistakes_are_one_line(words: tuple[str, ...], message: str) -> None:
         run("metrics", "run", *words)
     assert str(raised.value).startswith(message)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("there")
+def test_another_plans_views_do_not_answer(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One clear line names both plans, and where it was asked; a new event alone is no other plan."""
+    where = f"{world.settings.clickhouse_database} at {world.settings.clickhouse_url}"
+
+    def told(text: str) -> str:
+        (tmp_path / "plan.yaml").write_text(text, "utf-8")
+        with pytest.raises(UserError) as raised:
+            run(*RUN, "--plan", str(tmp_path / "plan.yaml"))
+        return str(raised.value)
+
+    assert told("{product: Other, events: {open: null}}") == (
+        f"the metrics in {where} are those of the plan 'Test', not of 'Other': "
+        "give its plan with --plan (or PIPELINE_PLAN), or another ClickHouse or database"
+    )
+    assert told("{product: Test, timezone: Asia/Tokyo, events: {open: null}}").startswith(
+        f"the metrics in {where} were made of another version of the plan 'Test': run `streamgauge migrate`"
+    )
+    added = PLAN.model_copy(update={"events": {**PLAN.events, "new": PLAN.events["open"]}, "description": "later"})
+    assert fingerprint(added) == fingerprint(PLAN)
+    monkeypatch.setenv("PIPELINE_CLICKHOUSE_DATABASE", "default")
+    with pytest.raises(UserError, match=r"has no metrics, or those of an older version: run `streamgauge migrate`"):
+        run(*RUN)

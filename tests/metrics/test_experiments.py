@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import Any
 
 import pytest
@@ -54,7 +55,7 @@ async def test_variants_against_the_control(world: World) -> None:
     columns = "variant difference difference_low difference_high z p_value mde"
     assert await world.ask("experiment_results", columns, **NOVEMBER) == [
         ("control", None, None, None, None, None, None),
-        ("new", 0.35, -0.253704, 0.953704, 1.05, 0.293718, 0.920695),
+        ("new", 0.35, -0.280995, 0.764284, 1.05, 0.293718, 0.920695),
         ("(several)", None, None, None, None, None, None),
     ]
     # Variances 80 and 152.25: t = 8.25 / sqrt(80 / 5 + 152.25 / 4), 5.34 degrees of freedom.
@@ -73,11 +74,78 @@ async def test_the_z_test_of_larger_groups_equals_clickhouses_own(world: World) 
     await world.tell(events)
     columns = "z p_value difference_low difference_high mde"
     found = (await world.ask("experiment_results", columns, **NOVEMBER))[1]
-    assert found == (1.980295, 0.04767, 0.002002, 0.197998, 0.118861)
+    assert found == (1.980295, 0.04767, 0.001066, 0.201501, 0.118861)
     own = await world.sql(
         "SELECT round(-z.1, 6), round(z.2, 6) FROM (SELECT proportionsZTest(10, 20, 100, 100, 0.95, 'pooled') AS z)"
     )
     assert own == [found[:2]]
+
+
+def score_interval(k: int, n: int, control_k: int, control_n: int) -> tuple[float, float]:
+    """The differences that the score test does not reject, by trying them: the likelihood is searched, not solved."""
+
+    def log_likelihood(r: float, d: float) -> float:
+        shares = ((k, n, r), (control_k, control_n, r - d))
+        parts = [(a, p) for hits, of, s in shares for a, p in ((hits, s), (of - hits, 1 - s)) if a]
+        return sum(a * log(max(p, 1e-300)) for a, p in parts)
+
+    def kept(d: float) -> bool:
+        low, high = max(0.0, d), min(1.0, 1.0 + d)
+        for _ in range(120):
+            a, b = low + (high - low) / 3, high - (high - low) / 3
+            low, high = (a, high) if log_likelihood(a, d) < log_likelihood(b, d) else (low, b)
+        variance = low * (1 - low) / n + (low - d) * (1 - low + d) / control_n
+        return (k / n - control_k / control_n - d) ** 2 <= 1.959963985**2 * variance
+
+    ends = []
+    for far in (-1.0, 1.0):
+        out, inner = far, k / n - control_k / control_n
+        for _ in range(40):
+            middle = (out + inner) / 2
+            out, inner = (out, middle) if kept(middle) else (middle, inner)
+        ends.append(round(inner, 5))
+    return ends[0], ends[1]
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "control_k", "control_n"),
+    [(0, 1, 12, 60), (1, 1, 12, 60), (0, 1, 0, 1), (1, 1, 1, 1), (1, 1, 0, 1),
+     (3, 40, 9, 40), (9, 40, 3, 40), (30, 60, 20, 60)],
+)  # fmt: skip
+async def test_p_and_interval_are_of_one_test(world: World, k: int, n: int, control_k: int, control_n: int) -> None:
+    """Of 0 of 1 against 12 of 60 an interval of Wald left out 0 beside p = 0.62."""
+    await world.tell(
+        [
+            *(met(f"c{i}", "control") for i in range(control_n)), *(met(f"n{i}", "new") for i in range(n)),
+            *(bought(f"c{i}", 1) for i in range(control_k)), *(bought(f"n{i}", 1) for i in range(k)),
+        ]
+    )  # fmt: skip
+    columns = "difference_low difference_high p_value too_few"
+    low, high, p_value, too_few = (await world.ask("experiment_results", columns, **NOVEMBER))[1]
+    assert (round(low, 5), round(high, 5)) == pytest.approx(score_interval(k, n, control_k, control_n), abs=2e-5)
+    assert (p_value is not None and p_value < 0.05) == (not low <= 0 <= high)
+    assert -1 <= low < high <= 1
+    assert too_few == (min(k + control_k, n + control_n - k - control_k) / (n + control_n) * min(n, control_n) < 5)
+
+
+async def test_an_exposure_that_names_no_variant_is_none(world: World) -> None:
+    """Half of 20 met each variant; five more events say nothing of a variant, or of an experiment."""
+    await world.tell(
+        [
+            *(met(f"c{n}", "control") for n in range(10)),
+            *(met(f"n{n}", "new") for n in range(10)),
+            met("empty", ""),
+            met("nowhere", "new", experiment=""),
+            event("lost", "see", "2026-11-02 10:00", {"experiment": "page"}),
+            event("null", "see", "2026-11-02 10:00", {"experiment": "page", "variant": None}),
+            met("c0", ""),  # and so somebody who met one variant is not in several
+        ]
+    )
+    assert await world.ask("experiment_allocation", "experiment variant users mismatch", **NOVEMBER) == [
+        ("page", "control", 10, 0),
+        ("page", "new", 10, 0),
+    ]
+    assert await world.ask("experiment_results", "variant users", **NOVEMBER) == [("control", 10), ("new", 10)]
 
 
 async def test_another_goal_and_another_control(world: World) -> None:

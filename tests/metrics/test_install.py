@@ -76,9 +76,9 @@ async def test_as_a_person_asks(world: World) -> None:
         f"SELECT n, classic FROM {world.settings.clickhouse_database}.retention"
         "(from = '2026-11-01', to = '2026-11-02', period = 'day') FORMAT CSV"
     )
-    login = aiohttp.BasicAuth("default", world.settings.clickhouse_password.get_secret_value())
+    login = aiohttp.encode_basic_auth("default", world.settings.clickhouse_password.get_secret_value())
     async with (
-        aiohttp.ClientSession(auth=login) as session,
+        aiohttp.ClientSession(headers={"Authorization": login}) as session,
         session.post(world.settings.clickhouse_url, data=sql) as response,
     ):
         assert await response.text() == "0,1\n1,1\n"

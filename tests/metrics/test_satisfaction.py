@@ -37,10 +37,10 @@ async def test_nps_and_its_trend(world: World) -> None:
         ]
     )
     given = {"from_": "2026-11-02", "to": "2026-11-15", "survey": "nps"}
-    # Margin of the first week: 196 * sqrt((4/5 - 0) / 5) = 78.4.
+    # Of the first week: 195.996 * sqrt((6/7 - 0) / 7) on either side. Two promoters are no proof of a 100.
     assert await world.ask("nps", **given) == [
-        ("2026-11-02", 5, 2, 1, 2, 0.0, 78.4, 6.6),
-        ("2026-11-09", 2, 2, 0, 0, 100.0, 0.0, 9.5),
+        ("2026-11-02", 5, 2, 1, 2, 0.0, -68.584453, 68.584453, 68.584453, 6.6),
+        ("2026-11-09", 2, 2, 0, 0, 100.0, -34.86893, 100.0, 67.434465, 9.5),
     ]
     # In the month d and e count once each, with their last answer.
     assert await world.ask("nps", "period answers promoters passives detractors nps", **given, period="month") == [
@@ -60,6 +60,10 @@ async def test_nps_by_a_field_of_the_answer(world: World) -> None:
             answered("d", "2026-12-01 00:00", 0, platform="web", country="DE"),
         ]
     )
+    assert await world.ask("nps_by", "by nps_low nps_high", **NOVEMBER) == [
+        ("ios", -97.998199, 97.998199),
+        ("web", -73.353593, 100.0),
+    ]
     columns = "by answers nps"
     assert await world.ask("nps_by", columns, **NOVEMBER) == [("ios", 2, 0.0), ("web", 1, 100.0)]
     assert await world.ask("nps_by", columns, **NOVEMBER, dimension="country") == [("DE", 2, 100.0), ("FR", 1, -100.0)]

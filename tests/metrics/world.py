@@ -18,8 +18,7 @@ from schemas.plan import Plan
 from schemas.plan_io import parse_plan
 
 #: A shop in a zone with daylight saving: on 2026-10-25 its day has 25 hours, on 2026-03-29 it has 23.
-PLAN = parse_plan(
-    """
+TEXT = """
 product: Test
 timezone: Europe/Berlin
 registration: join
@@ -68,7 +67,7 @@ meanings:
   content_create: {event: write, item: properties.item}
   thresholds: {high_value: 50}
 """
-)
+PLAN = parse_plan(TEXT)
 _numbers = count()
 
 Event = dict[str, Any]

@@ -15,13 +15,16 @@ from pipeline.archiver.rows import DUPLICATE_COLUMNS, EVENT_COLUMNS, REJECTED_CO
 from pipeline.clickhouse.client import Connection
 from pipeline.clickhouse.migrate import migrate
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.errors import UserError
 from pipeline.ingest.classify import PartitionClassifier, Record
 from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.validate import Validator
+from pipeline.metrics import install
 from pipeline.queries.verify import Difference, Verification, verify
 from pipeline.settings import Settings
 from pipeline.state.partition import PartitionState
 from pipeline.worker.publisher import Publisher, decimal
+from schemas.plan import Plan
 from schemas.plan_io import parse_plan
 
 PLAN = parse_plan(
@@ -118,8 +121,8 @@ class System:
     async def run(self, sql: str) -> None:
         await self.connection.run(lambda client: client.command(sql))
 
-    async def verify(self) -> Verification:
-        return await verify(self.settings, PLAN)
+    async def verify(self, plan: Plan = PLAN) -> Verification:
+        return await verify(self.settings, plan)
 
 
 EVENTS = [
@@ -263,6 +266,81 @@ async def test_rejected_records_and_duplicates_beyond_their_retention(server: Em
         assert (await system.verify()).differences == []
 
 
+async def test_what_only_a_later_plan_has_is_named_and_not_compared(server: EmbeddedClickHouse) -> None:
+    """Nothing was counted live of the new dimension and the new funnel, nor of the changed one."""
+    async with System(server, EVENTS, partitions=1) as system:
+        dimensions = [*PLAN.dimensions, ("channel",)]
+        added = PLAN.model_copy(
+            update={
+                "dimensions": tuple(dimensions),
+                "funnels": {
+                    "buying": PLAN.funnels["buying"].model_copy(update={"window": 600_000}),
+                    "once": PLAN.funnels["once"],
+                    "joining": PLAN.funnels["buying"].model_copy(update={"breakdown": ()}),
+                },
+            }
+        )
+        found = await system.verify(added)
+    assert found.differences == []
+    assert found.in_one_plan == [
+        "the dimension channel is in this plan, but nothing was counted live by it",
+        "the funnel buying is in this plan, but was counted live by another definition",
+        "the funnel buying by platform is in this plan, but was counted live by another definition",
+        "the funnel joining is in this plan, but nobody was counted live in it",
+    ]
+    assert found.windows == 40
+    assert "; the plan has changed: 4 things not compared" in found.summary()
+
+
+async def test_what_a_later_plan_no_longer_has_is_named(server: EmbeddedClickHouse) -> None:
+    async with System(server, EVENTS, partitions=1) as system:
+        fewer = PLAN.model_copy(
+            update={"dimensions": PLAN.dimensions[:1], "funnels": {"buying": PLAN.funnels["buying"]}}
+        )
+        found = await system.verify(fewer)
+    assert found.differences == []
+    assert found.in_one_plan == [
+        "the dimension event,platform is counted live, but is not in this plan",
+        "the funnel once is counted live, but is not in this plan",
+    ]
+
+
+async def test_a_dimension_and_a_funnel_that_came_later_are_compared_from_then_on(server: EmbeddedClickHouse) -> None:
+    """The worker has counted them since an hour ago: of what was before it has no rows, and of that hour a part."""
+    earlier = f"start < fromUnixTimestamp64Milli({START + 3_600_000})"
+    async with System(server, LATER, partitions=1) as system:
+        hours = "dimension = 'platform' AND grain IN ('minute', 'hour')"
+        await system.run(f"DELETE FROM live_activity_raw WHERE {hours} AND {earlier}")
+        await system.run(
+            _again("live_activity_raw", "toUInt64(1) AS events", "dimension = 'platform' AND grain = 'day'")
+        )
+        await system.run(f"DELETE FROM live_funnel_raw WHERE funnel = 'buying' AND {earlier}")
+        found = await system.verify()
+        assert found.differences == []
+        assert found.in_one_plan == [
+            "the dimension platform is counted live since 2026-09-21T15:00:00Z: not before",
+            "the funnel buying is counted live since 2026-09-21T15:00:00Z: not before",
+            "the funnel buying by platform is counted live since 2026-09-21T15:00:00Z: not before",
+        ]
+        # A window after that, which the funnel should have, is still missed.
+        await system.run(_again("live_funnel_raw", "[toUInt64(7), 7] AS users", "funnel = 'buying' AND breakdown = ''"))
+        assert "users by step of funnel buying 2026-09-21T18:00:00Z: live [7, 7], archived [1, 0]" in map(
+            str, (await system.verify()).differences
+        )
+
+
+#: One who looks, at each of five hours.
+LATER = [event(100 + hour, f"u{hour}", "look", START + hour * 3_600_000 + 1_000) for hour in range(5)]
+
+
+async def test_another_products_database_is_one_clear_line(server: EmbeddedClickHouse) -> None:
+    async with System(server, EVENTS, partitions=1) as system:
+        await install(system.settings, PLAN)
+        assert (await system.verify()).ok
+        with pytest.raises(UserError, match=r"has the events of 'Test', not of 'Other': give its plan with --plan"):
+            await system.verify(PLAN.model_copy(update={"product": "Other"}))
+
+
 async def _grow_old(system: System) -> None:
     await system.run(
         "ALTER TABLE events_raw UPDATE ingested_at = now64(3) - INTERVAL 31 DAY WHERE 1 SETTINGS mutations_sync = 1"
@@ -273,3 +351,34 @@ async def test_wrong_users_of_the_last_minutes_are_found(server: EmbeddedClickHo
     wrong = "active_5m + 5. AS active_5m"
     (difference,) = await _changed(server, _again("live_partition_raw", wrong, "partition = 0"))
     assert (difference.measure, difference.live, difference.archived) == ("users of active_5m", 8, 3)
+
+
+async def _gap(system: System, role: str, first: int, end: int) -> None:
+    await system.run(
+        "INSERT INTO gaps_raw (stream, role, partition, first_offset, end_offset, since, noticed_at) "
+        f"VALUES ('main', '{role}', 0, {first}, {end}, now64(3), now64(3))"
+    )
+
+
+async def test_a_partition_is_left_out_where_one_role_has_missed_other_records(server: EmbeddedClickHouse) -> None:
+    async with System(server, EVENTS) as system:
+        # What the archiver has not read is no fault of what it stored.
+        await system.run("ALTER TABLE events_raw DELETE WHERE partition = 0 SETTINGS mutations_sync = 2")
+        assert not (await system.verify()).ok
+        await _gap(system, "archiver", 2, 9)
+        found = await system.verify()
+        assert (found.ok, found.left_out) == (
+            True,
+            {0: "records were gone from Kafka before they were read (worker none; archiver 2 to 8)"},
+        )
+        assert found.summary().endswith("partition 0 not compared: " + found.left_out[0])
+
+
+async def test_a_partition_is_compared_where_both_roles_have_missed_the_same(server: EmbeddedClickHouse) -> None:
+    async with System(server, EVENTS) as system:
+        for role in ("worker", "archiver", "worker"):
+            await _gap(system, role, 100, 120)
+        found = await system.verify()
+        assert (found.ok, found.left_out, found.records) == (True, {}, len(EVENTS))
+        await system.run("ALTER TABLE events_raw DELETE WHERE partition = 0 SETTINGS mutations_sync = 2")
+        assert not (await system.verify()).ok

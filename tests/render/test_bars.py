@@ -52,6 +52,34 @@ def test_a_line_with_a_gap_is_two_pieces_and_every_place_has_its_values() -> Non
     assert len(tips["x"]) == 4
 
 
+def bars_of(svg: str) -> list[tuple[float, float]]:
+    """Where each bar begins and ends."""
+    found = re.findall(r'<rect x="([0-9.]+)" y="[0-9]+" width="([0-9.]+)"', svg)
+    return [(float(x), float(x) + float(width)) for x, width in found]
+
+
+def test_a_negative_bar_goes_to_the_left_of_zero_and_is_as_long_as_it_is_large() -> None:
+    """A net promoter score of -50 was the longest bar to the right."""
+    low, high, none, unknown = bars_of(bar_chart("t", list("abcd"), [("nps", [-50.0, 25.0, 0.0, None])], plain))
+    zero = high[0]
+    assert low[1] == pytest.approx(zero, abs=0.1)
+    assert low[0] < zero < high[1]
+    assert zero - low[0] == pytest.approx(2 * (high[1] - zero), rel=0.01)
+    assert none == (zero, zero + 1)
+    assert unknown == (zero, zero)
+    svg = bar_chart("t", ["a"], [("nps", [-50.0])], plain)
+    assert re.search(r'<text x="[0-9.]+" y="20" text-anchor="end">-50</text>', svg)
+
+
+@pytest.mark.parametrize("values", [[-50.0, -10.0], [-1e9, 1.0], [5.0, 1.0], [0.0, 0.0]])
+@pytest.mark.parametrize("width", [350, 760])
+def test_bars_and_their_numbers_stay_within_the_picture(values: list[float], width: int) -> None:
+    svg = bar_chart("t", ["a long name of a thing", "b"], [("n", values)], plain, width=width)
+    assert all(0 <= x <= end <= width for x, end in bars_of(svg))
+    places = [float(x) for x in re.findall(r'<text x="([0-9.-]+)"', svg)]
+    assert all(0 <= x <= width for x in places)
+
+
 def test_users_that_flow_in_and_out_are_drawn_as_wide_as_they_are_many() -> None:
     flows = [Flow(0, "view", "cart", 30), Flow(0, "view", "leave", 10), Flow(1, "cart", "pay", 15)]
     svg = flow_chart("paths", flows, plain)

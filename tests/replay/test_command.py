@@ -134,7 +134,24 @@ def test_a_table_from_elsewhere(tmp_path: Path, plan: str) -> None:
 
 def test_events_of_the_future_are_judged_by_the_time_of_running(tmp_path: Path, plan: str) -> None:
     file = write(tmp_path / "events.jsonl", [line(1, "u1", "look", 10 * 365 * 86_400)])
-    assert replay(file, "--plan", plan)["totals"]["reasons"] == {"time_in_future": 1}
+    done = command("replay", file, "--plan", plan, "--json")
+    assert json.loads(done.stdout)["totals"]["reasons"] == {"time_in_future": 1}
+    # Nothing was measured: whoever runs it in a script should know.
+    assert done.returncode == 1
+    assert done.stderr == (f"nothing was measured: {file} (JSON lines) holds no event of the plan: 1 time_in_future\n")
+
+
+def test_why_lines_were_left_out_is_told_with_the_first_of_each_reason(tmp_path: Path, plan: str) -> None:
+    done = command("replay", write(tmp_path / "a.csv", ["user_id,event,ts", "u1,look,soon", "u1,hop,1760004000"]),
+                   "--plan", plan)  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"{tmp_path}/a.csv line 2: 'soon' is not a time: epoch seconds or milliseconds, or like 2026-10-01 12:00:00, "
+        "or say --time-format",
+        f"{tmp_path}/a.csv line 3: unknown_event: the plan has no event 'hop'; it has buy, join, look",
+        f"nothing was measured: {tmp_path}/a.csv (CSV with commas) holds no event of the plan: 1 unknown_event, "
+        "1 bad_line",
+    ]
 
 
 def test_for_a_person_from_standard_input(tmp_path: Path, plan: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from pipeline.insight.contribution import Amount, SegmentChange
 from pipeline.insight.model import Drop, FunnelFacts
 from pipeline.insight.sentences import sureness, worst
 from pipeline.render.language import Language
-from pipeline.report.document import html
+from pipeline.report.document import headline, html
 from pipeline.report.findings import all_findings, key_finding
 from pipeline.report.markdown import markdown
 from pipeline.report.model import Facts, Key, Quality, day_period, week_period
@@ -87,6 +88,32 @@ def test_a_week_is_measured_against_the_week_before() -> None:
     assert found is not None
     assert found.what == "Active users fell 33.3 % against the week before: 1,500 to 1,000."
     assert (week.period.first, week.period.last) == (date(2026, 11, 16), date(2026, 11, 22))
+
+
+def test_of_a_week_that_is_not_over_it_is_said_what_is_compared() -> None:
+    now = int(datetime.fromisoformat("2026-11-25T10:00+01:00").timestamp() * 1000)
+    period = week_period(date(2026, 11, 25)).so_far(now, ZoneInfo("Europe/Berlin"))
+    assert period is not None
+    week = facts(period=period, before=replace(KEY, users=1500))
+    found = key_finding(EN, week, "users")
+    assert found is not None
+    assert found.what == "Active users fell 33.3 % against the same days of the week before: 1,500 to 1,000."
+    lines = headline(EN, week)
+    assert lines[0] == "Shop: week of Nov 23 – Nov 29, 2026 (so far)"
+    assert lines[1].endswith(
+        "Not over: the figures are those of Nov 23 – Nov 24, compared with the same days of other weeks."
+    )
+    assert "Not over: the figures are those of Nov 23" in html(EN, week, "now")
+    assert "Not over: the figures are those of Nov 23" in markdown(EN, week, "now")
+    assert "尚未结束：数字为 11月23日 – 11月24日" in html(ZH, week, "now")
+
+
+def test_of_a_day_that_is_not_over_too() -> None:
+    now = int(datetime.fromisoformat("2026-11-21T10:30+01:00").timestamp() * 1000)
+    period = day_period(date(2026, 11, 21)).so_far(now, ZoneInfo("Europe/Berlin"))
+    found = key_finding(EN, facts(period=period, same_weekday=replace(KEY, users=1500)), "users")
+    assert found is not None
+    assert found.what == "Active users fell 33.3 % against Saturday, Nov 14 up to 10:30: 1,500 to 1,000."
 
 
 def test_what_chance_explains_or_too_few_are_behind_is_not_told() -> None:

@@ -7,13 +7,14 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 from whole_system import command
 
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.errors import UserError
 from pipeline.render.language import Language
 from pipeline.report.dates import asked_period
 from schemas.plan_io import load_plan
@@ -146,3 +147,27 @@ def test_yesterday_and_last_are_of_the_plans_zone() -> None:
     assert asked_period(PLAN, "yesterday", None, now).first == date(2026, 11, 22)
     week = asked_period(PLAN, None, "last", now)
     assert (week.first, week.last) == (date(2026, 11, 16), date(2026, 11, 22))
+
+
+@pytest.mark.parametrize(("now", "last"), [(f"2026-11-{day}T00:01+08:00", day - 1) for day in range(24, 30)])
+def test_of_a_running_week_the_whole_days_are_told_against_the_same_ones(now: str, last: int) -> None:
+    week = asked_period(PLAN, None, "2026-11-23", datetime.fromisoformat(now))
+    assert (week.first, week.last, week.until) == (date(2026, 11, 23), date(2026, 11, last), None)
+    assert (week.before.first, week.before.last) == (date(2026, 11, 16), date(2026, 11, last - 7))
+    assert (week.same_weekday.first, week.same_weekday.last) == (date(2026, 10, 26), week.last - timedelta(days=28))
+    assert week.asked == date(2026, 11, 29)
+
+
+def test_of_a_running_day_the_part_that_is_over() -> None:
+    day = asked_period(PLAN, "2026-11-25", None, datetime.fromisoformat("2026-11-25T14:30:20+08:00"))
+    assert (day.first, day.last, day.until, day.asked) == (
+        date(2026, 11, 25), date(2026, 11, 25), time(14, 30), date(2026, 11, 25),
+    )  # fmt: skip
+    assert (day.before.first, day.before.until) == (date(2026, 11, 24), time(14, 30))
+    assert day.last_whole == date(2026, 11, 24)
+
+
+@pytest.mark.parametrize(("day", "week"), [("2026-11-26", None), (None, "2026-11-30"), ("2026-11-25", None)])
+def test_days_of_which_nothing_is_over_are_one_clear_line(day: str | None, week: str | None) -> None:
+    with pytest.raises(UserError, match=r"nothing of 2026-11-.. is over yet, in the time zone Asia/Shanghai"):
+        asked_period(PLAN, day, week, datetime.fromisoformat("2026-11-25T00:00:30+08:00"))

@@ -10,11 +10,12 @@ from pipeline.dashboard.frame import note_bad, note_good
 from pipeline.insight.funnel_changes import changes
 from pipeline.insight.model import Drop
 from pipeline.insight.sentences import step_findings
-from pipeline.queries.funnel_period import funnel_period_sql, funnel_rows
+from pipeline.measure.periods import Period, mature_days
+from pipeline.queries.funnel_period import daily_window, funnel_period_sql, funnel_rows
 from pipeline.render.html import Safe, h
 from schemas.plan import Funnel
 
-#: Whole days that are looked at. Today is left out: who began just now has not had the time to go on.
+#: Days that are looked at, of which whoever began has had the time to go on.
 DAYS: Final = 14
 _FIELDS: Final = ("platform", "app_version", "channel")
 #: Days change slowly, and the question is not small.
@@ -50,11 +51,14 @@ async def _days(
     context: Context, funnel: Funnel
 ) -> tuple[dict[date, tuple[int, ...]], dict[str, dict[str, dict[date, tuple[int, ...]]]]]:
     """Users by step and day: of all, and by the value of each field, of one question for all fields together."""
-    yesterday = context.today - timedelta(days=1)
-    low, high = context.bounds(yesterday - timedelta(days=DAYS - 1), yesterday)
-    sql = funnel_period_sql(context.plan, funnel, low, high, ",".join(_FIELDS), daily=True)
+    zone, yesterday = context.plan.zone, context.today - timedelta(days=1)
     whole: dict[date, tuple[int, ...]] = {}
     segments: dict[str, dict[str, dict[date, tuple[int, ...]]]] = {}
+    asked = Period(yesterday - timedelta(days=DAYS - 1), yesterday)
+    days = mature_days(asked, daily_window(funnel), context.now, zone)
+    if days is None:
+        return whole, segments
+    sql = funnel_period_sql(context.plan, funnel, *days.bounds(zone), ",".join(_FIELDS), daily=True)
     for row in funnel_rows((await context.store.ask(sql, keep=_KEEP)).rows):
         day = datetime.fromtimestamp(row.bucket / 1000, context.plan.zone).date()
         values = dict(zip(_FIELDS, row.value.split(" / "), strict=False))

@@ -57,7 +57,7 @@ async def experiment_verdicts(context: Context) -> Safe:
         t("Experiment", "实验"), t("Variant", "实验组"), t("Users", "用户数"), term(t("Conversion", "转化率"), what),
         term(t("Difference, 95 %", "差值 95% 区间"), what), term(t("Value a user", "人均价值"), what), t("Verdict", "结论"),
     ]  # fmt: skip
-    return table(heads, made, label=t("What the experiments say", "实验结论"), numeric=[2, 3, 4, 5],
+    return table(heads, made, label=t("What the experiments say", "实验结论"), numeric=[2, 3, 4, 5], cards=True,
                  empty=t("No user met an experiment in these days. The plan's `meanings` say which event is an exposure.",
                          "这些天没有实验曝光。方案的 `meanings` 指明哪个事件是曝光。"))  # fmt: skip
 
@@ -79,7 +79,7 @@ async def campaign_verdicts(context: Context) -> Safe:
         t("Campaign", "活动"), t("Days", "日期"), t("Took part", "参与人数"), term(t("Bought", "购买率"), what),
         term(t("Revenue", "收入"), what), term(t("Came back", "回访率"), what), t("Verdict", "结论"),
     ]  # fmt: skip
-    return table(heads, made, label=t("What the campaigns brought", "活动成效"), numeric=[2, 3, 4, 5],
+    return table(heads, made, label=t("What the campaigns brought", "活动成效"), numeric=[2, 3, 4, 5], cards=True,
                  empty=t("No campaign in these days: `streamgauge import campaigns FILE` brings them in.",
                          "这些天没有活动：可用 `streamgauge import campaigns FILE` 导入。"))  # fmt: skip
 

@@ -15,6 +15,7 @@ from pipeline.errors import UserError
 from pipeline.metrics import GROUPS, Metric, arguments_for, metrics
 from pipeline.metrics.arguments import written
 from pipeline.metrics.metric import Parameter
+from pipeline.metrics.spreadsheet import harmless
 from pipeline.render.html import Safe, h, text
 from pipeline.render.metric import metric_title
 from schemas.event import CONTEXT_FIELDS
@@ -67,13 +68,8 @@ async def download(context: Context) -> tuple[str, str, bytes]:
     writer = csv.writer(out)
     writer.writerow(table.columns)
     for row in table.rows:
-        writer.writerow([_harmless(value) for value in row])
+        writer.writerow([harmless(value) for value in row])
     return f"{metric.name}.csv", "text/csv", ("\ufeff" + out.getvalue()).encode()
-
-
-def _harmless(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula begins with an apostrophe."""
-    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _chosen(context: Context) -> Metric:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import (
@@ -21,9 +22,11 @@ from pipeline.dashboard.frame import (
 from pipeline.dashboard.steps import step_list
 from pipeline.insight.significance import ENOUGH
 from pipeline.insight.steps import fallen_step, worst_step
-from pipeline.queries.funnel_period import FunnelPeriodRow, funnel_fields, funnel_period_sql, funnel_rows
+from pipeline.measure.periods import Period, mature_days, moment_back
+from pipeline.queries.funnel_period import FunnelPeriodRow, daily_window, funnel_fields, funnel_period_sql, funnel_rows
 from pipeline.render.chart import Line, fitting, legend, line_chart
 from pipeline.render.html import Safe, h, text
+from pipeline.render.language import Language
 from schemas.plan import Funnel
 
 _SHOWN = 30
@@ -58,7 +61,7 @@ def body(context: Context) -> Safe:
                 live("funnel"),
                 note=t("cohort of today", "今天进入的用户") if funnel.bucket == "day" else t("cohort of this hour", "本小时进入的用户"),
             ),
-            panel(t("The days chosen", "所选日期"), lazy(context, "funnel"), note=_days(context, first, last)),
+            panel(t("The days chosen", "所选日期"), lazy(context, "funnel"), note=_days(context)),
             panel(t("Conversion by day", "每日转化"), lazy(context, "funnel-days"), wide=True,
                   note=t("share of the step before, of those who began on that day", "按进入日期，到达该步占上一步的比例")),
             panel(t(f"By {by}", f"按 {by}"), lazy(context, "funnel-by"), wide=True),
@@ -97,27 +100,42 @@ async def past(context: Context) -> Safe:
             t(f"{titles[fall - 1]} → {titles[fall]} fell from {t.percent(was)} to {t.percent(kept)}.",
               f"{titles[fall - 1]} → {titles[fall]} 从 {t.percent(was)} 降到 {t.percent(kept)}。")
         )  # fmt: skip
-    note = None
-    if context.choice("than", ["before", "week", "none"]) != "none" and compared is None:
-        note = h(
-            "p",
-            t("Nothing to compare with: nobody began it in the days before.", "没有可对比的数据：对比期内没有人进入。"),
-            class_="note",
+    spans = _spans(context)
+    notes = []
+    if spans.than is not None and compared is None:
+        notes.append(
+            t("Nothing to compare with: nobody began it in the days before.", "没有可对比的数据：对比期内没有人进入。")
         )
-    return text(said, step_list(t, titles, now[0].users, compared, now[0].median_ms), note)
+    if spans.shown.bounds(context.plan.zone)[1] + funnel.window > context.now:
+        notes.append(
+            t(f"Whoever began in the last {t.duration(funnel.window)} may still go on.",
+              f"最近 {t.duration(funnel.window)} 内进入的用户可能尚未完成。")
+        )  # fmt: skip
+        if compared is not None:
+            notes.append(
+                t("The other days are seen as they stood at the same time.", "对比期按当时同一时刻的情况统计。")
+            )
+    return text(said, step_list(t, titles, now[0].users, compared, now[0].median_ms),
+                h("p", " ".join(notes), class_="note") if notes else None)  # fmt: skip
 
 
 async def days(context: Context) -> Safe:
     """Each step's conversion by day."""
     t, plan = context.t, context.plan
     _, funnel = _chosen(context)
-    first, last = context.period()
-    low, high = context.bounds(first, last)
-    answer = await context.store.ask(funnel_period_sql(plan, funnel, low, high, daily=True), keep=30)
+    asked = Period(*context.period())
+    shown = mature_days(asked, daily_window(funnel), context.now, plan.zone)
+    if shown is None:
+        return h(
+            "p",
+            t("No day is over, with the time that its users have to go on.", "还没有完整且用户有足够时间继续的日期。"),
+            class_="empty",
+        )
+    answer = await context.store.ask(funnel_period_sql(plan, funnel, *shown.bounds(plan.zone), daily=True), keep=30)
     by_day = {datetime.fromtimestamp(row.bucket / 1000, plan.zone).date(): row for row in funnel_rows(answer.rows)}
     if not by_day:
         return h("p", t("No days to draw yet.", "还没有可绘制的日期。"), class_="empty")
-    wanted = [first + timedelta(days=k) for k in range((last - first).days + 1)]
+    wanted = [shown.first + timedelta(days=k) for k in range(shown.days)]
     steps = [step.title for step in funnel.steps]
     lines = [
         Line(f"{steps[k - 1]} → {steps[k]}", [_share(by_day[d].users, k) if d in by_day else None for d in wanted])
@@ -128,7 +146,19 @@ async def days(context: Context) -> Safe:
         return line_chart(t("Conversion by day", "每日转化"), [t.day(d) for d in wanted], lines,
                           lambda v: t.percent(v, 0 if v is not None and round(v, 2) == v else 1), width=width)  # fmt: skip
 
-    return text(fitting(draw), legend(lines))
+    notes = []
+    if shown.last != asked.last:
+        notes.append(
+            t(f"Up to {t.day(shown.last)}: the users of later days have not had their time yet.",
+              f"截至 {t.day(shown.last)}：之后日期的用户还没有足够的时间。")
+        )  # fmt: skip
+    if daily_window(funnel) != funnel.window:
+        notes.append(
+            t("Steps within a day of the first, so that all days are alike.", "仅计首步后一天内的步骤，各日口径一致。")
+        )
+    return text(
+        fitting(draw), legend([line.name for line in lines]), h("p", " ".join(notes), class_="note") if notes else None
+    )
 
 
 async def by_value(context: Context) -> Safe:
@@ -178,25 +208,37 @@ async def by_value(context: Context) -> Safe:
 async def _both(
     context: Context, name: str, funnel: Funnel, by: str
 ) -> tuple[list[FunnelPeriodRow], list[FunnelPeriodRow]]:
-    """The funnel in the days chosen, and in those compared with."""
-    first, last = context.period()
+    """The funnel in the days chosen, and in those compared with, seen when as much time had passed since."""
+    plan, spans = context.plan, _spans(context)
     found: list[list[FunnelPeriodRow]] = []
-    for span in ((first, last), _compared(context, first, last)):
+    for span, back in ((spans.shown, 0), (spans.than, spans.back)):
         if span is None:
             found.append([])
             continue
-        low, high = context.bounds(*span)
-        answer = await context.store.ask(funnel_period_sql(context.plan, funnel, low, high, by), keep=20)
-        found.append(funnel_rows(answer.rows))
+        seen = moment_back(context.now, back, plan.zone)
+        sql = funnel_period_sql(plan, funnel, *span.bounds(plan.zone), by, seen=seen)
+        found.append(funnel_rows((await context.store.ask(sql, keep=20)).rows))
     return found[0], found[1]
 
 
-def _compared(context: Context, first: date, last: date) -> tuple[date, date] | None:
+@dataclass(frozen=True)
+class _Spans:
+    """What is shown, and what it is compared with: the same part of other days, `back` days before."""
+
+    shown: Period
+    than: Period | None = None
+    back: int = 0
+
+
+def _spans(context: Context) -> _Spans:
+    """What of the days chosen is over, and its counterpart; all of them where nothing is compared."""
+    asked = Period(*context.period())
     than = context.choice("than", ["before", "week", "none"])
-    if than == "none":
-        return None
-    back = timedelta(days=7) * (1 + (last - first).days // 7) if than == "week" else last - first + timedelta(days=1)
-    return first - back, last - back
+    over = asked.over(context.now, context.plan.zone)
+    if than == "none" or over is None:
+        return _Spans(asked)
+    back = 7 * (1 + (asked.days - 1) // 7) if than == "week" else asked.days
+    return _Spans(over, over.back(back), back)
 
 
 def _comparisons(context: Context) -> list[tuple[str, str]]:
@@ -227,11 +269,21 @@ def _terms(context: Context, funnel: Funnel) -> str:
     )
 
 
-def _days(context: Context, first: date, last: date) -> str:
-    t = context.t
-    span = t.day(first) if first == last else f"{t.day(first)} – {t.day(last)}"
-    than = _compared(context, first, last)
-    if than is None:
-        return span
-    other = t.day(than[0]) if than[0] == than[1] else f"{t.day(than[0])} – {t.day(than[1])}"
-    return t(f"{span}, against {other}", f"{span}，对比 {other}")
+def _days(context: Context) -> str:
+    """Which days are shown, and against which; what is left out because it is not over."""
+    t, spans, asked = context.t, _spans(context), Period(*context.period())
+    said = _span_words(t, spans.shown)
+    if spans.than is not None:
+        said = t(f"{said}, against {_span_words(t, spans.than)}", f"{said}，对比 {_span_words(t, spans.than)}")
+        if spans.shown.last != asked.last:
+            said += t("; today is not over and left out", "；今天尚未结束，未计入")
+    elif context.choice("than", ["before", "week", "none"]) != "none":
+        said += t("; not over, so not compared", "；尚未结束，不作对比")
+    return said
+
+
+def _span_words(t: Language, span: Period) -> str:
+    if span.first != span.last:
+        return f"{t.day(span.first)} – {t.day(span.last)}"
+    day = t.day(span.first)
+    return day if span.until is None else t(f"{day} up to {span.until:%H:%M}", f"{day} {span.until:%H:%M} 前")

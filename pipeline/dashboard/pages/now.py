@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Final
 from urllib.parse import urlencode
 
@@ -12,6 +11,7 @@ from pipeline.dashboard.frame import bars, dim, lazy, live, note_bad, note_good,
 from pipeline.dashboard.live import rates
 from pipeline.dashboard.steps import step_list
 from pipeline.dashboard.verdict import Trouble, problems, status
+from pipeline.measure.periods import Period
 from pipeline.render.chart import Line, fitting, line_chart
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE
@@ -26,9 +26,13 @@ _MINUTES_SQL: Final = """
 SELECT toUnixTimestamp64Milli(start) AS at, sum(events) AS events FROM live_activity
 WHERE stream = {stream:String} AND grain = 'minute' AND dimension = '' AND start >= fromUnixTimestamp64Milli({since:Int64})
 GROUP BY start ORDER BY start"""
-_YESTERDAY_SQL: Final = """
-SELECT uniqExact(actor) AS users, toFloat64(sum(value)) AS amount, count() AS events FROM events
-WHERE ts >= fromUnixTimestamp64Milli({since:Int64}) AND ts < fromUnixTimestamp64Milli({until:Int64}) AND NOT late"""
+#: Stored today and yesterday, both up to the same time of day, of all streams: never live against stored.
+_DAYS_SQL: Final = """
+SELECT countIf(now), uniqExactIf(actor, now), toFloat64(sumIf(value, now)),
+    countIf(NOT now), uniqExactIf(actor, NOT now), toFloat64(sumIf(value, NOT now))
+FROM (SELECT actor, value, ts >= fromUnixTimestamp64Milli({start:Int64}) AS now FROM events
+    WHERE (ts >= fromUnixTimestamp64Milli({start:Int64}) AND ts < fromUnixTimestamp64Milli({end:Int64})
+        OR ts >= fromUnixTimestamp64Milli({then:Int64}) AND ts < fromUnixTimestamp64Milli({then_end:Int64})) AND NOT late)"""
 
 
 def body(context: Context) -> Safe:
@@ -44,16 +48,17 @@ def body(context: Context) -> Safe:
             f"Different users with an event in the last 5 minutes. {estimate}",
             f"最近 5 分钟内有事件的去重用户数。{estimate}")), none, key="active-5m"),
         tile(term(t("Users today", "今日用户"), t(
-            f"Different users with an event today, in the time zone {context.plan.timezone}; yesterday up to the same "
-            f"time of day. {estimate}",
-            f"今天（时区 {context.plan.timezone}）有事件的去重用户数；与昨天同一时刻对比。{estimate}")), none,
+            f"Different users that the workers counted today, in the time zone {context.plan.timezone}. {estimate} Below it "
+            f"what is stored of today, against yesterday up to the same time.",
+            f"worker 今天（时区 {context.plan.timezone}）统计的去重用户数。{estimate}下方为今天已存储的数据与昨天同一时刻的对比。")), none,
             lazy(context, "yesterday", every=60, rows=1, of="users"), key="users-today"),
         tile(term(t("Events per second", "每秒事件"), t(
             "Records that arrived in the last seconds, whatever became of them, per second.",
             "最近几秒到达的记录数（无论接受与否），按秒平均。")), none, key="rate"),
         tile(term(t("Revenue today", "今日收入"), t(
-            "Sum of the values of today's events, refunds subtracted. Exact, in the product's own currency.",
-            "今天事件金额之和，已减去退款。精确值，单位为产品自己的货币。")), none,
+            "Sum of the values of the events that the workers counted today, refunds subtracted. Exact, in the product's own "
+            "currency. Below it what is stored of today, against yesterday up to the same time.",
+            "worker 今天统计的事件金额之和，已减去退款。精确值，单位为产品自己的货币。下方为今天已存储的数据与昨天同一时刻的对比。")), none,
             lazy(context, "yesterday", every=60, rows=1, of="amount"), key="revenue"),
         tile(term(t("New users today", "今日新用户"), t(
             f"Different users with the event {context.plan.registration or '–'} today. {estimate}",
@@ -196,24 +201,26 @@ async def _stored_minutes(context: Context, since: int) -> dict[int, int]:
 
 
 async def yesterday(context: Context) -> Safe:
-    """Under a number of today: the same of yesterday, up to this time of day."""
-    t = context.t
+    """Under a number of today: what is stored of today against what yesterday had by the same time."""
+    t, zone = context.t, context.plan.zone
     of = context.choice("of", ["users", "amount"])
-    numbers = context.live.numbers
-    start = context.day_start(context.today)
-    since = context.day_start(context.today - timedelta(days=1))
-    # To the minute: so the question is the same for a minute, and asked once.
-    elapsed = (context.now - start) // _MINUTE * _MINUTE
-    answer = await context.store.ask(_YESTERDAY_SQL, {"since": since, "until": min(start, since + elapsed)}, keep=55)
-    users, amount, events = answer.rows[0]
-    if not events or numbers is None:
+    today = Period(context.today, context.today).over(context.now, zone)
+    if today is None:
+        return dim(t("today has only begun", "今天刚刚开始"))
+    (start, end), (then, then_end) = today.bounds(zone), today.back(1).bounds(zone)
+    given = {"start": start, "end": end, "then": then, "then_end": then_end}
+    answer = await context.store.ask(_DAYS_SQL, given, keep=55)
+    events, users, amount, events_before, users_before, amount_before = answer.rows[0]
+    now, before = (users, users_before) if of == "users" else (amount, amount_before)
+    form = t.number if of == "users" else t.money
+    if not events_before:
         return dim(t("no yesterday to compare with yet", "还没有昨天的数据可比"))
-    before, now = (
-        (users, numbers["today"]["users"]) if of == "users" else (amount, numbers["today"]["value_micro"] / 1e6)
-    )
+    if not events:
+        return dim(t(f"nothing stored of today yet; yesterday by now {form(before)}",
+                     f"今天尚无已存储数据；昨天此时 {form(before)}"))  # fmt: skip
     change = t.change((now - before) / before) if before else NONE
-    shown = t.number(before) if of == "users" else t.money(before)
-    return dim(h("strong", change), " ", t(f"vs {shown} yesterday by now", f"昨天此时 {shown}"))
+    return dim(h("strong", change), " ", t(f"stored by {t.clock(end, zone)}: {form(now)}, yesterday {form(before)}",
+                                           f"截至 {t.clock(end, zone)} 已存储 {form(now)}，昨天同刻 {form(before)}"))  # fmt: skip
 
 
 def _problems(context: Context) -> list[Trouble]:

@@ -109,7 +109,7 @@ async def days(context: Context) -> Safe:
         for day in reversed(wanted) if day in found
     ]  # fmt: skip
     label = t("Records by day", "每日记录")
-    return text(fitting(draw), legend(lines),
+    return text(fitting(draw), legend([line.name for line in lines]),
                 h("details", h("summary", t("As a table", "表格")), table(heads, rows, label=label, numeric=range(1, 5))))  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from pipeline.dashboard.context import Context
@@ -18,8 +19,10 @@ def body(context: Context) -> Safe:
     """The form and the places."""
     t = context.t
     period = context.choice("period", list(_DAYS))
-    # Today is not over: the days up to yesterday say more.
+    # Today is not over: whoever is not here yet may still come.
     first, last = context.period(_DAYS[period], ending=1)
+    last = min(last, context.today - timedelta(days=1))
+    first = min(first, last)
     by = context.choice("dimension", ["channel", "", *CONTEXT_FIELDS]) if "dimension" in context.query else "channel"
     span: dict[str, Any] = {"from": first.isoformat(), "to": last.isoformat()}
     periods = [("day", t("by day", "按日")), ("week", t("by week", "按周")), ("month", t("by month", "按月"))]
@@ -35,8 +38,8 @@ def body(context: Context) -> Safe:
             panel(
                 _titled(context, "retention", t("Who comes back", "留存热力图")),
                 lazy(context, "metric", rows=8, metric="retention", period=period, **span),
-                note=t("Share of a cohort that was active in its n-th period. The last cell of a row may not be over yet.",
-                       "同期群在第 n 个周期活跃的比例；每行最后一格的周期可能尚未结束。"), wide=True,
+                note=t("Share of a cohort that was active in its n-th period. Periods that are not over are left out.",
+                       "同期群在第 n 个周期活跃的比例；尚未结束的周期不显示。"), wide=True,
             ),
             panel(
                 _titled(context, "retention_by", t("By segment", "按分群")),

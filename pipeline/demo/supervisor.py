@@ -1,0 +1,114 @@
+"""Keeps the parts of the system running: one that ends is started again where it was, with growing pauses.
+
+A part that doesn't stay up is given up after some tries, with one clear line: whoever watches `up` should not believe
+that something runs which doesn't.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from aiokafka.errors import KafkaError
+
+from pipeline.errors import DependencyError, UserError
+from pipeline.process import first_of
+
+log = logging.getLogger(__name__)
+
+#: What starting a part may fail with and may not the next time.
+_PASSING = (UserError, DependencyError, KafkaError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often a part is started again, and how long after it ended. Seconds."""
+
+    tries: int = 8
+    first_pause: float = 1.0
+    longest_pause: float = 30.0
+    #: A part that has run for so long was well: its earlier tries no longer count.
+    well_after: float = 60.0
+    look_every: float = 0.3
+
+    def pause(self, tries: int) -> float:
+        """How long to wait before a try, from 1."""
+        return min(self.first_pause * 2.0 ** min(tries - 1, 30), self.longest_pause)
+
+
+@dataclass
+class Part:
+    """A part of the system: how it is started (where it listened before), and whether it runs."""
+
+    name: str
+    start: Callable[[], Awaitable[None]]
+    running: Callable[[], bool]
+    ended: Callable[[], str]
+    where: Callable[[], str]
+    #: It can't run without this one.
+    needs: Part | None = None
+    #: Whether it ended and is not back yet.
+    away: bool = False
+    #: Whether we ended it ourselves, for the sake of what it needs.
+    told_to_end: bool = False
+    started_at: float = field(default_factory=time.monotonic)
+
+
+class Supervisor:
+    """Starts parts again that have ended. `say` is told each end and each return, in one line."""
+
+    def __init__(self, parts: Sequence[Part], say: Callable[[str], None], patience: Patience | None = None) -> None:
+        self.parts, self._say, self._patience = tuple(parts), say, patience or Patience()
+
+    @property
+    def away(self) -> list[str]:
+        """The parts that have ended and are not back."""
+        return [part.name for part in self.parts if part.away]
+
+    async def run(self) -> None:
+        """Keep all parts running until cancelled. Raises DependencyError if one can't be."""
+        await first_of(*(self._keep(part) for part in self.parts))
+
+    async def _keep(self, part: Part) -> None:
+        tries, trouble_since = 0, 0.0
+        while True:
+            while part.running():
+                await asyncio.sleep(self._patience.look_every)
+            ended_at = time.monotonic()
+            lived = ended_at - part.started_at
+            part.away = True
+            if lived >= self._patience.well_after:
+                tries = 0
+            why = part.ended()
+            if not part.told_to_end:
+                self._say(f"{part.name} ended after {lived:.0f} s ({why}): starting it again")
+            while True:
+                if not part.told_to_end and not _away(part.needs):
+                    tries += 1
+                    trouble_since = ended_at if tries == 1 else trouble_since
+                    if tries > self._patience.tries:
+                        took = time.monotonic() - trouble_since
+                        raise DependencyError(
+                            f"{part.name} can't be kept running, {tries - 1} tries in {took:.0f} s failed: {why}"
+                        )
+                    await asyncio.sleep(self._patience.pause(tries))
+                while _away(part.needs):
+                    await asyncio.sleep(self._patience.look_every)
+                part.told_to_end = False
+                try:
+                    await part.start()
+                    break
+                except _PASSING as exc:
+                    why = str(exc) or type(exc).__name__
+                    if not part.told_to_end:
+                        self._say(f"{part.name} could not be started (try {tries} of {self._patience.tries}): {why}")
+            part.started_at = time.monotonic()
+            part.away = False
+            self._say(f"{part.name} is back at {part.where()}, after {part.started_at - ended_at:.0f} s")
+
+
+def _away(part: Part | None) -> bool:
+    return part is not None and (part.away or not part.running())

@@ -1,0 +1,87 @@
+"""The consumer on the embedded broker, which takes batches that no other broker would."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from chaos.raw import Raw, RawProducer, batch
+
+from pipeline.embedded.broker import EmbeddedBroker
+from pipeline.kafka.consumer import LogConsumer
+from pipeline.kafka.topic import describe
+from pipeline.settings import Settings
+
+EVENTS = TopicPartition("events", 0)
+GOOD = [Raw(b"one"), Raw(b"two")]
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
+    async with EmbeddedBroker(tmp_path) as found:
+        await found.create_topics({"events": 1})
+        yield found
+
+
+async def read(broker: EmbeddedBroker, offset: int, until: int) -> list[Any]:
+    """The records from an offset on, up to where the consumer has read."""
+    consumer = LogConsumer(bootstrap_servers=broker.bootstrap, fetch_max_wait_ms=50)
+    await consumer.start()
+    try:
+        consumer.assign([EVENTS])
+        consumer.seek(EVENTS, offset)
+        found: list[Any] = []
+        for _ in range(200):
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                found += records
+            if (consumer.read_to(EVENTS) or 0) >= until:
+                return found
+        raise AssertionError(f"stands at {consumer.read_to(EVENTS)}, with {found}")
+    finally:
+        await consumer.stop()
+
+
+async def test_a_wrong_checksum_is_one_record_and_the_log_goes_on(broker: EmbeddedBroker) -> None:
+    async with RawProducer(broker.bootstrap, "events") as raw:
+        await raw.send(0, batch(GOOD), batch(GOOD, crc=1), batch(GOOD, "gzip", crc=1), batch(GOOD))
+    found = await read(broker, 0, 8)
+    assert [(record.offset, getattr(record, "why", record.value)) for record in found] == [
+        (0, b"one"),
+        (1, b"two"),
+        (2, "ValueError: the checksum of the batch is wrong"),
+        (4, "ValueError: the checksum of the batch is wrong"),
+        (6, b"one"),
+        (7, b"two"),
+    ]
+
+
+async def test_a_marker_that_no_broker_wrote_is_passed_over(broker: EmbeddedBroker) -> None:
+    async with RawProducer(broker.bootstrap, "events") as raw:
+        await raw.send(0, batch(GOOD), batch(GOOD, attributes=0x20), batch([Raw(None)], attributes=0x20))
+    assert [record.offset for record in await read(broker, 0, 5)] == [0, 1]
+
+
+async def test_a_position_in_the_hole_that_a_refused_batch_left(broker: EmbeddedBroker) -> None:
+    async with RawProducer(broker.bootstrap, "events") as raw:
+        await raw.send(0, batch(GOOD))
+        with pytest.raises(KafkaError):
+            await raw.send(0, batch(GOOD, attributes=5))
+        end = await raw.send(0, batch(GOOD)) + 2
+    assert end > 4  # the refused ones have taken places
+    for position in range(3):
+        found = await read(broker, position, end)
+        assert [record.offset for record in found if record.offset >= 2] == [end - 2, end - 1]
+
+
+async def test_a_topic_has_an_id_and_a_number_of_partitions(broker: EmbeddedBroker) -> None:
+    await broker.create_topics({"others": 3})
+    settings = Settings(kafka_bootstrap=broker.bootstrap)
+    events, others = await describe(settings), await describe(settings.model_copy(update={"events_topic": "others"}))
+    assert events is not None
+    assert others is not None
+    assert (events.partitions, others.partitions) == (1, 3)
+    assert events.id != others.id

@@ -1,0 +1,89 @@
+"""What a worker and an archiver say of themselves: the state of the work, not of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from pipeline.archiver.archiver import Archiver
+from pipeline.errors import BrokenPromiseError
+from pipeline.settings import Settings
+from pipeline.worker.app import WorkerApp, make_app
+from pipeline.worker.role import health
+from schemas.plan import Plan
+
+PLAN = Plan.model_validate({"product": "Test", "events": {"look": {}}})
+
+
+@pytest.fixture
+def app() -> WorkerApp:
+    """A worker whose recovery is done, as if it had just worked."""
+    made = make_app(Settings(), PLAN, 1, None)
+    made.tables.recovery.completed.set()
+    made.rebalancing = False
+    return made
+
+
+def test_all_is_well(app: WorkerApp) -> None:
+    assert health(app) == {"role": "worker", "ready": True, "problems": {}, "partitions": []}
+
+
+async def test_a_fold_that_has_failed_is_told_at_once(app: WorkerApp) -> None:
+    app.fail(BrokenPromiseError("folding failed: partition 0, offsets 5 to 9: KeyError('x')"))
+    found = health(app)
+    assert found["ready"] is False
+    assert found["problems"]["folding"] == "folding failed: partition 0, offsets 5 to 9: KeyError('x')"
+    with pytest.raises(BrokenPromiseError, match="offsets 5 to 9"):
+        await app.failing()
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "publishing", "watchdog"])
+async def test_a_loop_that_has_died_is_told_at_once(app: WorkerApp, name: str) -> None:
+    async def dying() -> None:
+        raise ZeroDivisionError("a mistake")
+
+    task = asyncio.create_task(dying(), name=name)
+    await asyncio.wait({task})
+    app.loops = [task]
+    found = health(app)
+    assert (found["ready"], found["problems"]) == (False, {name: "has ended: ZeroDivisionError('a mistake')"})
+
+
+@pytest.mark.parametrize(
+    ("what", "problem", "ready"),
+    [
+        ({"last_checkpoint_at": -31.0}, {"checkpoints": "the last one was 31 s ago"}, False),
+        ({"publishing_since": -300.0}, {"publishing": "under way for 300 s"}, False),
+        ({"publishing_since": -20.0}, {}, True),
+        ({"publish_error": "no route"}, {"clickhouse": "live rows wait: no route"}, True),
+    ],
+)
+def test_what_hangs_is_told(app: WorkerApp, what: dict[str, Any], problem: dict[str, str], ready: bool) -> None:
+    for name, value in what.items():
+        setattr(app, name, time.monotonic() + value if isinstance(value, float) else value)
+    found = health(app)
+    assert (found["ready"], found["problems"]) == (ready, problem)
+
+
+def test_a_record_that_was_set_aside_is_seen_and_keeps_the_worker_in_service(app: WorkerApp) -> None:
+    app.counters.set_aside("partition 0, offset 5: KeyError: 'x'")
+    found = health(app)
+    assert found["ready"] is True
+    assert found["problems"]["records"] == (
+        "1 set aside because of a mistake in this program, the last: partition 0, offset 5: KeyError: 'x'"
+    )
+
+
+async def test_an_archiver_that_has_ended_or_stands_still_is_not_ready() -> None:
+    archiver = Archiver(Settings(clickhouse_timeout_s=5.0), PLAN, partitions=1)
+    archiver.stepped_at = time.monotonic() - 16
+    assert archiver.health()["problems"]["archiving"] == "nothing taken in for 16 s"
+    broken = Archiver(Settings(kafka_bootstrap="127.0.0.1:1"), PLAN, partitions=1)
+    with pytest.raises(Exception, match="127"):
+        await broken.run()
+    found = broken.health()
+    assert found["ready"] is False
+    assert "has ended" in found["problems"]["archiving"]
