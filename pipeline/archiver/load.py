@@ -7,12 +7,13 @@ again with the same stream replaces itself.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
-from pipeline.archiver.rows import EVENT_COLUMNS, ArchiveBatch
+from pipeline.archiver.rows import EVENT_COLUMNS, STORED_AT, ArchiveBatch, with_time
 from pipeline.errors import UserError
 from pipeline.ingest.classify import PartitionClassifier, Record
 from pipeline.ingest.sent import Sent
@@ -48,7 +49,11 @@ async def load(
             return stored
         if batch.events[0]:
             await client.insert(
-                "events_raw", batch.events, column_names=list(EVENT_COLUMNS), column_oriented=True, settings=_SETTINGS
+                "events_raw",
+                with_time(batch.events, int(time.time() * 1000)),
+                column_names=[*EVENT_COLUMNS, STORED_AT],
+                column_oriented=True,
+                settings=_SETTINGS,
             )
         stored += len(batch.events[0])
         if progress is not None:

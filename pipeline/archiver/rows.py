@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
 from pydantic_core import to_json
 
 from pipeline.ingest.classify import Classified, Outcome, origin_mark
 from pipeline.measure.rows import GapRow
 from schemas.event import CONTEXT_FIELDS
 
-EVENT_COLUMNS: Final = (
+_FIRST: Final = (
     "stream", "partition", "offset", "event", "event_id", "actor", "user_id", "anonymous_id", "session_id", "ts",
-    *CONTEXT_FIELDS, "value", "properties", "late", "ingested_at", "origin",
+)  # fmt: skip
+EVENT_COLUMNS: Final = (
+    *_FIRST, *CONTEXT_FIELDS, "value", "properties", "late", "ingested_at", "origin",
+    "watermark", "clock", "claim", "claimed",
 )  # fmt: skip
 REJECTED_COLUMNS: Final = ("stream", "partition", "offset", "at", "reason", "detail", "key", "value")
-DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "event_id", "actor", "origin")
+DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "event_id", "actor", "origin", "outcome")
+#: When the rows are stored: the last column of every table, which whoever inserts them adds.
+STORED_AT: Final = "stored_at"
 
 Columns = list[list[Any]]
 
@@ -57,7 +64,7 @@ class ArchiveBatch:
             for column, cell in zip(self.rejected, row, strict=True):
                 column.append(cell)
         for i, outcome in enumerate(outcomes):
-            if outcome is Outcome.DUPLICATE:
+            if outcome is Outcome.DUPLICATE or outcome is Outcome.FORWARDED_AGAIN:
                 record, event = records[i], result.events[i]
                 assert event is not None
                 found = (
@@ -69,6 +76,7 @@ class ArchiveBatch:
                     event.event_id,
                     event.actor,
                     origin_mark(record),
+                    outcome.name.lower(),
                 )
                 for column, cell in zip(self.duplicates, found, strict=True):
                     column.append(cell)
@@ -80,8 +88,10 @@ class ArchiveBatch:
         events: list[Any] = [result.events[i] for i in stored]
         fields = [event.fields for event in events]
         n = len(stored)
-        (stream, part, offset, name, event_id, actor, user, anonymous, session, ts, *context, value, properties, late,
-         at, origin) = self.events  # fmt: skip
+        n_first, n_context = len(_FIRST), len(CONTEXT_FIELDS)
+        stream, part, offset, name, event_id, actor, user, anonymous, session, ts = self.events[:n_first]
+        context = self.events[n_first : n_first + n_context]
+        value, properties, late, at, origin, *standing = self.events[n_first + n_context :]
         stream += [self._stream] * n
         part += [partition] * n
         offset += [records[i].offset for i in stored]
@@ -98,4 +108,20 @@ class ArchiveBatch:
         properties += [to_json(f["properties"]).decode() if f.get("properties") else "{}" for f in fields]
         late += [outcomes[i] is Outcome.LATE for i in stored]
         at += [storable(records[i].timestamp) for i in stored]
-        origin += [origin_mark(records[i]) for i in stored]
+        origin += [origin_mark(records[i]) if records[i].headers else 0 for i in stored]
+        for column, cells in zip(standing, _standings(result)[:, stored].tolist(), strict=True):
+            column += cells
+
+
+def _standings(result: Classified) -> Any:
+    """Watermark, clock, claim and claimed after each record that is stored as an event."""
+    found = np.zeros((4, len(result.records)), np.int64)
+    for at, watermarks, believed in result.standings:
+        n = len(at)
+        found[:, at] = (watermarks, believed.now[:n], believed.claim[:n], believed.claimed[:n])
+    return found
+
+
+def with_time(columns: Sequence[Any], now: int) -> Columns:
+    """The columns of a table and when its rows are stored (epoch ms), as they are inserted."""
+    return [*columns, [now] * len(columns[0])]

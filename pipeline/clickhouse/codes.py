@@ -6,6 +6,7 @@ from typing import Final
 
 NO_SUCH_COLUMN_IN_TABLE: Final = 16
 UNKNOWN_FUNCTION: Final = 46
+TABLE_ALREADY_EXISTS: Final = 57
 UNKNOWN_TABLE: Final = 60
 UNKNOWN_DATABASE: Final = 81
 TOO_MANY_ROWS: Final = 158

@@ -1,7 +1,7 @@
 """Migrations: numbered SQL files that bring ClickHouse to the current schema.
 
 Every statement can run twice (IF NOT EXISTS, OR REPLACE), so two at once do no harm, and one that was cut off is
-simply run again.
+simply run again. A rename whose new name is taken was done by the run before.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pipeline.clickhouse.client import connect, wait_for_clickhouse
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from pipeline.clickhouse import codes
+from pipeline.clickhouse.client import connect, error_code, wait_for_clickhouse
 from pipeline.errors import UserError
 from pipeline.settings import Settings
 
@@ -102,7 +105,7 @@ async def migrate(settings: Settings) -> list[str]:
                     )
                 continue
             for statement in statements(migration.sql):
-                await client.command(_with_settings(statement, settings))
+                await _apply(client, _with_settings(statement, settings))
             await client.insert(
                 "schema_migrations", [[migration.name, migration.checksum]], column_names=["name", "checksum"]
             )
@@ -110,6 +113,14 @@ async def migrate(settings: Settings) -> list[str]:
         return applied
     finally:
         await client.close()
+
+
+async def _apply(client: Any, statement: str) -> None:
+    try:
+        await client.command(statement)
+    except DatabaseError as exc:
+        if not (statement.startswith("RENAME ") and error_code(exc) == codes.TABLE_ALREADY_EXISTS):
+            raise
 
 
 def _with_settings(statement: str, settings: Settings) -> str:

@@ -33,9 +33,9 @@ class Prometheus:
         self._rules = rule_text or rules.text(plan, interval)
         self._targets: dict[str, str] = {}
         self._process: Child | None = None
+        self._port: int | None = None
         #: Asks it.
         self.client = PrometheusClient("")
-        self._port: int | None = None
 
     @staticmethod
     def installed() -> bool:

@@ -6,24 +6,28 @@ over the same log, so they agree on every record without talking to each other, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
 from pipeline.errors import StreamgaugeError
+from pipeline.ingest.clock import Believed, Standing, Times, believe
 from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.seen import U64, SeenIds
 from pipeline.ingest.validate import Rejection, Validator
-from schemas.event import Event
+from schemas.event import EARLIEST_TS, LATEST_TS, Event
 from schemas.plan import Plan
 
-#: Header of a record that was sent on from another partition: the original's `PARTITION:OFFSET`.
-ORIGIN_HEADER = "streamgauge-origin"
+#: Header of a record that was sent on from another partition: the original's `PARTITION:OFFSET`. One that was rejected
+#: and is sent again has `:again` behind it.
+ORIGIN_HEADER: Final = "streamgauge-origin"
+_ORIGIN: Final = re.compile(rb"(?:0|[1-9][0-9]{0,9}):(?:0|[1-9][0-9]{0,18})(?::again)?")
 #: The reason of a record that could not be judged for a reason that nobody foresaw: a mistake of ours.
 UNFORESEEN = "unforeseen"
 #: What says nothing of the record: another process, or a later moment, may not meet it.
@@ -33,13 +37,18 @@ _MIN_PIECE = 64
 
 
 class Record(NamedTuple):
-    """A Kafka record without its topic and partition. `timestamp` is the record's, epoch ms; old formats have none."""
+    """A Kafka record without its topic and partition. All of it but the offset is what a stranger sent.
+
+    `timestamp` is the record's, epoch ms: the broker's if `timestamp_type` is 1 (LogAppendTime), else the producer's,
+    who may have written anything. Old formats have none.
+    """
 
     offset: int
     timestamp: int | None
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    timestamp_type: int | None = 1
 
 
 class Unreadable(NamedTuple):
@@ -50,7 +59,7 @@ class Unreadable(NamedTuple):
     value: bytes
     why: str
     key: bytes | None = None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
     timestamp_type: int | None = 0
 
 
@@ -58,11 +67,11 @@ class Outcome(IntEnum):
     """What became of a record."""
 
     ACCEPTED = 0  # counted live and stored
-    LATE = 1  # older than the lateness allows: stored, not counted live
+    LATE = 1  # outside of what is counted live (too old, or far ahead of all others): stored
     DUPLICATE = 2  # its event_id was seen within the horizon
     REJECTED = 3  # not an event of the plan
     FORWARDED = 4  # its actor lives in another partition: sent on there, counted there
-    FORWARDED_AGAIN = 5  # the same record, sent on a second time after a crash
+    FORWARDED_AGAIN = 5  # a duplicate that says it was sent on from where another came from: a crash's copy, or forged
 
 
 @dataclass(slots=True)
@@ -76,40 +85,39 @@ class Classified:
     forwarded: dict[int, int] = field(default_factory=dict)  # index to the partition it belongs to
     #: (generation, hashes) that are new in the memory of ids.
     remembered: list[tuple[int, U64]] = field(default_factory=list)
+    #: Pieces of (indexes, watermarks, the clock): how the partition stood after each of these records.
+    standings: list[tuple[Times, Times, Believed]] = field(default_factory=list)
 
 
 class PartitionClassifier:
-    """The classification state of one partition: the watermark and the ids seen."""
+    """The classification state of one partition: the watermark, the log's clock and the ids seen."""
 
     def __init__(self, plan: Plan, validator: Validator, partition: int, partitions: int) -> None:
         self._validator = validator
         self._partition, self._partitions = partition, partitions
         self._lateness, self._max_future = plan.lateness, plan.max_future
-        #: Largest event time accepted so far, epoch ms; 0 before the first event.
+        #: Largest event time that was accepted and believed so far, epoch ms; 0 before the first.
         self.watermark = 0
+        #: What time it is by the log: a guard against producers whose clock is ahead.
+        self.clock = Standing()
+        # A clock that is ahead by no more than the lateness makes nobody's present events late.
+        self._tolerance = max(plan.lateness, plan.max_future)
         self.seen = SeenIds(plan.dedupe)
 
-    def classify(self, records: Sequence[Record | Unreadable], now: int | None = None) -> Classified:
-        """Classify the next records of the partition, in offset order, and move the state past them.
-
-        `now` (epoch ms) guards against record timestamps that are ahead of our clock: where producers set them
-        (message.timestamp.type=CreateTime), a producer whose clock is a year ahead would expire everybody's windows.
-        Where the broker sets them it never matters, and the answer depends on the log alone.
-        """
+    def classify(self, records: Sequence[Record | Unreadable]) -> Classified:
+        """Classify the next records of the partition, in offset order, and move the state past them."""
         n = len(records)
         outcomes = [Outcome.REJECTED] * n
         events: list[Event | None] = [None] * n
         result = Classified(records, outcomes, events)
         parse, max_future = self._validator.parse, self._max_future
-        latest = _NEVER if now is None else now + max_future
         for i, record in enumerate(records):
             try:
                 event = parse(record.value)
-                ts, stamp = event.ts, record.timestamp
-                if ts > latest or (stamp is not None and 0 <= stamp < ts - max_future):
-                    written = latest - max_future if stamp is None or stamp < 0 else min(stamp, latest - max_future)
-                    ahead = (ts - written) // 1000
-                    raise Rejection("time_in_future", f"ts {ts} is {ahead} s after it was written to Kafka")
+                written = record.timestamp
+                if written is not None and EARLIEST_TS <= written < event.ts - max_future:
+                    ahead = (event.ts - written) // 1000
+                    raise Rejection("time_in_future", f"ts {event.ts} is {ahead} s after it was written to Kafka")
                 events[i] = event
             except Rejection as why:
                 result.rejections[i] = Rejection("unreadable", record.why) if isinstance(record, Unreadable) else why
@@ -120,16 +128,16 @@ class PartitionClassifier:
         valid = [i for i, event in enumerate(events) if event is not None] if result.rejections else list(range(n))
         try:
             here = self._only_here(result, valid)
-            columns = self._columns(result, here)
+            batch = self._columns(result, here)
         except NOT_OF_THE_RECORD:
             raise
         except Exception:
             # Nothing has changed the state yet, and what follows works on numbers only: find whose it is.
             valid = [i for i in valid if self._goes_on(result, i)]
             here = self._only_here(result, valid)
-            columns = self._columns(result, here)
+            batch = self._columns(result, here)
         if here:
-            self._duplicates_and_lateness(result, here, *columns)
+            self._duplicates_and_lateness(result, batch)
         return result
 
     def _goes_on(self, result: Classified, i: int) -> bool:
@@ -160,8 +168,8 @@ class PartitionClassifier:
             return [i for j, i in enumerate(valid) if j not in away]
         return valid
 
-    def _columns(self, result: Classified, here: list[int]) -> tuple[U64, npt.NDArray[np.int64], U64]:
-        """Hash of the id, event time and mark of the origin of each record."""
+    def _columns(self, result: Classified, here: list[int]) -> _Batch:
+        """What the judgement needs of each record, as numbers."""
         events = _picked(result.events, here)
         ids = _hashes([event.event_id.encode() for event in events])
         times = np.array([event.ts for event in events], np.int64)
@@ -169,38 +177,33 @@ class PartitionClassifier:
         records = _picked(result.records, here)
         for j in [j for j, record in enumerate(records) if record.headers]:
             origins[j] = origin_mark(records[j])
-        return ids, times, origins
+        return _Batch(np.array(here, np.int64), ids, times, origins, *_written(records, times))
 
-    def _duplicates_and_lateness(
-        self, result: Classified, here: list[int], ids: U64, times: npt.NDArray[np.int64], origins: U64
-    ) -> None:
-        at = np.array(here, np.int64)
-        start, size = 0, len(at)
-        while start < len(at):
-            piece = slice(start, start + size)
-            done = self._one_generation(result, at[piece], ids[piece], times[piece], origins[piece])
+    def _duplicates_and_lateness(self, result: Classified, batch: _Batch) -> None:
+        start, size = 0, len(batch.at)
+        while start < len(batch.at):
+            done = self._one_generation(result, batch.piece(start, start + size))
             # Sparse events begin a generation every few records: looking far ahead then is work for nothing.
             size = max(_MIN_PIECE, 2 * done)
             start += done
 
-    def _one_generation(
-        self,
-        result: Classified,
-        at: npt.NDArray[np.int64],
-        ids: U64,
-        times: npt.NDArray[np.int64],
-        origins: U64,
-    ) -> int:
+    def _one_generation(self, result: Classified, batch: _Batch) -> int:
         """Handle records up to the one that moves the watermark into another generation; returns how many."""
         seen = self.seen
+        at, ids, times, origins, written, trusted = batch
         fresh = ~seen.contains(ids) & _first_of_its_kind(ids)
-        after = np.maximum(np.maximum.accumulate(np.where(fresh, times, 0)), self.watermark)
+        # Only what is stored as an event moves the clock: an archiver finds there how it stood.
+        new_at = np.flatnonzero(fresh)
+        found = believe(self.clock, self._tolerance, written[new_at], trusted[new_at], times[new_at])
+        moving, far = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_)
+        moving[new_at], far[new_at] = found.moves, found.far
+        after = np.maximum(np.maximum.accumulate(moving), self.watermark)
         before = np.concatenate([[self.watermark], after[:-1]])
         # What an id meets depends on the generation of the watermark before its record, so that must be one.
         generation = seen.generation_of(self.watermark)
         later = np.flatnonzero(before // seen.span > generation)
         count = int(later[0]) if len(later) else len(ids)
-        late = times[:count] < before[:count] - self._lateness
+        late = (times[:count] < before[:count] - self._lateness) | far[:count]
         outcome = np.where(fresh[:count], np.where(late, Outcome.LATE, Outcome.ACCEPTED), Outcome.DUPLICATE)
         marks = origins != 0
         if marks.any():
@@ -208,25 +211,33 @@ class PartitionClassifier:
             again = marks & (seen.contains(origins) | ~_first_of_its_kind(origins))
             outcome[(again & ~fresh)[:count]] = Outcome.FORWARDED_AGAIN
             marks &= ~again
-        outcomes, found = result.outcomes, map(_OUTCOMES.__getitem__, outcome.tolist())
-        first, last = int(at[0]), int(at[count - 1])
-        if last - first == count - 1:
-            outcomes[first : last + 1] = found
-        else:
-            for i, each in zip(at[:count].tolist(), found, strict=True):
-                outcomes[i] = each
+        self._note(result.outcomes, at[:count], outcome)
+        taken = int(np.count_nonzero(fresh[:count]))
+        if taken:
+            self.clock = found.standing(taken - 1)
+            result.standings.append((at[new_at[:taken]], after[new_at[:taken]], found))
         # An id is remembered from the watermark after its record. From the one before, the first id after a
-        # quiet time (or in a new partition) would be forgotten the moment it has moved the watermark.
+        # quiet time (or in a new partition) would be forgotten sooner.
         self.watermark = int(after[count - 1])
         then = seen.generation_of(self.watermark)
         head = count if then == generation else count - 1
         for number, part in ((generation, slice(0, head)), (then, slice(head, count))):
             seen.move_to(number)
-            new = np.concatenate([ids[part][fresh[part]], origins[part][marks[part]]])
-            if len(new):
-                seen.add(new)
-                result.remembered.append((number, new))
+            hashes = np.concatenate([ids[part][fresh[part]], origins[part][marks[part]]])
+            if len(hashes):
+                seen.add(hashes)
+                result.remembered.append((number, hashes))
         return count
+
+    @staticmethod
+    def _note(outcomes: list[Outcome], at: Times, outcome: npt.NDArray[Any]) -> None:
+        found = map(_OUTCOMES.__getitem__, outcome.tolist())
+        first, last = int(at[0]), int(at[-1])
+        if last - first == len(at) - 1:
+            outcomes[first : last + 1] = found
+        else:
+            for i, each in zip(at.tolist(), found, strict=True):
+                outcomes[i] = each
 
     def restore(self, hashes: U64, watermarks: npt.NDArray[np.int64]) -> None:
         """Remember ids, each by the partition's watermark after its record (in any order within one call)."""
@@ -255,16 +266,50 @@ def _hashes(texts: Sequence[bytes]) -> U64:
 
 
 _OUTCOMES = list(Outcome)
-_NEVER = 1 << 62
+
+
+class _Batch(NamedTuple):
+    """The events of this partition among the records, column by column; `at` are their indexes."""
+
+    at: Times
+    ids: U64
+    times: Times
+    origins: U64
+    #: When the record was written, by the broker's clock if `trusted`, else by the producer's.
+    written: Times
+    trusted: npt.NDArray[np.bool_]
+
+    def piece(self, start: int, end: int) -> _Batch:
+        columns: Any = [column[start:end] for column in self]
+        return _Batch(*columns)
+
+
+def _written(records: Sequence[Record | Unreadable], times: Times) -> tuple[Times, npt.NDArray[np.bool_]]:
+    """When each record was written, and whether it is the broker who says so.
+
+    One that doesn't say (-1, 0, a time before 2000 or after 2200) was written when its event happened.
+    """
+    n = len(records)
+    said = np.fromiter([record.timestamp or 0 for record in records], np.int64, n)
+    trusted = np.fromiter([record.timestamp_type == 1 for record in records], np.bool_, n)
+    known = (said >= EARLIEST_TS) & (said <= LATEST_TS)
+    return np.where(known, said, times), trusted & known
 
 
 def origin_mark(record: Record | Unreadable) -> int:
-    """The hash by which a record that was sent on is known again; 0 for one that came by itself."""
-    if record.headers:
-        for name, value in record.headers:
-            if name == ORIGIN_HEADER and value is not None:
-                return xxhash.xxh3_64_intdigest(b"origin:" + value) or 1
-    return 0
+    """The hash by which a record that was sent on is known again; 0 for one that came by itself.
+
+    Headers are a stranger's: what is not exactly what we write is no origin. Of several the last one counts, which is
+    the one that a worker puts behind all that it found.
+    """
+    found = None
+    for name, value in record.headers:
+        if name == ORIGIN_HEADER:
+            found = value
+    if found is None or not _ORIGIN.fullmatch(found):
+        return 0
+    # No event_id has a control character, so none is ever taken for an origin.
+    return xxhash.xxh3_64_intdigest(b"\x00origin:" + found) or 1
 
 
 def _first_of_its_kind(hashes: U64) -> npt.NDArray[np.bool_]:

@@ -1,16 +1,23 @@
 """Which event ids a partition has seen: a set of 64-bit hashes that forgets by stream time.
 
-Ids are kept in generations of half the horizon. The current generation and the two before it are remembered,
-so an id is known for at least one horizon and at most one and a half. Two different ids among N remembered
-share a hash with a chance of about N / 2^64 an event (10 million ids: 5e-13).
+Ids are kept in generations of half the horizon. The current generation and the two before it in which there were
+events are remembered, so an id is known for at least one horizon; where events come without a pause, for at most
+one and a half. Two different ids among N remembered share a hash with a chance of about N / 2^64 an event (10
+million ids: 5e-13).
 
 A generation is an open-addressing table in one array: 8 bytes a slot, between half and three quarters full,
 so 11 to 16 bytes an id, where a Python set of integers takes about 70.
+
+Whoever sends events chooses their ids, and the hash is public: ids can be made whose hashes lie side by side, and each
+of them would have to be compared with all the others. So the hashes are scrambled by a secret of the process before
+they choose their slots. It never leaves the tables: what is remembered, and what a checkpoint holds, are the hashes.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +25,35 @@ import numpy.typing as npt
 U64 = npt.NDArray[np.uint64]
 _EMPTY = np.uint64(0)
 _MIN_SLOTS = 1024
+
+
+class _Scrambler:
+    """A bijection of 64-bit numbers that can't be guessed. 0 stays 0."""
+
+    _HALF: Final = np.uint64(32)
+
+    def __init__(self, secret: bytes) -> None:
+        odd = [int.from_bytes(secret[i : i + 8], "little") | 1 for i in (0, 8)]
+        self._there = [np.uint64(number) for number in odd]
+        self._back = [np.uint64(pow(number, -1, 1 << 64)) for number in odd]
+
+    def scramble(self, hashes: U64) -> U64:
+        first, second = self._there
+        mixed = hashes * first
+        mixed ^= mixed >> self._HALF
+        mixed *= second
+        mixed ^= mixed >> self._HALF
+        return mixed
+
+    def unscramble(self, mixed: U64) -> U64:
+        first, second = self._back
+        hashes = (mixed ^ (mixed >> self._HALF)) * second
+        hashes ^= hashes >> self._HALF
+        hashes *= first
+        return hashes
+
+
+_SECRET: Final = _Scrambler(os.urandom(16))
 
 
 class HashTable:
@@ -79,7 +115,7 @@ class HashTable:
 class SeenIds:
     """The ids of one partition within the horizon."""
 
-    #: Generations remembered besides the current one.
+    #: Generations remembered besides the current one, of those that have ids.
     KEPT = 2
 
     def __init__(self, horizon_ms: int) -> None:
@@ -92,17 +128,17 @@ class SeenIds:
         return watermark // self.span
 
     def move_to(self, generation: int) -> None:
-        """Forget the generations that `generation` leaves behind; never moves back."""
+        """Begin `generation` and forget all but the two before it that have ids; never moves back."""
         if generation > self.generation:
             self.generation = generation
-            for old in [g for g in self.tables if g < generation - self.KEPT]:
+            for old in sorted(self.tables)[: -self.KEPT]:
                 del self.tables[old]
 
     def contains(self, hashes: U64) -> npt.NDArray[np.bool_]:
         """Which of `hashes` are remembered."""
-        found = np.zeros(len(hashes), np.bool_)
+        found, mixed = np.zeros(len(hashes), np.bool_), _SECRET.scramble(hashes)
         for table in self.tables.values():
-            found |= table.contains(hashes)
+            found |= table.contains(mixed)
         return found
 
     def add(self, hashes: U64, generation: int | None = None) -> None:
@@ -112,7 +148,7 @@ class SeenIds:
             table = self.tables.get(key)
             if table is None:
                 table = self.tables[key] = HashTable()
-            table.add(hashes)
+            table.add(_SECRET.scramble(hashes))
 
     def __len__(self) -> int:
         return sum(table.used for table in self.tables.values())
@@ -124,6 +160,6 @@ class SeenIds:
     def dump(self, chunk: int = 100_000) -> Iterator[tuple[int, U64]]:
         """(generation, hashes) in pieces of at most `chunk`, for a checkpoint."""
         for generation, table in sorted(self.tables.items()):
-            values = table.values()
+            values = _SECRET.unscramble(table.values())
             for start in range(0, len(values), chunk):
                 yield generation, values[start : start + chunk]

@@ -6,12 +6,11 @@ The fast way is one call into Pydantic; only a record that fails takes the slow 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from math import isfinite
 from typing import Any, Final
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 
 from schemas.event import EARLIEST_TS, LATEST_TS, Event
 from schemas.models import known_events, unknown_event
@@ -22,6 +21,8 @@ from schemas.where import Predicate, predicate
 #: A larger record is rejected unread: no event needs it, and it would cost every consumer.
 MAX_RECORD_BYTES: Final = 1_000_000
 _MICRO: Final = 1_000_000
+#: Below it every integer is a float of its own.
+_EXACT: Final = 2.0**53
 
 # An event name or property that a stranger chose is quoted in the reason, so its length has a bound.
 _MAX_DETAIL: Final = 500
@@ -66,8 +67,6 @@ class Validator:
         if is_nobody(actor) and not self._keeps_nobody:
             raise _nobody(fields)
         ts = fields["ts"]
-        if type(ts) is not int:
-            ts = epoch_ms(ts)
         if ts < EARLIEST_TS:
             hint = " (seconds? send milliseconds)" if 946_684_800 <= ts < 10_000_000_000 else ""
             raise Rejection("time_too_old", f"ts {ts} lies before the year 2000{hint}")
@@ -82,11 +81,11 @@ class Validator:
                 if number > 0 and name in self._refunds and any(given(fields) for given in self._refunds[name]):
                     number = -number
             # The parser lets the words NaN and Infinity pass where the plan says nothing, and 1e999 too.
-            for item in properties.values():
+            for key, item in properties.items():
                 kind = type(item)
                 if kind is float:
-                    if item - item != 0.0:
-                        raise _not_finite()
+                    if not -_EXACT < item < _EXACT:
+                        properties[key] = _large(value, key, item)
                 elif kind is list or kind is dict:
                     _refuse_non_finite(item)
         return Event(fields, name, fields["event_id"], actor, ts, number)
@@ -102,12 +101,6 @@ class Validator:
             except ValidationError as again:
                 errors = again.errors(include_url=False)
         raise explain(value, errors, self._names)
-
-
-def epoch_ms(moment: datetime) -> int:
-    """Epoch milliseconds of an aware datetime, exactly (a float would round)."""
-    seconds = int(moment.replace(microsecond=0).timestamp())
-    return seconds * 1000 + moment.microsecond // 1000
 
 
 def _refunds(plan: Plan) -> dict[str, list[Predicate]]:
@@ -129,6 +122,16 @@ def _no_payload(value: bytes | None) -> Rejection:
     if not value:
         return Rejection("empty", "the record is empty")
     return Rejection("too_large", f"{len(value)} bytes; an event may have {MAX_RECORD_BYTES}")
+
+
+def _large(value: bytes, key: str, found: float) -> int | float:
+    """A property that a float may not hold exactly: the integer that was sent, if it was one of 64 bits."""
+    if not isfinite(found):
+        raise _not_finite()
+    properties = from_json(value)["properties"]
+    sent = properties.get(key) if type(properties) is dict else None
+    # Equal to what was validated: in a record that names its properties twice it could be another one.
+    return sent if type(sent) is int and -(2**63) <= sent < 2**64 and float(sent) == found else found
 
 
 def _refuse_non_finite(data: Any) -> None:

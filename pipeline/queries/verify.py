@@ -169,8 +169,9 @@ class _Check:
             stored: dict[int, list[int]] = {p: [0, 0, 0, 0] for p in self.versions}
             for table, columns in (("events_raw", (0, 1)), ("rejected_raw", (2,)), ("duplicates_raw", (3,))):
                 late = "late" if table == "events_raw" else "0"
+                only = " AND outcome = 'duplicate'" if table == "duplicates_raw" else ""
                 rows = await self._query(
-                    f"SELECT partition, countIf(NOT {late}), countIf({late}) FROM {self._before(table)} "
+                    f"SELECT partition, countIf(NOT {late}), countIf({late}) FROM {self._before(table)}{only} "
                     "GROUP BY partition"
                 )
                 for partition, first, second in rows:
@@ -196,7 +197,7 @@ class _Check:
         """Whether events were stored longer ago than so many days."""
         rows = await self._query(
             "SELECT count() FROM events_raw WHERE stream = {stream:String} "
-            "AND ingested_at < now() - toIntervalDay({days:UInt32})",
+            "AND stored_at < now() - toIntervalDay({days:UInt32})",
             days=days,
         )
         return bool(rows[0][0])
@@ -231,7 +232,7 @@ class _Check:
         # Live windows of a minute are kept for a shorter time than raw events.
         rows = await self._query(
             f"SELECT {window_start('minute', '')} AS start FROM {self._before('events_raw')} GROUP BY start "
-            "HAVING max(ingested_at) < now() - toIntervalDay({days:UInt32})",
+            "HAVING max(stored_at) < now() - toIntervalDay({days:UInt32})",
             days=self.settings.minute_retention_days,
         )
         removed = {row[0] for row in rows}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 from collections.abc import Iterable, Sequence
 
 from pipeline.errors import UserError
@@ -46,7 +45,7 @@ def replay_file(
         # Nothing here makes cycles; looking for them among a million lines would cost a third of the time.
         gc.disable()
         try:
-            measures = (sql.replay if with_sql else live.replay)(plan, batches(values, int(time.time() * 1000)), wanted)
+            measures = (sql.replay if with_sql else live.replay)(plan, batches(values), wanted)
         finally:
             gc.enable()
     for _ in range(log.bad_lines):

@@ -8,6 +8,7 @@ from itertools import islice
 from pipeline.files.reader import BadLineError, Opened, Reading, records
 from pipeline.ingest.classify import Record
 from pipeline.ingest.validate import Rejection, Validator
+from schemas.event import LATEST_TS
 
 #: Records folded at once. Nothing but speed depends on it.
 BATCH = 20_000
@@ -48,8 +49,11 @@ class Log:
         self.firsts.setdefault("bad_line", str(problem))
 
 
-def batches(values: Iterable[bytes], now: int) -> Iterator[list[Record]]:
-    """The records of the log, numbered, as if they had all been written at `now` (epoch ms)."""
-    numbered = (Record(offset, now, None, value) for offset, value in enumerate(values))
+def batches(values: Iterable[bytes]) -> Iterator[list[Record]]:
+    """The records of the log, numbered, as if they had been written after all that they tell of.
+
+    Any other time would make the outcome depend on the day of the replay.
+    """
+    numbered = (Record(offset, LATEST_TS, None, value) for offset, value in enumerate(values))
     while batch := list(islice(numbered, BATCH)):
         yield batch

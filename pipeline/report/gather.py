@@ -68,7 +68,7 @@ _QUALITY: Final = """
 SELECT e.a, e.l, d.n, r.n FROM
 (SELECT countIf(NOT late) AS a, countIf(late) AS l FROM events
  WHERE ingested_at >= fromUnixTimestamp64Milli({low:Int64}) AND ingested_at < fromUnixTimestamp64Milli({high:Int64})) AS e,
-(SELECT count() AS n FROM duplicates WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64})) AS d,
+(SELECT count() AS n FROM duplicates WHERE outcome = 'duplicate' AND at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64})) AS d,
 (SELECT count() AS n FROM rejected WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64})) AS r"""
 _REASONS: Final = """
 SELECT reason, count() AS n, any(detail) FROM rejected

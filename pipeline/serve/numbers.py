@@ -72,7 +72,7 @@ def funnel_totals(states: Iterable[PartitionState], plan: Plan, now: int) -> dic
 
 def snapshot(states: list[PartitionState], plan: Plan, now: int, *, lag: int | None, publish_error: str) -> LiveAnswer:
     """What `/live` answers. `now` is epoch ms, `lag` None while it is not known."""
-    watermark = max((state.watermark for state in states), default=0)
+    watermark = max((state.reached for state in states), default=0)
     minute = now - now % MINUTE
     day_start, _ = bounds("day", now, plan.zone)
     totals: dict[str, int] = {}

@@ -13,17 +13,22 @@ from aiokafka.partitioner import murmur2
 
 from pipeline.ingest.sent import Sent
 from pipeline.simulate.rules import event_of
+from schemas.event import EARLIEST_TS, LATEST_TS
 from schemas.plan import Plan
 
 Outcome = Literal["accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again"]
 
 
 class Logged(NamedTuple):
-    """A record as it stands in its partition. `origin` is the header of one that was sent on."""
+    """A record as it stands in its partition.
+
+    `origin` is the header of one that was sent on. `broker_time`: the timestamp is the broker's, not the producer's.
+    """
 
     timestamp: int
     value: bytes | None
     origin: str | None = None
+    broker_time: bool = True
 
 
 def home_of(actor: str, partitions: int) -> int:
@@ -41,28 +46,64 @@ def _recount(log: Sequence[Logged], plan: Plan, partition: int, partitions: int)
     out: list[Outcome] = []
     watermark = 0
     half_horizon = max(1, plan.dedupe // 2)
-    ids: dict[str, int] = {}  # to the half horizon in which it was accepted: known in that and the next two
+    halves = [0]  # those in which the watermark stood: an id is known in its own and the next two of them
+    ids: dict[str, int] = {}
     origins: dict[str, int] = {}
+    clock = _Clock(max(plan.lateness, plan.max_future))
+
+    def known(place: str | None, among: Mapping[str, int]) -> bool:
+        return place is not None and place in among and among[place] in halves[-3:]
+
     for record in log:
         event = event_of(record.value, plan)
-        if event is None or event.ts > record.timestamp + plan.max_future:
+        has_time = EARLIEST_TS <= record.timestamp <= LATEST_TS
+        if event is None or (EARLIEST_TS <= record.timestamp < event.ts - plan.max_future):
             out.append("rejected")
             continue
         if home_of(event.actor, partitions) != partition:
             out.append("forwarded")
             continue
-        now = watermark // half_horizon
-        id_known = event.event_id in ids and now - ids[event.event_id] <= 2
-        origin_known = record.origin in origins and now - origins[record.origin] <= 2
-        if id_known:
+        origin_known = known(record.origin, origins)
+        if known(event.event_id, ids):
             out.append("forwarded_again" if origin_known else "duplicate")
         else:
-            out.append("late" if event.ts < watermark - plan.lateness else "accepted")
-            watermark = max(watermark, event.ts)
-            ids[event.event_id] = watermark // half_horizon
+            sure = has_time and record.broker_time
+            far, believed = clock.tick(record.timestamp if has_time else event.ts, event.ts, sure)
+            out.append("late" if far or event.ts < watermark - plan.lateness else "accepted")
+            watermark = max(watermark, *believed, 0)
+            if watermark // half_horizon != halves[-1]:
+                halves.append(watermark // half_horizon)
+            ids[event.event_id] = halves[-1]
         if record.origin is not None and not origin_known:
-            origins[record.origin] = watermark // half_horizon
+            origins[record.origin] = halves[-1]
     return out
+
+
+class _Clock:
+    """The time that the records of a partition agree on."""
+
+    def __init__(self, tolerance: int) -> None:
+        self.tolerance, self.now = tolerance, 0
+        self.waiting: list[tuple[int, int]] = []
+
+    def tick(self, time: int, ts: int, sure: bool) -> tuple[bool, list[int]]:
+        """Hear a time and the event's; whether it is a month or more ahead, and the event times believed now."""
+        believed = [ts] if self.now and ts <= self.now + self.tolerance else []
+        if sure or (self.now and time <= self.now + self.tolerance):
+            self.now, self.waiting = (time if sure else max(self.now, time)), []
+            believed = [ts]
+        elif not self.waiting or time < self.waiting[0][0]:
+            self.waiting = [(time, ts)]
+        elif time < self.waiting[0][0] + 10_000:
+            self.waiting.append((time, ts))
+        else:
+            self.now = self.waiting[0][0]
+            believed += [waited for _, waited in self.waiting]
+            self.waiting = [(time, ts)]
+            if time <= self.now + self.tolerance:
+                self.now, self.waiting = time, []
+                believed.append(ts)
+        return not sure and self.now > 0 and time > self.now + 30 * 86_400_000, believed
 
 
 def delivered(records: Iterable[Sent], partitions: int, *, forward_for: Plan | None = None) -> dict[int, list[Logged]]:

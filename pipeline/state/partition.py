@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.errors import AnotherTopicError
 from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record, Unreadable
+from pipeline.ingest.clock import Standing
 from pipeline.ingest.seen import U64
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity, WindowKey
@@ -95,13 +96,16 @@ class PartitionState:
         """Largest event time accepted, epoch ms; 0 before the first event."""
         return self.classifier.watermark
 
-    def fold(
-        self, records: Sequence[Record | Unreadable], now: int | None = None, end: int | None = None
-    ) -> Classified | None:
+    @property
+    def reached(self) -> int:
+        """How far the events have come, epoch ms: the watermark, and until there is one what waits to be believed."""
+        return self.watermark or self.classifier.clock.claimed
+
+    def fold(self, records: Sequence[Record | Unreadable], end: int | None = None) -> Classified | None:
         """Fold the next records, in offset order; those before `position` are in already and are skipped.
 
         The log has nothing else before `end`, if that is given. Returns what became of each new record, None if there
-        was none. `now` is for `classify`.
+        was none.
         """
         if records and records[0].offset < self.position:
             records = [record for record in records if record.offset >= self.position]
@@ -109,7 +113,7 @@ class PartitionState:
             self.position = max(self.position, end or 0)
             return None
         watermark = self.watermark
-        result = self.classifier.classify(records, now)
+        result = self.classifier.classify(records)
         version = records[-1].offset + 1
         outcomes = result.outcomes
         for outcome in Outcome:
@@ -216,6 +220,7 @@ class PartitionState:
     def _meta(self) -> dict[str, Any]:
         return {
             "watermark": self.watermark,
+            "clock": list(self.classifier.clock),
             "totals": [self.totals[outcome] for outcome in Outcome],
             "reasons": self.reasons,
             "gaps": self.gaps,
@@ -223,7 +228,7 @@ class PartitionState:
         }
 
     def _old_ids(self, disk: Disk) -> list[bytes]:
-        oldest = self._generation - self.classifier.seen.KEPT
+        oldest = min(self.classifier.seen.tables, default=0)
         prefix = _pack(_IDS, 0, 0, 0)[:-3]
         return [key for key in disk.keys(prefix) if msgpack.unpackb(key)[1] < oldest]
 
@@ -257,6 +262,8 @@ class PartitionState:
         self.position = self.saved_position = snapshot.position
         meta = snapshot.meta
         self.classifier.watermark = meta["watermark"]
+        # A state of before the clock was kept: what the watermark has reached was believed.
+        self.classifier.clock = Standing(*meta["clock"]) if "clock" in meta else Standing(now=self.watermark)
         self.totals = dict(zip(Outcome, meta["totals"], strict=True))
         self.reasons = dict(meta["reasons"])
         self.gaps = [(first, end, watermark) for first, end, watermark in meta.get("gaps", ())]
@@ -274,10 +281,9 @@ class PartitionState:
             elif kind == _IDS:
                 ids.setdefault(rest[0], []).append(np.frombuffer(value, np.uint64))
         seen = self.classifier.seen
-        seen.move_to(seen.generation_of(self.watermark))
-        for generation, parts in ids.items():
-            if generation >= seen.generation - seen.KEPT:
-                seen.add(np.unique(np.concatenate(parts)), generation)
+        for generation in sorted(ids)[-seen.KEPT - 1 :]:
+            seen.move_to(generation)
+            seen.add(np.unique(np.concatenate(ids[generation])))
         self._unpublished_accumulators = set(self.activity.accumulators)
         self._unpublished_counters = set(self.funnels.counter_keys())
 
@@ -339,7 +345,7 @@ class PartitionState:
         minute = now - now % MINUTE
         active = [self.active_users(minute - span * MINUTE) for span in (1, 4, _SLIDING - 1)]
         totals = (self.totals[outcome] for outcome in Outcome)
-        return PartitionRow._make((self.partition, self.position, self.watermark, *totals, now, *active))
+        return PartitionRow._make((self.partition, self.position, self.reached, *totals, now, *active))
 
     def active_users(self, since: int) -> float:
         """Estimated users of the minute windows that start at `since` (epoch ms) or later."""

@@ -192,12 +192,12 @@ class WorkerApp(faust.App):
         if batch.gone:
             self._skip(state, batch.end)
             return
-        started, before = time.perf_counter(), state.watermark
-        result = state.fold(batch.records, int(time.time() * 1000), batch.end)
+        started, before = time.perf_counter(), state.reached
+        result = state.fold(batch.records, batch.end)
         self.last_batch_at = self.progress_at = time.monotonic()
         if result is None:
             return
-        newest = state.watermark if state.watermark > before else None
+        newest = state.reached if state.reached > before else None
         seconds = time.perf_counter() - started
         self.counters.folded(batch.partition, len(batch.records), batch.records[-1].timestamp or 0, newest, seconds)
         if result.rejections or result.forwarded:

@@ -66,8 +66,8 @@ class WorkerCollector(Collector):
             if behind != float("inf"):
                 yield names.LAG_SECONDS, (p,), behind / 1000
             yield names.MISSING, (p,), state.missing
-            if state.watermark:
-                yield names.WATERMARK, (p,), state.watermark / 1000
+            if state.reached:
+                yield names.WATERMARK, (p,), state.reached / 1000
             at, freshness = counters.freshness.get(state.partition, (0, 0))
             if now - at <= FRESH_FOR:
                 yield names.FRESHNESS, (p,), freshness / 1000

@@ -25,7 +25,7 @@ _CUT_BYTES: Final = 100_000
 
 _SIZE: Final = "size"
 
-Headers = tuple[tuple[str, bytes], ...]
+Headers = tuple[tuple[str, bytes | None], ...]
 
 
 class Outgoing(NamedTuple):

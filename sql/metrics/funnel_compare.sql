@@ -16,8 +16,8 @@
 --   until Date = today - 1: last day of what counts, inclusive: the last one that is over
 -- example: SELECT * FROM funnel_compare(from = '2026-11-16', to = '2026-11-22', compare_from = '2026-11-09',
 --   compare_to = '2026-11-15', steps = ['view_item', 'add_to_cart', 'purchase'], within = 86400, until = '2026-11-29')
--- mistakes: A change of a small step is often chance: p_value is that of a two-proportion z-test, pooled, and of many steps one
---   is below 0.05 by chance. Compare whole weeks. Days whose users have
+-- mistakes: A change of a small step is often chance: p_value is that of a two-proportion z-test, pooled, and of many
+--   steps one is below 0.05 by chance. Compare whole weeks. Days whose users have
 --   not all had `within` by the end of `until` are left out, and as many days of the other period.
 -- chart: bar x=event y=from_previous,compare_from_previous
 SELECT * EXCEPT pooled FROM

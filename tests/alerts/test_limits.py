@@ -67,7 +67,7 @@ alerting:
 """
 
 
-@pytest.mark.usefixtures("prometheus_tools")
+@pytest.mark.usefixtures("needs_prometheus")
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize(("letter", "alerts"), [("长", 40), ("x", 40), ("😀", 40), ("长", 1), ("", 2)])
 def test_wecom_gets_at_most_2048_bytes(language: str, letter: str, alerts: int, tmp_path: Path) -> None:

@@ -72,7 +72,10 @@ async def truth_of(world: World) -> Truth:
         plain[partition] = []
         for record in records:
             origin = dict(record.headers).get(_ORIGIN)
-            plain[partition].append(Logged(record.timestamp, record.value, origin.decode() if origin else None))
+            by_broker = record.timestamp_type == 1
+            plain[partition].append(
+                Logged(record.timestamp, record.value, origin.decode() if origin else None, by_broker)
+            )
             if origin:
                 truth.sent_on.add(_place(origin.decode()))
     for partition, outcomes in expected(plain, world.plan, world.settings.partitions).items():

@@ -24,8 +24,8 @@ def test_the_step_that_loses_the_largest_share_is_pointed_out() -> None:
 def test_on_a_small_screen_the_address_and_what_is_wrong_come_first() -> None:
     """A terminal of 80 by 24 shows no more than the first 24 lines."""
     funnel = {"bucket": "day", "steps": ["a", "b", "c", "d", "e"], "users": [9, 8, 7, 6, 5]}
-    live: Any = {
-        "product": "Shop", "totals": {}, "lag": 0, "publish_error": "", "freshness_ms": 5,
+    live: dict[str, Any] = {
+        "product": "Shop", "totals": {}, "lag": 0, "freshness_ms": 5, "publish_error": "",
         "active": {"now": 1, "last_5m": 2},
         "today": {"users": 1, "sessions": 1, "registrations": 0, "value_micro": 0, "amount": 0},
         "funnels": {"one": funnel, "two": funnel}, "top": {"event": {"view": {"events": 3}}},

@@ -20,7 +20,7 @@ from small_disk import fill, small_disk
 
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded")]
 _numbers = itertools.count()
 
 
@@ -198,7 +198,7 @@ def test_the_driver_is_told(database: Database, client: Client, compress: bool |
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def disk(needs_mount: None, tmp_path: Path) -> Iterator[Path]:
     with small_disk(tmp_path / "small", 48) as folder:
         yield folder
 

@@ -9,6 +9,8 @@ import pytest
 import xxhash
 from ingest.records import HOUR, MINUTE, PLAN, SECOND, T0, classifier, event, outcomes, record
 
+from pipeline.ingest.classify import ORIGIN_HEADER
+
 BATCHES = pytest.mark.parametrize("batch", [1, 2, 3, 1000])
 
 
@@ -32,25 +34,27 @@ def test_the_first_event_of_a_partition_is_remembered(batch: int) -> None:
 
 
 @BATCHES
-def test_the_first_event_after_a_quiet_time_is_remembered(batch: int) -> None:
+def test_a_quiet_time_forgets_no_id(batch: int) -> None:
     log = [
         record(0, event("a", T0)),
         record(1, event("b", T0 + 10 * HOUR)),  # moves the watermark by ten horizons
         record(2, event("b", T0 + 10 * HOUR)),
-        record(3, event("a", T0 + 10 * HOUR)),  # known ten hours ago: forgotten
+        record(3, event("a", T0 + 10 * HOUR)),  # the last but one half horizon in which there were events
+        record(4, event("c", T0 + 20 * HOUR)),
+        record(5, event("d", T0 + 30 * HOUR)),
+        record(6, event("a", T0 + 30 * HOUR)),
+        record(7, event("b", T0 + 30 * HOUR)),
     ]
-    assert outcomes(log, batch=batch) == ["accepted", "accepted", "duplicate", "accepted"]
+    expected = ["accepted", "accepted", "duplicate", "duplicate", "accepted", "accepted", "accepted", "duplicate"]
+    assert outcomes(log, batch=batch) == expected
 
 
 @BATCHES
 def test_an_id_is_known_for_the_horizon_and_forgotten_after_one_and_a_half(batch: int) -> None:
     def after(gap: int) -> str:
-        log = [
-            record(0, event("a", T0)),
-            record(1, event("b", T0 + gap)),  # this moves the watermark
-            record(2, event("a", T0 + gap)),
-        ]
-        return outcomes(log, batch=batch)[2]
+        steady = [record(i, event(f"e{i}", T0 + i * MINUTE)) for i in range(1, gap // MINUTE + 1)]
+        log = [record(0, event("a", T0)), *steady, record(200, event("b", T0 + gap)), record(201, event("a", T0 + gap))]
+        return outcomes(log, batch=batch)[-1]
 
     assert after(HOUR) == "duplicate"
     assert after(90 * MINUTE - 1) == "duplicate"
@@ -113,8 +117,48 @@ def test_a_forged_origin_loses_no_event(batch: int) -> None:
         record(0, event("origin:3:17", T0)),
         record(1, event("a", T0), origin="3:17"),
         record(2, event("b", T0), origin="3:17"),  # another event that claims to be the same record
+        record(3, event("c", T0), origin="3:18"),
+        record(4, event("origin:3:18", T0)),  # an id that looks like an origin that was sent before
     ]
-    assert outcomes(log, batch=batch) == ["accepted", "accepted", "accepted"]
+    assert outcomes(log, batch=batch) == ["accepted"] * 5
+
+
+OURS = [b"0:0", b"3:17", b"4294967295:9223372036854775807", b"3:17:again"]
+ODD: list[bytes | None] = [
+    None, b"", b" ", b":", b"3", b"3:", b":17", b"-1:17", b"3:-17", b"+3:17", b"03:17", b"3:017", b"3:17 ", b" 3:17",
+    b"3:17\n", b"3:17\x00", b"3:1_7", b"3.0:17", b"3:17:", b"3:17:17", b"3:17:AGAIN", b"3:17:again:again", b"\xff\xfe",
+    "٣:١٧".encode(), b"99999999999:1", b"1:99999999999999999999", b"9" * 1_000_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", OURS)
+def test_an_origin_is_what_we_write_ourselves(value: bytes) -> None:
+    log = [record(i, event("a", T0))._replace(headers=((ORIGIN_HEADER, value),)) for i in range(3)]
+    assert outcomes(log) == ["accepted", "forwarded_again", "forwarded_again"]
+
+
+@pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value)[:40])
+def test_a_header_that_we_would_not_write_is_no_origin(value: bytes | None) -> None:
+    log = [record(i, event("a", T0))._replace(headers=((ORIGIN_HEADER, value),)) for i in range(3)]
+    assert outcomes(log) == ["accepted", "duplicate", "duplicate"]
+
+
+@pytest.mark.parametrize("name", ["Streamgauge-Origin", "STREAMGAUGE-ORIGIN", "streamgauge-origin ", "", "\udcff"])
+def test_another_header_is_no_origin(name: str) -> None:
+    log = [record(i, event("a", T0))._replace(headers=((name, b"3:17"),)) for i in range(3)]
+    assert outcomes(log) == ["accepted", "duplicate", "duplicate"]
+
+
+def test_of_many_origins_the_last_one_counts() -> None:
+    """It is the one that a worker has put behind all that it found."""
+    many = [(ORIGIN_HEADER, b"%d:1" % n) for n in range(10_000)]
+    log = [
+        record(0, event("a", T0))._replace(headers=(*many, (ORIGIN_HEADER, b"7:8"))),
+        record(1, event("a", T0), origin="5:1"),
+        record(2, event("a", T0), origin="7:8"),
+        record(3, event("a", T0))._replace(headers=((ORIGIN_HEADER, b"7:8"), (ORIGIN_HEADER, None))),
+    ]
+    assert outcomes(log) == ["accepted", "duplicate", "forwarded_again", "duplicate"]
 
 
 def test_future_is_measured_from_the_time_the_record_was_written() -> None:

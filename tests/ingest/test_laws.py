@@ -76,17 +76,16 @@ def test_the_independent_recount_agrees(log: list[Record], partition: int) -> No
 @settings(deadline=None)
 @given(st.data())
 def test_a_restored_partition_goes_on_where_it_stood(data: st.DataObject) -> None:
-    """Whatever is restored from what batches remembered and the watermark: nothing else is needed."""
+    """Whatever is restored from what batches remembered, the watermark and the clock: nothing else is needed."""
     log = data.draw(logs())
     cut = data.draw(st.integers(0, len(log)))
     whole, first, second = classifier(), classifier(), classifier()
     expected_outcomes = whole.classify(log).outcomes
     before = first.classify(log[:cut])
-    second.watermark = first.watermark
-    second.seen.move_to(second.seen.generation_of(second.watermark))
+    second.watermark, second.clock = first.watermark, first.clock
     for generation, hashes in before.remembered:
-        if generation >= second.seen.generation - second.seen.KEPT:
-            second.seen.add(hashes, generation)
+        second.seen.move_to(generation)
+        second.seen.add(hashes, generation)
     assert before.outcomes + second.classify(log[cut:]).outcomes == expected_outcomes
 
 

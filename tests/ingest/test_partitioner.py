@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.partitioner import murmur2 as reference
@@ -33,3 +35,20 @@ def test_known_hashes_of_the_java_client() -> None:
         b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
     }
     assert murmur2(list(known)).astype(np.int32).tolist() == list(known.values())
+
+
+def test_keys_of_all_lengths_in_one_batch() -> None:
+    keys = [bytes(range(256)) * 4 + b"tail"[: n % 5] for n in range(5)] + [b"k" * n for n in range(1_100)]
+    assert murmur2(keys).tolist() == [reference(key) & 0xFFFFFFFF for key in keys]
+
+
+def test_keys_of_many_lengths_cost_little_more_than_their_bytes() -> None:
+    """A stranger chooses the lengths: one pass for each would cost a hundred times as much."""
+
+    def seconds(keys: list[bytes]) -> float:
+        started = time.process_time()
+        murmur2(keys)
+        return time.process_time() - started
+
+    many, one = [b"k" * (1 + n % 1024) for n in range(4_096)], [b"k" * 1024] * 4_096
+    assert min(seconds(many) for _ in range(5)) < 5 * min(seconds(one) for _ in range(5))

@@ -17,7 +17,7 @@ from pipeline.files.sender import send
 from pipeline.ingest.sent import Sent
 from pipeline.settings import Settings
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded", "needs_mount")]
 EVENTS = 20_000
 
 

@@ -26,7 +26,7 @@ from pipeline.demo.up import up
 from pipeline.errors import DependencyError
 from pipeline.settings import Settings
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded")]
 
 
 class Up:

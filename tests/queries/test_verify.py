@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.archiver.rows import DUPLICATE_COLUMNS, EVENT_COLUMNS, REJECTED_COLUMNS, ArchiveBatch
+from pipeline.archiver.rows import (
+    DUPLICATE_COLUMNS,
+    EVENT_COLUMNS,
+    REJECTED_COLUMNS,
+    STORED_AT,
+    ArchiveBatch,
+    with_time,
+)
 from pipeline.clickhouse.client import Connection
 from pipeline.clickhouse.migrate import migrate
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
@@ -109,7 +116,7 @@ class System:
             if columns[0]:
                 await self.connection.run(
                     lambda client, table=table, names=names, columns=columns: client.insert(
-                        table, columns, column_names=list(names), column_oriented=True
+                        table, with_time(columns, NOW), column_names=[*names, STORED_AT], column_oriented=True
                     )
                 )
         return self
@@ -343,7 +350,7 @@ async def test_another_products_database_is_one_clear_line(server: EmbeddedClick
 
 async def _grow_old(system: System) -> None:
     await system.run(
-        "ALTER TABLE events_raw UPDATE ingested_at = now64(3) - INTERVAL 31 DAY WHERE 1 SETTINGS mutations_sync = 1"
+        "ALTER TABLE events_raw UPDATE stored_at = now64(3) - INTERVAL 31 DAY WHERE 1 SETTINGS mutations_sync = 1"
     )
 
 

@@ -20,7 +20,7 @@ SELECT day, sum(a) AS accepted, sum(l) AS late, sum(d) AS duplicate, sum(r) AS r
         AND ingested_at < fromUnixTimestamp64Milli({high:Int64}) GROUP BY day
     UNION ALL
     SELECT toDate(at, {zone:String}) AS day, 0, 0, count(), 0
-    FROM duplicates WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64}) GROUP BY day
+    FROM duplicates WHERE outcome = 'duplicate' AND at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64}) GROUP BY day
     UNION ALL
     SELECT toDate(at, {zone:String}) AS day, 0, 0, 0, count()
     FROM rejected WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64}) GROUP BY day
