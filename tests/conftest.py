@@ -45,5 +45,5 @@ __all__ = [
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Names of tests with bytes: their number. What is packed holds the time, and two processes would name it differently."""
+    """Names of tests with bytes: how many. Packed ones hold the time, and two processes would name them differently."""
     return f"{len(val)}B" if isinstance(val, bytes) and len(val) > 40 else None

@@ -11,14 +11,14 @@ from zoneinfo import ZoneInfo
 from pipeline.alerts.prometheus import ActiveAlert
 from pipeline.insight.contribution import Amounts
 from pipeline.insight.model import FunnelFacts
-from pipeline.measure.periods import Period as Days
+from pipeline.measure.periods import Period
 from pipeline.metrics import Table
 
 Kind = Literal["day", "week"]
 
 
 @dataclass(frozen=True)
-class ReportPeriod(Days):
+class ReportPeriod(Period):
     """The days of a report that are over, and those they are compared with.
 
     `asked` is the last day that was asked for, where the report is made before it is over.
@@ -28,17 +28,17 @@ class ReportPeriod(Days):
     asked: date | None = None
 
     @property
-    def before(self) -> Days:
+    def before(self) -> Period:
         """The day before, or the same days of the week before."""
         return self.back(1 if self.kind == "day" else 7)
 
     @property
-    def reference(self) -> Days:
+    def reference(self) -> Period:
         """What findings are measured against: the same weekday for a day, the week before for a week."""
         return self.same_weekday if self.kind == "day" else self.before
 
     @property
-    def same_weekday(self) -> Days:
+    def same_weekday(self) -> Period:
         """For a day the same weekday of the week before; for a week the one four weeks before."""
         return self.back(7 if self.kind == "day" else 28)
 
