@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from pipeline.render.language import Language
 from pipeline.insight.verdicts import campaign_verdict, experiment_verdict
+from pipeline.render.language import Language
 
 EN, ZH = Language("en"), Language("zh")
 CONTROL = {"variant": "control", "users": 1000}
