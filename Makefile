@@ -1,6 +1,8 @@
 # Streamgauge: the targets of everyday work. `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
+# Many tests wait for something: three at a time keep two cores busy. A file stays in one process, with its fixtures.
+PARALLEL ?= -n 3 --dist loadfile
 
 .PHONY: help setup tools demo test test-pure test-dates faults lint docs site bench chaos clean
 
@@ -23,7 +25,7 @@ demo: .venv/.ready  ## the whole system with simulated users, live in the termin
 
 test: .venv/.ready  ## all tests but those that need Apache Kafka; installs the tools if it may
 	@.ci/tools --try
-	@$(BIN)/python -m pytest -q -m "not faults" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not faults" $(PARALLEL) $(ARGS)
 
 # Another Python: an environment of its own, and none of the extras.
 PURE = .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -39,7 +41,7 @@ test-dates: .venv/.ready  ## the tests that ask what day it is, on other days, f
 	@$(BIN)/python -m tests.days $(DAYS) $(if $(ARGS),-- $(ARGS))
 
 faults: .venv/.ready  ## the tests of failures, on Apache Kafka (needs Java 17 and Maven; STORE=rocksdb)
-	@PIPELINE_STATE_STORE=$(or $(STORE),memory) $(BIN)/python -m pytest -q -m faults $(ARGS)
+	@PIPELINE_STATE_STORE=$(or $(STORE),memory) $(BIN)/python -m pytest -q -m faults -n 2 --dist worksteal $(ARGS)
 
 lint: .venv/.ready  ## ruff, mypy, and which room may import which
 	@$(BIN)/ruff check .

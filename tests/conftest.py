@@ -42,3 +42,8 @@ __all__ = [
     "pytest_runtest_setup",
     "pytest_terminal_summary",
 ]
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Names of tests with bytes: how many. Packed ones hold the time, and two processes would name them differently."""
+    return f"{len(val)}B" if isinstance(val, bytes) and len(val) > 8 else None

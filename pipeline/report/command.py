@@ -16,7 +16,7 @@ from pipeline.render.language import Code, Language
 from pipeline.report.document import headline, html
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
-from pipeline.report.model import Period
+from pipeline.report.model import ReportPeriod
 from pipeline.report.send import receiver_of, send
 from pipeline.settings import Settings
 from schemas.plan import Plan
@@ -30,7 +30,7 @@ _PRINT_SECONDS: Final = 60.0
 async def report(
     settings: Settings,
     plan: Plan,
-    period: Period,
+    period: ReportPeriod,
     now: datetime,
     language: Code,
     out: Path,

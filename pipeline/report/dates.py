@@ -6,11 +6,11 @@ from datetime import date, datetime, timedelta
 
 from pipeline.errors import UserError
 from pipeline.render.language import CODES, Code
-from pipeline.report.model import Period, day_period, week_period
+from pipeline.report.model import ReportPeriod, day_period, week_period
 from schemas.plan import Plan
 
 
-def asked_period(plan: Plan, day: str | None, week: str | None, now: datetime) -> Period:
+def asked_period(plan: Plan, day: str | None, week: str | None, now: datetime) -> ReportPeriod:
     """What is over at `now` of the period of `--day` or `--week`; `yesterday` and `last` for jobs.
 
     Raises UserError for anything else, and for days that have not begun.

@@ -11,15 +11,14 @@ from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.insight.contribution import Amount
 from pipeline.insight.funnel_changes import changes
 from pipeline.insight.model import FunnelFacts
-from pipeline.measure.periods import Period as Days
-from pipeline.measure.periods import local, mature_days, moment_back
+from pipeline.measure.periods import Period, local, mature_days, moment_back
 from pipeline.metrics import Table, arguments_for, metrics
 from pipeline.metrics.ask import ask_metric, require_plan
 from pipeline.queries.funnel_period import daily_window, funnel_period_sql, funnel_rows
-from pipeline.report.model import Facts, Key, Period, Quality
+from pipeline.report.model import Facts, Key, Quality, ReportPeriod
 from schemas.plan import Funnel, Plan
 
-#: Days in which breaks are looked for, up to the last one of the report.
+#: Period in which breaks are looked for, up to the last one of the report.
 LOOK_BACK: Final = 28
 #: What a key figure is parted by, and what a change of a funnel is.
 _KEY_DIMENSIONS: Final = ("platform", "channel", "app_version", "country")
@@ -77,7 +76,7 @@ WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Mi
 GROUP BY reason ORDER BY n DESC, reason LIMIT 5"""
 
 
-async def gather(store: Store, plan: Plan, period: Period, now: int) -> Facts:
+async def gather(store: Store, plan: Plan, period: ReportPeriod, now: int) -> Facts:
     """Every figure of the report, as things stand at `now` (epoch ms).
 
     Raises StoreError if the key figures can't be had, UserError if the views are another plan's; other parts may be missing.
@@ -113,11 +112,11 @@ Segments = dict[str, dict[str, tuple[dict[str, Amount], dict[str, Amount]]]]
 
 
 class _Asker:
-    def __init__(self, store: Store, plan: Plan, period: Period, now: int) -> None:
+    def __init__(self, store: Store, plan: Plan, period: ReportPeriod, now: int) -> None:
         self.store, self.plan, self.period, self.now = store, plan, period, now
         self.missing: list[str] = []
 
-    async def key(self, span: Days) -> Key:
+    async def key(self, span: Period) -> Key:
         given = {"first": span.first, "last": span.last, "end": self._bounds(span)[1]}
         answer = await self.store.ask(_KEY, given, keep=60)
         users, sessions, events, new_users, orders, buyers, revenue = answer.rows[0]
@@ -159,7 +158,7 @@ class _Asker:
         earlier = await self._funnel_users(funnel, before, moment_back(self.now, back, self.plan.zone))
         last = self.period.last_whole
         days = mature_days(
-            Days(last - timedelta(days=LOOK_BACK - 1), last), daily_window(funnel), self.now, self.plan.zone
+            Period(last - timedelta(days=LOOK_BACK - 1), last), daily_window(funnel), self.now, self.plan.zone
         )
         if days is None:
             return FunnelFacts(name, titles, users, earlier)
@@ -177,7 +176,7 @@ class _Asker:
         found = changes(name, titles, whole, segments)
         return FunnelFacts(name, titles, users, earlier, tuple(sorted(whole.items())), found)
 
-    async def _funnel_users(self, funnel: Funnel, span: Days, seen: int) -> tuple[int, ...]:
+    async def _funnel_users(self, funnel: Funnel, span: Period, seen: int) -> tuple[int, ...]:
         sql = funnel_period_sql(self.plan, funnel, *self._bounds(span), seen=seen)
         rows = funnel_rows((await self.store.ask(sql, keep=60)).rows)
         return rows[0].users if rows else (0,) * len(funnel.steps)
@@ -198,7 +197,7 @@ class _Asker:
             self.missing.append(f"{name}: {exc.detail}")
             return None
 
-    async def quality(self, span: Days) -> Quality:
+    async def quality(self, span: Period) -> Quality:
         low, high = self._bounds(span)
         counts = (await self.store.ask(_QUALITY, {"low": low, "high": high}, keep=60)).rows[0]
         reasons = (await self.store.ask(_REASONS, {"low": low, "high": high}, keep=60)).rows
@@ -216,5 +215,5 @@ class _Asker:
             self.missing.append(f"alerts: {exc}")
             return None
 
-    def _bounds(self, span: Days) -> tuple[int, int]:
+    def _bounds(self, span: Period) -> tuple[int, int]:
         return span.bounds(self.plan.zone)

@@ -11,14 +11,14 @@ from zoneinfo import ZoneInfo
 from pipeline.alerts.prometheus import ActiveAlert
 from pipeline.insight.contribution import Amounts
 from pipeline.insight.model import FunnelFacts
-from pipeline.measure.periods import Period as Days
+from pipeline.measure.periods import Period
 from pipeline.metrics import Table
 
 Kind = Literal["day", "week"]
 
 
 @dataclass(frozen=True)
-class Period(Days):
+class ReportPeriod(Period):
     """The days of a report that are over, and those they are compared with.
 
     `asked` is the last day that was asked for, where the report is made before it is over.
@@ -28,17 +28,17 @@ class Period(Days):
     asked: date | None = None
 
     @property
-    def before(self) -> Days:
+    def before(self) -> Period:
         """The day before, or the same days of the week before."""
         return self.back(1 if self.kind == "day" else 7)
 
     @property
-    def reference(self) -> Days:
+    def reference(self) -> Period:
         """What findings are measured against: the same weekday for a day, the week before for a week."""
         return self.same_weekday if self.kind == "day" else self.before
 
     @property
-    def same_weekday(self) -> Days:
+    def same_weekday(self) -> Period:
         """For a day the same weekday of the week before; for a week the one four weeks before."""
         return self.back(7 if self.kind == "day" else 28)
 
@@ -47,24 +47,24 @@ class Period(Days):
         """The last day that is over: daily curves and cohorts end there."""
         return self.last if self.until is None else self.last - timedelta(days=1)
 
-    def so_far(self, now: int, zone: ZoneInfo) -> Period | None:
+    def so_far(self, now: int, zone: ZoneInfo) -> ReportPeriod | None:
         """What of it is over at `now` (epoch ms); None if nothing is."""
         over = self.over(now, zone)
         if over is None:
             return None
         cut = over.last != self.last or over.until is not None
-        return Period(over.first, over.last, over.until, self.kind, self.last if cut else None)
+        return ReportPeriod(over.first, over.last, over.until, self.kind, self.last if cut else None)
 
 
-def day_period(day: date) -> Period:
+def day_period(day: date) -> ReportPeriod:
     """The report of a day."""
-    return Period(day, day, kind="day")
+    return ReportPeriod(day, day, kind="day")
 
 
-def week_period(day: date) -> Period:
+def week_period(day: date) -> ReportPeriod:
     """The report of the week, Monday to Sunday, in which a day lies."""
     first = day - timedelta(days=day.weekday())
-    return Period(first, first + timedelta(days=6), kind="week")
+    return ReportPeriod(first, first + timedelta(days=6), kind="week")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Facts:
     """Everything that was asked of ClickHouse."""
 
     product: str
-    period: Period
+    period: ReportPeriod
     key: Key
     before: Key
     same_weekday: Key

@@ -104,7 +104,7 @@ ODD = [None, -1, 0, 1, 1_000_000_000, NOW - 3_650 * DAY, NOW - 366 * DAY, NOW - 
        9_999_999_999_999, 2**63 - 1, -(2**63)]  # fmt: skip
 
 
-@pytest.mark.parametrize("timestamp", ODD)
+@pytest.mark.parametrize("timestamp", ODD, ids=range(len(ODD)))
 async def test_a_row_stays_whatever_time_its_record_has(store: Store, timestamp: int | None) -> None:
     """A topic that was copied or restored, a producer whose clock was never set, one in the next century."""
     ts = NOW - 400 * DAY

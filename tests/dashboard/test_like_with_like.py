@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from metrics.world import Event, World, event
 
+from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.live import Live
+from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.pages import drops, funnels, now
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.render.language import Language
@@ -66,11 +67,14 @@ def at(text: str) -> int:
 
 async def page(world: World, moment: str, part: Any, **query: str) -> str:
     """A part of a page as it is at a moment, as plain words."""
-    live = Live([])
+    live = LiveReader([])
     live.numbers = {"today": {"users": 0, "value_micro": 0}}
     store = Store(world.settings)
     try:
-        context = Context(Language("en"), PLAN, world.settings, live, store, at(moment), query=query)
+        context = Context(
+            Language("en"), PLAN, world.settings, live, store, AlertWatch(None), at(moment), path="/", query=query,
+            theme="auto", user="", can_log_out=False,
+        )  # fmt: skip
         made = await part(context)
     finally:
         await store.close()
