@@ -207,10 +207,10 @@ class PartitionClassifier:
         outcome = np.where(fresh[:count], np.where(late, Outcome.LATE, Outcome.ACCEPTED), Outcome.DUPLICATE)
         marks = origins != 0
         if marks.any():
-            # An origin is remembered like an id: it tells a record sent on twice from a true duplicate.
+            # An origin is remembered like an id, and anew each time that it comes: so an archiver that reads all rows
+            # that have one remembers the same. It tells a record sent on twice from a true duplicate.
             again = marks & (seen.contains(origins) | ~_first_of_its_kind(origins))
             outcome[(again & ~fresh)[:count]] = Outcome.FORWARDED_AGAIN
-            marks &= ~again
         self._note(result.outcomes, at[:count], outcome)
         taken = int(np.count_nonzero(fresh[:count]))
         if taken:
@@ -223,7 +223,9 @@ class PartitionClassifier:
         head = count if then == generation else count - 1
         for number, part in ((generation, slice(0, head)), (then, slice(head, count))):
             seen.move_to(number)
-            hashes = np.concatenate([ids[part][fresh[part]], origins[part][marks[part]]])
+            hashes = ids[part][fresh[part]]
+            if marks[part].any():
+                hashes = np.concatenate([hashes, seen.not_in_current(np.unique(origins[part][marks[part]]))])
             if len(hashes):
                 seen.add(hashes)
                 result.remembered.append((number, hashes))

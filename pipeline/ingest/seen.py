@@ -141,6 +141,11 @@ class SeenIds:
             found |= table.contains(mixed)
         return found
 
+    def not_in_current(self, hashes: U64) -> U64:
+        """Those of `hashes` that the current generation doesn't have, though older ones may."""
+        table = self.tables.get(self.generation)
+        return hashes if table is None else hashes[~table.contains(_SECRET.scramble(hashes))]
+
     def add(self, hashes: U64, generation: int | None = None) -> None:
         """Remember new, distinct hashes in `generation` (the current one if None)."""
         if len(hashes):

@@ -74,7 +74,7 @@ def _recount(log: Sequence[Logged], plan: Plan, partition: int, partitions: int)
             if watermark // half_horizon != halves[-1]:
                 halves.append(watermark // half_horizon)
             ids[event.event_id] = halves[-1]
-        if record.origin is not None and not origin_known:
+        if record.origin is not None:
             origins[record.origin] = halves[-1]
     return out
 

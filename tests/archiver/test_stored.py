@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.archiver.restore import Restoring, restore
@@ -227,6 +227,11 @@ LOGS = st.lists(
 
 
 @given(log=LOGS, cut=st.integers(1, 39))
+@example(  # an origin that came with a duplicate first and with an event later
+    log=[(0, 0, 1, None, 0, b""), (0, 0, 1, None, 0, b"3:1"), (HOUR + 1, 0, 0, None, 0, b"3:1"),
+         (0, 360_000, 3, None, 0, b""), (HOUR, 0, 2, None, 0, b""), (0, 0, 0, None, 0, b"3:1")],
+    cut=3,
+)  # fmt: skip
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_restored_archiver_decides_as_one_that_never_stopped(store: Store, log: list[Any], cut: int) -> None:
     """The rows are those of odd times as well; a table that is not merged holds some of them twice."""

@@ -24,7 +24,6 @@ async def _counted(system: System, table: str, count: int) -> None:
 
 
 async def test_records_of_any_time_stay_and_their_ids_are_known_after_a_restart(start: Start) -> None:
-    # One partition, and a memory of ids that is as long as the times are apart.
     system = await start(partitions=1, plan="shop")
     now = int(time.time() * 1000)
     times = [-1, 0, now - 400 * DAY, now - 380 * DAY, now - 40 * DAY, now]
@@ -56,8 +55,9 @@ async def test_records_of_any_time_stay_and_their_ids_are_known_after_a_restart(
         await _counted(system, "events", 6)
         live = await system.ask(system.worker, "/live")
         assert live is not None
+        # The embedded broker leaves the times to the producers: what leaps by over 30 days is stored and not counted.
         assert {name: count for name, count in live["totals"].items() if count} == {
-            "accepted": 6, "duplicate": 12, "rejected": 9,
+            "accepted": 2, "late": 4, "duplicate": 12, "rejected": 9,
         }  # fmt: skip
     finally:
         await producer.stop()
