@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     group: str = Field("streamgauge", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Consumer group, of the worker")
     session_timeout_s: float = Field(10.0, ge=1, le=300, description="A process silent for longer loses its partitions")
 
+    trust_producer_clocks: bool = Field(
+        False, description="Believe the times that producers give their records, where the broker gives none itself"
+    )
+
     clickhouse_url: str = "http://127.0.0.1:8123"
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")

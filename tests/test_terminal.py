@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from whole_system import ROOT, command
 
+from pipeline.alerts.prometheus import ActiveAlert
 from pipeline.demo.terminal import alerts_panel, funnel_panel
 from pipeline.metrics.spreadsheet import harmless, harmless_csv
 from pipeline.terminal import PlainFormatter, cell, json_text, plain
@@ -57,7 +58,7 @@ def test_tables_and_panels_of_the_demo_show_it_so(text: str) -> None:
     table = Table()
     table.add_row(cell(text))
     funnel = funnel_panel(text, {"bucket": "day", "steps": [text, "b"], "users": [5, 4]})
-    alert = alerts_panel([{"state": "firing", "severity": "critical", "title": text, "summary": text}])  # type: ignore[typeddict-item]
+    alert = alerts_panel([ActiveAlert("a", "firing", "critical", text, text, "", "", 0)])
     out = io.StringIO()
     console = Console(file=out, width=300)
     for thing in (table, funnel, alert):

@@ -413,7 +413,10 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _restored(self, partition: int, offset: int) -> PartitionClassifier:
         """The classifier as it stood before `offset`, from the rows in ClickHouse."""
-        classifier = PartitionClassifier(self._plan, self._validator, partition, self._partitions)
+        trust = self._settings.trust_producer_clocks
+        classifier = PartitionClassifier(
+            self._plan, self._validator, partition, self._partitions, trust_producers=trust
+        )
         if offset == 0:
             return classifier
         questions = Restoring(self._settings.stream, partition, offset, classifier.seen.span)

@@ -151,7 +151,13 @@ class System:
         if self._embedded_kafka:
             # Its group coordinator waits for half the session timeout before it lets anybody in.
             self.settings = self.settings.model_copy(
-                update={"kafka_bootstrap": broker.bootstrap, "stream": self._new_stream(), "session_timeout_s": 3.0}
+                update={
+                    "kafka_bootstrap": broker.bootstrap,
+                    "stream": self._new_stream(),
+                    "session_timeout_s": 3.0,
+                    # It keeps the producers' times, and they are on this machine, as its clock is.
+                    "trust_producer_clocks": True,
+                }
             )
         if self._embedded_clickhouse:
             self.settings = self.settings.model_copy(update=clickhouse.access)

@@ -240,7 +240,8 @@ class _Check:
         for name in sorted(since.keys() - {"", *(",".join(d) for d in self.plan.dimensions)}):
             self.result.in_one_plan.append(f"the dimension {name} is counted live, but is not in this plan")
         for dimension in self.plan.dimensions:
-            if since and (name := ",".join(dimension)) not in since:
+            name = ",".join(dimension)
+            if since and name not in since:
                 self.result.in_one_plan.append(
                     f"the dimension {name} is in this plan, but nothing was counted live by it"
                 )

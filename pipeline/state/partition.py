@@ -52,6 +52,8 @@ class PartitionState:
         partitions: int,
         disk: Disk | None = None,
         topic_id: str = "",
+        *,
+        trust_producers: bool = False,
     ) -> None:
         self.plan = plan
         self.partition = partition
@@ -59,7 +61,7 @@ class PartitionState:
         self.position = 0
         self.totals = dict.fromkeys(Outcome, 0)
         self.reasons: dict[str, int] = {}
-        self.classifier = PartitionClassifier(plan, validator, partition, partitions)
+        self.classifier = PartitionClassifier(plan, validator, partition, partitions, trust_producers=trust_producers)
         self.activity = Activity(plan)
         self.disk = disk
         self._entries: dict[bytes, DiskEntries] = {}

@@ -72,7 +72,10 @@ class WorkerApp(faust.App):
             extra_topic_configs={"retention.ms": "-1"},
         )
         self.tables.add(self.table)
-        self.store.new_state = lambda p, disk: PartitionState(plan, validator, p, partitions, disk, topic_id)
+        trust = settings.trust_producer_clocks
+        self.store.new_state = lambda p, disk: PartitionState(
+            plan, validator, p, partitions, disk, topic_id, trust_producers=trust
+        )
         self.store.new_disk = self._open_disk if settings.state_store == "rocksdb" else None
         source = self.topic(settings.events_topic, acks=False, schema=BatchSchema(), partitions=partitions)
         self.agent(source, name="fold")(self._fold_stream)

@@ -91,7 +91,8 @@ def test_a_funnel_of_the_past_is_what_windowfunnel_counts(running: Running, brow
     counted = running.rows(
         f"SELECT countIf(l >= 1), countIf(l >= 2), countIf(l >= 3), countIf(l >= 4), countIf(l >= 5) FROM (SELECT actor, "
         f"windowFunnel(3600000)(toUInt64(toUnixTimestamp64Milli(ts)), {conditions}) AS l "
-        f"FROM events WHERE event IN ({names}) AND NOT late GROUP BY actor)"
+        f"FROM events WHERE event IN ({names}) AND NOT late "
+        f"AND toDate(ts, 'Asia/Shanghai') BETWEEN '{first}' AND '{end}' GROUP BY actor)"
     )[0]
     shown = browser.js(
         "return [...document.querySelectorAll(\"[data-part^='/part/funnel?'] .steps .n\")].map(e => e.innerText)"

@@ -59,7 +59,7 @@ NEVER = [
     ('properties.gift: "true"', "properties.gift.eq: properties.gift is true or false, 'true' is a text"),
     ("properties.gift: {eq: true, ne: true}", "properties.gift: no value of properties.gift is eq true and ne true"),
     ("properties.tags: 1", "properties.tags: properties.tags is a list: conditions compare texts, numbers, true and false"),
-    ('properties.at: "2026-11-25"', "properties.at.eq: properties.at can't be '2026-11-25': it has to be a valid datetime, invalid datetime separator, expected `T`, `t`, `_` or space"),
+    ('properties.at: "2026-11-25"', "properties.at.eq: properties.at can't be '2026-11-25': input should be an RFC 3339 time with a zone"),
     ("properties.n: {gt: 5, lt: 3}", "properties.n: no value of properties.n is gt 5 and lt 3"),
     ("properties.n: {gt: 5, lte: 5}", "properties.n: no value of properties.n is gt 5 and lte 5"),
     ("properties.n: {gt: 1, lt: 2}", "properties.n: no value of properties.n is gt 1 and lt 2"),
