@@ -21,6 +21,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.errors import UserError
+from schemas.event import LATEST_TS
 from schemas.plan import Plan
 from schemas.plan_io import PlanError, load_plan, ready_plans
 
@@ -60,8 +61,8 @@ class Settings(BaseSettings):
     group: str = Field("streamgauge", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Consumer group, of the worker")
     session_timeout_s: float = Field(10.0, ge=1, le=300, description="A process silent for longer loses its partitions")
 
-    trust_producer_clocks: bool = Field(
-        False, description="Believe the times that producers give their records, where the broker gives none itself"
+    log_since_ms: int = Field(
+        0, ge=0, le=LATEST_TS, description="When the events topic was made, epoch ms: where producers set record times"
     )
 
     clickhouse_url: str = "http://127.0.0.1:8123"

@@ -413,9 +413,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _restored(self, partition: int, offset: int) -> PartitionClassifier:
         """The classifier as it stood before `offset`, from the rows in ClickHouse."""
-        trust = self._settings.trust_producer_clocks
         classifier = PartitionClassifier(
-            self._plan, self._validator, partition, self._partitions, trust_producers=trust
+            self._plan, self._validator, partition, self._partitions, since=self._settings.log_since_ms
         )
         if offset == 0:
             return classifier

@@ -153,10 +153,8 @@ class System:
             self.settings = self.settings.model_copy(
                 update={
                     "kafka_bootstrap": broker.bootstrap,
-                    "stream": self._new_stream(),
+                    **self._new_log(),
                     "session_timeout_s": 3.0,
-                    # It keeps the producers' times, and they are on this machine, as its clock is.
-                    "trust_producer_clocks": True,
                 }
             )
         if self._embedded_clickhouse:
@@ -189,12 +187,16 @@ class System:
         self._supervisor = Supervisor(self._parts, self._say, self._patience)
         self._supervision = asyncio.create_task(self._supervisor.run(), name="supervisor")
 
-    def _new_stream(self) -> str:
-        """A name for a new log of the embedded broker, which forgets everything when it ends."""
-        name, number = f"local-{int(time.time())}", 1
+    def _new_log(self) -> dict[str, Any]:
+        """The settings of a new log of the embedded broker, which forgets everything at its end: name, and since when.
+
+        It keeps the times that producers give: without the latter a new partition would know no lateness at first.
+        """
+        now = time.time()
+        name, number = f"local-{int(now)}", 1
         while name == self.settings.stream:
-            name, number = f"local-{int(time.time())}-{number}", number + 1
-        return name
+            name, number = f"local-{int(now)}-{number}", number + 1
+        return {"stream": name, "log_since_ms": int(now * 1000)}
 
     async def _migrate(self) -> None:
         await migrate(self.settings)
@@ -277,7 +279,7 @@ class System:
         await asyncio.gather(*(self._stop_role(role) for role in self.roles))
         await broker.stop()
         await broker.start()
-        self.settings = self.settings.model_copy(update={"stream": self._new_stream()})
+        self.settings = self.settings.model_copy(update=self._new_log())
         await ensure_topics(self.settings)
         self._say(
             f"the broker had its log in memory: events that were not stored yet are gone, those of before stay in "

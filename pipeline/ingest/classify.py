@@ -92,20 +92,17 @@ class Classified:
 class PartitionClassifier:
     """The classification state of one partition: the watermark, the log's clock and the ids seen.
 
-    With `trust_producers` the times that producers gave their records are believed as a broker's are.
+    `since` is a time (epoch ms) that is known to have passed when the log began, 0 if none is: the clock begins there.
     """
 
-    def __init__(
-        self, plan: Plan, validator: Validator, partition: int, partitions: int, *, trust_producers: bool = False
-    ) -> None:
-        self._trust_producers = trust_producers
+    def __init__(self, plan: Plan, validator: Validator, partition: int, partitions: int, *, since: int = 0) -> None:
         self._validator = validator
         self._partition, self._partitions = partition, partitions
         self._lateness, self._max_future = plan.lateness, plan.max_future
         #: Largest event time that was accepted and believed so far, epoch ms; 0 before the first.
         self.watermark = 0
         #: What time it is by the log: a guard against producers whose clock is ahead.
-        self.clock = Standing()
+        self.clock = Standing(since)
         # A clock that is ahead by no more than the lateness makes nobody's present events late.
         self._tolerance = max(plan.lateness, plan.max_future)
         self.seen = SeenIds(plan.dedupe)
@@ -183,9 +180,7 @@ class PartitionClassifier:
         records = _picked(result.records, here)
         for j in [j for j, record in enumerate(records) if record.headers]:
             origins[j] = origin_mark(records[j])
-        return _Batch(
-            np.array(here, np.int64), ids, times, origins, *_written(records, times, everybody=self._trust_producers)
-        )
+        return _Batch(np.array(here, np.int64), ids, times, origins, *_written(records, times))
 
     def _duplicates_and_lateness(self, result: Classified, batch: _Batch) -> None:
         start, size = 0, len(batch.at)
@@ -294,10 +289,8 @@ class _Batch(NamedTuple):
         return _Batch(*columns)
 
 
-def _written(
-    records: Sequence[Record | Unreadable], times: Times, *, everybody: bool
-) -> tuple[Times, npt.NDArray[np.bool_]]:
-    """When each record was written, and whether that is believed: if the broker says so, or `everybody` is believed.
+def _written(records: Sequence[Record | Unreadable], times: Times) -> tuple[Times, npt.NDArray[np.bool_]]:
+    """When each record was written, and whether it is the broker who says so.
 
     One that doesn't say (-1, 0, a time before 2000 or after 2200) was written when its event happened.
     """
@@ -305,7 +298,7 @@ def _written(
     said = np.fromiter([record.timestamp or 0 for record in records], np.int64, n)
     trusted = np.fromiter([record.timestamp_type == 1 for record in records], np.bool_, n)
     known = (said >= EARLIEST_TS) & (said <= LATEST_TS)
-    return np.where(known, said, times), np.ones(n, np.bool_) if everybody else trusted & known
+    return np.where(known, said, times), trusted & known
 
 
 def origin_mark(record: Record | Unreadable) -> int:

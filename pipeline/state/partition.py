@@ -53,7 +53,7 @@ class PartitionState:
         disk: Disk | None = None,
         topic_id: str = "",
         *,
-        trust_producers: bool = False,
+        since: int = 0,
     ) -> None:
         self.plan = plan
         self.partition = partition
@@ -61,7 +61,7 @@ class PartitionState:
         self.position = 0
         self.totals = dict.fromkeys(Outcome, 0)
         self.reasons: dict[str, int] = {}
-        self.classifier = PartitionClassifier(plan, validator, partition, partitions, trust_producers=trust_producers)
+        self.classifier = PartitionClassifier(plan, validator, partition, partitions, since=since)
         self.activity = Activity(plan)
         self.disk = disk
         self._entries: dict[bytes, DiskEntries] = {}

@@ -72,9 +72,8 @@ class WorkerApp(faust.App):
             extra_topic_configs={"retention.ms": "-1"},
         )
         self.tables.add(self.table)
-        trust = settings.trust_producer_clocks
         self.store.new_state = lambda p, disk: PartitionState(
-            plan, validator, p, partitions, disk, topic_id, trust_producers=trust
+            plan, validator, p, partitions, disk, topic_id, since=settings.log_since_ms
         )
         self.store.new_disk = self._open_disk if settings.state_store == "rocksdb" else None
         source = self.topic(settings.events_topic, acks=False, schema=BatchSchema(), partitions=partitions)

@@ -288,7 +288,7 @@ async def _recount(system: System) -> Counter[str]:
         for partition in range(PARTITIONS):
             tp = TopicPartition(settings.events_topic, partition)
             consumer.assign([tp])
-            classifier = PartitionClassifier(plan, validator, partition, PARTITIONS)
+            classifier = PartitionClassifier(plan, validator, partition, PARTITIONS, since=settings.log_since_ms)
             consumer.seek(tp, 0)
             while (end := consumer.readable_end(tp)) is None or (consumer.read_to(tp) or 0) < end:
                 for records in (await consumer.getmany(tp, timeout_ms=200)).values():

@@ -139,3 +139,12 @@ def test_batches_change_nothing_and_the_recount_agrees(log: list[tuple[int, ...]
     )  # fmt: skip
     plain = [Logged(r.timestamp or 0, r.value, None, r.timestamp_type == BROKER) for r in records]
     assert expected({0: plain}, PLAN, 1)[0] == found
+
+
+def test_a_log_that_is_known_to_begin_at_a_time_knows_lateness_from_its_first_record_on() -> None:
+    """And a producer with a bad clock is not believed there either."""
+    log = log_of(NOW + 1, (NOW + 2, NOW - 2 * HOUR), IN_2099, NOW + 3)
+    began = PartitionClassifier(PLAN, Validator(PLAN), 0, 1, since=NOW)
+    assert [outcome.name for outcome in began.classify(log).outcomes] == ["ACCEPTED", "LATE", "LATE", "ACCEPTED"]
+    assert began.watermark == NOW + 3
+    assert outcomes(log)[0][1] == "ACCEPTED"  # else nothing is late until 10 s have gone by

@@ -55,9 +55,8 @@ async def test_records_of_any_time_stay_and_their_ids_are_known_after_a_restart(
         await _counted(system, "events", 6)
         live = await system.ask(system.worker, "/live")
         assert live is not None
-        # The embedded broker leaves the times to the producers: what leaps by over 30 days is stored and not counted.
-        assert {name: count for name, count in live["totals"].items() if count} == {
-            "accepted": 2, "late": 4, "duplicate": 12, "rejected": 9,
-        }  # fmt: skip
+        # Oldest first, none of them is late.
+        counted = {name: count for name, count in live["totals"].items() if count}
+        assert counted == {"accepted": 6, "duplicate": 12, "rejected": 9}
     finally:
         await producer.stop()
