@@ -11,14 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from schemas.duration import Duration, format_duration, parse_duration
+from schemas.duration import HOUR, MINUTE, Duration, format_duration, parse_duration
 from schemas.funnel import Funnel
 from schemas.receivers import AlertName, Receiver
 from schemas.where import Scalar, StrictModel, scalar_text
 
 __all__ = ["Alert", "AlertName", "Alerting", "Receiver", "check_alerting"]
 
-MINUTE = 60_000
 #: A minute's figures are kept for the lateness: a shorter one than this could forget them before they are read.
 MIN_LATENESS = 2 * MINUTE
 
@@ -188,7 +187,7 @@ class Alerting(StrictModel):
     #: Alertmanager waits so long for other alerts of the same cause before it tells of the first.
     wait: Duration = 30_000
     #: and tells of an alert again while it lasts.
-    repeat: Duration = 4 * 3_600_000
+    repeat: Duration = 4 * HOUR
     alerts: dict[AlertName, Alert] = Field(default_factory=dict)
 
     def told(self, alert: Alert) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from schemas.duration import Duration
+from schemas.duration import HOUR, Duration
 from schemas.where import StepItem, StrictModel
 
 Mode = Literal["strict_deduplication", "strict_order", "strict_increase", "strict_once"]
@@ -20,7 +20,7 @@ class Funnel(StrictModel):
 
     description: str = ""
     steps: tuple[StepItem, ...] = Field(min_length=1, max_length=16)
-    window: Duration = 3_600_000
+    window: Duration = HOUR
     bucket: Literal["hour", "day"] = "day"
     breakdown: tuple[str, ...] = ()
     attribution: Literal["first", "last", "any"] = "first"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from schemas.duration import Duration
+from schemas.duration import DAY, MINUTE, Duration
 from schemas.event import CONTEXT_FIELDS
 from schemas.names import Name
 from schemas.where import StepItem, StrictModel, Where, check_field
@@ -118,10 +118,10 @@ class Share(Meaning):
 class Thresholds(StrictModel):
     """Where segments begin. A user is at risk after `at_risk` without an event, dormant after `dormant`."""
 
-    session_gap: Duration = 30 * 60_000
-    new: Duration = 7 * 86_400_000
-    at_risk: Duration = 14 * 86_400_000
-    dormant: Duration = 30 * 86_400_000
+    session_gap: Duration = 30 * MINUTE
+    new: Duration = 7 * DAY
+    at_risk: Duration = 14 * DAY
+    dormant: Duration = 30 * DAY
     high_value: float = Field(default=100.0, gt=0)
 
     @field_validator("session_gap", "new", "at_risk", "dormant")
@@ -134,7 +134,7 @@ class Thresholds(StrictModel):
     @field_validator("new", "at_risk", "dormant")
     @classmethod
     def _whole_days(cls, value: int) -> int:
-        if value % 86_400_000:
+        if value % DAY:
             raise ValueError("must be whole days, like 14d")
         return value
 

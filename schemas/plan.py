@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import SchemaError
 
 from schemas.alerts import Alerting, check_alerting
-from schemas.duration import Duration
+from schemas.duration import HOUR, Duration
 from schemas.funnel import Funnel
 from schemas.meanings import Meanings
 from schemas.names import Name, Title
@@ -123,9 +123,9 @@ class Plan(_Model):
     description: str = ""
     timezone: str = "UTC"
     #: How long after its time an event still counts live, measured in the partition's stream time.
-    lateness: Duration = 3_600_000
+    lateness: Duration = HOUR
     #: For how long (stream time) an event_id is remembered, at least.
-    dedupe: Duration = 3_600_000
+    dedupe: Duration = HOUR
     #: How far an event's time may lie after the time its record was written.
     max_future: Duration = 300_000
     #: Ids that mean nobody ("null", "undefined", zeros): turned away, or counted as if they were somebody's.

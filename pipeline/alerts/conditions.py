@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeline.alerts.figures import Figure
-from pipeline.alerts.promql import DAY, number, replacement, select
-from schemas.alerts import MINUTE, PER_MINUTE, Alert
+from pipeline.alerts.promql import number, replacement, select
+from schemas.alerts import PER_MINUTE, Alert
+from schemas.duration import DAY, MINUTE
 from schemas.plan import Plan
 
 VALUE: Final = "streamgauge:alert_value"

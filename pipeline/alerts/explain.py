@@ -10,7 +10,8 @@ from pipeline.clickhouse.client import Connection
 from pipeline.insight.contribution import Amount, SegmentChange, segment_of_share, segment_of_sum
 from pipeline.queries.conditions import quoted, step_sql, text_sql
 from pipeline.settings import Settings
-from schemas.alerts import MINUTE, Alert
+from schemas.alerts import Alert
+from schemas.duration import MINUTE
 from schemas.plan import Plan
 
 #: Fields that people think in when something breaks.

@@ -19,12 +19,10 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.alerts import rules
 from pipeline.alerts.conditions import VALUE, back_of
-from pipeline.alerts.promql import DAY
 from pipeline.clickhouse.client import Connection, require_stream
 from pipeline.errors import DependencyError, UserError
 from pipeline.ingest.classify import Outcome
 from pipeline.ingest.validate import Validator
-from pipeline.measure.windows import HOUR, MINUTE
 from pipeline.queries.conditions import quoted
 from pipeline.serve import names
 from pipeline.serve.complete import Minutes
@@ -32,6 +30,7 @@ from pipeline.serve.samples import Sample, funnel_buckets, product_samples
 from pipeline.settings import Settings
 from pipeline.state.partition import PartitionState
 from schemas.alerts import PIPELINE
+from schemas.duration import DAY, HOUR, MINUTE
 from schemas.event import CONTEXT_FIELDS, Event
 from schemas.plan import Plan
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Final
 
 from schemas.duration import format_duration
-
-DAY: Final = 86_400_000
 
 
 def quote(text: str) -> str:

@@ -16,7 +16,7 @@ from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.errors import UserError
 from pipeline.settings import load_settings, plan_of
 from pipeline.terminal import print_json, say
-from schemas.duration import parse_duration
+from schemas.duration import MINUTE, parse_duration
 
 app = typer.Typer(help="The plan's alerts, for Prometheus and Alertmanager.", no_args_is_help=True)
 
@@ -36,7 +36,7 @@ def render(
         every = parse_duration(interval)
     except ValueError as exc:
         raise UserError(f"--interval: {exc}") from None
-    if not 1_000 <= every <= 60_000:
+    if not 1_000 <= every <= MINUTE:
         raise UserError("--interval: from 1s to 1m")
     for path in write(plan_of(load_settings(config, plan=plan)), folder, bridge, every):
         say(path)
@@ -91,7 +91,7 @@ def test(
     settings = load_settings(config, plan=plan)
     found = plan_of(settings)
     now = int(time.time() * 1000)
-    end = _time(until, now, found.zone, "--to") if until else now // 60_000 * 60_000
+    end = _time(until, now, found.zone, "--to") if until else now // MINUTE * MINUTE
     start = _time(since, now, found.zone, "--from")
     if start >= end:
         raise UserError("--from must be before --to")
@@ -117,7 +117,7 @@ def test(
 def _time(text: str, now: int, zone: ZoneInfo, option: str) -> int:
     """A time in ms, whole minutes: of the plan's zone if it names none."""
     try:
-        return (now - parse_duration(text)) // 60_000 * 60_000
+        return (now - parse_duration(text)) // MINUTE * MINUTE
     except ValueError:
         pass
     try:
@@ -125,4 +125,4 @@ def _time(text: str, now: int, zone: ZoneInfo, option: str) -> int:
     except ValueError:
         raise UserError(f"{option} {text}: write 2026-11-20T08:00, or how long ago: 7d, 12h") from None
     moment = found if found.tzinfo is not None else found.replace(tzinfo=zone)
-    return int(moment.timestamp()) // 60 * 60_000
+    return int(moment.timestamp()) // 60 * MINUTE

@@ -16,6 +16,7 @@ import aiohttp
 
 from pipeline.serve.answers import LIVE, LiveAnswer
 from pipeline.serve.merge import merge
+from schemas.duration import HOUR
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ WATCHED_SECONDS: Final = 1.0
 IDLE_SECONDS: Final = 5.0
 #: A worker that has not answered for longer is said to be away.
 AWAY_SECONDS: Final = 5.0
-_KEPT_MS: Final = 3_600_000
+_KEPT_MS: Final = HOUR
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=4)
 
 

@@ -9,9 +9,10 @@ from typing import Final
 from pipeline.alerts.prometheus import AlertWatch
 from pipeline.render.language import Language
 from pipeline.serve.answers import LiveAnswer
+from schemas.duration import MINUTE
 
 #: Seconds without a newer event after which it is worth a word, and records waiting that are too many.
-STALE_MS: Final = 60_000
+STALE_MS: Final = MINUTE
 MANY_WAITING: Final = 20_000
 #: Share of rejected records that is too much, of at least so many.
 REJECTED_SHARE: Final = 0.05

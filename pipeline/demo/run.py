@@ -31,11 +31,11 @@ from pipeline.settings import Settings, plan_of
 from pipeline.simulate import History, Noise, Population, add_noise
 from pipeline.simulate.command import faults_of, required_product, side_rows
 from pipeline.terminal import plain, print_json
+from schemas.duration import DAY
 
 #: How long the demo waits at its end for everything to be counted and stored.
 DRAIN_SECONDS = 60.0
 _TICK_SECONDS = 0.05
-_DAY_MS = 86_400_000
 #: Each day of the past has as many events as so many seconds of the live traffic, so that a demo that is watched for a
 #: while does not dwarf its own history; and at most so many events in all, so that it starts within seconds.
 _PAST_SECONDS_A_DAY, _MAX_PAST = 1200, 170_000
@@ -83,7 +83,7 @@ class Demo:
         now = int(time.time() * 1000)
         history = History(
             self._product,
-            now - self._days * _DAY_MS,
+            now - self._days * DAY,
             now,
             past_events(self._rate, self._days),
             self._users,

@@ -14,11 +14,13 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from schemas.duration import DAY
+
 Times = npt.NDArray[np.int64]
 #: How long (by the records' times) a claim has to go on without being contradicted, ms.
 CONFIRMED_AFTER: Final = 10_000
 #: An event whose record is so far ahead of the believed time is not counted live, ms.
-FAR: Final = 30 * 86_400_000
+FAR: Final = 30 * DAY
 
 
 class Standing(NamedTuple):

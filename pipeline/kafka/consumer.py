@@ -26,13 +26,14 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from pipeline.errors import AnotherTopicError
 from pipeline.kafka.batches import bytes_of, damaged, records_of
+from schemas.duration import DAY
 
 #: What every consumer of ours is set to: an aborted transaction never happened.
 ISOLATION: Final = "read_committed"
 #: So many empty answers, where the log goes on, make a hole.
 HOLE_AFTER: Final = 5
 #: A member that reads nothing for so long loses its partitions. ClickHouse may be away for days, and that is no reason.
-MAX_POLL_INTERVAL_MS: Final = 20 * 86_400_000
+MAX_POLL_INTERVAL_MS: Final = 20 * DAY
 
 
 class LogRecords(PartitionRecords):  # type: ignore[misc]

@@ -19,7 +19,8 @@ from datasketches import hll_sketch, hll_union, tgt_hll_type
 
 from pipeline.measure.conditions import text_value
 from pipeline.measure.rows import ActivityRow
-from pipeline.measure.windows import MINUTE, bounds, grains
+from pipeline.measure.windows import bounds, grains
+from schemas.duration import MINUTE
 from schemas.event import Event
 from schemas.plan import Plan
 

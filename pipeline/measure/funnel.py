@@ -20,9 +20,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Final, Literal, NamedTuple
 
+from schemas.duration import DAY
+
 MODES: Final = frozenset({"strict_deduplication", "strict_order", "strict_increase", "strict_once"})
 MAX_STEPS: Final = 16
-MAX_WINDOW_MS: Final = 36_525 * 86_400_000
+MAX_WINDOW_MS: Final = 36_525 * DAY
 
 Attribution = Literal["first", "last", "any"]
 #: (ts, code, breakdown value); the code is the mask of steps, and the bit `1 << steps` if it is an exclusion.

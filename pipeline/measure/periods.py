@@ -18,8 +18,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-MINUTE: Final = 60_000
-DAY: Final = 86_400_000
+from schemas.duration import MINUTE
+
 _MIDNIGHT: Final = time()
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final
 from zoneinfo import ZoneInfo
 
-MINUTE: Final = 60_000
-HOUR: Final = 3_600_000
-DAY: Final = 86_400_000
+from schemas.duration import DAY, HOUR, MINUTE
 
 
 @lru_cache(maxsize=4096)

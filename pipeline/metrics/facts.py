@@ -15,11 +15,11 @@ from importlib.resources import files
 from typing import Final
 
 from pipeline.queries.conditions import quoted, step_sql, text_sql
+from schemas.duration import DAY
 from schemas.event import CONTEXT_FIELDS
 from schemas.meanings import Meaning
 from schemas.plan import Plan, Step
 
-_DAY_MS: Final = 86_400_000
 #: Kinds of columns, and what a column is whose meaning names no field.
 _TEXT, _MONEY, _NUMBER = "''", "toDecimal64(0, 6)", "CAST(NULL, 'Nullable(Float64)')"
 
@@ -226,7 +226,7 @@ def _content_made(plan: Plan) -> View:
 
 def _thresholds(plan: Plan) -> View:
     limits = plan.meanings.thresholds
-    days = {name: getattr(limits, name) // _DAY_MS for name in ("new", "at_risk", "dormant")}
+    days = {name: getattr(limits, name) // DAY for name in ("new", "at_risk", "dormant")}
     columns = [f"toUInt32({value}) AS {name}_days" for name, value in days.items()]
     columns.append(f"toUInt64({limits.session_gap}) AS session_gap_ms")
     columns.append(f"toDecimal64({quoted(str(limits.high_value))}, 6) AS high_value")

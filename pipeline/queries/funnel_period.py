@@ -9,6 +9,7 @@ from typing import Any, Final
 from pipeline.queries.conditions import quoted, text_sql
 from pipeline.queries.funnel import bucket_templates, cell_of, funnel_sql
 from pipeline.queries.plan_funnels import funnel_query
+from schemas.duration import DAY
 from schemas.event import CONTEXT_FIELDS
 from schemas.plan import Funnel, Plan
 
@@ -25,7 +26,7 @@ class FunnelPeriodRow:
 
 #: What a day's cohort is given at most where days are compared: of a longer window the last days would look worse for
 #: want of time.
-DAILY_WINDOW: Final = 86_400_000
+DAILY_WINDOW: Final = DAY
 
 
 def daily_window(funnel: Funnel) -> int:

@@ -26,6 +26,7 @@ from pipeline.queries.activity import activity_sql, window_start
 from pipeline.queries.funnel import COLUMNS, FunnelQuery, cell_of, funnel_sql
 from pipeline.queries.plan_funnels import funnel_query
 from pipeline.settings import Settings
+from schemas.duration import DAY
 from schemas.plan import Funnel, Plan
 
 #: Four standard errors of a HyperLogLog with 2^12 registers: 1.04 / sqrt(4096) each.
@@ -33,7 +34,7 @@ USERS_RELATIVE_ERROR = 4 * 1.04 / 2 ** (LG_K / 2)
 #: Small counts are exact but for rounding and a few hash collisions.
 USERS_ABSOLUTE_ERROR = 3
 #: Up to this window the bins of step times are the same in SQL (see `funnel_sql`); beyond, sums are compared.
-EXACT_BINS_MS = 390 * 86_400_000
+EXACT_BINS_MS = 390 * DAY
 #: How long the archive may lag behind the live windows before that counts as a difference.
 CATCH_UP_SECONDS = 30.0
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from pipeline.measure.activity import Accumulator, WindowKey, union
-from pipeline.measure.windows import MINUTE, bounds
+from pipeline.measure.windows import bounds
 from pipeline.state.partition import PartitionState
+from schemas.duration import MINUTE
 from schemas.plan import Plan
 
 #: Values of a dimension that become labels; the rest is one label.

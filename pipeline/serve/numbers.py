@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from pipeline.measure.activity import WindowKey
-from pipeline.measure.windows import MINUTE, bounds
+from pipeline.measure.windows import bounds
 from pipeline.serve.answers import LiveAnswer, LiveFunnel, Today, Top
 from pipeline.state.partition import PartitionState
+from schemas.duration import MINUTE
 from schemas.plan import Plan
 
 #: Values of a dimension that are shown.

@@ -11,9 +11,8 @@ from typing import Final, NamedTuple
 from pipeline.simulate.calendar import operation_at
 from pipeline.simulate.visit import Step, Visit
 from pipeline.simulate.world import AD_PLACES, AD_REVENUES, SCORES, SOURCES, TARGETS
+from schemas.duration import DAY, MINUTE
 
-_MINUTE: Final = 60_000
-_DAY: Final = 86_400_000
 #: How much likelier somebody invites who was invited.
 _CHAIN: Final = 8.0
 #: This old version forgets its variants: it draws again at every exposure.
@@ -99,7 +98,7 @@ def _invite(visit: Visit) -> Iterator[Step]:
     invite_id = f"v{rng.getrandbits(40):010x}"
     yield visit.think(), "invite_sent", f',"properties":{{"invite_id":"{invite_id}","target":"{TARGETS.pick(rng)}"}}'
     if visit.may("invite_accepted"):
-        wait = _MINUTE + visit.think() * 20 if rng.random() < 0.7 else int(rng.expovariate(1 / _DAY))
+        wait = MINUTE + visit.think() * 20 if rng.random() < 0.7 else int(rng.expovariate(1 / DAY))
         visit.scene.invite(visit, wait, invite_id)
 
 
@@ -122,7 +121,7 @@ def onboarding(visit: Visit) -> Iterator[Step]:
 
 def asked(visit: Visit, how: str) -> Iterator[Step]:
     """The question whether one would recommend the product, at most once a month; `how` it went: well, badly."""
-    month = f"nps:{visit.scene.now // (30 * _DAY)}"
+    month = f"nps:{visit.scene.now // (30 * DAY)}"
     person = visit.person
     if month in person.seen or not visit.may("survey_shown"):
         return

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-_DAY: Final = 86_400_000
-_MONDAY: Final = 4 * _DAY  # 1970-01-05
-_WEEK: Final = 7 * _DAY
-_SALE_FROM: Final = 3 * _DAY
+from schemas.duration import DAY
+
+_MONDAY: Final = 4 * DAY  # 1970-01-05
+_WEEK: Final = 7 * DAY
+_SALE_FROM: Final = 3 * DAY
 
 
 class Operation(NamedTuple):

@@ -20,10 +20,9 @@ from pipeline.simulate.fault import Fault, parse_fault
 from pipeline.simulate.history import History
 from pipeline.simulate.products import CONTENT, SHOP, Product, product_of
 from pipeline.terminal import print_json, say
+from schemas.duration import DAY
 from schemas.plan import Plan
 from schemas.side_tables import Side
-
-_DAY = 86_400_000
 
 
 def faults_of(texts: Sequence[str], plan: Plan, now_ms: int) -> tuple[Fault, ...]:
@@ -67,7 +66,7 @@ def history_of(
     offset = datetime.fromtimestamp(end_ms / 1000, plan.zone).utcoffset()
     return History(
         required_product(plan),
-        end_ms - round(days * _DAY),
+        end_ms - round(days * DAY),
         end_ms,
         events,
         users,
@@ -135,7 +134,7 @@ def _say(history: History, count: int, where: str, as_json: bool) -> None:
         print_json({"events": count, "users": history.number_of_users, "start": history.start,
                           "end": history.end})  # fmt: skip
     else:
-        days = (history.end - history.start) / _DAY
+        days = (history.end - history.start) / DAY
         say(f"{count:,} events over {days:g} days {where}")
 
 

@@ -6,10 +6,11 @@ from random import Random
 from typing import Final, NamedTuple
 
 from pipeline.simulate.world import SECTIONS
+from schemas.duration import HOUR
 
 #: Articles from before the start, one every so many ms.
 _BEFORE: Final = 60
-_EVERY: Final = 12 * 3_600_000
+_EVERY: Final = 12 * HOUR
 #: New articles are read most: who opens one takes one of the newest so many.
 _NEW: Final = 24
 

@@ -10,8 +10,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from schemas.duration import DAY
+
 Fields = dict[str, Any]
-_YEAR_MS: Final = 365 * 86_400_000
+_YEAR_MS: Final = 365 * DAY
 #: Beyond the 1,000,000 bytes that an event may have, and still within Kafka's default limit for a message.
 OVERSIZE_BYTES: Final = 1_000_100
 

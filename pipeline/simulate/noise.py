@@ -15,12 +15,11 @@ from aiokafka.partitioner import murmur2
 
 from pipeline.ingest.sent import Sent
 from pipeline.simulate.malformed import MALFORMED, dumps, oversize
+from schemas.duration import DAY, MINUTE
 from schemas.plan import Plan
 
-_MINUTE: Final = 60_000
-_DAY: Final = 86_400_000
 #: Held records take memory: none is held longer than this, ms.
-_MAX_HOLD: Final = 10 * _MINUTE
+_MAX_HOLD: Final = 10 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ class _Maker:
     def __init__(self, plan: Plan, rng: Random, partitions: int) -> None:
         self.rng, self._partitions = rng, partitions
         self._lateness = plan.lateness
-        self._delay = max(1, min(plan.lateness // 4, plan.dedupe // 4, _MINUTE))
+        self._delay = max(1, min(plan.lateness // 4, plan.dedupe // 4, MINUTE))
         self._retry = min(plan.dedupe // 2, 2_000)
         self._slow_retry = min(plan.dedupe // 2, _MAX_HOLD)
         self._malformed = list(MALFORMED)
@@ -132,7 +131,7 @@ class _Maker:
     def late(self, sent: Sent) -> list[Sent]:
         # Of the same actor, right after an event of now: that one has moved the partition's watermark.
         fields = _fields(sent)
-        fields["ts"] -= self._lateness + _MINUTE + int(self.rng.random() * _DAY)
+        fields["ts"] -= self._lateness + MINUTE + int(self.rng.random() * DAY)
         fields["event_id"] = self._new_id()
         return [sent, sent._replace(value=dumps(fields), truth="late", why="late")]
 

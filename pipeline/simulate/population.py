@@ -22,6 +22,7 @@ from pipeline.simulate.fault import Fault, Losses
 from pipeline.simulate.library import Library
 from pipeline.simulate.shop import shop
 from pipeline.simulate.visit import Journey, Person, Step, Visit
+from schemas.duration import DAY, HOUR
 
 #: Activity by the hour of the day, mean 1: a low at four in the morning, lunch, and a peak in the evening.
 #: Between the hours it is interpolated.
@@ -29,7 +30,6 @@ HOURLY: Final = (
     0.55, 0.36, 0.25, 0.20, 0.20, 0.27, 0.45, 0.72, 0.95, 1.08, 1.14, 1.22,
     1.36, 1.26, 1.15, 1.13, 1.16, 1.24, 1.38, 1.58, 1.75, 1.80, 1.62, 1.18,
 )  # fmt: skip
-_HOUR: Final = 3_600_000
 #: Visits that are tried out beforehand, to learn how many events and how much time one takes.
 _TRIALS: Final = 12_000
 #: How often a visit is tried that shall still be under way at the start.
@@ -38,9 +38,8 @@ _TRIES: Final = 30
 _NEW_VISITORS: Final = 0.05
 #: Share of the people that have an account when the simulation starts.
 _REGISTERED: Final = 0.7
-_DAY: Final = 86_400_000
 #: Of somebody new, what share stays for how long on average (ms); those who were there before stay as the last.
-_STAYS: Final = ((0.45, 0.02 * _DAY), (0.75, 3.0 * _DAY), (1.0, 45.0 * _DAY))
+_STAYS: Final = ((0.45, 0.02 * DAY), (0.75, 3.0 * DAY), (1.0, 45.0 * DAY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Rhythm:
         """Activity at `now` (epoch ms), relative to the average."""
         if not self.depth:
             return 1.0
-        hours = (now / _HOUR + self.utc_offset_hours) % 24
+        hours = (now / HOUR + self.utc_offset_hours) % 24
         hour = int(hours)
         this, following = HOURLY[hour % 24], HOURLY[(hour + 1) % 24]
         return 1.0 + self.depth * (this + (following - this) * (hours - hour) - 1.0)

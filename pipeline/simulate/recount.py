@@ -13,6 +13,7 @@ from aiokafka.partitioner import murmur2
 
 from pipeline.ingest.sent import Sent
 from pipeline.simulate.rules import event_of
+from schemas.duration import DAY
 from schemas.event import EARLIEST_TS, LATEST_TS
 from schemas.plan import Plan
 
@@ -103,7 +104,7 @@ class _Clock:
             if time <= self.now + self.tolerance:
                 self.now, self.waiting = time, []
                 believed.append(ts)
-        return not sure and self.now > 0 and time > self.now + 30 * 86_400_000, believed
+        return not sure and self.now > 0 and time > self.now + 30 * DAY, believed
 
 
 def delivered(records: Iterable[Sent], partitions: int, *, forward_for: Plan | None = None) -> dict[int, list[Logged]]:

@@ -20,6 +20,7 @@ from pipeline.simulate.besides import (
 from pipeline.simulate.calendar import operation_at
 from pipeline.simulate.visit import Step, Visit
 from pipeline.simulate.world import ITEMS, PAYMENTS, SEARCHES, SIGN_UPS, TARGETS, StockItem, money
+from schemas.duration import MINUTE
 
 #: A visit ends here at the latest.
 _MAX_LOOKS = 25
@@ -98,7 +99,7 @@ def _buy(visit: Visit, cart: list[StockItem]) -> Iterator[Step]:
     )
     refunded = may("refund")
     if refunded:
-        visit.later(visit.apart(), 60_000 + think() * 40, _refund(order, cents))
+        visit.later(visit.apart(), MINUTE + think() * 40, _refund(order, cents))
     if new:
         yield from onboarding(visit)
     yield from asked(visit, "badly" if refunded or visit.segment.platform == "web" else "well")

@@ -12,9 +12,9 @@ from pipeline.simulate.calendar import operations
 from pipeline.simulate.history import History
 from pipeline.simulate.library import Library
 from pipeline.simulate.world import CAMPAIGNS
+from schemas.duration import DAY
 from schemas.side_tables import Campaign, ContentItem, Spend
 
-_DAY: Final = 86_400_000
 #: What a new user costs by each channel, roughly, in the shop's currency; and new users among 1,000 events.
 _COST: Final = {"search": 4.0, "social": 6.5, "email": 0.9, "ads": 9.0}
 _NEW_BY_EVENTS: Final = 0.009
@@ -27,7 +27,7 @@ _CURRENCY: Final = "CNY"
 def spend(history: History, zone: tzinfo) -> Iterator[Spend]:
     """What was spent on each day of the history, for each campaign. The same for the same seed."""
     rng = Random(f"spend:{history.seed}")
-    new_a_day = history.events * _DAY / (history.end - history.start) * _NEW_BY_EVENTS
+    new_a_day = history.events * DAY / (history.end - history.start) * _NEW_BY_EVENTS
     for day in _days(history, zone):
         for channel, campaigns in CAMPAIGNS.items():
             for campaign in campaigns.values:
@@ -46,7 +46,7 @@ def spend(history: History, zone: tzinfo) -> Iterator[Spend]:
 
 def campaigns(history: History) -> Iterator[Campaign]:
     """The operations during the history. Their days are those of UTC."""
-    a_day = history.events * _DAY / (history.end - history.start)
+    a_day = history.events * DAY / (history.end - history.start)
     for operation in operations(history.start, history.end):
         yield Campaign(
             name=operation.name,

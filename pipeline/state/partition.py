@@ -22,9 +22,9 @@ from pipeline.measure.activity import Activity, WindowKey
 from pipeline.measure.entries import in_memory
 from pipeline.measure.funnels import CounterKey, Funnels
 from pipeline.measure.rows import ActivityRow, FunnelRow, GapRow, PartitionRow
-from pipeline.measure.windows import MINUTE
 from pipeline.state.checkpoint import Checkpoint, Entry, Snapshot
 from pipeline.state.disk import ACTOR_PREFIX, Disk, DiskEntries
+from schemas.duration import MINUTE
 from schemas.event import Event
 from schemas.plan import Plan
 

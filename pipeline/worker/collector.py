@@ -17,9 +17,10 @@ from pipeline.serve.samples import Sample, families, funnel_buckets, product_sam
 from pipeline.state.partition import PartitionState
 from pipeline.worker.app import WorkerApp
 from pipeline.worker.counters import SIZES
+from schemas.duration import MINUTE
 
 #: How long a partition's freshness is told after its last event: it says nothing of the time since.
-FRESH_FOR: Final = 60_000
+FRESH_FOR: Final = MINUTE
 
 
 class WorkerCollector(Collector):

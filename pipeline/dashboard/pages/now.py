@@ -16,8 +16,8 @@ from pipeline.render.chart import Line, fitting, line_chart
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE
 from pipeline.serve.answers import LiveAnswer
+from schemas.duration import MINUTE
 
-_MINUTE: Final = 60_000
 #: The curve of a young system: so many minutes, in so short steps.
 _YOUNG_MINUTES, _YOUNG_STEP = 12, 5_000
 _SHOWN: Final = 6
@@ -156,16 +156,16 @@ async def hour(context: Context) -> Safe:
 async def _hour(context: Context) -> Safe:
     t, samples = context.t, list(context.live.samples)
     until = context.now
-    since = until - until % _MINUTE - 59 * _MINUTE
+    since = until - until % MINUTE - 59 * MINUTE
     stored = await _stored_minutes(context, since)
     oldest = min([*stored, *(s.at for s in samples[:1])], default=until)
-    if until - oldest < _YOUNG_MINUTES * _MINUTE:
+    if until - oldest < _YOUNG_MINUTES * MINUTE:
         until -= until % _YOUNG_STEP
-        minutes = min(_YOUNG_MINUTES, max(3, (until - oldest) // _MINUTE + 1))
-        places = minutes * _MINUTE // _YOUNG_STEP
+        minutes = min(_YOUNG_MINUTES, max(3, (until - oldest) // MINUTE + 1))
+        places = minutes * MINUTE // _YOUNG_STEP
         begins = [until - _YOUNG_STEP * (places - k) for k in range(places)]
         # What was before the dashboard started is known by the minute.
-        by_minute = [stored.get(at - at % _MINUTE) for at in begins]
+        by_minute = [stored.get(at - at % MINUTE) for at in begins]
         values = [
             value if value is not None or events is None else events / 60
             for value, events in zip(rates(samples, until, _YOUNG_STEP, places), by_minute, strict=True)
@@ -175,13 +175,13 @@ async def _hour(context: Context) -> Safe:
             f"最近 {minutes} 分钟，每 5 秒一点；数据更多后显示一小时",
         )
     else:
-        begins = [since + k * _MINUTE for k in range(59)]
-        measured = rates(samples, begins[-1] + _MINUTE, _MINUTE, 59)
+        begins = [since + k * MINUTE for k in range(59)]
+        measured = rates(samples, begins[-1] + MINUTE, MINUTE, 59)
         values = [stored[at] / 60 if at in stored else value for at, value in zip(begins, measured, strict=True)]
         note = t("the last hour, by minute", "最近一小时，按分钟")
     if not any(v is not None for v in values):
         return h("p", t("The curve begins with the first events.", "有事件后开始绘制曲线。"), class_="empty")
-    names = [t.clock(at, context.plan.zone, seconds=begins[1] - begins[0] < _MINUTE) for at in begins]
+    names = [t.clock(at, context.plan.zone, seconds=begins[1] - begins[0] < MINUTE) for at in begins]
     line = Line(t("events per second", "每秒事件"), values)
 
     def draw(width: int) -> Safe:

@@ -8,7 +8,7 @@ from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import lazy, panel, table, term
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE
-from schemas.duration import format_duration
+from schemas.duration import DAY, MINUTE, format_duration
 from schemas.plan import PropertySpec
 
 _SEEN_SQL: Final = """
@@ -17,7 +17,6 @@ WHERE ts >= fromUnixTimestamp64Milli({since:Int64}) GROUP BY event"""
 _PROPERTIES_SQL: Final = """
 SELECT event, arrayJoin(JSONExtractKeys(properties)) AS property, count() AS n FROM events
 WHERE ts >= fromUnixTimestamp64Milli({since:Int64}) GROUP BY event, property ORDER BY event, n DESC LIMIT 5000"""
-_DAY_MS: Final = 86_400_000
 
 
 def body(context: Context) -> Safe:
@@ -45,7 +44,7 @@ def body(context: Context) -> Safe:
 async def seen(context: Context) -> Safe:
     """Every event with its properties, and how often each was seen."""
     t, plan = context.t, context.plan
-    since = (context.now - _DAY_MS) // 60_000 * 60_000
+    since = (context.now - DAY) // MINUTE * MINUTE
     counts = {row[0]: row[1:] for row in (await context.store.ask(_SEEN_SQL, {"since": since}, keep=25)).rows}
     held: dict[str, dict[str, int]] = {}
     for event, name, n in (await context.store.ask(_PROPERTIES_SQL, {"since": since}, keep=25)).rows:
