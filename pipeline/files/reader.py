@@ -28,7 +28,7 @@ from pipeline.files.times import parse_time
 from schemas.plan import Plan
 
 
-class Line(NamedTuple):
+class FileEvent(NamedTuple):
     """An event of a file: the line it ends at (1 is the first), its actor as the key, its bytes."""
 
     number: int
@@ -114,7 +114,7 @@ def each_row(file: Opened) -> Iterator[Row]:
 
 def read_events(
     source: str, reading: Reading | None = None, *, on_bad: Callable[[BadLineError], None] | None = None
-) -> Iterator[Line]:
+) -> Iterator[FileEvent]:
     """The events of the file `source` ("-" is standard input), one after the other.
 
     A bad line raises BadLineError, or is handed to `on_bad` and left out. UserError if it can't be opened.
@@ -124,7 +124,7 @@ def read_events(
         yield from events(file, reading, on_bad)
 
 
-def events(file: Opened, reading: Reading, on_bad: Callable[[BadLineError], None] | None = None) -> Iterator[Line]:
+def events(file: Opened, reading: Reading, on_bad: Callable[[BadLineError], None] | None = None) -> Iterator[FileEvent]:
     """The events of an open file; what is none goes to `on_bad`, or is raised."""
     for row in each_row(file):
         try:
@@ -160,7 +160,7 @@ def records(file: Opened, reading: Reading, on_bad: Callable[[BadLineError], Non
                 yield row.number, row.raw
 
 
-def event_of(row: Row, reading: Reading, found: Found) -> Line:
+def event_of(row: Row, reading: Reading, found: Found) -> FileEvent:
     """The event that a row stands for. Raises BadRow."""
     if isinstance(row.columns, BadRow):
         raise row.columns
@@ -189,7 +189,7 @@ def event_of(row: Row, reading: Reading, found: Found) -> Line:
         raise BadRow(f"its actor is not text: {actor!r:.60}")
     try:
         value = row.raw if is_json and event == row.columns else json.dumps(event, ensure_ascii=False).encode()
-        return Line(row.number, actor.encode(), value)
+        return FileEvent(row.number, actor.encode(), value)
     except UnicodeEncodeError:
         raise BadRow("it has half of a character (a lone surrogate)") from None
 
