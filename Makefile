@@ -1,8 +1,9 @@
 # Streamgauge: the targets of everyday work. `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
-# Many tests wait for something: three at a time keep two cores busy. A file stays in one process, with its fixtures.
-PARALLEL ?= -n 3 --dist loadfile
+# Many tests wait for something: three at a time keep two cores busy. A file stays in one process, with its fixtures;
+# in the order of their names, for the longest one is among the first.
+PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup tools demo test test-pure test-dates faults lint docs site bench chaos clean
 
