@@ -31,6 +31,8 @@ from pipeline.ingest.validate import Validator
 from pipeline.settings import Settings
 from schemas.plan_io import parse_plan
 
+pytestmark = pytest.mark.usefixtures("needs_embedded")
+
 PLAN = parse_plan("product: T\nlateness: 1h\ndedupe: 1h\nevents:\n  look:\n")
 NOW = int(time.time() * 1000)
 DAY, HOUR = 86_400_000, 3_600_000

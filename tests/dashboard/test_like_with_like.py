@@ -24,6 +24,8 @@ from pipeline.report.gather import gather
 from pipeline.report.model import Facts
 from schemas.plan_io import parse_plan
 
+pytestmark = pytest.mark.usefixtures("needs_embedded")
+
 PLAN = parse_plan(
     """
 product: Shop

@@ -16,6 +16,8 @@ from pipeline.kafka.consumer import LogConsumer
 from pipeline.kafka.topic import describe
 from pipeline.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("needs_embedded")
+
 EVENTS = TopicPartition("events", 0)
 GOOD = [Raw(b"one"), Raw(b"two")]
 

@@ -15,6 +15,8 @@ from pipeline.render.language import Language
 from pipeline.render.metric import metric_chart
 from pipeline.render.picture import png, sheet
 
+pytestmark = pytest.mark.usefixtures("needs_charts")
+
 EN = Language("en")
 DAY = date(2026, 11, 25)
 _TYPES = {int: "UInt64", float: "Float64", str: "String", date: "Date"}

@@ -16,6 +16,8 @@ from pipeline.replay.measures import Measures
 from pipeline.replay.sql import Archive
 from schemas.plan_io import parse_plan
 
+pytestmark = pytest.mark.usefixtures("needs_embedded")
+
 START = 1_795_613_245_000
 PLAN = parse_plan(
     """
