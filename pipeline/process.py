@@ -45,10 +45,13 @@ async def first_of(*work: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> Non
     """
     tasks = {asyncio.ensure_future(item) for item in work}
     ours = [task for task in tasks if task not in work]
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in ours:
-        task.cancel()
-    await asyncio.gather(*(task for task in ours if task not in done), return_exceptions=True)
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # Also when we are cancelled ourselves: nobody else knows of them.
+        for task in ours:
+            task.cancel()
+        await asyncio.gather(*ours, return_exceptions=True)
     for task in done:
         task.result()
 

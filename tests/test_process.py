@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.process import address
+from pipeline.process import address, first_of
 from pipeline.settings import load_settings
 
 
@@ -21,3 +23,20 @@ def test_a_broker_without_its_brackets_is_refused(monkeypatch: pytest.MonkeyPatc
         load_settings()
     monkeypatch.setenv("PIPELINE_KAFKA_BOOTSTRAP", "[::1]:9092,kafka-2:9092")
     assert load_settings().kafka_bootstrap == "[::1]:9092,kafka-2:9092"
+
+
+async def test_who_waits_for_the_first_and_is_cancelled_leaves_nothing_running() -> None:
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    waiting = asyncio.create_task(first_of(work()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert ended.is_set()
