@@ -287,7 +287,7 @@ async def _rows(client: Any, sql: str) -> Any:
 
 
 async def _ready(role: Role) -> bool:
-    health = await role.ask("/health")
+    health = await role.ask("/health") if role.running else None
     return bool(health and health["ready"])
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,18 @@ from chaos.ground import Ground
 from chaos.world import World
 
 WAYS = 4
-NewWorld = Callable[..., World]
+NewWorld = Callable[..., Any]
+_WORLDS = pytest.StashKey[list[World]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With a failure stands what each role said last: it can't be had from the machine that has seen it."""
+    report = yield
+    if report.failed:
+        for world in item.stash.get(_WORLDS, []):
+            report.sections += [(f"the log of {role.name}", role.last_words(40)) for role in world.roles.values()]
+    return report
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +52,10 @@ def ground(shared_ground: Ground) -> Iterator[Ground]:
 
 
 @pytest.fixture
-async def new_world(ground: Ground, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+async def new_world(ground: Ground, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[NewWorld]:
     """`await new_world(workers=1, archivers=1, **settings)`: topics, a database and roles (not started)."""
     worlds: list[World] = []
+    request.node.stash[_WORLDS] = worlds
 
     async def make(**changes: Any) -> World:
         world = World(ground, tmp_path / f"world{len(worlds)}", **changes)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,19 +49,40 @@ def spawn(command: Sequence[str], log: Path, env: Mapping[str, str] | None = Non
     return _STARTER.submit(start).result()
 
 
+# Whoever draws a port keeps it until their process ends, though it may be a while before anybody listens there:
+# a byte of this file each, locked, for all tests that run on the machine at once. The system lets go of the locks.
+_PORTS = os.open(Path(tempfile.gettempdir()) / f"streamgauge-tests-ports-{os.getuid()}", os.O_RDWR | os.O_CREAT, 0o600)
+_ours: set[int] = set()
+
+
 def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on now.
+    """A port on 127.0.0.1 that nobody listens on, and that no other test of this machine is given meanwhile.
 
     It lies below the range from which the system picks ports for outgoing connections: a server that is
     stopped for a moment must find its port free again, and a client that calls a port of that range while
-    nobody listens can be connected to itself.
+    nobody listens can be connected to itself. Raises RuntimeError if there is none.
     """
-    for _ in range(200):
-        port = random.randrange(15000, 30000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+    ports = list(range(15000, 30000))
+    random.shuffle(ports)
+    for port in ports:
+        if port not in _ours and _reserved(port) and _free(port):
+            _ours.add(port)
             return port
     raise RuntimeError("no free port between 15000 and 30000")
+
+
+def _reserved(port: int) -> bool:
+    try:
+        fcntl.lockf(_PORTS, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
