@@ -22,6 +22,7 @@ from pydantic_core import SchemaError
 from schemas.alerts import Alerting, check_alerting
 from schemas.duration import HOUR, Duration
 from schemas.funnel import Funnel
+from schemas.identity import Identity
 from schemas.meanings import Meanings
 from schemas.names import Name, Title
 from schemas.where import Condition, Scalar, Step, Where, check_field
@@ -135,6 +136,8 @@ class Plan(_Model):
     dimensions: tuple[Dimension, ...] = (("event",), ("platform",), ("channel",))
     #: Distinct values of a dimension kept per window and partition; the rest is counted under `(other)`.
     max_values: int = Field(default=1000, ge=1, le=100_000)
+    #: Who is one person.
+    identity: Identity = Field(default_factory=Identity)
     registration: Name | None = None
     events: dict[Name, EventSpec] = Field(min_length=1)
     funnels: dict[Name, Funnel] = Field(default_factory=dict)
@@ -170,6 +173,8 @@ class Plan(_Model):
         if self.unknown_events == "reject":
             if self.registration is not None:
                 self._known("registration", self.registration)
+            if self.identity.alias is not None:
+                self._known("identity.alias", self.identity.alias.event)
             for name, funnel in self.funnels.items():
                 for step in (*funnel.steps, *funnel.exclude):
                     self._known(f"funnels.{name}", step.event)
