@@ -27,8 +27,8 @@ class Alias(StrictModel):
 class Identity(StrictModel):
     """How ids become persons. A change of it is a change of meaning: records of before were counted by the old one."""
 
-    #: `login`: an event that has both ids links the device to the user. `off`: every id is somebody.
-    link: Literal["login", "off"] = "login"
+    #: `login`: an event that has both ids links the device to the user. `never`: every id is somebody.
+    link: Literal["login", "never"] = "login"
     #: A device that more users than this have claimed is nobody's from then on.
     shared_device: int = Field(default=10, ge=1, le=100)
     alias: Alias | None = None
@@ -36,4 +36,4 @@ class Identity(StrictModel):
     @property
     def on(self) -> bool:
         """Whether ids are linked at all."""
-        return self.link != "off"
+        return self.link != "never"

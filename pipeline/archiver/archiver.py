@@ -24,6 +24,8 @@ from pipeline.archiver.restore import Restoring, restore
 from pipeline.archiver.rows import (
     DUPLICATE_COLUMNS,
     EVENT_COLUMNS,
+    HANDOVER_COLUMNS,
+    LINK_COLUMNS,
     REJECTED_COLUMNS,
     STORED_AT,
     ArchiveBatch,
@@ -339,7 +341,10 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         at = EVENT_COLUMNS.index("value")
         batch.events[at] = [Decimal(micro).scaleb(-6) if micro else 0 for micro in batch.events[at]]
         newest = max(batch.events[EVENT_COLUMNS.index("ts")], default=None)
+        # Links first: whose an event is, is known when the event is there.
         for table, names, columns in (
+            ("links_raw", LINK_COLUMNS, batch.links),
+            ("handovers_raw", HANDOVER_COLUMNS, batch.handovers),
             ("events_raw", EVENT_COLUMNS, batch.events),
             ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
             ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),

@@ -151,7 +151,8 @@ class PartitionClassifier:
         self._identity = plan.identity.on
         alias = plan.identity.alias
         self._alias = (alias.event, alias.previous.removeprefix("properties.")) if alias is not None else None
-        #: Pairs that were told before, so that not every event tells. No part of the state: telling again changes nothing.
+        #: Pairs that were told before, so that not every event tells. No part of the state: telling again changes
+        #: nothing.
         self._told: set[tuple[str, str]] = set()
 
     def classify(self, records: Sequence[Record | Unreadable]) -> Classified:

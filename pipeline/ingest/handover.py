@@ -1,8 +1,9 @@
-"""What one partition hands over to another when an id that was counted there turns out to be a user who lives elsewhere.
+"""What one partition hands over to another when an id that was counted there turns out to be a user who lives
+elsewhere.
 
 A handover is one record, or several where the id has a long history; each part stands for itself. It holds in which
-minutes, with which values of the plan's dimensions, the id was active (`Visit`), and its steps within the funnels' windows
-(`Steps`). Sent twice after a crash it counts once: the header says which link it follows from.
+minutes, with which values of the plan's dimensions, the id was active (`Visit`), and its steps within the funnels'
+windows (`Steps`). Sent twice after a crash it counts once: the header says which link it follows from.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Steps(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What is counted of an id, and can be counted for somebody else instead. `fields` name the values of the visits."""
+    """What is counted of an id, and can be counted for somebody else instead. `fields` name the values of the
+    visits."""
 
     fields: tuple[str, ...]
     visits: Sequence[Visit]

@@ -1,11 +1,11 @@
 """Who an id belongs to, by the log of the partition that it lives in.
 
-An *id* is a device (`anonymous_id`) or a user (`user_id`). It belongs to the first user that is linked to it in the log of
-its home partition; a later user's claim is refused, and a device that too many users have claimed is nobody's from
+An *id* is a device (`anonymous_id`) or a user (`user_id`). It belongs to the first user that is linked to it in the log
+of its home partition; a later user's claim is refused, and a device that too many users have claimed is nobody's from
 then on. What follows from the rule, and why it is this one: docs/decisions/0013-a-person.md.
 
-Records by which partitions tell each other of links carry their meaning in headers and a JSON value, and are checked like
-every other record: whoever may write to the topic can forge one.
+Records by which partitions tell each other of links carry their meaning in headers and a JSON value, and are checked
+like every other record: whoever may write to the topic can forge one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol
 
 import xxhash
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
 from schemas.event import EARLIEST_TS, LATEST_TS, Identifier
@@ -65,8 +65,8 @@ class OwnerStore(Protocol):
 class Owners:
     """The owners of one partition's ids. `limit` is the number of users from which on a device is nobody's.
 
-    An entry is one byte (the number of users that were refused; 255 where the id is shared), eight bytes of hash for each
-    of them, and the owner in UTF-8.
+    An entry is one byte (the number of users that were refused; 255 where the id is shared), eight bytes of hash for
+    each of them, and the owner in UTF-8.
     """
 
     _SHARED: Final = 255

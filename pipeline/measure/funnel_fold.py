@@ -53,8 +53,8 @@ _MAX_SHAPES: Final = 1 << 14
 class FunnelFold:
     """Folds the events of actors into their entries. Keeps nothing of an actor itself, only shared caches.
 
-    With `linked`, events of long ago may come (those of a device that turns out to be the actor's): an event is kept until
-    its own bucket is final, whether or not a first step stands before it.
+    With `linked`, events of long ago may come (those of a device that turns out to be the actor's): an event is kept
+    until its own bucket is final, whether or not a first step stands before it.
     """
 
     def __init__(self, spec: FunnelSpec, linked: bool = False) -> None:

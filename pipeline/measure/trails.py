@@ -1,13 +1,15 @@
 """Where each id was counted that may yet turn out to be somebody's: so that it can be counted for them instead.
 
-An id that belongs to nobody (a device before login) leaves a trail: the minutes in which it was active and the values of
-the plan's dimensions there, as long as one of its windows can change, and its sessions where a funnel counts by session.
+An id that belongs to nobody (a device before login) leaves a trail: the minutes in which it was active and the values
+of the plan's dimensions there, as long as one of its windows can change, and its sessions where a funnel counts by
+session.
 
-An entry is bytes, and begins as those of funnels do (`funnel_state.HEAD`), with the time from which on it can be forgotten:
+An entry is bytes, and begins as those of funnels do (`funnel_state.HEAD`), with the time from which on it can be
+forgotten:
 
     base int64, epoch ms; ttl uint32, seconds; number of visits uint16
-    msgpack: sessions; texts; and for each visit its minute after the first one, whether it registered, and for each field
-    the place of its value among the texts
+    msgpack: sessions; texts; and for each visit its minute after the first one, whether it registered, and for each
+    field the place of its value among the texts
 """
 
 from __future__ import annotations

@@ -52,9 +52,9 @@ def grains(zone: ZoneInfo) -> tuple[str, ...]:
 def closing(plan: Plan, grain: str, watermark: int) -> int:
     """A window that ends at or before this time (epoch ms) is closed: nothing changes it any more.
 
-    For events a window is closed `lateness` after its end. The minutes of the sliding spans stay, for whom links make one
-    of two, as long as they are in a span, however short the lateness is: the clock is behind the watermark by at most
-    `max_future`.
+    For events a window is closed `lateness` after its end. The minutes of the sliding spans stay, for whom links make
+    one of two, as long as they are in a span, however short the lateness is: the clock is behind the watermark by at
+    most `max_future`.
     """
     late = watermark - plan.lateness
     return min(late, watermark - plan.max_future - SLIDING * MINUTE) if grain == "minute" else late

@@ -2,7 +2,8 @@
 
 The disk holds what the changelog amounts to: for every entry the value with the highest source offset, and up to
 which changelog offset (`offset`) everything is in. A restart reads the changelog from there on. Everything but the
-funnels' actors and what is known of ids is read into memory; an actor's entry is looked up when an event of theirs comes.
+funnels' actors and what is known of ids is read into memory; an actor's entry is looked up when an event of theirs
+comes.
 
 Entries are written here after the checkpoint that holds them is acknowledged, all of it at once: the disk is never
 ahead of the changelog, and never between two of its checkpoints.
@@ -141,7 +142,8 @@ class Disk:
 
 
 class DiskEntries:
-    """The entries of one kind (of one funnel view, say) by actor: on disk, those that changed since the last checkpoint in memory."""
+    """The entries of one kind (of one funnel view, say) by actor: on disk, those that changed since the last checkpoint
+    in memory."""
 
     def __init__(self, disk: Disk, prefix: bytes) -> None:
         self._disk, self._prefix = disk, prefix

@@ -77,18 +77,19 @@ class Persons:
     def note(self, events: Iterable[Event], watermark: int) -> None:
         """Note where ids that belong to nobody yet were counted; `watermark` is the partition's before the events."""
         if self._aliases:
-            self.trails.add(events, watermark)
+            self.trails.add([event for event in events if not event.actor.endswith(_AGAIN)], watermark)
             return
         own = [event for event in events if event.fields.get("anonymous_id") == event.actor]
         self.trails.add([event for event in own if not event.fields.get("user_id")], watermark)
 
     def follow(self, result: Classified, version: int) -> tuple[list[Letter], Changed]:
-        """Do what the links and handovers of a batch say, whose events are counted; `version` is the offset after it."""
+        """Do what the links and handovers of a batch say whose events are counted; `version`: the offset after it."""
         changed = Changed(set(), set())
         letters = [
             Letter(partition, claim.id.encode(), link_value(claim), ((LINK_HEADER, b"1"),))
             for _, partition, claim in result.tellings
         ]
+        numbers: dict[int, int] = {}
         turns: list[tuple[int, Link | Handover]] = [(link.at, link) for link in result.links]
         turns += result.handovers.items()
         for i, turn in sorted(turns, key=lambda item: item[0]):
@@ -110,11 +111,11 @@ class Persons:
             if home == self._partition:
                 self._put_on(person, share, watermark, version, changed)
                 continue
-            handover = Handover(one, person, hops, watermark, share)
-            letters += [
-                Letter(home, person.encode(), value, (handover_header(self._partition, record.offset, n),))
-                for n, value in enumerate(parts(handover))
-            ]
+            for value in parts(Handover(one, person, hops, watermark, share)):
+                # A record may link two ids, and each hands over: the parts are numbered through.
+                number = numbers[i] = numbers.get(i, -1) + 1
+                header = handover_header(self._partition, record.offset, number)
+                letters.append(Letter(home, person.encode(), value, (header,)))
         return letters, changed
 
     def _take_off(self, one: str, watermark: int, version: int, changed: Changed) -> Share:

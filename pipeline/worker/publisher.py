@@ -19,7 +19,8 @@ _ACTIVITY = ["stream", "partition", "grain", "start", "end", "dimension", "value
 _FUNNEL = ["stream", "partition", "funnel", "definition", "start", "end", "breakdown", "value", "version",
            "users", "step_count", "step_sum_ms", "bins"]  # fmt: skip
 _PARTITION = ["stream", "partition", "version", "watermark", "lateness_ms", "accepted", "late", "duplicate",
-              "rejected", "moved", "repeated", "links", "updated_at", "active_1m", "active_5m", "active_30m"]  # fmt: skip
+              "rejected", "moved", "repeated", "links", "updated_at", "active_1m", "active_5m",
+              "active_30m"]  # fmt: skip
 #: The fields of a row for the columns `accepted` to `links`: two columns are older than the words.
 _OUTCOMES = ("accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again", "links")
 

@@ -1,4 +1,5 @@
-"""Several partitions that write to each other, in memory: logs, states, crashes; and the rule applied to all of it at once."""
+"""Several partitions that write to each other, in memory: logs, states, crashes; and the rule applied to all of it at
+once."""
 
 from __future__ import annotations
 
@@ -124,7 +125,8 @@ def figures(found: Measures) -> dict[Any, Any]:
 
 
 class Oracle:
-    """The rule of persons applied to whole logs: who owns what first in the order of its home's log, then plain counting."""
+    """The rule of persons applied to whole logs: who owns what first in the order of its home's log, then plain
+    counting."""
 
     def __init__(self, plan: Plan, logs: Sequence[Sequence[Record]]) -> None:
         self.plan, self._validator = plan, Validator(plan)

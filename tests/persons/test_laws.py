@@ -1,16 +1,14 @@
-"""Whatever the order, the batches, the crashes and the partitions: what is counted is the rule applied to the whole log."""
+"""Whatever the order, the batches, the crashes and the partitions: what is counted is the rule applied to the whole
+log."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from persons.cluster import Cluster, Oracle, figures
 
-from pipeline.state.disk import Disk
 from schemas.plan_io import parse_plan
 
 START = 1_790_000_000_000
