@@ -328,14 +328,20 @@ class Activity:
     def _key(self, grain: str, start: int, dimension: str, value: tuple[str, ...]) -> WindowKey:
         """The accumulator's key; `(other)` once the window holds as many values of the dimension as the plan allows."""
         key = WindowKey(grain, start, dimension, value)
-        if dimension and key not in self.accumulators:
+        if dimension and not self._has_place(key):
             count = self._values.get((grain, start, dimension), 0)
             if count >= self.plan.max_values:
                 return WindowKey(grain, start, dimension, OTHER)
             self._values[grain, start, dimension] = count + 1
             # Reserve the place at once: the order of first events decides, not that of batches.
-            self.accumulators[key] = Accumulator(bounds(grain, start, self.plan.zone)[1], grain != "minute")
+            if key not in self.accumulators:
+                self.accumulators[key] = Accumulator(bounds(grain, start, self.plan.zone)[1], grain != "minute")
         return key
+
+    def _has_place(self, key: WindowKey) -> bool:
+        """Whether a value has a place of its own. One without events, whose persons came by a link, has none."""
+        found = self.accumulators.get(key)
+        return found is not None and found.events > 0
 
     def rows(self, keys: Iterable[WindowKey], partition: int) -> Iterator[ActivityRow]:
         """The rows of these accumulators; those that are gone are left out."""
@@ -367,7 +373,9 @@ class Activity:
         changed: set[WindowKey] = set()
         (digest,) = _hashes([who])
         for key, _, registered in self._places(visits, watermark):
-            found = key if key in self.accumulators else key._replace(value=OTHER)
+            found = key if not key.dimension or self._has_place(key) else key._replace(value=OTHER)
+            if found not in self.accumulators:
+                found = key
             accumulator = self.accumulators.get(found)
             if accumulator is not None:
                 accumulator.take_off(digest, registered, version)
@@ -378,10 +386,10 @@ class Activity:
         """Count an id in the windows of its visits that are open at `watermark`; returns those that changed."""
         changed: set[WindowKey] = set()
         (digest,) = _hashes([who])
-        for wanted, end, registered in self._places(visits, watermark):
-            key = self._key(*wanted)
+        for key, end, registered in self._places(visits, watermark):
             accumulator = self.accumulators.get(key)
             if accumulator is None:
+                # It takes no place from a value that events have: whoever counts those alone must find the same places.
                 accumulator = self.accumulators[key] = Accumulator(end, key.grain != "minute")
             accumulator.put_on(digest, registered, version)
             changed.add(key)
@@ -411,7 +419,8 @@ class Activity:
     def drop(self, keys: Iterable[WindowKey]) -> None:
         """Forget accumulators (closed, and kept by whoever needs them)."""
         for key in keys:
-            if self.accumulators.pop(key, None) is not None and key.dimension:
+            gone = self.accumulators.pop(key, None)
+            if gone is not None and gone.events and key.dimension:
                 slot = (key.grain, key.start, key.dimension)
                 self._values[slot] = self._values.get(slot, 1) - 1
                 if self._values[slot] <= 0:
@@ -419,11 +428,11 @@ class Activity:
 
     def load(self, key: WindowKey, data: bytes) -> None:
         """Put back an accumulator that was dumped."""
-        if key not in self.accumulators and key.dimension:
+        accumulator = Accumulator.load(data, key.grain != "minute")
+        if accumulator.events and key.dimension and key.value != OTHER and not self._has_place(key):
             slot = (key.grain, key.start, key.dimension)
-            if key.value != OTHER:
-                self._values[slot] = self._values.get(slot, 0) + 1
-        self.accumulators[key] = Accumulator.load(data, key.grain != "minute")
+            self._values[slot] = self._values.get(slot, 0) + 1
+        self.accumulators[key] = accumulator
 
     def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, float]]:
         """Per value of a dimension: events and users of the minute windows that start at `since` (ms) or later."""

@@ -26,22 +26,22 @@ def window_start(grain: str, timezone: str) -> str:
 def activity_sql(plan: Plan, grain: str, dimension: Sequence[str], source: str) -> str:
     """One row per window and value: start, value, events, amount, users, sessions, registrations, exactly.
 
-    `source` is what follows FROM: accepted events that are not late, `WHERE` included. A session is one of its
-    partition, because live windows add up over partitions. As there, each partition counts the first `max_values`
-    values of a window by themselves, in the order of the log, and the rest as `(other)`.
+    `source` is what follows FROM: accepted events that are not late, with their `person`, `WHERE` included. A session
+    is one of its partition, because live windows add up over partitions. As there, each partition counts the first
+    `max_values` values of a window by themselves, in the order of the log, and the rest as `(other)`.
     """
     registration = quoted(plan.registration) if plan.registration else None
     session, has_session = "(partition, session_id)", "session_id != ''"
     start = window_start(grain, plan.timezone)
     if not dimension:
-        registered = f"uniqExactIf(actor, event = {registration})" if registration else "toUInt64(0)"
+        registered = f"uniqExactIf(person, event = {registration})" if registration else "toUInt64(0)"
         return f"""\
 SELECT
     {start} AS start,
     []::Array(String) AS value,
     count() AS events,
     toInt128(sum(value_micro)) AS amount,
-    uniqExact(actor) AS users,
+    uniqExact(person) AS users,
     uniqExactIf({session}, {has_session}) AS sessions,
     {registered} AS registrations
 FROM {source}
@@ -65,9 +65,9 @@ FROM (
             min(offset) AS first_offset,
             count() AS own_events,
             toInt128(sum(value_micro)) AS own_amount,
-            uniqExactState(actor) AS own_users,
+            uniqExactState(person) AS own_users,
             uniqExactStateIf({session}, {has_session}) AS own_sessions,
-            uniqExactStateIf(actor, {f"event = {registration}" if registration else "0"}) AS own_registrations
+            uniqExactStateIf(person, {f"event = {registration}" if registration else "0"}) AS own_registrations
         FROM {source}
         GROUP BY partition, start, own_value
     )

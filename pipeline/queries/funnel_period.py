@@ -53,7 +53,7 @@ def funnel_period_sql(
         end = min(end, last)
     events = sorted({step.event for step in (*funnel.steps, *funnel.exclude)})
     names = "1" if "strict_order" in funnel.modes else f"event IN ({', '.join(map(quoted, events))})"
-    fields = ", ".join(("actor", "session_id", "event", *CONTEXT_FIELDS, "properties"))
+    fields = ", ".join(("person", "session_id", "event", *CONTEXT_FIELDS, "properties"))
     # The column by its full name: `ts` alone would be the number of the same name.
     source = (
         f"(SELECT {fields}, toUnixTimestamp64Milli(e.ts) AS ts FROM events AS e "

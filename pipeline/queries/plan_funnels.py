@@ -20,7 +20,7 @@ def funnel_query(plan: Plan, funnel: Funnel, breakdown: str, source: str) -> Fun
         funnel.window,
         start,
         end,
-        actor="(actor, session_id)" if per_session else "actor",
+        actor="(person, session_id)" if per_session else "person",
         breakdown=value_sql(breakdown) if breakdown else "''",
         # Without a breakdown every value is the same: the attribution makes no difference.
         attribution=funnel.attribution if breakdown else "first",

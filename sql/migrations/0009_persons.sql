@@ -84,3 +84,7 @@ SELECT
 FROM events_raw AS e FINAL
 LEFT ANY JOIN owners AS o ON o.id = if(e.owner != '', e.owner, e.actor)
 SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+ALTER TABLE live_partition_raw
+    ADD COLUMN IF NOT EXISTS links UInt64 COMMENT 'records by which partitions tell each other who an id belongs to' AFTER repeated;
+CREATE OR REPLACE VIEW live_partition AS SELECT * FROM live_partition_raw FINAL;
