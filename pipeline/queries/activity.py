@@ -23,6 +23,15 @@ def window_start(grain: str, timezone: str) -> str:
     raise ValueError(f"no such window: {grain}")
 
 
+def window_end(grain: str, timezone: str, start: str) -> str:
+    """The end of the window that begins at `start` (an expression, epoch ms), epoch ms."""
+    if grain == "day":
+        # 36 hours after its start every day is over and the next is not, whatever the clocks do at midnight.
+        inside = f"fromUnixTimestamp64Milli(toInt64({start}) + 129600000, {quoted(timezone)})"
+        return f"toInt64(toUnixTimestamp(toStartOfDay({inside}))) * 1000"
+    return f"{start} + { {'minute': 60_000, 'hour': 3_600_000, 'day_utc': 86_400_000}[grain] }"
+
+
 def activity_sql(plan: Plan, grain: str, dimension: Sequence[str], source: str) -> str:
     """One row per window and value: start, value, events, amount, users, sessions, registrations, exactly.
 
