@@ -43,7 +43,7 @@ def funnel_period_sql(
     joined by commas, their values by ` / `. `seen` is the moment at which one looks: what came later does not count, so
     that an earlier period can be seen as it stood when it was as old as this one.
 
-    The meaning is that of the live funnel (docs/live-measures.md): late events don't count.
+    The meaning is that of the live funnel (docs/live-measures.md): late events don't count, users are persons.
     """
     if daily and daily_window(funnel) != funnel.window:
         funnel = funnel.model_copy(update={"window": daily_window(funnel)})
@@ -53,7 +53,7 @@ def funnel_period_sql(
         end = min(end, last)
     events = sorted({step.event for step in (*funnel.steps, *funnel.exclude)})
     names = "1" if "strict_order" in funnel.modes else f"event IN ({', '.join(map(quoted, events))})"
-    fields = ", ".join(("actor", "session_id", "event", *CONTEXT_FIELDS, "properties"))
+    fields = ", ".join(("person", "session_id", "event", *CONTEXT_FIELDS, "properties"))
     # The column by its full name: `ts` alone would be the number of the same name.
     source = (
         f"(SELECT {fields}, toUnixTimestamp64Milli(e.ts) AS ts FROM events AS e "
@@ -61,7 +61,7 @@ def funnel_period_sql(
         f"AND NOT late AND {names})"
     )
     fields_by = [name for name in by.split(",") if name]
-    query = funnel_query(plan, funnel, fields_by[0] if fields_by else "", source)
+    query = funnel_query(plan, funnel, fields_by[0] if fields_by else "", source, "person")
     if len(fields_by) > 1:
         query = replace(query, breakdown="concat(" + ", ' / ', ".join(map(text_sql, fields_by)) + ")")
     if daily:

@@ -7,10 +7,11 @@ from pipeline.queries.funnel import FunnelQuery, bucket_templates
 from schemas.plan import Funnel, Plan
 
 
-def funnel_query(plan: Plan, funnel: Funnel, breakdown: str, source: str) -> FunnelQuery:
+def funnel_query(plan: Plan, funnel: Funnel, breakdown: str, source: str, actor: str = "actor") -> FunnelQuery:
     """The query that counts `funnel` by the field `breakdown` ("" for the total).
 
-    `source` is what follows FROM: accepted events that are not late, their `ts` in epoch ms.
+    `source` is what follows FROM: accepted events that are not late, their `ts` in epoch ms. `actor` is the column of
+    who is counted.
     """
     start, end = bucket_templates(funnel.bucket, plan.timezone)
     per_session = funnel.per == "session"
@@ -20,7 +21,7 @@ def funnel_query(plan: Plan, funnel: Funnel, breakdown: str, source: str) -> Fun
         funnel.window,
         start,
         end,
-        actor="(actor, session_id)" if per_session else "actor",
+        actor=f"({actor}, session_id)" if per_session else actor,
         breakdown=text_sql(breakdown) if breakdown else "''",
         # Without a breakdown every value is the same: the attribution makes no difference.
         attribution=funnel.attribution if breakdown else "first",
