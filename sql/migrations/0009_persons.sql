@@ -42,16 +42,17 @@ COMMENT 'counts that went from one partition to another with a link; for verify'
 CREATE OR REPLACE VIEW links AS
 SELECT stream, partition, offset, id, person, kind, outcome, ts, stored_at FROM links_raw FINAL;
 
--- Whose an id is. At most four links are followed (device, old user, new user), and a circle of aliases ends there. Rows that
--- stand twice change nothing here, so there is no FINAL; in the order of the table the first row of an id costs next to
--- nothing. Few ids are linked on from a person: only these are followed, and each pass over them joins them with
--- themselves by grouping, since a name of WITH that stands twice is counted twice.
+-- Whose an id is. At most four links are followed (device, old user, new user); a circle of aliases ends there, and so does
+-- the way at an id that is shared. Rows that stand twice change nothing here, so there is no FINAL; in the order of the
+-- table the first row of an id costs next to nothing. Few ids are linked on from a person: only these are followed, and
+-- each pass over them joins them with themselves by grouping, since a name of WITH that stands twice is counted twice.
 CREATE OR REPLACE VIEW owners AS
 WITH
     onward AS
     (
         SELECT id, person FROM links_raw
         WHERE outcome = 'linked' AND id IN (SELECT person FROM links_raw WHERE outcome = 'linked')
+            AND id NOT IN (SELECT id FROM links_raw WHERE outcome = 'shared')
         ORDER BY id, ts, stream, partition, offset
         LIMIT 1 BY id
     ),
@@ -169,6 +170,12 @@ SELECT l.id AS id, l.person AS claimed_by, o.person AS belongs_to, l.kind AS kin
 FROM links AS l
 LEFT ANY JOIN owners AS o ON o.id = l.id
 WHERE l.outcome = 'refused';
+
+-- Attributes are imported by id.
+CREATE OR REPLACE VIEW user_attributes AS
+SELECT u.actor AS actor, u.name AS name, u.value AS value, if(o.person = '', u.actor, o.person) AS person
+FROM user_attributes_raw AS u FINAL
+LEFT ANY JOIN owners AS o ON o.id = u.actor;
 
 -- Yesterday's users are persons, as today's are.
 CREATE OR REPLACE VIEW live_today AS
