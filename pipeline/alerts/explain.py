@@ -86,11 +86,11 @@ def _counted(plan: Plan, alert: Alert) -> tuple[str, str] | None:
         case "events":
             count = f"countIf({{when}}{only})"
         case "users" | "active_users":
-            count = f"uniqExactIf(actor, {{when}}{only})"
+            count = f"uniqExactIf(person, {{when}}{only})"
         case "sessions":
             count = f"uniqExactIf(session_id, {{when}} AND session_id != ''{only})"
         case "registrations":
-            count = f"uniqExactIf(actor, {{when}} AND event = {quoted(plan.registration or '')}{only})"
+            count = f"uniqExactIf(person, {{when}} AND event = {quoted(plan.registration or '')}{only})"
         case "revenue":
             return f"sumIf(toFloat64(value), {{when}}{only})", f"sumIf(pow(toFloat64(value), 2), {{when}}{only})"
         case "conversion":
@@ -99,7 +99,7 @@ def _counted(plan: Plan, alert: Alert) -> tuple[str, str] | None:
             number = funnel.step_number(alert.step or "")
             reached, entered = (step_sql(funnel.steps[k]).replace("{", "{{").replace("}", "}}")
                                 for k in (number - 1, number - 2))  # fmt: skip
-            return f"uniqExactIf(actor, {{when}} AND {reached})", f"uniqExactIf(actor, {{when}} AND {entered})"
+            return f"uniqExactIf(person, {{when}} AND {reached})", f"uniqExactIf(person, {{when}} AND {entered})"
         case _:
             return None
     return count, count

@@ -226,16 +226,16 @@ async def _counted(
 async def _events(connection: Connection, settings: Settings, start: int, end: int) -> list[Event]:
     columns = ", ".join(f"toString({field})" for field in CONTEXT_FIELDS)
     rows = await connection.query(
-        f"SELECT event, event_id, actor, session_id, toUnixTimestamp64Milli(ts) AS at, value, properties, {columns} "
+        f"SELECT event, event_id, person, session_id, toUnixTimestamp64Milli(ts) AS at, value, properties, {columns} "
         f"FROM events WHERE stream = {quoted(settings.stream)} AND NOT late AND {_within('ts', start, end)} "
         f"ORDER BY at, partition, offset",
     )
     events = []
-    for name, event_id, actor, session, ts, value, properties, *context in rows:
+    for name, event_id, person, session, ts, value, properties, *context in rows:
         fields: dict[str, Any] = {"event": name, **dict(zip(CONTEXT_FIELDS, context, strict=True))}
         fields["session_id"] = session
         fields["properties"] = json.loads(properties) if properties != "{}" else {}
-        events.append(Event(fields, name, event_id, actor, int(ts), int(value.scaleb(6))))
+        events.append(Event(fields, name, event_id, person, int(ts), int(value.scaleb(6))))
     return events
 
 

@@ -1,5 +1,7 @@
 """Fact views: the plan's meanings as views over `events`, with the same columns whatever the product names its events.
 
+Users are persons: the column `person` of `events` says whose an event is, `actor` as whom it was sent.
+
 `activity` is every event with its local day; `payments`, `invites` and so on are the events that the plan gives that
 meaning, with the columns that its fields fill. A meaning that the plan leaves out is an empty view. Late events are in
 them: they happened. Further facts that need no plan are in `sql/facts`.
@@ -52,9 +54,9 @@ _FACTS: Final = (
     _Fact("ad_clicks", "ad_click", "ads clicked", {"ad": _TEXT}),
     _Fact("coupons", "coupon", "coupons used", {"code": _TEXT, "discount": _MONEY}),
     _Fact("shares", "share", "things shared", {"item": _TEXT, "target": _TEXT}),
-    _Fact("invites", "invite", "invitations sent by the actor", {"invite_id": _TEXT}),
-    _Fact("invites_accepted", "invite_accepted", "the actor came by it", {"invite_id": _TEXT, "inviter": _TEXT}),
-    _Fact("surveys_shown", "survey_shown", "surveys put before the actor", {"survey": _TEXT}),
+    _Fact("invites", "invite", "invitations sent by the person", {"invite_id": _TEXT}),
+    _Fact("invites_accepted", "invite_accepted", "the person came by it", {"invite_id": _TEXT, "inviter": _TEXT}),
+    _Fact("surveys_shown", "survey_shown", "surveys put before the person", {"survey": _TEXT}),
     _Fact("survey_answers", "survey", "answers to surveys", {"survey": _TEXT, "score": _NUMBER}),
     _Fact(
         "exposures",
@@ -62,7 +64,7 @@ _FACTS: Final = (
         "variants of experiments met; an event that names no experiment or no variant is none",
         {"experiment": _TEXT, "variant": _TEXT},
     ),
-    _Fact("participations", "participation", "the actor took part in an operation", {"participated": _TEXT}),
+    _Fact("participations", "participation", "the person took part in an operation", {"participated": _TEXT}),
 )
 #: Column of the view to field of the meaning, where they differ (`campaign` is a column of every event).
 _RENAMED: Final = {"participated": "campaign"}
@@ -160,15 +162,15 @@ def _users(plan: Plan) -> list[View]:
     joined_day = f"minOrNullIf(day, {_any(registrations)})" if registrations else "toNullable(min(day))"
     touch = ", ".join(f"argMinIf({field}, ts, {field} != '') AS {field}" for field in CONTEXT_FIELDS)
     select = (
-        "SELECT actor, min(ts) AS first_seen, min(day) AS first_day, max(ts) AS last_seen, max(day) AS last_day, "
+        "SELECT person, min(ts) AS first_seen, min(day) AS first_day, max(ts) AS last_seen, max(day) AS last_day, "
         f"{joined} AS joined, {joined_day} AS joined_day, count() AS events, "
         f"arraySort(groupUniqArray(day)) AS active_days, {touch}"
     )
     comment = (
-        "one row an actor: first and last event, when it joined (registered), the first value of each context field"
+        "one row a person: first and last event, when it joined (registered), the first value of each context field"
     )
     return [
-        View("users", comment, f"{select} FROM activity GROUP BY actor"),
+        View("users", comment, f"{select} FROM activity GROUP BY person"),
         View(
             "users_by",
             "users with the column by, the first value of the dimension; active_days of return_event only, if given",
@@ -177,7 +179,7 @@ def _users(plan: Plan) -> list[View]:
                 "groupUniqArrayIf(day, {return_event:String} = '' OR event = {return_event:String})",
             )
             + ", argMinIf(by, ts, by != '') AS by "
-            "FROM {database}.activity_by(dimension = {dimension:String}) GROUP BY actor",
+            "FROM {database}.activity_by(dimension = {dimension:String}) GROUP BY person",
         ),
     ]
 
@@ -216,8 +218,10 @@ def _content_made(plan: Plan) -> View:
     sql = (
         "SELECT item, anyIf(title, title != '') AS title, argMinIf(maker, at, maker != '') AS creator, "
         f"min(at) AS published, toDate(published, {quoted(plan.timezone)}) AS published_day FROM ("
-        "SELECT item, '' AS title, actor AS maker, ts AS at FROM content_actions WHERE action = 'create' AND item != ''"
-        " UNION ALL SELECT item, title, creator, published FROM content_items) GROUP BY item"
+        "SELECT item, '' AS title, person AS maker, ts AS at FROM content_actions "
+        "WHERE action = 'create' AND item != '' UNION ALL "
+        "SELECT i.item, i.title, if(o.person = '', i.creator, o.person), i.published FROM content_items AS i "
+        "LEFT ANY JOIN owners AS o ON o.id = i.creator) GROUP BY item"
     )
     return View(
         "content_made", "pieces of content: imported, or as the event that made them says; one row a piece", sql

@@ -43,7 +43,7 @@ def funnel_period_sql(
     joined by commas, their values by ` / `. `seen` is the moment at which one looks: what came later does not count, so
     that an earlier period can be seen as it stood when it was as old as this one.
 
-    The meaning is that of the live funnel (docs/live-measures.md): late events don't count.
+    The meaning is that of the live funnel (docs/live-measures.md): late events don't count, users are persons.
     """
     if daily and daily_window(funnel) != funnel.window:
         funnel = funnel.model_copy(update={"window": daily_window(funnel)})

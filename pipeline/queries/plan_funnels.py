@@ -10,7 +10,7 @@ from schemas.plan import Funnel, Plan
 def funnel_query(plan: Plan, funnel: Funnel, breakdown: str, source: str) -> FunnelQuery:
     """The query that counts `funnel` by the field `breakdown` ("" for the total).
 
-    `source` is what follows FROM: accepted events that are not late, their `ts` in epoch ms.
+    `source` is what follows FROM: accepted events that are not late, with their `person`, their `ts` in epoch ms.
     """
     start, end = bucket_templates(funnel.bucket, plan.timezone)
     per_session = funnel.per == "session"

@@ -26,12 +26,12 @@ DIMENSIONS: Final = ("platform", "app_version", "platform,app_version", "channel
 
 _KEY: Final = """
 SELECT users, sessions, events, new_users, orders, buyers, revenue FROM
-(SELECT uniqExact(actor) AS users, uniqExactIf(session_id, session_id != '') AS sessions, count() AS events
+(SELECT uniqExact(person) AS users, uniqExactIf(session_id, session_id != '') AS sessions, count() AS events
  FROM activity WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
     AND ts < fromUnixTimestamp64Milli({end:Int64})) AS a,
 (SELECT count() AS new_users FROM users WHERE first_day BETWEEN {first:Date} AND {last:Date}
     AND first_seen < fromUnixTimestamp64Milli({end:Int64})) AS n,
-(SELECT uniqExactIf(order_id, kind = 'payment') AS orders, uniqExactIf(actor, kind = 'payment') AS buyers,
+(SELECT uniqExactIf(order_id, kind = 'payment') AS orders, uniqExactIf(person, kind = 'payment') AS buyers,
     toFloat64(sum(amount)) AS revenue
  FROM money WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
     AND ts < fromUnixTimestamp64Milli({end:Int64})) AS m"""
@@ -43,8 +43,8 @@ _SPANS: Final = (
     "AND toDate(ts) BETWEEN {then:Date} - 1 AND {last:Date} + 1"
 )
 _USERS_BY: Final = f"""
-SELECT day >= {{first:Date}} AS now, d.1 AS dimension, d.2 AS value, uniqExact(actor) AS n, n AS squares
-FROM (SELECT actor, day, arrayJoin([{{pairs}}]) AS d FROM activity WHERE {_SPANS}) GROUP BY now, dimension, value"""
+SELECT day >= {{first:Date}} AS now, d.1 AS dimension, d.2 AS value, uniqExact(person) AS n, n AS squares
+FROM (SELECT person, day, arrayJoin([{{pairs}}]) AS d FROM activity WHERE {_SPANS}) GROUP BY now, dimension, value"""
 _NEW_BY: Final = """
 SELECT first_day >= {{first:Date}} AS now, d.1 AS dimension, d.2 AS value, count() AS n, n AS squares
 FROM (SELECT first_day, arrayJoin([{pairs}]) AS d FROM users
@@ -55,13 +55,13 @@ GROUP BY now, dimension, value"""
 _MONEY_BY: Final = f"""
 SELECT now, d.1 AS dimension, d.2 AS value, uniqExactIf(order_id, kind = 'payment') AS orders, orders AS order_squares,
     toFloat64(sum(amount)) AS revenue, sum(pow(toFloat64(amount), 2)) AS squares
-FROM (SELECT day >= {{first:Date}} AS now, actor, order_id, kind, amount FROM money WHERE {_SPANS}) AS m
-INNER JOIN (SELECT day >= {{first:Date}} AS now, actor, {{firsts}} FROM activity WHERE {_SPANS} GROUP BY now, actor) AS a
-    ON a.actor = m.actor AND a.now = m.now
+FROM (SELECT day >= {{first:Date}} AS now, person, order_id, kind, amount FROM money WHERE {_SPANS}) AS m
+INNER JOIN (SELECT day >= {{first:Date}} AS now, person, {{firsts}} FROM activity WHERE {_SPANS} GROUP BY now, person) AS a
+    ON a.person = m.person AND a.now = m.now
 ARRAY JOIN [{{pairs}}] AS d GROUP BY now, dimension, value"""
 _DAILY: Final = """
 SELECT a.day AS day, a.users AS users, toFloat64(ifNull(m.revenue, 0)) AS revenue FROM
-(SELECT day, uniqExact(actor) AS users FROM activity WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day) AS a
+(SELECT day, uniqExact(person) AS users FROM activity WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day) AS a
 LEFT JOIN (SELECT day, sum(amount) AS revenue FROM money WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day) AS m
 ON m.day = a.day ORDER BY day"""
 _QUALITY: Final = """

@@ -1,15 +1,15 @@
 -- buyers of the days from to to: recency, frequency, money, their scores 1 to 5 and the named segment
 WITH buyers AS
 (
-    SELECT actor, {to:Date} - maxIf(day, kind = 'payment') AS recency_days,
+    SELECT person, {to:Date} - maxIf(day, kind = 'payment') AS recency_days,
         uniqExactIf(order_id, kind = 'payment') AS orders, sum(amount) AS revenue
     FROM money
     WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-    GROUP BY actor
+    GROUP BY person
     HAVING orders > 0
 )
 SELECT
-    actor, recency_days, orders, revenue,
+    person, recency_days, orders, revenue,
     -- By cut points rather than by rank: users with equal values have equal scores.
     5 - arrayCount(cut -> recency_days > cut, cuts.1) AS recency,
     1 + arrayCount(cut -> orders > cut, cuts.2) AS frequency,

@@ -1,6 +1,6 @@
--- one row an actor who took the first step on the days from to to: how far it got within so many seconds, and when
+-- one row a person who took the first step on the days from to to: how far it got within so many seconds, and when
 SELECT
-    actor, by, level,
+    person, by, level,
     -- The chain that windowFunnel counts: of the events that complete it in time the earliest, from there back the latest
     -- event of each step before.
     if(level = 1, [times[1][1]], arrayFirst(
@@ -13,7 +13,7 @@ SELECT
 FROM
 (
     SELECT
-        actor,
+        person,
         toUInt64(windowFunnel({within:UInt64} * 1000)(
             ms, first, event = {steps:Array(String)}[2], event = {steps:Array(String)}[3],
             event = {steps:Array(String)}[4], event = {steps:Array(String)}[5], event = {steps:Array(String)}[6],
@@ -31,13 +31,13 @@ FROM
         ] AS times
     FROM
     (
-        SELECT actor, event, by, toUInt64(toUnixTimestamp64Milli(ts)) AS ms,
+        SELECT person, event, by, toUInt64(toUnixTimestamp64Milli(ts)) AS ms,
             event = {steps:Array(String)}[1] AND day BETWEEN {from:Date} AND {to:Date} AS first
         FROM {database}.activity_by(dimension = {dimension:String})
         WHERE event IN {steps:Array(String)}
             AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + intDiv({within:UInt64}, 86400) + 2
     )
-    GROUP BY actor
+    GROUP BY person
     HAVING level > 0
 )
 WHERE throwIf(length(chain) != level, 'the chain of a funnel disagrees with windowFunnel') = 0

@@ -19,29 +19,29 @@
 -- chart: bar x=channel y=paid_rate series=campaign
 WITH came AS
 (
-    SELECT actor, channel, if({by_campaign:UInt8} = 1, campaign, '') AS part, first_seen,
+    SELECT person, channel, if({by_campaign:UInt8} = 1, campaign, '') AS part, first_seen,
         first_seen + toIntervalDay({days:UInt16}) AS until
     FROM users
     WHERE first_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - {days:UInt16})
 ),
 done AS
 (
-    SELECT actor, ts, 'registered' AS what, toDecimal64(0, 6) AS amount FROM registrations
+    SELECT person, ts, 'registered' AS what, toDecimal64(0, 6) AS amount FROM registrations
     WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
     UNION ALL
-    SELECT actor, ts, 'activated', toDecimal64(0, 6) FROM activations
+    SELECT person, ts, 'activated', toDecimal64(0, 6) FROM activations
     WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
     UNION ALL
-    SELECT actor, ts, if(kind = 'payment', 'paid', 'refunded'), amount FROM money
+    SELECT person, ts, if(kind = 'payment', 'paid', 'refunded'), amount FROM money
     WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
 )
 SELECT
     channel,
     part AS campaign,
-    uniqExact(came.actor) AS users,
-    uniqExactIf(came.actor, what = 'registered') AS registered,
-    uniqExactIf(came.actor, what = 'activated') AS activated,
-    uniqExactIf(came.actor, what = 'paid') AS paid,
+    uniqExact(came.person) AS users,
+    uniqExactIf(came.person, what = 'registered') AS registered,
+    uniqExactIf(came.person, what = 'activated') AS activated,
+    uniqExactIf(came.person, what = 'paid') AS paid,
     registered / users AS registered_rate,
     activated / users AS activated_rate,
     paid / users AS paid_rate,
@@ -49,8 +49,8 @@ SELECT
 FROM came
 LEFT JOIN
 (
-    SELECT actor, what, amount FROM done INNER JOIN came ON came.actor = done.actor
+    SELECT person, what, amount FROM done INNER JOIN came ON came.person = done.person
     WHERE done.ts < came.until AND done.ts >= came.first_seen
-) AS did ON did.actor = came.actor
+) AS did ON did.person = came.person
 GROUP BY channel, part
 ORDER BY users DESC, channel, campaign

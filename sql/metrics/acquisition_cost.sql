@@ -34,23 +34,23 @@ WITH
     ),
     came AS
     (
-        SELECT actor, channel, if({by_campaign:UInt8} = 1, campaign, '') AS part,
+        SELECT person, channel, if({by_campaign:UInt8} = 1, campaign, '') AS part,
             joined_day IS NOT NULL AND joined_day <= {to:Date} AS registered
         FROM users
         WHERE first_day BETWEEN {from:Date} AND {to:Date}
     ),
     paid AS
     (
-        SELECT actor, countIf(kind = 'payment') AS payments, toFloat64(sum(amount)) AS revenue
+        SELECT person, countIf(kind = 'payment') AS payments, toFloat64(sum(amount)) AS revenue
         FROM money
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-        GROUP BY actor
+        GROUP BY person
     ),
     brought AS
     (
         SELECT came.channel AS channel, came.part AS part, count() AS users, countIf(came.registered) AS registrations,
             countIf(paid.payments > 0) AS buyers, sum(paid.revenue) AS revenue
-        FROM came LEFT JOIN paid ON paid.actor = came.actor
+        FROM came LEFT JOIN paid ON paid.person = came.person
         GROUP BY channel, part
     ),
     rows AS

@@ -31,8 +31,8 @@ FROM
         assumeNotNull(u.joined_day) AS joined_day,
         if(a.at IS NOT NULL AND a.at < u.joined + toIntervalDay({days:UInt16}),
             greatest(dateDiff('millisecond', u.joined, a.at), 0) / 3600000, NULL) AS hours
-    FROM (SELECT actor, joined, joined_day FROM users WHERE joined_day BETWEEN {from:Date} AND {to:Date}) AS u
-    LEFT JOIN (SELECT actor, toNullable(min(ts)) AS at FROM activations GROUP BY actor) AS a ON a.actor = u.actor
+    FROM (SELECT person, joined, joined_day FROM users WHERE joined_day BETWEEN {from:Date} AND {to:Date}) AS u
+    LEFT JOIN (SELECT person, toNullable(min(ts)) AS at FROM activations GROUP BY person) AS a ON a.person = u.person
 )
 GROUP BY day
 )

@@ -26,8 +26,8 @@ LEFT JOIN
         multiIf(a.at IS NULL, 6, at < joined + toIntervalHour(1), 1, at < joined + toIntervalDay(1), 2,
             at < joined + toIntervalDay(3), 3, at < joined + toIntervalDay(7), 4, 5) AS place,
         count() AS users
-    FROM (SELECT actor, joined FROM users WHERE joined_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - 7)) AS u
-    LEFT JOIN (SELECT actor, toNullable(min(ts)) AS at FROM activations GROUP BY actor) AS a ON a.actor = u.actor
+    FROM (SELECT person, joined FROM users WHERE joined_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - 7)) AS u
+    LEFT JOIN (SELECT person, toNullable(min(ts)) AS at FROM activations GROUP BY person) AS a ON a.person = u.person
     GROUP BY place
 ) AS t ON t.place = spans.place
 ORDER BY spans.place

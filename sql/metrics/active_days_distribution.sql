@@ -17,7 +17,7 @@ FROM
     SELECT uniqExact(day) AS days
     FROM activity
     WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-    GROUP BY actor
+    GROUP BY person
 )
 GROUP BY days
 ORDER BY days

@@ -3,7 +3,7 @@
 -- group: activity
 -- definition: Users and events by day of the week and hour, in the plan's time zone.
 -- definition_zh: 按星期与小时（计划时区）统计的活跃用户与事件数。
--- formula: users = distinct (actor, day) with an event in that hour; weekday 1 is Monday
+-- formula: users = distinct (person, day) with an event in that hour; weekday 1 is Monday
 -- grain: one row a weekday and hour with events
 -- parameters:
 --   from Date = today - 27: first day, inclusive
@@ -15,7 +15,7 @@
 SELECT
     toDayOfWeek(day) AS weekday,
     toHour(local_time) AS hour,
-    uniqExact(actor, day) AS users,
+    uniqExact(person, day) AS users,
     count() AS events
 FROM activity
 WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1

@@ -4,7 +4,7 @@
 -- definition: Users active on the day (DAU), on it or one of the 6 days before (WAU), on it or one of the 29 days before
 --   (MAU), and which share of the month's users comes on a day (stickiness).
 -- definition_zh: 当天、近 7 天、近 30 天（滚动窗口，含当天）的去重活跃用户数；粘性 = DAU / MAU。
--- formula: distinct actors with an event in the 1, 7, 30 days that end with the day; stickiness = dau / mau
+-- formula: distinct persons with an event in the 1, 7, 30 days that end with the day; stickiness = dau / mau
 -- grain: one row a day, days without events too
 -- parameters:
 --   from Date = today - 29: first day, inclusive
@@ -27,7 +27,7 @@ WITH changes AS
             arrayFilter((d, i) -> i = length(days) OR days[i + 1] - d > width, days, arrayEnumerate(days)) AS ends
         FROM activity
         WHERE day BETWEEN {from:Date} - 29 AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 30 AND {to:Date} + 1
-        GROUP BY actor
+        GROUP BY person
     )
     ARRAY JOIN arrayConcat(arrayMap(d -> (d, 1), begins), arrayMap(d -> (toUInt32(d + width), -1), ends)) AS change
     GROUP BY width, at

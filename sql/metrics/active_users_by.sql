@@ -3,7 +3,7 @@
 -- group: activity
 -- definition: Users and events of the period by platform, channel, country or any other field or property.
 -- definition_zh: 按任意维度（平台、渠道、国家或事件属性）拆分的活跃用户数与事件数。
--- formula: distinct actors with an event that has the value; share = users / all active users of the period
+-- formula: distinct persons with an event that has the value; share = users / all active users of the period
 -- grain: one row a value
 -- parameters:
 --   from Date = today - 29: first day, inclusive
@@ -15,9 +15,9 @@
 -- chart: bar x=value y=users
 SELECT
     by AS value,
-    uniqExact(actor) AS users,
+    uniqExact(person) AS users,
     users / (
-        SELECT uniqExact(actor) FROM activity
+        SELECT uniqExact(person) FROM activity
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
     ) AS share,
     count() AS events,

@@ -3,7 +3,7 @@
 -- group: activity
 -- definition: Users with at least one event in a calendar day, week (from Monday) or month.
 -- definition_zh: 自然日、自然周（周一开始）或自然月内至少有一个事件的去重用户数。
--- formula: distinct actors by period; events; events / users
+-- formula: distinct persons by period; events; events / users
 -- grain: one row a period that has events
 -- parameters:
 --   from Date = today - 89: first day, inclusive
@@ -15,7 +15,7 @@
 SELECT
     toDate(multiIf({period:String} = 'month', toStartOfMonth(day), {period:String} = 'week', toMonday(day), day))
         AS period,
-    uniqExact(actor) AS users,
+    uniqExact(person) AS users,
     count() AS events,
     events / users AS events_per_user,
     period >= {from:Date} AND {to:Date} >=

@@ -24,7 +24,7 @@ SELECT
 FROM (SELECT arrayJoin(range(toUInt32({from:Date}), toUInt32({to:Date}) + 1)) AS at) AS d
 LEFT JOIN
 (
-    SELECT toUInt32(day) AS at, count() AS impressions, uniqExact(actor) AS viewers, sum(revenue) AS earned
+    SELECT toUInt32(day) AS at, count() AS impressions, uniqExact(person) AS viewers, sum(revenue) AS earned
     FROM ad_impressions
     WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
     GROUP BY at
@@ -38,7 +38,7 @@ LEFT JOIN
 ) AS c ON c.at = d.at
 LEFT JOIN
 (
-    SELECT toUInt32(day) AS at, uniqExact(actor) AS users
+    SELECT toUInt32(day) AS at, uniqExact(person) AS users
     FROM activity
     WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
     GROUP BY at

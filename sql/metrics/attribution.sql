@@ -18,18 +18,18 @@
 WITH
     paid AS
     (
-        SELECT actor, groupArray((ts, amount)) AS payments
+        SELECT person, groupArray((ts, amount)) AS payments
         FROM payments
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-        GROUP BY actor
+        GROUP BY person
     ),
     touched AS
     (
-        SELECT actor, arraySort(groupArray((ts, channel))) AS touches
+        SELECT person, arraySort(groupArray((ts, channel))) AS touches
         FROM activity
-        WHERE channel != '' AND actor IN (SELECT actor FROM paid)
+        WHERE channel != '' AND person IN (SELECT person FROM paid)
             AND toDate(ts) BETWEEN {from:Date} - {lookback:UInt16} - 1 AND {to:Date} + 1
-        GROUP BY actor
+        GROUP BY person
     )
 SELECT
     channel,
@@ -49,7 +49,7 @@ FROM
         credit.1 AS model,
         if(credit.2.2 != '' AND credit.2.1 BETWEEN since AND payment.1, toString(credit.2.2), '(none)') AS channel
     FROM paid
-    LEFT JOIN touched ON touched.actor = paid.actor
+    LEFT JOIN touched ON touched.person = paid.person
 )
 GROUP BY channel
 ORDER BY first_revenue + last_revenue DESC, channel

@@ -15,7 +15,7 @@
 --   `to`. Purchases before `from` don't count: begin with the first event for lifetimes.
 -- chart: table
 SELECT
-    m.actor AS actor,
+    m.person AS actor,
     minIf(day, kind = 'payment') AS first_day,
     maxIf(day, kind = 'payment') AS last_day,
     uniqExactIf(order_id, kind = 'payment') AS orders,
@@ -29,6 +29,6 @@ SELECT
     if(orders = 1, NULL, recency_days / (orders - 1)) AS days_between_orders
 FROM money AS m
 WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-GROUP BY actor
+GROUP BY m.person
 HAVING orders > 0
 ORDER BY revenue DESC, actor

@@ -35,28 +35,28 @@ WITH
         SELECT a.active_days AS active_days, t.took AS took, m.payments AS payments
         FROM
         (
-            SELECT actor, groupUniqArray(day) AS active_days
+            SELECT person, groupUniqArray(day) AS active_days
             FROM activity
             WHERE day BETWEEN (SELECT min(starts) FROM ops) AND (SELECT max(ends) + 7 FROM ops)
                 AND toDate(ts) BETWEEN (SELECT min(starts) - 1 FROM ops) AND (SELECT max(ends) + 8 FROM ops)
-            GROUP BY actor
+            GROUP BY person
         ) AS a
         LEFT JOIN
         (
-            SELECT actor, groupUniqArray((participated, day)) AS took
+            SELECT person, groupUniqArray((participated, day)) AS took
             FROM participations
             WHERE day BETWEEN (SELECT min(starts) FROM ops) AND (SELECT max(ends) FROM ops)
                 AND toDate(ts) BETWEEN (SELECT min(starts) - 1 FROM ops) AND (SELECT max(ends) + 1 FROM ops)
-            GROUP BY actor
-        ) AS t ON t.actor = a.actor
+            GROUP BY person
+        ) AS t ON t.person = a.person
         LEFT JOIN
         (
-            SELECT actor, groupArray((day, kind = 'payment', amount)) AS payments
+            SELECT person, groupArray((day, kind = 'payment', amount)) AS payments
             FROM money
             WHERE day BETWEEN (SELECT min(starts - days) FROM ops) AND (SELECT max(ends) FROM ops)
                 AND toDate(ts) BETWEEN (SELECT min(starts - days) - 1 FROM ops) AND (SELECT max(ends) + 1 FROM ops)
-            GROUP BY actor
-        ) AS m ON m.actor = a.actor
+            GROUP BY person
+        ) AS m ON m.person = a.person
     ),
     counted AS
     (

@@ -33,7 +33,7 @@ FROM
     WHERE day BETWEEN multiIf({period:String} = 'month', addMonths(toStartOfMonth({from:Date}), -1),
             {period:String} = 'week', toMonday({from:Date}) - 7, {from:Date} - 1) AND {to:Date}
         AND toDate(ts) BETWEEN {from:Date} - 62 AND {to:Date} + 1
-    GROUP BY actor
+    GROUP BY person
 )
 WHERE period <= {to:Date}
 GROUP BY before

@@ -15,17 +15,17 @@
 SELECT
     ['0 to 1 day', '1 to 3 days', '3 to 7 days', '7 to 30 days', 'over 30 days', 'unknown'][place] AS age,
     count() AS views,
-    uniqExact(actor) AS readers,
+    uniqExact(person) AS readers,
     uniqExact(item) AS items,
     views / items AS views_per_item,
     views / sum(views) OVER () AS share
 FROM
 (
-    SELECT v.actor AS actor, v.item AS item, dateDiff('millisecond', made.published, v.ts) / 86400000 AS days,
+    SELECT v.person AS person, v.item AS item, dateDiff('millisecond', made.published, v.ts) / 86400000 AS days,
         multiIf(made.item = '', 6, days < 1, 1, days < 3, 2, days < 7, 3, days < 30, 4, 5) AS place
     FROM
     (
-        SELECT actor, item, ts FROM content_actions
+        SELECT person, item, ts FROM content_actions
         WHERE action = 'view' AND item != ''
             AND day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
     ) AS v

@@ -22,10 +22,10 @@ SELECT
     if(views = 0, NULL, reactions / views) AS reactions_per_view
 FROM
 (
-    SELECT if(a.action = 'create', a.actor, made.creator) AS creator, a.actor AS reader, a.item AS item, a.action AS action
+    SELECT if(a.action = 'create', a.person, made.creator) AS creator, a.person AS reader, a.item AS item, a.action AS action
     FROM
     (
-        SELECT actor, item, action FROM content_actions
+        SELECT person, item, action FROM content_actions
         WHERE item != '' AND day BETWEEN {from:Date} AND {to:Date}
             AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
     ) AS a

@@ -31,19 +31,19 @@ LEFT JOIN
     SELECT
         at,
         sum(views_) AS views,
-        uniqExactIf(actor, views_ > 0) AS readers,
+        uniqExactIf(person, views_ > 0) AS readers,
         countIf(views_ > 0) AS opened,
         countIf(views_ > 0 AND completions_ > 0) AS finished,
         sum(likes_) AS likes,
         sum(comments_) AS comments,
         sum(shares_) AS shares,
-        uniqExactIf(actor, created_ > 0) AS creators,
+        uniqExactIf(person, created_ > 0) AS creators,
         sum(created_) AS created
     FROM
     (
         SELECT
             toUInt32(day) AS at,
-            actor,
+            person,
             item,
             countIf(action = 'view') AS views_,
             countIf(action = 'complete') AS completions_,
@@ -54,7 +54,7 @@ LEFT JOIN
         FROM content_actions
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
             AND item != ''
-        GROUP BY at, actor, item
+        GROUP BY at, person, item
     )
     GROUP BY at
 ) AS c ON c.at = days.day

@@ -20,8 +20,8 @@ WITH
         SELECT
             item,
             countIf(action = 'view') AS views,
-            uniqExactIf(actor, action = 'view') AS readers,
-            length(arrayIntersect(groupUniqArrayIf(actor, action = 'view'), groupUniqArrayIf(actor, action = 'complete')))
+            uniqExactIf(person, action = 'view') AS readers,
+            length(arrayIntersect(groupUniqArrayIf(person, action = 'view'), groupUniqArrayIf(person, action = 'complete')))
                 AS finished,
             countIf(action = 'like') AS likes,
             countIf(action = 'comment') AS comments,

@@ -15,7 +15,7 @@
 SELECT
     code,
     count() AS uses,
-    uniqExact(actor) AS users,
+    uniqExact(person) AS users,
     uses / sum(uses) OVER () AS share,
     sum(discount) AS discount,
     sum(coupons.value) AS value

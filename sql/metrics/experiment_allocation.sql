@@ -20,11 +20,11 @@
 WITH
     met AS
     (
-        SELECT experiment, actor, argMin(variant, ts) AS first_variant, uniqExact(variant) > 1 AS in_several
+        SELECT experiment, person, argMin(variant, ts) AS first_variant, uniqExact(variant) > 1 AS in_several
         FROM exposures
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
             AND ({experiment:String} = '' OR experiment = {experiment:String})
-        GROUP BY experiment, actor
+        GROUP BY experiment, person
     ),
     sizes AS
     (

@@ -28,30 +28,30 @@ WITH
     (
         SELECT
             experiment,
-            actor,
+            person,
             min(ts) AS since,
             if(uniqExact(variant) > 1, '(several)', any(variant)) AS variant
         FROM exposures
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
             AND ({experiment:String} = '' OR experiment = {experiment:String})
-        GROUP BY experiment, actor
+        GROUP BY experiment, person
     ),
     goals AS
     (
-        SELECT actor, groupArray((ts, reached, amount)) AS moments
+        SELECT person, groupArray((ts, reached, amount)) AS moments
         FROM
         (
-            SELECT actor, ts, kind = 'payment' AS reached, amount
+            SELECT person, ts, kind = 'payment' AS reached, amount
             FROM money
             WHERE {goal:String} = '' AND day BETWEEN {from:Date} AND {to:Date}
                 AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
             UNION ALL
-            SELECT actor, ts, true AS reached, value AS amount
+            SELECT person, ts, true AS reached, value AS amount
             FROM activity
             WHERE {goal:String} != '' AND event = {goal:String} AND day BETWEEN {from:Date} AND {to:Date}
                 AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
         )
-        GROUP BY actor
+        GROUP BY person
     ),
     outcomes AS
     (
@@ -62,7 +62,7 @@ WITH
             arrayExists(m -> m.2, after) AS converted,
             toFloat64(arraySum(m -> m.3, after)) AS amount
         FROM met
-        LEFT JOIN goals ON goals.actor = met.actor
+        LEFT JOIN goals ON goals.person = met.person
     ),
     -- Each variant beside the control of its experiment.
     beside AS

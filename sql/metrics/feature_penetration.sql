@@ -21,15 +21,15 @@ FROM
         count() AS users,
         sum(times) AS events,
         sum(days) AS user_days,
-        uniqExact(actor) AS actors,
+        uniqExact(person) AS persons,
         grouping(event) AS is_total,
-        max(if(is_total = 1, actors, 0)) OVER () AS everybody
+        max(if(is_total = 1, persons, 0)) OVER () AS everybody
     FROM
     (
-        SELECT event, actor, count() AS times, length(groupUniqArray(day)) AS days
+        SELECT event, person, count() AS times, length(groupUniqArray(day)) AS days
         FROM activity
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-        GROUP BY event, actor
+        GROUP BY event, person
     )
     GROUP BY GROUPING SETS ((event), ())
 )

@@ -16,23 +16,24 @@
 WITH RECURSIVE
     edges AS
     (
-        SELECT a.actor AS actor, argMin(if(a.inviter != '', a.inviter, i.actor), a.ts) AS inviter
+        SELECT a.person AS person, argMin(multiIf(w.person != '', w.person, a.inviter != '', a.inviter, i.person), a.ts) AS inviter
         FROM
         (
-            SELECT actor, inviter, invite_id, ts FROM invites_accepted
+            SELECT person, inviter, invite_id, ts FROM invites_accepted
             WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
         ) AS a
-        LEFT JOIN (SELECT invite_id, argMin(actor, ts) AS actor FROM invites WHERE invite_id != '' GROUP BY invite_id) AS i
+        LEFT JOIN (SELECT invite_id, argMin(person, ts) AS person FROM invites WHERE invite_id != '' GROUP BY invite_id) AS i
             ON i.invite_id = a.invite_id
-        WHERE a.inviter != '' OR i.actor != ''
-        GROUP BY a.actor
+        LEFT ANY JOIN owners AS w ON w.id = a.inviter
+        WHERE a.inviter != '' OR i.person != ''
+        GROUP BY a.person
     ),
     chain AS
     (
-        SELECT actor, inviter, 1 AS depth FROM edges WHERE inviter NOT IN (SELECT actor FROM edges)
+        SELECT person, inviter, 1 AS depth FROM edges WHERE inviter NOT IN (SELECT person FROM edges)
         UNION ALL
-        SELECT edges.actor AS actor, edges.inviter AS inviter, chain.depth + 1 AS depth
-        FROM edges INNER JOIN chain ON edges.inviter = chain.actor
+        SELECT edges.person AS person, edges.inviter AS inviter, chain.depth + 1 AS depth
+        FROM edges INNER JOIN chain ON edges.inviter = chain.person
         WHERE chain.depth < 50
     )
 SELECT

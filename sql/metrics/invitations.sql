@@ -22,7 +22,7 @@
 WITH
     accepted AS
     (
-        SELECT invite_id, actor,
+        SELECT invite_id, person,
             toDate(multiIf({period:String} = 'month', toStartOfMonth(day), {period:String} = 'week', toMonday(day), day))
                 AS at, day
         FROM invites_accepted
@@ -34,19 +34,19 @@ WITH
                 AS at,
             1 AS sent,
             toUInt8(invite_id != '' AND invite_id IN (SELECT invite_id FROM accepted)) AS taken,
-            actor AS inviter,
+            person AS inviter,
             '' AS guest
         FROM invites
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
         UNION ALL
-        SELECT at, 0, 0, '', actor FROM accepted WHERE day BETWEEN {from:Date} AND {to:Date}
+        SELECT at, 0, 0, '', person FROM accepted WHERE day BETWEEN {from:Date} AND {to:Date}
     ),
     active AS
     (
         SELECT
             toDate(multiIf({period:String} = 'month', toStartOfMonth(day), {period:String} = 'week', toMonday(day), day))
                 AS at,
-            uniqExact(actor) AS users
+            uniqExact(person) AS users
         FROM activity
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
         GROUP BY at

@@ -18,7 +18,7 @@
 WITH cohorts AS
 (
     SELECT
-        actor, joined,
+        person, joined,
         toDate(multiIf({period:String} = 'month', toStartOfMonth(assumeNotNull(joined_day)),
             {period:String} = 'week', toMonday(assumeNotNull(joined_day)), assumeNotNull(joined_day))) AS cohort
     FROM users
@@ -48,7 +48,7 @@ LEFT JOIN
             / if({period:String} = 'week', 7, 1)) AS n,
         sum(m.amount) AS amount
     FROM money AS m
-    INNER JOIN cohorts ON cohorts.actor = m.actor
+    INNER JOIN cohorts ON cohorts.person = m.person
     WHERE m.day BETWEEN {from:Date} AND {to:Date} AND toDate(m.ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
         AND m.ts >= cohorts.joined
     GROUP BY cohort, n

@@ -36,11 +36,11 @@ WITH
         FROM users AS u
         LEFT JOIN
         (
-            SELECT actor, groupArray((ts, amount)) AS payments
+            SELECT person, groupArray((ts, amount)) AS payments
             FROM money
             WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
-            GROUP BY actor
-        ) AS paid ON paid.actor = u.actor
+            GROUP BY person
+        ) AS paid ON paid.person = u.person
         WHERE u.first_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - {days:UInt16})
         GROUP BY channel
     )

@@ -11,8 +11,8 @@
 --   from Date = today - 29: first day, inclusive
 --   to Date = today: last day, inclusive
 -- example: SELECT * FROM new_users(from = '2026-11-01', to = '2026-11-30')
--- mistakes: A visitor becomes a second actor at the log-in if events before it carry only anonymous_id: then count
---   registrations. Each user is in one row of each kind, so these rows do add up.
+-- mistakes: A visitor who logs in is one user, new on the day of the first visit: a login moves a new user to an
+--   earlier day. Each user is in one row of each kind, so these rows do add up.
 -- chart: line x=day y=new series=channel
 SELECT
     day,

@@ -35,7 +35,7 @@ SELECT
 FROM
 (
     SELECT
-        actor,
+        person,
         survey,
         toDate(multiIf({period:String} = 'month', toStartOfMonth(day), {period:String} = 'week', toMonday(day), day))
             AS period,
@@ -43,7 +43,7 @@ FROM
     FROM survey_answers
     WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
         AND ({survey:String} = '' OR survey = {survey:String}) AND score BETWEEN 0 AND 10
-    GROUP BY actor, survey, period
+    GROUP BY person, survey, period
 )
 GROUP BY period
 )

@@ -30,18 +30,18 @@ SELECT
     (nps_high - nps_low) / 2 AS margin
 FROM
 (
-    SELECT a.actor AS actor, a.survey AS survey, b.by AS by, argMax(a.score, a.ts) AS last_score
+    SELECT a.person AS person, a.survey AS survey, b.by AS by, argMax(a.score, a.ts) AS last_score
     FROM {database}.activity_by(dimension = {dimension:String}) AS b
     INNER JOIN
     (
-        SELECT actor, survey, score, ts, stream, partition, offset
+        SELECT person, survey, score, ts, stream, partition, offset
         FROM survey_answers
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
             AND ({survey:String} = '' OR survey = {survey:String}) AND score BETWEEN 0 AND 10
     ) AS a ON a.stream = b.stream AND a.partition = b.partition AND a.offset = b.offset
     WHERE toDate(b.ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
         AND b.event IN (SELECT DISTINCT event FROM survey_answers WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1)
-    GROUP BY actor, survey, by
+    GROUP BY person, survey, by
 )
 GROUP BY by
 )

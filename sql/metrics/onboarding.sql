@@ -31,14 +31,14 @@ WITH done AS
                 arrayFilter(d -> d.2 < j.joined + toIntervalDay({days:UInt16}), e.firsts)) AS hours
         FROM
         (
-            SELECT actor, assumeNotNull(joined) AS joined FROM users WHERE joined_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - {days:UInt16})
+            SELECT person, assumeNotNull(joined) AS joined FROM users WHERE joined_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - {days:UInt16})
         ) AS j
         LEFT JOIN
         (
-            SELECT actor, groupArray((step, first_at)) AS firsts
-            FROM (SELECT actor, step, min(ts) AS first_at FROM onboarding_events GROUP BY actor, step)
-            GROUP BY actor
-        ) AS e ON e.actor = j.actor
+            SELECT person, groupArray((step, first_at)) AS firsts
+            FROM (SELECT person, step, min(ts) AS first_at FROM onboarding_events GROUP BY person, step)
+            GROUP BY person
+        ) AS e ON e.person = j.person
     )
 )
 SELECT

@@ -30,11 +30,11 @@ FROM
             arraySort(groupArrayIf(toUnixTimestamp64Milli(at), in_period))))) AS gaps
     FROM
     (
-        SELECT actor, order_id, min(ts) AS at, min(day) >= {from:Date} AS in_period
+        SELECT person, order_id, min(ts) AS at, min(day) >= {from:Date} AS in_period
         FROM payments
         WHERE day <= {to:Date} AND toDate(ts) <= {to:Date} + 1
-        GROUP BY actor, order_id
+        GROUP BY person, order_id
     )
-    GROUP BY actor
+    GROUP BY person
     HAVING n > 0
 )

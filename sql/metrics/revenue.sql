@@ -40,7 +40,7 @@ LEFT JOIN
 (
     SELECT
         toDate(multiIf({period:String} = 'month', toStartOfMonth(day), {period:String} = 'week', toMonday(day), day)) AS at,
-        uniqExact(actor) AS users
+        uniqExact(person) AS users
     FROM activity
     WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
     GROUP BY at
@@ -52,7 +52,7 @@ LEFT JOIN
         sumIf(amount, kind = 'payment') AS gmv,
         sumIf(amount, kind = 'refund') AS refunded,
         uniqExactIf(order_id, kind = 'payment') AS orders,
-        uniqExactIf(actor, kind = 'payment') AS buyers
+        uniqExactIf(person, kind = 'payment') AS buyers
     FROM money
     WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
     GROUP BY at

@@ -18,7 +18,7 @@ SELECT
     sum(amount) AS gmv,
     if(sum(gmv) OVER () = 0, NULL, toFloat64(gmv) / toFloat64(sum(gmv) OVER ())) AS share,
     uniqExact(order_id) AS orders,
-    uniqExact(actor) AS buyers,
+    uniqExact(person) AS buyers,
     toFloat64(gmv) / orders AS average_order
 FROM {database}.payments_by(dimension = {dimension:String})
 WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1

@@ -14,6 +14,6 @@
 -- example: SELECT * FROM rfm(from = '2025-12-01', to = '2026-11-30')
 -- mistakes: Scores are relative: half of the buyers can't become champions. Where most buy once, frequency says little.
 -- chart: table
-SELECT actor, recency_days, orders, revenue, recency, frequency, money_score AS monetary, segment
+SELECT person AS actor, recency_days, orders, revenue, recency, frequency, money_score AS monetary, segment
 FROM {database}.rfm_between(from = {from:Date}, to = {to:Date})
-ORDER BY recency + frequency + monetary DESC, revenue DESC, actor
+ORDER BY recency + frequency + monetary DESC, revenue DESC, person

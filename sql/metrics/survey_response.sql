@@ -23,16 +23,16 @@ SELECT
     countIf(answered_at IS NOT NULL AND NOT ifNull(answered_at >= shown_at, 0)) AS answered_unasked
 FROM
 (
-    SELECT survey, actor, minOrNullIf(ts, shows) AS shown_at, maxOrNullIf(ts, NOT shows) AS answered_at
+    SELECT survey, person, minOrNullIf(ts, shows) AS shown_at, maxOrNullIf(ts, NOT shows) AS answered_at
     FROM
     (
-        SELECT survey, actor, ts, true AS shows FROM surveys_shown
+        SELECT survey, person, ts, true AS shows FROM surveys_shown
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
         UNION ALL
-        SELECT survey, actor, ts, false FROM survey_answers
+        SELECT survey, person, ts, false FROM survey_answers
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
     )
-    GROUP BY survey, actor
+    GROUP BY survey, person
 )
 GROUP BY survey
 ORDER BY shown DESC, survey

@@ -16,25 +16,26 @@
 WITH
     edges AS
     (
-        SELECT a.actor AS actor, min(a.ts) AS came,
-            argMin(if(a.inviter != '', a.inviter, i.actor), a.ts) AS inviter
+        SELECT a.person AS person, min(a.ts) AS came,
+            argMin(multiIf(w.person != '', w.person, a.inviter != '', a.inviter, i.person), a.ts) AS inviter
         FROM
         (
-            SELECT actor, inviter, invite_id, ts FROM invites_accepted
+            SELECT person, inviter, invite_id, ts FROM invites_accepted
             WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
         ) AS a
-        LEFT JOIN (SELECT invite_id, argMin(actor, ts) AS actor FROM invites WHERE invite_id != '' GROUP BY invite_id) AS i
+        LEFT JOIN (SELECT invite_id, argMin(person, ts) AS person FROM invites WHERE invite_id != '' GROUP BY invite_id) AS i
             ON i.invite_id = a.invite_id
-        WHERE a.inviter != '' OR i.actor != ''
-        GROUP BY a.actor
+        LEFT ANY JOIN owners AS w ON w.id = a.inviter
+        WHERE a.inviter != '' OR i.person != ''
+        GROUP BY a.person
     ),
     paid AS
     (
-        SELECT m.actor AS actor, countIf(m.kind = 'payment') AS payments, sum(m.amount) AS revenue
-        FROM money AS m INNER JOIN edges ON edges.actor = m.actor
+        SELECT m.person AS person, countIf(m.kind = 'payment') AS payments, sum(m.amount) AS revenue
+        FROM money AS m INNER JOIN edges ON edges.person = m.person
         WHERE m.ts >= edges.came AND m.day <= {to:Date}
             AND toDate(m.ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-        GROUP BY m.actor
+        GROUP BY m.person
     )
 SELECT
     edges.inviter AS inviter,
@@ -42,7 +43,7 @@ SELECT
     countIf(paid.payments > 0) AS buyers,
     sum(paid.revenue) AS revenue
 FROM edges
-LEFT JOIN paid ON paid.actor = edges.actor
+LEFT JOIN paid ON paid.person = edges.person
 GROUP BY inviter
 ORDER BY brought DESC, revenue DESC, inviter
 LIMIT {limit:UInt32}

@@ -50,7 +50,7 @@ LEFT JOIN
             ) AS moves
         FROM activity
         WHERE day <= {to:Date} AND toDate(ts) <= {to:Date} + 1
-        GROUP BY actor
+        GROUP BY person
     )
     ARRAY JOIN moves AS move
     GROUP BY day

@@ -11,7 +11,7 @@
 -- example: SELECT * FROM users_at_risk(on = '2026-11-30')
 -- mistakes: Whoever comes rarely by habit looks at risk: compare days_away with active_days.
 -- chart: table
-SELECT actor, last_day, days_away, first_day, active_days, orders, revenue, channel
+SELECT person AS actor, last_day, days_away, first_day, active_days, orders, revenue, channel
 FROM {database}.users_on(on = {on:Date})
 WHERE segment = 'at_risk'
-ORDER BY revenue DESC, active_days DESC, actor
+ORDER BY revenue DESC, active_days DESC, person

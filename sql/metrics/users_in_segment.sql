@@ -11,7 +11,7 @@
 -- example: SELECT * FROM users_in_segment(segment = 'high_value', on = '2026-11-30')
 -- mistakes: A list is true of its day: make it anew before it is used.
 -- chart: table
-SELECT actor, first_day, last_day, days_away, active_days, events, orders, revenue, last_paid_day, channel
+SELECT person AS actor, first_day, last_day, days_away, active_days, events, orders, revenue, last_paid_day, channel
 FROM {database}.users_on(on = {on:Date})
 WHERE segment = {segment:String}
-ORDER BY revenue DESC, active_days DESC, actor
+ORDER BY revenue DESC, active_days DESC, person

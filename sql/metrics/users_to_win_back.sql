@@ -12,7 +12,7 @@
 -- mistakes: The longer away, the less likely to come back: begin with those who left last. Who came once and never paid is
 --   not in the list.
 -- chart: table
-SELECT actor, last_day, days_away, first_day, active_days, orders, revenue, channel
+SELECT person AS actor, last_day, days_away, first_day, active_days, orders, revenue, channel
 FROM {database}.users_on(on = {on:Date})
 WHERE segment = 'churned' AND (revenue > 0 OR active_days >= 2)
-ORDER BY revenue DESC, days_away, actor
+ORDER BY revenue DESC, days_away, person

@@ -42,48 +42,198 @@ COMMENT 'counts that went from one partition to another with a link; for verify'
 CREATE OR REPLACE VIEW links AS
 SELECT stream, partition, offset, id, person, kind, outcome, ts, stored_at FROM links_raw FINAL;
 
--- Whose an id is: at most four links are followed (device, old user, new user), and a circle of aliases ends there.
--- `shared` names, by stream, the offset from which on the id is nobody's. Rows that stand twice change nothing here, so
--- there is no FINAL. Few ids go on from a person, so these are followed by themselves.
+-- Whose an id is. At most four links are followed (device, old user, new user); a circle of aliases ends there, and so does
+-- the way at an id that is shared. Rows that stand twice change nothing here, so there is no FINAL; in the order of the
+-- table the first row of an id costs next to nothing. Few ids are linked on from a person: only these are followed, and
+-- each pass over them joins them with themselves by grouping, since a name of WITH that stands twice is counted twice.
 CREATE OR REPLACE VIEW owners AS
 WITH
-    linked AS
-    (
-        SELECT
-            id,
-            argMinIf(person, (ts, stream, partition, offset), outcome = 'linked') AS person,
-            minMapIf(map(toString(stream), offset), outcome = 'shared') AS shared
-        FROM links_raw
-        WHERE outcome IN ('linked', 'shared')
-        GROUP BY id
-    ),
     onward AS
     (
-        SELECT id, argMin(person, (ts, stream, partition, offset)) AS person
-        FROM links_raw
+        SELECT id, person FROM links_raw
         WHERE outcome = 'linked' AND id IN (SELECT person FROM links_raw WHERE outcome = 'linked')
-        GROUP BY id
+            AND id NOT IN (SELECT id FROM links_raw WHERE outcome = 'shared')
+        ORDER BY id, ts, stream, partition, offset
+        LIMIT 1 BY id
     ),
-    turns AS
+    -- id, the person next to it, and the one that is linked from there (else the same).
+    twice AS
     (
-        SELECT a.id AS id, multiIf(c.person != '', c.person, b.person != '', b.person, a.person) AS person
-        FROM onward AS a
-        LEFT ANY JOIN onward AS b ON b.id = a.person
-        LEFT ANY JOIN onward AS c ON c.id = b.person
+        SELECT ask.1 AS id, ask.2 AS first, if(next = '', at, next) AS second
+        FROM
+        (
+            SELECT at, groupArrayIf(ask, ask.1 != '') AS asks, max(next) AS next
+            FROM
+            (
+                SELECT arrayJoin([(id, ('', ''), person), (person, (id, person), '')]) AS each,
+                    each.1 AS at, each.2 AS ask, each.3 AS next
+                FROM onward
+            )
+            GROUP BY at
+        )
+        ARRAY JOIN asks AS ask
+    ),
+    thrice AS
+    (
+        SELECT ask AS id, if(next = '', at, next) AS person
+        FROM
+        (
+            SELECT at, groupArrayIf(ask, ask != '') AS asks, max(next) AS next
+            FROM
+            (
+                SELECT arrayJoin([(id, '', first), (second, id, '')]) AS each,
+                    each.1 AS at, each.2 AS ask, each.3 AS next
+                FROM twice
+            )
+            GROUP BY at
+        )
+        ARRAY JOIN asks AS ask
     )
-SELECT l.id AS id, if(t.person != '', t.person, l.person) AS person, l.shared AS shared
-FROM linked AS l
-LEFT ANY JOIN turns AS t ON t.id = l.person
-WHERE l.person != '';
+SELECT l.id AS id, if(t.person != '', t.person, l.person) AS person
+FROM
+(
+    SELECT id, person FROM links_raw WHERE outcome = 'linked'
+    ORDER BY id, ts, stream, partition, offset
+    LIMIT 1 BY id
+) AS l
+LEFT ANY JOIN thrice AS t ON t.id = l.person;
 
+-- A row counts as the id that it was sent on to, else as its actor, and that id's person is looked up. Where the id is
+-- shared, rows of the same stream from that record on are the id's own; so few ids are that they are looked for first.
 CREATE OR REPLACE VIEW events AS
 SELECT
     e.* EXCEPT (owner, origin, watermark, clock, claim, claimed),
-    if(o.person = '' OR mapContains(o.shared, toString(e.stream)) AND e.offset >= o.shared[toString(e.stream)],
-        if(e.owner != '', e.owner, e.actor), o.person) AS person
+    if(
+        o.person = '' OR (
+            if(e.owner != '', e.owner, e.actor) IN (SELECT id FROM links_raw WHERE outcome = 'shared')
+            AND e.offset >= transform(
+                concat(toString(e.stream), '\0', if(e.owner != '', e.owner, e.actor)),
+                (SELECT groupArray(concat(toString(stream), '\0', id)) FROM links_raw WHERE outcome = 'shared'),
+                (SELECT groupArray(offset) FROM links_raw WHERE outcome = 'shared'),
+                toUInt64(18446744073709551615))),
+        if(e.owner != '', e.owner, e.actor),
+        o.person) AS person
 FROM events_raw AS e FINAL
 LEFT ANY JOIN owners AS o ON o.id = if(e.owner != '', e.owner, e.actor)
 SETTINGS do_not_merge_across_partitions_select_final = 1;
+
+-- Who there is, for people who look at one person or at a few.
+CREATE OR REPLACE VIEW persons AS
+SELECT
+    person,
+    arraySort(groupArrayIf(id, NOT is_user)) AS devices,
+    arraySort(arrayDistinct(arrayConcat(groupArrayIf(id, is_user), if(linked_at IS NULL, [], [person])))) AS users,
+    minIf(first, events_ > 0) AS first_seen,
+    maxIf(last, events_ > 0) AS last_seen,
+    sum(events_) AS events,
+    min(linked) AS linked_at,
+    argMinIf(kind, linked, linked IS NOT NULL) AS linked_by
+FROM
+(
+    SELECT
+        person, id,
+        sum(n) AS events_,
+        if(events_ > 0, max(as_user), any(how) = 'alias') AS is_user,
+        minIf(since, n > 0) AS first,
+        max(until) AS last,
+        minIf(toNullable(since), n = 0) AS linked,
+        max(how) AS kind
+    FROM
+    (
+        SELECT person, actor AS id, user_id != '' AS as_user, count() AS n, min(ts) AS since, max(ts) AS until, '' AS how
+        FROM events
+        GROUP BY person, id, as_user
+        UNION ALL
+        SELECT o.person, l.id, 0, 0, l.ts, toDateTime64(0, 3, 'UTC'), toString(l.kind)
+        FROM
+        (
+            SELECT id, kind, ts FROM links_raw WHERE outcome = 'linked'
+            ORDER BY id, ts, stream, partition, offset
+            LIMIT 1 BY id
+        ) AS l
+        INNER JOIN owners AS o ON o.id = l.id
+    )
+    GROUP BY person, id
+)
+GROUP BY person
+HAVING events > 0;
+
+-- Quality: devices that nobody owns any more, and claims that were not followed.
+CREATE OR REPLACE VIEW shared_devices AS
+SELECT id, arraySort(groupUniqArray(person)) AS users, minIf(ts, outcome = 'shared') AS since
+FROM links_raw
+WHERE id IN (SELECT id FROM links_raw WHERE outcome = 'shared')
+GROUP BY id;
+
+CREATE OR REPLACE VIEW refused_links AS
+SELECT l.id AS id, l.person AS claimed_by, o.person AS belongs_to, l.kind AS kind, l.ts AS ts
+FROM links AS l
+LEFT ANY JOIN owners AS o ON o.id = l.id
+WHERE l.outcome = 'refused';
+
+-- Attributes are imported by id.
+CREATE OR REPLACE VIEW user_attributes AS
+SELECT u.actor AS actor, u.name AS name, u.value AS value, if(o.person = '', u.actor, o.person) AS person
+FROM user_attributes_raw AS u FINAL
+LEFT ANY JOIN owners AS o ON o.id = u.actor;
+
+-- Yesterday's users are persons, as today's are.
+CREATE OR REPLACE VIEW live_today AS
+WITH
+    days AS
+    (
+        SELECT stream, start, end, events, amount, users
+        FROM live_activity
+        WHERE grain = 'day' AND dimension = ''
+    ),
+    latest AS (SELECT stream, max(start) AS day FROM days GROUP BY stream),
+    pairs AS
+    (
+        SELECT
+            t.stream AS stream,
+            t.start AS day,
+            n.watermark AS until,
+            t.events AS events,
+            t.amount AS amount,
+            t.users AS users,
+            y.start AS yesterday,
+            y.stream != '' AS has_yesterday,
+            fromUnixTimestamp64Milli(least(
+                toUnixTimestamp64Milli(y.start) + toUnixTimestamp64Milli(n.watermark) - toUnixTimestamp64Milli(t.start),
+                toUnixTimestamp64Milli(y.end) - 1), 'UTC') AS yesterday_until
+        FROM days AS t
+        INNER JOIN latest AS l ON l.stream = t.stream AND l.day = t.start
+        INNER JOIN live_now AS n ON n.stream = t.stream
+        LEFT JOIN days AS y ON y.stream = t.stream AND y.end = t.start
+    ),
+    before AS
+    (
+        SELECT
+            p.stream AS stream,
+            countIf(e.ts <= p.yesterday_until) AS events,
+            sumIf(e.value, e.ts <= p.yesterday_until) AS amount,
+            uniqExactIf(e.person, e.ts <= p.yesterday_until) AS users
+        FROM events AS e
+        INNER JOIN (SELECT * FROM pairs WHERE has_yesterday) AS p ON p.stream = e.stream
+        WHERE NOT e.late
+            AND e.ts >= (SELECT min(yesterday) FROM pairs WHERE has_yesterday)
+            AND e.ts <= (SELECT max(yesterday_until) FROM pairs WHERE has_yesterday)
+            AND e.ts >= p.yesterday
+        GROUP BY p.stream
+    )
+SELECT
+    p.stream AS stream,
+    p.day AS day,
+    p.until AS until,
+    p.events AS events,
+    p.amount AS amount,
+    p.users AS users,
+    if(p.has_yesterday, p.yesterday_until, NULL) AS yesterday_until,
+    if(p.has_yesterday, b.events, NULL) AS yesterday_events,
+    if(p.has_yesterday, b.amount, NULL) AS yesterday_amount,
+    if(p.has_yesterday, b.users, NULL) AS yesterday_users
+FROM pairs AS p
+LEFT JOIN before AS b ON b.stream = p.stream;
 
 ALTER TABLE live_partition_raw
     ADD COLUMN IF NOT EXISTS links UInt64 COMMENT 'records by which partitions tell each other who an id belongs to' AFTER repeated;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -26,13 +26,19 @@ def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> It
     asyncio.run(clickhouse.stop())
 
 
-async def _today(server: EmbeddedClickHouse, days: list[str], events: list[tuple[str, str, str, str]]) -> list[Any]:
-    """The view's rows, times as text. `days` are rows of live_activity_raw, `events` (stream, actor, ts, late)."""
+async def _today(
+    server: EmbeddedClickHouse,
+    days: list[str],
+    events: list[tuple[str, str, str, str]],
+    links: Sequence[tuple[str, str]] = (),
+) -> list[Any]:
+    """The view's rows, times as text. `days` are rows of live_activity_raw, `events` (stream, actor, ts, late), `links`
+    (id, person)."""
     settings = SETTINGS.model_copy(update=server.access)
     await migrate(settings)
     client = await connect(settings)
     try:
-        for table in ("live_activity_raw", "live_partition_raw", "events_raw"):
+        for table in ("live_activity_raw", "live_partition_raw", "events_raw", "links_raw"):
             await client.command(f"TRUNCATE TABLE {table}")
         for day in days:
             await client.command(
@@ -48,6 +54,10 @@ async def _today(server: EmbeddedClickHouse, days: list[str], events: list[tuple
             await client.command(
                 "INSERT INTO events_raw (stream, offset, actor, ts, late, value, ingested_at) "
                 f"VALUES ('{stream}', {offset}, '{actor}', '{ts}', {late}, 1.5, now())"
+            )
+        for id_, person in links:
+            await client.command(
+                f"INSERT INTO links_raw (id, person, kind, outcome) VALUES ('{id_}', '{person}', 'login', 'linked')"
             )
         return (await client.query("SELECT * FROM live_today ORDER BY stream")).result_rows  # type: ignore[no-any-return]
     finally:
@@ -81,6 +91,25 @@ async def test_yesterday_counts_up_to_the_same_time(server: EmbeddedClickHouse) 
         ("main", at("2026-11-21 16:00:00"), at("2026-11-22 02:00:00.500"), 7, Decimal(10), 4,
          at("2026-11-21 02:00:00.500"), 3, Decimal("4.5"), 2),
     ]  # fmt: skip
+
+
+async def test_yesterdays_users_are_persons(server: EmbeddedClickHouse) -> None:
+    """Who logged in meanwhile was one user yesterday too, and not one of another log."""
+    rows = await _today(
+        server,
+        [
+            "'main', 'day', '2026-11-21 00:00:00', '2026-11-22 00:00:00', 3, 4.5, 3",
+            "'main', 'day', '2026-11-22 00:00:00', '2026-11-23 00:00:00', 7, 10, 4",
+        ],
+        [
+            ("main", "device", "2026-11-21 01:00:00", "false"),
+            ("main", "ann", "2026-11-21 01:30:00", "false"),
+            ("main", "ben", "2026-11-21 01:30:00", "false"),
+            ("other", "cas", "2026-11-21 01:30:00", "false"),
+        ],
+        [("device", "ann")],
+    )
+    assert [row[7:] for row in rows] == [(3, Decimal("4.5"), 2)]
 
 
 async def test_without_yesterday_there_is_nothing_to_compare_with(server: EmbeddedClickHouse) -> None:

@@ -46,7 +46,7 @@ def test_list_has_every_metric_and_show_its_sql() -> None:
     assert all(f"  {name} " in listed for name in metrics())
     shown = run("metrics", "show", "active_users_daily").decode()
     assert "--from Date, default today - 29: first day, inclusive" in shown
-    assert "uniqExact(actor) AS users" in shown
+    assert "uniqExact(person) AS users" in shown
     assert json.loads(run("metrics", "show", "active_users_daily", "--json"))["group"] == "activity"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from itertools import count
 from typing import Any
@@ -81,6 +82,16 @@ def event(actor: str, name: str, at: str, properties: dict[str, Any] | None = No
     return {"actor": actor, "user_id": actor, "event": name, "at": at, "properties": properties or {}, **fields}
 
 
+def visit(device: str, name: str, at: str, properties: dict[str, Any] | None = None, **fields: Any) -> Event:
+    """An event of a device before anybody logged in on it."""
+    return event(device, name, at, properties, **{"user_id": "", "anonymous_id": device, **fields})
+
+
+def link(id_: str, person: str, at: str = "2026-11-01 00:00", outcome: str = "linked", **fields: Any) -> Event:
+    """A claim of a user on a device or on an old user id, as the archiver stores it (UTC); its offset is its place."""
+    return {"id": id_, "person": person, "ts": at, "outcome": outcome, "kind": "login", **fields}
+
+
 class World:
     """A database of its own for one plan. `tell` replaces its events, `ask` runs a metric, `sql` anything."""
 
@@ -105,13 +116,16 @@ class World:
     async def sql(self, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await self.connection.query(sql)]
 
-    async def tell(self, events: list[Event]) -> None:
-        await self.command("TRUNCATE TABLE events_raw")
-        rows = "\n".join(json.dumps(self._row(i, fields)) for i, fields in enumerate(events))
-        if rows:
-            await self.connection.run(
-                lambda client: client.raw_insert("events_raw", insert_block=rows, fmt="JSONEachRow")
-            )
+    async def tell(self, events: list[Event], links: Sequence[Event] = ()) -> None:
+        where = {"stream": "test", "partition": 0}
+        await self._fill("events_raw", [self._row(i, fields) for i, fields in enumerate(events)])
+        await self._fill("links_raw", [{**where, "offset": i, **fields} for i, fields in enumerate(links)])
+
+    async def _fill(self, table: str, rows: list[dict[str, Any]]) -> None:
+        await self.command(f"TRUNCATE TABLE {table}")
+        text = "\n".join(map(json.dumps, rows))
+        if text:
+            await self.connection.run(lambda client: client.raw_insert(table, insert_block=text, fmt="JSONEachRow"))
 
     def _row(self, number: int, fields: Event) -> dict[str, Any]:
         time = datetime.fromisoformat(fields["at"])
@@ -123,9 +137,9 @@ class World:
             "ts": _utc(ts), "value": str(value), "properties": json.dumps(fields["properties"]),
             "ingested_at": _utc(datetime.now(UTC)), "late": fields.get("late", False),
         }  # fmt: skip
-        for name in ("event", "actor", "user_id", "anonymous_id", "session_id", *CONTEXT_FIELDS):
+        for name in ("event", "actor", "owner", "user_id", "anonymous_id", "session_id", *CONTEXT_FIELDS):
             row[name] = fields.get(name, "")
-        return row
+        return row | {name: fields[name] for name in ("stream", "partition", "offset") if name in fields}
 
     async def table(self, name: str, today: str = "2026-12-01", **given: Any) -> Table:
         chosen = metric(name)

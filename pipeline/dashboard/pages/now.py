@@ -28,9 +28,9 @@ WHERE stream = {stream:String} AND grain = 'minute' AND dimension = '' AND start
 GROUP BY start ORDER BY start"""
 #: Stored today and yesterday, both up to the same time of day, of all streams: never live against stored.
 _DAYS_SQL: Final = """
-SELECT countIf(now), uniqExactIf(actor, now), toFloat64(sumIf(value, now)),
-    countIf(NOT now), uniqExactIf(actor, NOT now), toFloat64(sumIf(value, NOT now))
-FROM (SELECT actor, value, ts >= fromUnixTimestamp64Milli({start:Int64}) AS now FROM events
+SELECT countIf(now), uniqExactIf(person, now), toFloat64(sumIf(value, now)),
+    countIf(NOT now), uniqExactIf(person, NOT now), toFloat64(sumIf(value, NOT now))
+FROM (SELECT person, value, ts >= fromUnixTimestamp64Milli({start:Int64}) AS now FROM events
     WHERE (ts >= fromUnixTimestamp64Milli({start:Int64}) AND ts < fromUnixTimestamp64Milli({end:Int64})
         OR ts >= fromUnixTimestamp64Milli({then:Int64}) AND ts < fromUnixTimestamp64Milli({then_end:Int64})) AND NOT late)"""
 

@@ -12,7 +12,7 @@ from schemas.duration import DAY, MINUTE, format_duration
 from schemas.plan import PropertySpec
 
 _SEEN_SQL: Final = """
-SELECT event, count() AS n, uniqExact(actor) AS users FROM events
+SELECT event, count() AS n, uniqExact(person) AS users FROM events
 WHERE ts >= fromUnixTimestamp64Milli({since:Int64}) GROUP BY event"""
 _PROPERTIES_SQL: Final = """
 SELECT event, arrayJoin(JSONExtractKeys(properties)) AS property, count() AS n FROM events
