@@ -48,6 +48,8 @@ class ArchiveBatch:
         self.gaps: list[GapRow] = []
         #: Records taken in, whatever became of them.
         self.records = 0
+        #: What their values amount to.
+        self.bytes = 0
         #: Next offset by partition: what may be committed once the rows are acknowledged.
         self.offsets: dict[int, int] = {}
 
@@ -81,6 +83,7 @@ class ArchiveBatch:
                 for column, cell in zip(self.duplicates, found, strict=True):
                     column.append(cell)
         self.records += len(records)
+        self.bytes += sum([len(record.value or b"") for record in records])
         self.offsets[partition] = records[-1].offset + 1
 
     def _add_events(self, partition: int, result: Classified, stored: list[int]) -> None:

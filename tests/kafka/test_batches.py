@@ -10,16 +10,15 @@ from aiokafka.record.memory_records import MemoryRecords
 from chaos.raw import Raw, batch
 
 from pipeline.ingest.classify import Unreadable
-from pipeline.kafka.batches import records_of
+from pipeline.kafka.batches import placed, records_of
 
 GOOD = Raw(b"one", b"k", [(b"trace", b"1")], 1000)
 
 
 def read(data: bytes) -> list[Any]:
-    batches, found = MemoryRecords(data), []
-    while batches.has_next():
-        found += records_of(batches.next_batch(), data)[0]
-    return found
+    return [
+        record for batch, place in placed(MemoryRecords(data), data) for record in records_of(batch, data, place)[0]
+    ]
 
 
 def plain(record: Any) -> tuple[Any, ...]:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from chaos.raw import Raw, RawProducer, batch
+from aiokafka.record.util import calc_crc32c
+from chaos.raw import Raw, RawProducer, batch, bomb
 
 from pipeline.embedded.broker import EmbeddedBroker
 from pipeline.kafka.consumer import LogConsumer
@@ -59,6 +60,36 @@ async def test_a_wrong_checksum_is_one_record_and_the_log_goes_on(broker: Embedd
         (6, b"one"),
         (7, b"two"),
     ]
+
+
+async def test_no_more_is_handed_on_at_once_than_memory_bears(broker: EmbeddedBroker) -> None:
+    """6 batches of a few KB, each of 60 MB: all records come, some 20 MB at a time; so do those of small batches."""
+    large = bomb("zstd", [Raw(bytes(2_000_000))] * 30)
+    small = bomb("zstd", [Raw(bytes(100_000))] * 10)
+    async with RawProducer(broker.bootstrap, "events") as raw:
+        await raw.send(0, *[large] * 6, *[small] * 40, batch(GOOD))
+    consumer = LogConsumer(bootstrap_servers=broker.bootstrap, fetch_max_wait_ms=50)
+    await consumer.start()
+    try:
+        consumer.assign([EVENTS])
+        consumer.seek(EVENTS, 0)
+        offsets: list[int] = []
+        while len(offsets) < 582:
+            for records in (await consumer.getmany(timeout_ms=10_000, max_records=10_000)).values():
+                assert sum(len(record.value) for record in records) <= (16 << 20) + 2_000_000
+                offsets += [record.offset for record in records]
+        assert offsets == list(range(582))
+    finally:
+        await consumer.stop()
+
+
+async def test_a_marker_of_no_broker_is_not_unpacked(broker: EmbeddedBroker) -> None:
+    data = bytearray(bomb("zstd", [], megabytes=100))
+    data[22] |= 0x20
+    data[17:21] = calc_crc32c(data[21:]).to_bytes(4, "big")
+    async with RawProducer(broker.bootstrap, "events") as raw:
+        await raw.send(0, bytes(data), batch(GOOD))
+    assert [record.offset for record in await read(broker, 0, 3)] == [1, 2]
 
 
 async def test_a_marker_that_no_broker_wrote_is_passed_over(broker: EmbeddedBroker) -> None:
