@@ -74,6 +74,15 @@ class Prometheus:
         if self._process is not None:
             await self._process.stop()
 
+    def kill(self) -> None:
+        """Kill the program at once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+
+    async def answers(self) -> bool:
+        """Whether it gives a sign of life."""
+        return await self.client.ready()
+
     @property
     def pid(self) -> int | None:
         """Process id while it runs."""

@@ -175,6 +175,28 @@ def test_every_part_that_is_killed_comes_back_where_it_was_and_no_number_is_wron
     assert done.stdout.startswith("verify: no difference in ")
 
 
+async def test_every_part_that_is_frozen_is_ended_and_comes_back_where_it_was(tmp_path: Path) -> None:
+    """It runs, and answers nobody: the broker last, for the roles end with it."""
+    said: list[str] = []
+    patience = Patience(first_pause=0.2, look_every=0.1, ask_every=0.5, answer_within=5.0, questions=2)
+    async with System(Settings(), tmp_path, patience=patience, say=said.append) as system:
+        await system.wait_ready()
+        found = [("the archiver", "cli archiver"), ("the worker", "cli worker"), ("the dashboard", "cli dashboard"),
+                 ("ClickHouse", "embedded.clickhouse"), ("the broker", "broker --storage-engine")]  # fmt: skip
+        for name, words in found:
+            before = len(said)
+            [pid] = [int(folder.name) for folder in Path("/proc").iterdir() if _is_child(folder, words)]
+            os.kill(pid, signal.SIGSTOP)
+            deadline = time.monotonic() + 90
+            while not any(line.startswith(f"{name} is back at ") for line in said[before:]):
+                assert time.monotonic() < deadline, said
+                await asyncio.sleep(0.1)
+            [told] = [line for line in said[before:] if line.startswith(f"{name} ended after ")]
+            assert re.search(r"it gave no answer for \d+ s, to 2 questions, and was killed", told), told
+        await system.wait_ready()
+        assert system.away == []
+
+
 async def test_a_part_whose_port_was_taken_meanwhile_ends_it_after_some_tries(tmp_path: Path) -> None:
     said: list[str] = []
     patience = Patience(tries=2, first_pause=0.5, look_every=0.1)
