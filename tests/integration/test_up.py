@@ -226,6 +226,28 @@ async def test_a_part_whose_port_was_taken_meanwhile_ends_it_after_some_tries(tm
         assert system.worker.url == f"http://127.0.0.1:{port}"
 
 
+async def test_a_role_that_dies_while_it_starts_is_told_with_its_own_words(tmp_path: Path) -> None:
+    said: list[str] = []
+    patience = Patience(tries=2, first_pause=0.2, look_every=0.1)
+    async with System(Settings(), tmp_path, patience=patience, say=said.append) as system:
+        await system.wait_ready()
+        plan = tmp_path / "plan.yml"
+        plan.write_text("product: Test\nevents: {look: {}}\n")
+        system.settings = system.settings.model_copy(update={"plan": str(plan)})
+        plan.write_text("product: [")  # it is read anew by whoever starts
+        system.archiver.kill()
+        with pytest.raises(DependencyError) as caught:
+            await asyncio.wait_for(system.supervision, 60)
+    assert re.match(
+        rf"the archiver can't be kept running, 2 tries in \d+ s failed: .*{re.escape(str(plan))}", str(caught.value)
+    )
+    assert [re.sub(r"\d+ s", "N s", line).partition(": ")[0] for line in said] == [
+        f"the archiver ended after N s (killed by signal 9; see {tmp_path}/archiver.log)",
+        "the archiver could not be started (try 1 of 2)",
+        "the archiver could not be started (try 2 of 2)",
+    ]
+
+
 async def test_a_part_that_can_not_live_ends_up(tmp_path: Path) -> None:
     """What the supervisor raises is not lost in a task that nobody waits for."""
     task = asyncio.create_task(up(Settings(), tmp_path, True, True, Patience(tries=0, look_every=0.1)))
