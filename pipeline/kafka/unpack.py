@@ -7,9 +7,8 @@ who reads a log must judge a batch alike.
 
 from __future__ import annotations
 
-import gzip
-import io
 import struct
+import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -45,11 +44,7 @@ def unpack(codec: int, data: bytes) -> bytes:
     ValueError for a codec that nobody knows, and what the library raises for bytes that are not compressed so.
     """
     if codec == _GZIP:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            found = file.read(MAX_BYTES + 1)
-        if len(found) > MAX_BYTES:
-            raise _too_large()
-        return found
+        return _gunzip(data)
     if codec not in LIBRARIES:
         raise ValueError(f"compression {codec} is not known")
     try:
@@ -61,6 +56,21 @@ def unpack(codec: int, data: bytes) -> bytes:
             raise _too_large()
         return bytes(snappy_decode(data))
     return _into_room(data, (cramjam.lz4 if codec == _LZ4 else cramjam.zstd).decompress_into)
+
+
+def _gunzip(data: bytes) -> bytes:
+    """Unpack all members of a gzip file."""
+    parts, left = [], MAX_BYTES + 1
+    while data:
+        unpacker = zlib.decompressobj(wbits=31)
+        parts.append(unpacker.decompress(data, left))
+        left -= len(parts[-1])
+        if not left:
+            raise _too_large()
+        if not unpacker.eof:
+            raise EOFError("the compressed bytes end too early")
+        data = unpacker.unused_data.lstrip(b"\0")  # zeros fill it up, and are none of it
+    return b"".join(parts)
 
 
 def _into_room(data: bytes, decompress_into: Callable[[bytes, bytearray], int]) -> bytes:

@@ -62,7 +62,10 @@ def test_a_hundred_thousand_headers_are_decoded() -> None:
         (batch([GOOD, GOOD], offsets=[0, 10**9]), "ValueError: the offsets of the records are not those of the batch"),
         (batch([GOOD, GOOD], offsets=[1, 0]), "ValueError: the offsets of the records are not those of the batch"),
         (batch([GOOD, GOOD], offsets=[-7, 1]), "ValueError: the offsets of the records are not those of the batch"),
-        (batch([GOOD], "gzip", damage=lambda data: b"no gzip"), "BadGzipFile: Not a gzipped file (b'no')"),
+        (
+            batch([GOOD], "gzip", damage=lambda data: b"no gzip"),
+            "error: Error -3 while decompressing data: incorrect header check",
+        ),
         (batch([GOOD], damage=lambda data: data[:5] + b"\x7f" * 10), "ValueError: a record is longer than its batch"),
     ],
     ids=["codec", "too many", "too few", "far too many", "beyond", "backwards", "before", "gzip", "length"],

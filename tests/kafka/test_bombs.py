@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 import subprocess
 import sys
@@ -45,6 +46,16 @@ def test_a_bomb_is_one_record_that_says_why_and_keeps_its_bytes(codec: str) -> N
         )
     else:
         assert said == "BatchTooLargeError: unpacked it is more than 67108864 bytes"
+
+
+def test_all_members_of_gzip_are_read_and_one_that_is_cut_is_not() -> None:
+    whole = gzip.compress(batch([Raw(b"one"), Raw(b"two")])[61:])
+    parts = [gzip.compress(part) for part in (b"", gzip.decompress(whole)[:7], gzip.decompress(whole)[7:], b"")]
+    for packed in (whole, b"".join(parts), whole + bytes(20)):
+        data = batch([Raw(b"one"), Raw(b"two")], "gzip", damage=lambda _, packed=packed: packed)
+        assert [record.value for record in read(data).records] == [b"one", b"two"]
+    for packed in (whole[:-3], whole + b"more", whole[:-8] + bytes(8)):
+        assert why(batch([Raw(b"one"), Raw(b"two")], "gzip", damage=lambda _, packed=packed: packed))
 
 
 def test_a_block_of_snappy_that_says_it_is_large() -> None:
