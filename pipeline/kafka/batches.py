@@ -72,6 +72,16 @@ def placed(records: Any, data: bytes) -> Iterator[tuple[Any, slice]]:
         at = end
 
 
+def end_of(data: bytes) -> int:
+    """The offset behind the last batch of a fetched piece of log in the current format; 0 if it has none."""
+    at = found = 0
+    while at + _HEADER.size <= len(data):
+        base, length, *_ = header = _HEADER.unpack_from(data, at)
+        found = base + header[6] + 1
+        at += _OVERHEAD + length
+    return found
+
+
 def weight(record: Any) -> int:
     """What a record takes here, about."""
     return len(record.value or b"") + _HEADER_BYTES * (1 + len(record.headers))

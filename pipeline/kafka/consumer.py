@@ -26,7 +26,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
 from pipeline.errors import AnotherTopicError
-from pipeline.kafka.batches import damaged, placed, records_of, weight
+from pipeline.kafka.batches import damaged, end_of, placed, records_of, weight
 from schemas.duration import DAY
 
 #: What every consumer of ours is set to: an aborted transaction never happened.
@@ -80,9 +80,7 @@ class LogRecords(PartitionRecords):  # type: ignore[misc]
     def _left_out(self, batch: Any) -> bool:
         """Whether a batch is a transaction's marker, or belongs to a transaction that was given up."""
         if batch.is_control_batch:
-            # Who is no broker may have written a marker that is none. A broker compresses none.
-            if batch.compression_type:
-                return True
+            # Who is no broker may have written a marker that is none. (aiokafka unpacks none either.)
             with contextlib.suppress(KafkaError, TypeError, ValueError, struct.error):
                 self._consume_aborted_up_to(batch.base_offset)
                 if self._contains_abort_marker(batch):
@@ -134,6 +132,8 @@ class LogFetcher(Fetcher):  # type: ignore[misc]
         self.out_of_range: set[TopicPartition] = set()
         #: By partition: a batch whose checksum was wrong.
         self._suspects: dict[TopicPartition, int] = {}
+        #: By partition: a position, and the end of a log that holds nothing behind it.
+        self.vacant: dict[TopicPartition, tuple[int, int]] = {}
         #: By partition: how often nothing came although the log goes on behind the position.
         self._nothing: Counter[TopicPartition] = Counter()
         #: When Kafka last answered a fetch (monotonic).
@@ -164,11 +164,16 @@ class LogFetcher(Fetcher):  # type: ignore[misc]
                 state = assignment.state_value(tp)
                 if state.awaiting_reset:
                     self.out_of_range.add(tp)
-                self._note_hole(tp, bool(data) or not state.has_valid_position or _end(state) <= state.position)
+                self._note_hole(tp, data, state)
         return bool(wake)
 
-    def _note_hole(self, tp: TopicPartition, well: bool) -> None:
-        if well:
+    def _note_hole(self, tp: TopicPartition, data: bytes, state: Any) -> None:
+        waiting = state.has_valid_position and _end(state) > state.position
+        looked_back = waiting and tp in self._listening.holes
+        if looked_back and (data or not state.position) and end_of(data) <= state.position:
+            # The log goes on, and not even from the offset before does anything come: it ends with a hole.
+            self.vacant[tp] = state.position, _end(state)
+        if data or not waiting:
             self._nothing.pop(tp, None)
             self._listening.holes.discard(tp)
         else:
@@ -254,12 +259,14 @@ class LogConsumer(aiokafka.AIOKafkaConsumer):  # type: ignore[misc]
         state = self._state(tp)
         if state is None or state.highwater is None:
             return None
-        return _end(state)
+        end = _end(state)
+        vacant = self.fetcher.vacant.get(tp) if self.fetcher is not None and state.has_valid_position else None
+        return int(state.position) if vacant == (state.position, end) and vacant is not None else end
 
     def held_back(self, tp: TopicPartition) -> int:
         """Offsets at the end of the log that wait for an open transaction."""
-        state, end = self._state(tp), self.readable_end(tp)
-        return 0 if state is None or end is None else max(0, state.highwater - end)
+        state = self._state(tp)
+        return 0 if state is None or state.highwater is None else max(0, state.highwater - _end(state))
 
     def _state(self, tp: TopicPartition) -> Any:
         subscription = self._subscription.subscription
