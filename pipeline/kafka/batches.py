@@ -134,9 +134,23 @@ def _checked(decode: Callable[[], Iterable[Any]], size: int, begin: int, end: in
         _check_offsets(offsets, begin, end)
         headers = sum([len(record.headers) for record in found]) if size else 0
         return BatchRecords(found, offsets, size + _HEADER_BYTES * headers)
-    offsets = array("q", (record.offset for record in decode()))
+    offsets = array("q", _offsets(decode()))
     _check_offsets(offsets, begin, end)
     return BatchRecords(decode(), offsets, None)
+
+
+def _offsets(records: Iterable[Any]) -> Iterator[int]:
+    """The offsets of a large batch's records. Raises BatchTooLargeError if they have too many headers."""
+    headers = 0
+    for record in records:
+        headers += len(record.headers)
+        if headers > MAX_RECORDS:
+            raise _too_many_headers()
+        yield record.offset
+
+
+def _too_many_headers() -> BatchTooLargeError:
+    return BatchTooLargeError(f"its records have more than {MAX_RECORDS} headers")
 
 
 def _unpacked(piece: bytes) -> bytes:
@@ -211,7 +225,7 @@ def _record(data: memoryview, headers_left: int) -> Iterator[Any]:
         yield found
     count, at = decode_varint(body, at)
     if count > headers_left:
-        raise BatchTooLargeError(f"its records have more than {MAX_RECORDS} headers")
+        raise _too_many_headers()
     headers: list[tuple[str, bytes | None]] = []
     for _ in range(count):
         name, at = _bytes(body, at)
