@@ -90,6 +90,10 @@ async def _more(world: World, than: int) -> int:
     return found if found > than else 0
 
 
+async def _inserts(archiver: Any) -> bool:
+    return bool(archiver.clickhouse.waiting("up") > 1000)
+
+
 @pytest.mark.parametrize("frozen_in", ["the middle of an insert", "idleness"])
 async def test_two_archivers_that_both_believe_they_own_a_partition(new_world: Any, frozen_in: str) -> None:
     world = await _started(new_world, archivers=2)
@@ -98,7 +102,7 @@ async def test_two_archivers_that_both_believe_they_own_a_partition(new_world: A
         await until(lambda: _more(world, 300), "rows")
         if frozen_in == "the middle of an insert":
             first.clickhouse.hold("up")
-            await until(lambda: first.clickhouse.waiting("up") > 1000, "an insert on its way")
+            await until(lambda: _inserts(first), "an insert on its way")
         first.freeze()
         second.start()
         await asyncio.sleep(SESSION_SECONDS + 2)  # frozen for longer than its session is the point
