@@ -6,10 +6,10 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from itertools import count
 from typing import Any
 
 import pytest
+from migrated import give_back, take
 
 from pipeline.archiver.rows import (
     DUPLICATE_COLUMNS,
@@ -20,7 +20,6 @@ from pipeline.archiver.rows import (
     with_time,
 )
 from pipeline.clickhouse.client import Connection
-from pipeline.clickhouse.migrate import migrate
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.errors import UserError
 from pipeline.ingest.classify import PartitionClassifier, Record
@@ -28,7 +27,6 @@ from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.validate import Validator
 from pipeline.metrics import install
 from pipeline.queries.verify import Difference, Verification, verify
-from pipeline.settings import Settings
 from pipeline.state.partition import PartitionState
 from pipeline.worker.publisher import Publisher, decimal
 from schemas.plan import Plan
@@ -53,7 +51,6 @@ funnels:
 )
 START = 1_790_000_000_000 - 1_790_000_000_000 % 3_600_000
 NOW = int(time.time() * 1000)  # of the records: older rows would be removed by their retention
-_databases = count()
 
 
 @pytest.fixture(autouse=True)
@@ -85,8 +82,7 @@ class System:
     """What worker and archiver would have written for these events, in the given partitions."""
 
     def __init__(self, server: EmbeddedClickHouse, events: list[dict[str, Any]], partitions: int = 2) -> None:
-        self.settings = Settings(**server.access, clickhouse_database=f"verify{next(_databases)}")
-        self.connection = Connection(self.settings)
+        self.server = server
         homes = partitions_of([fields["user_id"].encode() for fields in events], partitions).tolist()
         self.logs: list[list[Record]] = [[] for _ in range(partitions)]
         for fields, home in zip(events, homes, strict=True):
@@ -95,7 +91,8 @@ class System:
         self.validator = Validator(PLAN)
 
     async def __aenter__(self) -> System:
-        await migrate(self.settings)
+        self.settings = await take(self.server)
+        self.connection = Connection(self.settings)
         publisher = Publisher(self.settings, PLAN)
         batch = ArchiveBatch(self.settings.stream)
         for partition, log in enumerate(self.logs):
@@ -122,8 +119,8 @@ class System:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.run(f"DROP DATABASE {self.settings.clickhouse_database}")
         await self.connection.close()
+        await give_back(self.server, self.settings)
 
     async def run(self, sql: str) -> None:
         await self.connection.run(lambda client: client.command(sql))
