@@ -56,7 +56,7 @@ async def _definitions(connection: Connection) -> dict[str, str]:
     rows = await connection.query(
         "SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()"
     )
-    return {name: definition for name, definition in rows}
+    return dict(rows)
 
 
 async def _run(connection: Connection, sql: str) -> None:
