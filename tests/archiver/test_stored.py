@@ -232,7 +232,11 @@ LOGS = st.lists(
          (0, 360_000, 3, None, 0, b""), (HOUR, 0, 2, None, 0, b""), (0, 0, 0, None, 0, b"3:1")],
     cut=3,
 )  # fmt: skip
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings.default.max_examples // 5,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 async def test_a_restored_archiver_decides_as_one_that_never_stopped(store: Store, log: list[Any], cut: int) -> None:
     """The rows are those of odd times as well; a table that is not merged holds some of them twice."""
     records, now = [], NOW - 900 * DAY

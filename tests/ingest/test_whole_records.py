@@ -46,7 +46,7 @@ records = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None)
 @given(st.lists(records, max_size=25), st.lists(st.integers(0, 25), max_size=3), st.integers(0, 25))
 def test_both_roles_decide_alike_and_no_record_is_nowhere(log: list[Record], cuts: list[int], crash: int) -> None:
     """The worker folds in other batches than the archiver, and dies once."""
