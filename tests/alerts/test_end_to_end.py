@@ -53,7 +53,7 @@ alerting:
       below: 42%
       at_least: 60
       over: 25s
-      for: 5s
+      for: 10s
       keep: 5s
       severity: critical
       todo: Roll back.
