@@ -13,11 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from clickhouse_connect.driver.exceptions import ClickHouseError
-
-from pipeline.clickhouse import codes
-from pipeline.clickhouse.client import Connection, error_code, require_stream
-from pipeline.errors import UserError
+from pipeline.clickhouse.client import Connection, require_product, require_stream
 from pipeline.measure.activity import LG_K
 from pipeline.measure.funnel_counts import FunnelCell
 from pipeline.measure.funnels import definition_of
@@ -102,7 +98,8 @@ class _Check:
 
     async def run(self) -> Verification:
         await require_stream(self.connection, self.settings, "live_partition_raw")
-        await self._require_product()
+        # Another version of the plan is compared; another product has nothing in common.
+        await require_product(self.connection, self.settings, self.plan)
         partitions = await self._query(
             "SELECT partition, version, accepted, late, rejected, duplicate FROM live_partition_raw FINAL "
             "WHERE stream = {stream:String}"
@@ -121,20 +118,6 @@ class _Check:
         parameters["left_out"] = list(self.result.left_out)
         parameters["versions"] = [self.versions.get(p, 0) for p in range(max(self.versions, default=-1) + 1)]
         return await self.connection.query(sql, parameters)
-
-    async def _require_product(self) -> None:
-        """Raise UserError if the database is that of another product; another version of the plan is compared."""
-        try:
-            rows = await self._query("SELECT product FROM installed_plan")
-        except ClickHouseError as exc:
-            if error_code(exc) not in codes.NO_SCHEMA:
-                raise
-            return  # no catalogue was installed: nothing says of which plan it is
-        if rows and rows[0][0] != self.plan.product:
-            raise UserError(
-                f"{self.settings.clickhouse_database} at {self.settings.clickhouse_url} has the events of "
-                f"{rows[0][0]!r}, not of {self.plan.product!r}: give its plan with --plan (or PIPELINE_PLAN)"
-            )
 
     def _before(self, table: str) -> str:
         return (
