@@ -98,6 +98,13 @@ FILES: dict[str, tuple[str, bytes, Given]] = {
     "bzip2": ("a.csv.bz2", bz2.compress(CSV.encode()), Given()),
     "xz": ("a.csv.xz", lzma.compress(CSV.encode()), Given()),
     "gzip of UTF-16 with semicolons": ("a.gz", gzip.compress(CSV.replace(",", ";").encode("utf-16")), Given()),
+    "a second byte order mark": ("a.csv", b"\xef\xbb\xbf" * 2 + CSV.encode(), Given()),
+    "a column without a name": (
+        "a.csv", "".join(f"{n or ''},{line}\n" for n, line in enumerate(CSV.splitlines())).encode(), Given(),
+    ),
+    "zip of a Mac's folder": ("a.zip", zipped(CSV, "data/a.csv", "data/.DS_Store"), Given()),
+    "gzip of two parts": ("a.csv.gz", gzip.compress(HEADER.encode()) + gzip.compress(ROWS.encode()), Given()),
+    "tabs before JSON": ("a.jsonl", "".join(f"\t {line}\n" for line in JSON_LINES.splitlines()).encode(), Given()),
     "quotes": ("a.csv", CSV.replace("Köln", '"Köln"').encode(), Given()),
 }  # fmt: skip
 
@@ -123,6 +130,7 @@ SPEND = "day,channel,amount\n2026-11-01,Köln,19.90\n2026-11-02,Köln,5\n"
 #: The same two rows of a side table, and what a person has to say.
 SPENT: dict[str, tuple[str, bytes, Given]] = {
     "commas": ("a.csv", SPEND.encode(), Given()),
+    "a column without a name": ("a.csv", SPEND.replace("day", ",day").replace("2026", "7,2026").encode(), Given()),
     "semicolons": ("a.csv", SPEND.replace(",", ";").replace("19.90", "19,90").encode(), Given()),
     "tabs": ("a.csv", SPEND.replace(",", "\t").encode(), Given()),
     "a separator that is said": ("a.csv", SPEND.replace(",", "~").encode(), Given(separator="~")),
@@ -261,6 +269,10 @@ def test_events_of_a_list_keep_their_bytes_and_equal_ones_their_own_ids(tmp_path
         ("[GOOD GOOD]", [(2, "no comma in line 1; nothing from here on is read")]),
         ('[GOOD, 5, "x", GOOD]', [(2, "not a JSON object"), (3, "not a JSON object")]),
         ("[GOOD] GOOD", [(2, "after the end of the list there is more, in line 1")]),
+        (
+            '{"events": [GOOD, GOOD]}',
+            [(1, "it has no time, but a list of objects in 'events': give that list alone")],
+        ),
         ('[GOOD,{"a":"\\ud83d"}]', [(2, "it has no time: name its column with --map ts=COLUMN")]),
     ],
 )
@@ -270,7 +282,7 @@ def test_what_is_wrong_in_a_list_is_named_by_its_item(text: str, bad: list[tuple
     seen: list[BadLineError] = []
     list(read_events(str(path), Reading(plan=PLAN), on_bad=seen.append))
     assert [(b.number, b.problem) for b in seen] == bad
-    assert all(f"{path} item " in str(b) for b in seen)
+    assert all(f"{path} {'line' if text[0] == '{' else 'item'} " in str(b) for b in seen)
 
 
 def rows(count: int, **other: str) -> list[str]:
