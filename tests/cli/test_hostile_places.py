@@ -53,6 +53,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         yield {"EVENTS": str(folder / "events.jsonl"), "SPEND": str(folder / "spend.csv"), "TAKEN": port}
 
 
+def _interruptible() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def started(line: str, files: dict[str, str]) -> subprocess.Popen[str]:
     words = [files.get(word, word) for word in line.split()]
     taken = {"PIPELINE_DASHBOARD_PORT": files["TAKEN"]}
@@ -60,6 +64,8 @@ def started(line: str, files: dict[str, str]) -> subprocess.Popen[str]:
         [sys.executable, "-P", "-m", "pipeline.cli", *words], cwd=WHERE, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="ascii",
         env={**os.environ, **ENVIRONMENT, **taken, "PYTHONPATH": str(ROOT)},
+        # Where a shell started the tests in the background, Ctrl-C would be ignored.
+        preexec_fn=_interruptible,
     )  # fmt: skip
 
 
@@ -102,3 +108,15 @@ def test_what_waits_says_for_what_and_ends_when_it_is_asked_to(line: str, files:
         _, rest = process.communicate(timeout=60)
     assert WAITING[line] in said[-1], said
     assert "Traceback" not in "".join([*said, rest]), rest
+
+
+def test_what_a_disk_refuses_is_one_line_wherever_it_happens() -> None:
+    """A file that no command looks after by itself: the passwords of the dashboard."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pipeline.cli", "dashboard", "--set-password", "ann"], cwd=WHERE,
+        input="a long password\n" * 2, capture_output=True, text=True, timeout=60, start_new_session=True,
+        env={**os.environ, **ENVIRONMENT, "PIPELINE_DASHBOARD_PASSWORD_FILE": "/dev/null/pw", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.stderr.splitlines()[-1] == "streamgauge: /dev/null/pw can't be used: Not a directory"
+    assert done.returncode == 2
