@@ -83,8 +83,6 @@ def test_every_command_is_tried() -> None:
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_where_nothing_works_a_command_says_so_in_words(line: str, files: dict[str, str]) -> None:
-    if "--sql" in line or line.split()[0] in ("demo", "up"):
-        pytest.importorskip("chdb")
     with started(line, files) as process:
         out, said = process.communicate(timeout=120)
     assert "Traceback" not in out + said, said
