@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.measure.activity import OTHER
-from pipeline.queries.conditions import quoted, text_sql
+from pipeline.queries.conditions import quoted, value_sql
 from schemas.plan import Plan
 
 
@@ -61,7 +61,7 @@ FROM (
         SELECT
             partition,
             {start} AS start,
-            [{", ".join(text_sql(field) for field in dimension)}] AS own_value,
+            [{", ".join(value_sql(field) for field in dimension)}] AS own_value,
             min(offset) AS first_offset,
             count() AS own_events,
             toInt128(sum(value_micro)) AS own_amount,

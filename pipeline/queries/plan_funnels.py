@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.queries.conditions import step_sql, text_sql
+from pipeline.queries.conditions import step_sql, value_sql
 from pipeline.queries.funnel import FunnelQuery, bucket_templates
 from schemas.plan import Funnel, Plan
 
@@ -21,7 +21,7 @@ def funnel_query(plan: Plan, funnel: Funnel, breakdown: str, source: str) -> Fun
         start,
         end,
         actor="(actor, session_id)" if per_session else "actor",
-        breakdown=text_sql(breakdown) if breakdown else "''",
+        breakdown=value_sql(breakdown) if breakdown else "''",
         # Without a breakdown every value is the same: the attribution makes no difference.
         attribution=funnel.attribution if breakdown else "first",
         modes=frozenset(funnel.modes),
