@@ -12,6 +12,7 @@ import yaml
 from typer.main import get_command
 
 from pipeline.cli.main import app
+from pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -90,6 +91,18 @@ def problem(words: list[str]) -> str | None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_that_a_page_shows_are_there(page: Path) -> None:
     assert [f"{' '.join(words)}: {why}" for words in shown(page) if words and (why := problem(words))] == []
+
+
+#: Shown for what is said of it.
+_MISSPELT = {"PIPELINE_PARTITION"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_settings_that_a_page_names_are_there(page: Path) -> None:
+    """`PIPELINE_KAFKA_SASL_*` stands for those that begin so."""
+    known = {f"PIPELINE_{name.upper()}" for name in Settings.model_fields} | {"PIPELINE_CONFIG"} | _MISSPELT
+    for name, more in re.findall(r"(PIPELINE_[A-Z_]*[A-Z])(_\*)?", page.read_text("utf-8")):
+        assert any(one.startswith(f"{name}_") for one in known) if more else name in known, name
 
 
 def test_the_commands_are_found() -> None:
