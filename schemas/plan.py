@@ -82,12 +82,15 @@ class PropertySpec(_Model):
         return self
 
     def _within_bounds(self, value: Scalar) -> bool:
-        text = isinstance(value, str)
-        bounds = Field(max_length=self.max_length, pattern=self.pattern) if text else Field(ge=self.min, le=self.max)
         if isinstance(value, bool):
             return True  # has none
+        adapter: TypeAdapter[Any] = (
+            TypeAdapter(Annotated[str, Field(max_length=self.max_length, pattern=self.pattern)])
+            if isinstance(value, str)
+            else TypeAdapter(Annotated[float, Field(ge=self.min, le=self.max)])
+        )
         try:
-            TypeAdapter(Annotated[type(value), bounds]).validate_python(value)
+            adapter.validate_python(value)
         except ValidationError:
             return False
         return True
