@@ -309,6 +309,30 @@ async def test_what_a_later_plan_no_longer_has_is_named(server: EmbeddedClickHou
     ]
 
 
+async def test_windows_that_were_counted_with_another_bound_of_values_are_named(server: EmbeddedClickHouse) -> None:
+    """Four platforms in an hour, of which the worker counted two by themselves; in another hour there were two."""
+    platforms = ["ios", "web", "tv", "car"]
+    events = [event(i, f"u{i}", "look", START + i, platform) for i, platform in enumerate(platforms)]
+    events += [event(10 + i, f"u{i}", "look", START + 86_400_000 + i, platforms[i]) for i in range(2)]
+    async with System(server, events, partitions=1) as system:
+        assert (await system.verify()).in_one_plan == []
+        for bound in (3, 10, 1):
+            found = await system.verify(PLAN.model_copy(update={"max_values": bound}))
+            assert found.differences == []
+            assert found.in_one_plan == [
+                f"the dimension {name} was counted live with another max_values (2, not {bound}) in "
+                "2026-09-20T16:00:00Z: such windows not"
+                for name in ("event,platform", "platform")
+            ]
+        # What is not bounded otherwise is compared as ever.
+        where = "dimension = 'platform' AND grain = 'hour' AND value = ['ios']"
+        await system.run(_again("live_activity_raw", "toUInt64(9) AS events", where))
+        found = await system.verify(PLAN.model_copy(update={"max_values": 3}))
+        assert list(map(str, found.differences)) == [
+            "events of hour platform 2026-09-22T14:00:00Z ios: live 9, archived 1"
+        ]
+
+
 async def test_a_dimension_and_a_funnel_that_came_later_are_compared_from_then_on(server: EmbeddedClickHouse) -> None:
     """The worker has counted them since an hour ago: of what was before it has no rows, and of that hour a part."""
     earlier = f"start < fromUnixTimestamp64Milli({START + 3_600_000})"
