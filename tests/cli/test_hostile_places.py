@@ -16,6 +16,9 @@ from whole_system import ROOT
 
 from pipeline.cli.main import app
 
+# Some fifty processes: they say nothing more of another Python, where only what is pure is run.
+pytestmark = pytest.mark.integration
+
 #: A folder in which nobody can write, root neither; a home that is a file; a job without a locale.
 WHERE = "/proc"
 ENVIRONMENT = {
