@@ -23,6 +23,7 @@ from pipeline.dashboard.frame import document, login, not_found, note_bad, probl
 from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.pages import DOWNLOADS, PAGES, PARTS, fragments
 from pipeline.errors import UserError
+from pipeline.process import address
 from pipeline.render.language import Language, choose
 from pipeline.serve import guard
 from pipeline.serve.feed import EventStream
@@ -96,7 +97,7 @@ class Dashboard:
         except OSError as exc:
             await self._runner.cleanup()
             raise UserError(
-                f"{self.settings.dashboard_host}:{self.settings.dashboard_port} can't be listened on "
+                f"{address(self.settings.dashboard_host, self.settings.dashboard_port)} can't be listened on "
                 f"({exc.strerror}): set PIPELINE_DASHBOARD_PORT to a free port, or to 0 for any"
             ) from None
         self.port = self._runner.addresses[0][1]

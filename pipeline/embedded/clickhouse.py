@@ -23,6 +23,7 @@ from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.confine import confine
 from pipeline.embedded.users import WRITER, private_folder, read_users, users_file
 from pipeline.errors import UserError
+from pipeline.process import address
 from pipeline.serve.guard import Runner, is_loopback
 
 _HOST = "127.0.0.1"
@@ -201,8 +202,8 @@ async def serve(path: Path, host: str, port: int, memory_limit: int) -> None:
         try:
             await web.TCPSite(runner, host, port, reuse_address=True).start()
         except OSError as error:
-            raise UserError(f"can't listen on {host}:{port}, choose another: {error.strerror}") from error
-        print(f"ClickHouse {engine.version} (embedded) on http://{host}:{port}, data in {path}", flush=True)
+            raise UserError(f"can't listen on {address(host, port)}, choose another: {error.strerror}") from error
+        print(f"ClickHouse {engine.version} (embedded) on http://{address(host, port)}, data in {path}", flush=True)
         await stopping.wait()
     finally:
         await runner.cleanup()
