@@ -15,7 +15,7 @@ from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.settings import Settings
 
 _numbers = count()
-#: What is empty and waits for a test, by server and settings.
+#: What is empty and waits for a test, by server (its folder: another one may get its port later) and settings.
 _free: dict[tuple[str, str], list[Settings]] = {}
 #: The definitions as the migrations made them.
 _made: dict[str, dict[str, str]] = {}
@@ -23,7 +23,7 @@ _made: dict[str, dict[str, str]] = {}
 
 async def take(server: EmbeddedClickHouse, **settings: Any) -> Settings:
     """The settings for a database of its own, migrated and empty."""
-    key = (server.url, repr(sorted(settings.items())))
+    key = (str(server.users_file), repr(sorted(settings.items())))
     if waiting := _free.setdefault(key, []):
         return waiting.pop()
     found = Settings(**server.access, clickhouse_database=f"migrated{next(_numbers)}", **settings)
@@ -49,7 +49,7 @@ async def give_back(server: EmbeddedClickHouse, taken: Settings, **settings: Any
         assert await _definitions(connection) == made, "a test has changed the tables of a database it gave back"
     finally:
         await connection.close()
-    _free[server.url, repr(sorted(settings.items()))].append(taken)
+    _free[str(server.users_file), repr(sorted(settings.items()))].append(taken)
 
 
 async def _definitions(connection: Connection) -> dict[str, str]:
