@@ -19,9 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded")
 
 
 def test_every_event_is_accounted_for_and_live_equals_archived(tmp_path: Path) -> None:
-    done = command(
-        "demo", "--for", "8s", "--rate", "1000", "--seed", "7", "--history", "0", "--json", "--data", str(tmp_path)
-    )
+    done = command("demo", "--for", "8s", "--rate", "1000", "--seed", "7", "--json", "--data", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     result = last_json(done.stdout)
     assert result["ok"] is True

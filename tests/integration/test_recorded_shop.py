@@ -107,11 +107,11 @@ async def test_old_events_are_stored_in_full_though_too_late_to_count(start: Sta
     assert (await verify(system.settings, plan_of(system.settings))).differences == []
 
 
-async def test_a_killed_worker_changes_nothing(start: Start, beginning: Path) -> None:
+async def test_a_killed_worker_changes_nothing(start: Start) -> None:
     system = await start(plan="ecom")
     first = system.worker.process
     assert first is not None
-    _send(system, beginning)
+    _send(system, DATA / "ecom.csv.gz")
 
     async def under_way() -> bool:
         numbers = await system.ask(system.worker, "/live")
@@ -124,6 +124,6 @@ async def test_a_killed_worker_changes_nothing(start: Start, beginning: Path) ->
         return system.worker.process is not first and await system.ask(system.worker, "/live") is not None
 
     await until(another, "the restart of the worker")
-    totals = await drained(system, 6000)
-    assert totals["accepted"] == 6000
+    totals = await drained(system, 31106)
+    assert totals["accepted"] == 31106
     assert (await verify(system.settings, plan_of(system.settings))).differences == []
