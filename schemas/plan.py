@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     TypeAdapter,
+    ValidationError,
     field_validator,
     model_validator,
 )
@@ -77,7 +78,23 @@ class PropertySpec(_Model):
             }
             if not fits.get(self.type, False):
                 raise ValueError(f"enum: {value!r} is not of type {self.type}: give the type that it has")
+            if not self._within_bounds(value):
+                raise ValueError(f"enum: {value!r} is outside of the property's other bounds: no event can have it")
         return self
+
+    def _within_bounds(self, value: Scalar) -> bool:
+        if isinstance(value, bool):
+            return True  # has none
+        adapter: TypeAdapter[Any] = (
+            TypeAdapter(Annotated[str, Field(max_length=self.max_length, pattern=self.pattern)])
+            if isinstance(value, str)
+            else TypeAdapter(Annotated[float, Field(ge=self.min, le=self.max)])
+        )
+        try:
+            adapter.validate_python(value)
+        except ValidationError:
+            return False
+        return True
 
 
 class EventSpec(_Model):
@@ -193,6 +210,9 @@ class Plan(_Model):
                 check_field(field, "dimensions")
         if len(set(self.dimensions)) < len(self.dimensions):
             raise ValueError("dimensions: one stands here twice")
+        for dimension in self.dimensions:
+            if len(set(dimension)) < len(dimension):
+                raise ValueError(f"dimensions: [{', '.join(dimension)}] names a field twice")
         check_alerting(
             self.alerting,
             dimensions=self.dimensions,

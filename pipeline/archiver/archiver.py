@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 _INSERT_SETTINGS: Final = {"max_partitions_per_insert_block": 0}
 _POLL_MS: Final = 200
 _POLL_RECORDS: Final = 10_000
+#: Values of so many bytes are an insert, however few records they are.
+_BATCH_BYTES: Final = 64 << 20
 #: After so long without a step it is said that there is none.
 STUCK_SECONDS: Final = 10.0
 
@@ -196,7 +198,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
 
         One insert is under way and one batch is filling, never more: that bounds the memory.
         """
-        if self._batch.records >= self._settings.archiver_batch_rows and self._writing is not None:
+        if self._full() and self._writing is not None:
             await asyncio.wait({self._writing})
         room = max(1, self._settings.archiver_batch_rows - self._batch.records)
         fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=min(room, _POLL_RECORDS))
@@ -273,10 +275,11 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         if not self._batch.offsets:
             self._batch_since = time.monotonic()
 
+    def _full(self) -> bool:
+        return self._batch.records >= self._settings.archiver_batch_rows or self._batch.bytes >= _BATCH_BYTES
+
     def _due(self) -> bool:
-        if self._batch.records >= self._settings.archiver_batch_rows:
-            return True
-        return time.monotonic() - self._batch_since >= self._settings.archiver_batch_seconds
+        return self._full() or time.monotonic() - self._batch_since >= self._settings.archiver_batch_seconds
 
     def _follows(self, consumer: LogConsumer, tp: TopicPartition, first: int) -> bool:
         """Whether records that begin at `first` come next; if records seem to be missing, go back for them.

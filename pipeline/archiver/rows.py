@@ -55,6 +55,8 @@ class ArchiveBatch:
         self.gaps: list[GapRow] = []
         #: Records taken in, whatever became of them.
         self.records = 0
+        #: What their values amount to.
+        self.bytes = 0
         #: Next offset by partition: what may be committed once the rows are acknowledged.
         self.offsets: dict[int, int] = {}
 
@@ -87,6 +89,7 @@ class ArchiveBatch:
                 _append(self.duplicates, found)
         self._add_links(partition, result)
         self.records += len(records)
+        self.bytes += sum([len(record.value or b"") for record in records])
         self.offsets[partition] = records[-1].offset + 1
 
     def _add_links(self, partition: int, result: Classified) -> None:

@@ -186,7 +186,7 @@ def _field(column: str, model: type[Side], columns: Mapping[str, str], drop: boo
         return columns[column]
     if column in model.model_fields and column not in columns.values():
         return column
-    if drop:
+    if drop or column == "":
         return None
     near = get_close_matches(str(column), model.model_fields, 1)
     hint = f": did you mean {near[0]}?" if near else ""

@@ -14,11 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from clickhouse_connect.driver.exceptions import ClickHouseError
-
-from pipeline.clickhouse import codes
-from pipeline.clickhouse.client import Connection, error_code, require_stream
-from pipeline.errors import UserError
+from pipeline.clickhouse.client import Connection, require_product, require_stream
 from pipeline.measure.activity import LG_K, OTHER
 from pipeline.measure.funnel_counts import FunnelCell
 from pipeline.measure.funnels import definition_of
@@ -112,7 +108,8 @@ class _Check:
 
     async def run(self) -> Verification:
         await require_stream(self.connection, self.settings, "live_partition_raw")
-        await self._require_product()
+        # Another version of the plan is compared; another product has nothing in common.
+        await require_product(self.connection, self.settings, self.plan)
         partitions = await self._query(
             "SELECT partition, version, accepted, late, rejected, duplicate FROM live_partition_raw FINAL "
             "WHERE stream = {stream:String}"
@@ -131,20 +128,6 @@ class _Check:
         parameters["left_out"] = list(self.result.left_out)
         parameters["versions"] = [self.versions.get(p, 0) for p in range(max(self.versions, default=-1) + 1)]
         return await self.connection.query(sql, parameters)
-
-    async def _require_product(self) -> None:
-        """Raise UserError if the database is that of another product; another version of the plan is compared."""
-        try:
-            rows = await self._query("SELECT product FROM installed_plan")
-        except ClickHouseError as exc:
-            if error_code(exc) not in codes.NO_SCHEMA:
-                raise
-            return  # no catalogue was installed: nothing says of which plan it is
-        if rows and rows[0][0] != self.plan.product:
-            raise UserError(
-                f"{self.settings.clickhouse_database} at {self.settings.clickhouse_url} has the events of "
-                f"{rows[0][0]!r}, not of {self.plan.product!r}: give its plan with --plan (or PIPELINE_PLAN)"
-            )
 
     def _events(self, columns: str = "*") -> str:
         """A sub-query of the events that count live, with their persons by what the workers know."""
@@ -270,6 +253,7 @@ class _Check:
                 self.result.in_one_plan.append(
                     f"the dimension {name} is counted live since {_when(since[name])}: not before"
                 )
+        bounded = await self._bounded_otherwise()
         for grain in grains(self.plan.zone):
             for dimension in ((), *self.plan.dimensions):
                 name = ",".join(dimension)
@@ -290,7 +274,8 @@ class _Check:
                 )
                 moving = {row[0] for row in rows if row[7]}
                 self.result.moving += len(moving)
-                left_out = moving | removed if grain == "minute" else moving
+                left_out = moving | bounded.get((grain, name), set())
+                left_out |= removed if grain == "minute" else set()
                 live = {(row[0], tuple(row[1])): row[2:7] for row in rows if row[0] not in left_out and row[0] > first}
                 expected = {
                     (row[0], tuple(row[1])): tuple(row[2:])
@@ -298,6 +283,33 @@ class _Check:
                     if row[0] not in left_out and row[0] > first
                 }
                 await self._compare(f"{grain} {name or 'total'}", live, expected, grain, dimension)
+
+    async def _bounded_otherwise(self) -> dict[tuple[str, str], set[int]]:
+        """By grain and dimension the windows (ms) whose values were counted live with another `max_values`.
+
+        Where a partition has a rest, `(other)`, it has as many values beside it as its plan allowed.
+        """
+        rows = await self._query(
+            "SELECT DISTINCT dimension, grain, start, own FROM ("
+            "SELECT dimension, grain, toUnixTimestamp64Milli(start) AS start, partition, "
+            "countIf(value != {rest:Array(String)} AND events > 0) AS own, "
+            "countIf(value = {rest:Array(String)}) AS others FROM live_activity_raw FINAL "
+            "WHERE stream = {stream:String} AND NOT has({left_out:Array(UInt16)}, partition) AND dimension != '' "
+            "GROUP BY dimension, grain, start, partition) "
+            "WHERE own > {bound:UInt64} OR others > 0 AND own != {bound:UInt64} ORDER BY dimension, grain, start",
+            rest=list(OTHER),
+            bound=self.plan.max_values,
+        )
+        found: dict[tuple[str, str], set[int]] = {}
+        ours = {",".join(dimension) for dimension in self.plan.dimensions}
+        for dimension, grain, start, own in rows:
+            if dimension in ours and dimension not in {name for _, name in found}:
+                self.result.in_one_plan.append(
+                    f"the dimension {dimension} was counted live with another max_values ({own}, not "
+                    f"{self.plan.max_values}) in {_when(start)}: such windows not"
+                )
+            found.setdefault((grain, dimension), set()).add(start)
+        return found
 
     async def _counted_since(self) -> dict[str, int]:
         """By dimension the start of its first window (ms): a dimension that came with a later plan has none before."""

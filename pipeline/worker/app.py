@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 #: Rejected and sent-on records of one partition that may wait for acknowledgement before folding waits too.
 MAX_UNDELIVERED = 20_000
+#: And what their values may amount to.
+MAX_UNDELIVERED_BYTES = 64 << 20
 
 
 class RowSink(Protocol):
@@ -83,7 +85,8 @@ class WorkerApp(faust.App):
         self.on_partitions_revoked.connect(self._before_handing_over)
         self.on_rebalance_complete.connect(self._taken_over)
         self._undelivered: dict[int, list[asyncio.Task[int]]] = {}
-        self._undelivered_records: dict[int, int] = {}
+        #: By partition, how many records those are, and of how many bytes.
+        self._undelivered_size: dict[int, tuple[int, int]] = {}
         self._checkpointing = asyncio.Lock()
         self._periodic: asyncio.Future[None] | None = None
         self.truncation = Truncation(settings, self.table.changelog_topic.get_topic_name())
@@ -244,9 +247,10 @@ class WorkerApp(faust.App):
             outgoing.append(Outgoing(topic, home, event.actor.encode(), record.value, headers))
         task = asyncio.create_task(self.delivery.deliver(outgoing))
         self._undelivered.setdefault(partition, []).append(task)
-        waiting = self._undelivered_records.get(partition, 0) + len(outgoing)
-        self._undelivered_records[partition] = waiting
-        if waiting > MAX_UNDELIVERED:
+        waiting, size = self._undelivered_size.get(partition, (0, 0))
+        waiting, size = waiting + len(outgoing), size + sum(len(record.value or b"") for record in outgoing)
+        self._undelivered_size[partition] = waiting, size
+        if waiting > MAX_UNDELIVERED or size > MAX_UNDELIVERED_BYTES:
             await self.checkpoint()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -283,7 +287,7 @@ class WorkerApp(faust.App):
             return
         # Taken in one step, without a pause: these deliveries belong to the records before this position.
         waiting = self._undelivered.pop(partition, [])
-        self._undelivered_records.pop(partition, None)
+        self._undelivered_size.pop(partition, None)
         state.in_doubt = True
         restored = self.store.restored_bytes.pop(partition, None)
         if restored is not None:

@@ -190,7 +190,7 @@ def batches(draw: st.DrawFn, events: Sequence[Event]) -> list[Sequence[Event]]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(deadline=None)
 @given(history=histories(), data=st.data())
 def test_order_and_batches_do_not_matter(history: tuple[FunnelSpec, list[Event], int], data: st.DataObject) -> None:
     spec, events, _ = history
@@ -205,7 +205,7 @@ def test_order_and_batches_do_not_matter(history: tuple[FunnelSpec, list[Event],
         assert event_count(entry) <= len(events)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(deadline=None)
 @given(history=histories(), lateness=st.sampled_from([0, 3, 10, 30]), data=st.data())
 def test_what_is_forgotten_does_not_matter(
     history: tuple[FunnelSpec, list[Event], int], lateness: int, data: st.DataObject
@@ -282,7 +282,7 @@ def test_what_is_taken_off_one_and_put_on_another_is_as_if_they_had_been_one(
     assert counted(counters) == counted(expected)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(history=histories(), data=st.data())
 def test_a_copy_of_an_event_adds_nothing_by_default(
     history: tuple[FunnelSpec, list[Event], int], data: st.DataObject

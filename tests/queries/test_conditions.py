@@ -66,7 +66,7 @@ _step = TypeAdapter(Step)
 
 
 @given(st.lists(events, min_size=1, max_size=25), st.lists(wheres, min_size=1, max_size=8))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2, deadline=None)
 @example([{"platform": ""}], [{"platform": {"ne": "ios"}}, {"platform": {"eq": ""}}])
 @example([{"properties": {"p": 2**53 + 1}}], [{"properties.p": {"eq": 2**53}}, {"properties.p": {"gt": 2.0**53}}])
 @example([{"properties": {"p": 2**64}}], [{"properties.p": {"gt": 1.0}}, {"properties.p": {"eq": "1"}}])
@@ -78,7 +78,7 @@ def test_conditions_hold_alike(clickhouse: Archive, events: list[dict[str, Any]]
 
 
 @given(st.lists(events, min_size=1, max_size=40))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2, deadline=None)
 @example([{"properties": {"p": number, "q q": -number}} for number in NUMBERS])
 @example([{"properties": {"p": "é" * 300, "q q": "y" * 256 + "z"}}])
 def test_dimension_values_are_alike(clickhouse: Archive, events: list[dict[str, Any]]) -> None:

@@ -160,7 +160,7 @@ def test_checkpoints_of_two_owners_in_any_order_make_one_truth(
 
 
 @given(logs, st.lists(st.integers(0, 60), min_size=1, max_size=12), st.integers(1, 6), st.integers(0, 3))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None)
 def test_a_complete_rewrite_holds_everything(log: list[Record], saves: list[int], slice_: int, begin: int) -> None:
     """What was written since a rewrite began is the whole state once the rewrite is complete."""
     state = new_state()
