@@ -46,10 +46,12 @@ class Log:
         self.cluster = Cluster(plan, partitions)
         self._sent = 0
 
-    def send(self, name: str, ts: int, *, fold: bool = True, id: str = "", p: int | None = None, **fields: Any) -> None:
+    def send(
+        self, name: str, ts: int, *, fold: bool = True, event_id: str = "", p: int | None = None, **fields: Any
+    ) -> None:
         """An event; `user` and `device` for short."""
         self._sent += 1
-        event = {"event_id": id or f"e{self._sent}", "event": name, "ts": ts, "platform": "ios"}
+        event = {"event_id": event_id or f"e{self._sent}", "event": name, "ts": ts, "platform": "ios"}
         for short, field in (("user", "user_id"), ("device", "anonymous_id"), ("properties", "properties")):
             if short in fields:
                 event[field] = fields[short]
@@ -167,9 +169,9 @@ def test_a_link_that_arrives_days_later_changes_the_funnel_and_the_windows_that_
 def test_in_any_order_and_twice(order: tuple[int, int, int], at_once: bool) -> None:
     log = Log()
     events: list[dict[str, Any]] = [
-        {"name": "look", "ts": T, "device": D0, "id": "a"},
-        {"name": "join", "ts": T + 1, "device": D0, "user": U1, "id": "b"},
-        {"name": "buy", "ts": T + 2, "device": D0, "id": "c"},
+        {"name": "look", "ts": T, "device": D0, "event_id": "a"},
+        {"name": "join", "ts": T + 1, "device": D0, "user": U1, "event_id": "b"},
+        {"name": "buy", "ts": T + 2, "device": D0, "event_id": "c"},
     ]
     for n in (*order, *order):
         log.send(**events[n], fold=not at_once)
@@ -188,8 +190,8 @@ def test_a_link_in_a_record_that_is_late_or_a_duplicate_or_astray_links() -> Non
             log.send("join", T, device=D0, user=U1)
             assert log.outcomes()["late"] == 1
         elif how == "duplicate":
-            log.send("join", T + 1, user=U1, id="same")
-            log.send("join", T + 1, device=D0, user=U1, id="same")
+            log.send("join", T + 1, user=U1, event_id="same")
+            log.send("join", T + 1, device=D0, user=U1, event_id="same")
             assert log.outcomes()["duplicate"] == 1
         else:
             log.send("join", T + 1, device=D0, user=U1, p=0)
@@ -253,11 +255,11 @@ def test_a_handover_that_is_written_twice_counts_once() -> None:
 
 def test_a_duplicate_of_an_event_that_was_counted_before_the_link_is_one_after_it() -> None:
     log = Log()
-    log.send("look", T, device=D0, id="once")
+    log.send("look", T, device=D0, event_id="once")
     log.send("join", T + 1, device=D0, user=U1)
-    log.send("look", T, device=D0, id="once")
-    log.send("look", T + 2, device=D0, id="again")
-    log.send("look", T + 2, device=D0, id="again")
+    log.send("look", T, device=D0, event_id="once")
+    log.send("look", T + 2, device=D0, event_id="again")
+    log.send("look", T + 2, device=D0, event_id="again")
     assert log.outcomes() == {"accepted": 3, "duplicate": 2, "forwarded": 2, "link": 2}
 
 
