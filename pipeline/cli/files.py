@@ -111,7 +111,7 @@ def import_(
 ) -> None:
     """Import what metrics need besides events. A row that is there already is replaced; exit 1 if one is wrong.
 
-    `identities` (device, user, since) are links of a history: they are sent to Kafka, and live figures learn of them too.
+    `identities` (device, user, since) are links of a history: they are sent to Kafka, so that live figures know them.
     """
     from pipeline.files.side_tables import import_file
 

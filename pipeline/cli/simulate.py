@@ -32,6 +32,10 @@ def simulate(
         bool, typer.Option("--insert", help="Store them in ClickHouse, without Kafka, and the side tables too.")
     ] = False,
     sides: Annotated[Path | None, typer.Option(help="Folder for spend.csv, campaigns.csv, content.csv.")] = None,
+    devices: Annotated[
+        bool, typer.Option("--devices", help="People have several devices, share some, log out, and come by servers.")
+    ] = False,
+    people: Annotated[Path | None, typer.Option(help="File of who came: a JSON line a person, the truth.")] = None,
     plan: PlanOption = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -43,10 +47,15 @@ def simulate(
     found = plan_of(settings)
     if insert == (output is not None):
         raise UserError("say where the events go: -o FILE, or --insert into ClickHouse")
-    history = command.history_of(found, days=days, events=events, users=users, seed=seed, end=end, faults=fault or ())
+    history = command.history_of(
+        found, days=days, events=events, users=users, seed=seed, end=end, faults=fault or (), devices=devices,
+        people=people is not None,
+    )  # fmt: skip
     if output is not None:
         command.write(history, output, as_json)
         if sides is not None:
             command.write_sides(history, found, sides)
     else:
         run(command.insert(history, settings, found, as_json), logging.WARNING)
+    if people is not None:
+        command.write_people(history, people)

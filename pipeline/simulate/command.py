@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from pipeline.errors import UserError
 from pipeline.progress import progress_bar
 from pipeline.settings import Settings
 from pipeline.simulate import side_tables
+from pipeline.simulate.devices import Devices
 from pipeline.simulate.fault import Fault, parse_fault
 from pipeline.simulate.history import History
 from pipeline.simulate.products import CONTENT, SHOP, Product, product_of
@@ -53,8 +55,9 @@ def required_product(plan: Plan) -> Product:
 
 
 def history_of(
-    plan: Plan, *, days: float, events: int, users: int | None, seed: int, end: str | None, faults: Sequence[str]
-) -> History:
+    plan: Plan, *, days: float, events: int, users: int | None, seed: int, end: str | None, faults: Sequence[str],
+    devices: bool = False, people: bool = False,
+) -> History:  # fmt: skip
     """The history that the options describe; without `end` it ends now. Raises UserError."""
     end_ms = int(time.time() * 1000)
     if end is not None:
@@ -73,6 +76,8 @@ def history_of(
         seed,
         faults_of(faults, plan, end_ms),
         offset.total_seconds() / 3600 if offset else 0.0,
+        Devices() if devices else None,
+        people,
     )
 
 
@@ -114,6 +119,16 @@ def side_rows(history: History, plan: Plan) -> dict[str, list[Side]]:
         "campaigns": list(side_tables.campaigns(history)),
         "content": list(side_tables.content(history)),
     }
+
+
+def write_people(history: History, file: Path) -> None:
+    """Write who came, a JSON line each. Raises UserError."""
+    try:
+        with file.open("w", encoding="utf-8") as out:
+            for person in history.people():
+                out.write(json.dumps(person) + "\n")
+    except OSError as exc:
+        raise UserError(f"{file} can't be written: {exc.strerror or exc}") from None
 
 
 def write_sides(history: History, plan: Plan, folder: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.ingest.sent import Sent
+from pipeline.simulate.devices import Devices
 from pipeline.simulate.fault import Fault
 from pipeline.simulate.population import Population, Rhythm
 from pipeline.simulate.products import Product
@@ -30,6 +31,10 @@ class History:
     seed: int | str = 1
     faults: Sequence[Fault] = ()
     utc_offset_hours: float = 8.0
+    #: On what people come; None: each with one id.
+    devices: Devices | None = None
+    #: Remember who came, for `people`.
+    remember_people: bool = False
     _population: list[Population] = field(default_factory=list, repr=False, compare=False)
 
     def records(self) -> Iterator[Sent]:
@@ -44,6 +49,8 @@ class History:
             rhythm=Rhythm(1.0, self.utc_offset_hours),
             journeys=self.product.journeys,
             faults=self.faults,
+            devices=self.devices,
+            remember_people=self.remember_people,
         )
         self._population[:] = [population]
         for sent in population.events():
@@ -60,3 +67,12 @@ class History:
     def population(self) -> Population | None:
         """Who lived in it, once `records` was read: `Population(after=...)` goes on with them."""
         return self._population[0] if self._population else None
+
+    def people(self) -> Iterator[dict[str, object]]:
+        """Everybody who did something, once `records` was read: the truth that no event says.
+
+        `user_id` is None for who has no account; `devices` are those that nobody else uses, used or not.
+        """
+        came = self._population[0].came if self._population else None
+        for number, person in sorted((came or {}).items()):
+            yield {"person": number, "user_id": person.user_id, "devices": list(person.devices)}

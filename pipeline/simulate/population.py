@@ -18,6 +18,7 @@ from pipeline.ingest.sent import Sent
 from pipeline.simulate.behaviour import Habits
 from pipeline.simulate.besides import CHECKOUT, RANKING
 from pipeline.simulate.calendar import operation_at
+from pipeline.simulate.devices import Devices
 from pipeline.simulate.fault import Fault, Losses
 from pipeline.simulate.library import Library
 from pipeline.simulate.shop import shop
@@ -74,7 +75,8 @@ class Population:
     visitor takes the place of somebody who doesn't come back, and too few people for the rate bring strangers.
     `habits` belong to one population. Without visits `under_way` it starts at once, but takes minutes to come
     up to its rate. `after` is a population that has ended: its people go on here, with what they remember.
-    `faults` are what goes wrong.
+    `faults` are what goes wrong, `devices` on what people come. With `remember_people` everybody who did something is
+    in `came`.
     """
 
     def __init__(
@@ -90,12 +92,17 @@ class Population:
         under_way: bool = True,
         after: Population | None = None,
         faults: Sequence[Fault] = (),
+        devices: Devices | None = None,
+        remember_people: bool = False,
     ) -> None:
         if rate <= 0 or users < 1:
             raise ValueError("rate and users must be greater than 0")
         if habits is not None and faults:
             raise ValueError("give either habits, or faults that change the usual ones")
         self.rng = Random(f"population:{seed}")
+        self.devices, self.devices_rng = devices, Random(f"devices:{seed}")
+        #: By number: everybody who did something, if that is asked for.
+        self.came: dict[int, Person] | None = {} if remember_people else None
         self._start, self._rate, self._users = start_ms, rate, users
         self._rhythm, self._journeys = rhythm, tuple(journeys)
         self.habits = habits or Habits(changes=[f.change for f in faults if f.change is not None])
@@ -134,6 +141,8 @@ class Population:
                 visit.lost(name)
                 step = None
             else:
+                if self.came is not None:
+                    self.came[visit.person.number] = visit.person
                 head = f'{{"event_id":"{getrandbits(128):032x}","event":"{name}","ts":{now},'
                 yield Sent(now, visit.key, f"{head}{visit.context}{properties}}}".encode())
                 step = next(steps, None)
@@ -255,6 +264,8 @@ class _Trial:
 
     def __init__(self, habits: Habits, now: int) -> None:
         self.rng, self.habits, self.now = Random("trial visits"), habits, now
+        self.devices: Devices | None = None
+        self.devices_rng = Random("trial devices")
         self.library = Library(now)
         self._later: list[Iterator[Step]] = []
 

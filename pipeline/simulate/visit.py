@@ -7,6 +7,7 @@ from random import Random
 from typing import Final, Protocol
 
 from pipeline.simulate.behaviour import Habits, Segment
+from pipeline.simulate.devices import Devices
 from pipeline.simulate.library import Library
 from pipeline.simulate.world import (
     CAMPAIGNS,
@@ -33,6 +34,9 @@ class Scene(Protocol):
     rng: Random
     habits: Habits
     library: Library
+    #: On what people come, and the chance that decides it; None: each with one id.
+    devices: Devices | None
+    devices_rng: Random
     #: Epoch ms.
     now: int
 
@@ -47,14 +51,16 @@ class Person:
     """Somebody who comes back: with an account (`user_id`) or still without."""
 
     __slots__ = (
-        "anonymous_id", "busy", "campaign", "invited", "invited_by", "number", "seen", "segment", "subscribed",
-        "takes_part", "told_of", "until", "user_id", "visits",
+        "anonymous_id", "busy", "campaign", "devices", "invited", "invited_by", "number", "seen", "segment",
+        "subscribed", "takes_part", "told_of", "until", "user_id", "visits",
     )  # fmt: skip
 
     def __init__(self, number: int, rng: Random, *, registered: bool, channel: str = "") -> None:
         self.number = number
         self.user_id = f"u{number}" if registered else None
         self.anonymous_id = f"a{rng.getrandbits(48):012x}"
+        #: Those that are this person's alone.
+        self.devices: tuple[str, ...] = (self.anonymous_id,)
         self.busy = False
         #: Doesn't come back after this time (epoch ms).
         self.until = float("inf")
@@ -85,6 +91,7 @@ class Visit:
 
     __slots__ = (
         "_behaviour",
+        "_device",
         "_epoch",
         "_new",
         "about",
@@ -110,16 +117,22 @@ class Visit:
             f'"platform":"{segment.platform}","app_version":"{segment.app_version}","channel":"{segment.channel}",'
             f'{named}"country":"{segment.country}","language":"{LANGUAGES.get(segment.country, "en")}"'
         )
-        self._identify(person.user_id is None)
+        devices = scene.devices
+        if devices is None:
+            self._device = person.anonymous_id
+            self._identify(person.user_id, None if person.user_id else person.anonymous_id)
+        else:
+            user_id, device = devices.way(person, scene.devices_rng)
+            self._device = device or person.anonymous_id
+            self._identify(user_id, device)
 
-    def _identify(self, with_anonymous: bool) -> None:
-        """Set the key and the shared fields: who it is, the session, the surroundings."""
-        person = self.person
-        who = [f'"user_id":"{person.user_id}",'] if person.user_id else []
-        if with_anonymous:
-            who.append(f'"anonymous_id":"{person.anonymous_id}",')
+    def _identify(self, user_id: str | None, device: str | None) -> None:
+        """Set the key and the shared fields: who it says it is, the session, the surroundings."""
+        who = [f'"user_id":"{user_id}",'] if user_id else []
+        if device:
+            who.append(f'"anonymous_id":"{device}",')
         session = f'"session_id":"{self.session}",' if self.session else ""
-        self.key = (person.user_id or person.anonymous_id).encode()
+        self.key = (user_id or device or "").encode()
         self.context = "".join(who) + session + self.about
 
     def may(self, what: str) -> bool:
@@ -143,7 +156,7 @@ class Visit:
         """The visitor gets an account: from now on events carry both names, and are keyed by the new one."""
         self._new = True
         self.person.user_id = f"u{self.person.number}"
-        self._identify(True)
+        self._identify(self.person.user_id, self._device)
 
     def lost(self, event: str) -> None:
         """The event didn't happen, by a fault: a sign-up that failed leaves no account."""

@@ -198,6 +198,17 @@ class Oracle:
             self._count(found, name, breakdown, view.spec, by_actor)
         return found
 
+    def reached(self, name: str) -> list[int]:
+        """Users at each step of a funnel, over all buckets."""
+        timelines: dict[tuple[str, str], dict[Any, list[Any]]] = {}
+        for event in self.events.values():
+            self._steps(event, self.person(event.actor), timelines)
+        spec = next(view.spec for key, view in Funnels(self.plan)._views.items() if key[0] == name)
+        found: dict[Any, Any] = {}
+        self._count(found, name, "", spec, timelines[name, ""])
+        cells = [cell for key, cell in found.items() if key[2] == ""]
+        return [sum(users[k] for users, _ in cells) for k in range(spec.steps)]
+
     def _steps(self, event: Event, person: str, timelines: dict[tuple[str, str], dict[Any, list[Any]]]) -> None:
         for name, funnel in self.plan.funnels.items():
             code = 0
