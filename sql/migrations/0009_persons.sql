@@ -3,7 +3,7 @@
 -- link that comes late changes all history, and nothing is written anew.
 --
 -- The lookup is a join rather than a dictionary: it is exact at once, on every server of a cluster, and no slower
--- (docs/decisions/0013-persons-in-sql.md).
+-- (docs/decisions/0014-persons-in-sql.md).
 ALTER TABLE events_raw
     ADD COLUMN IF NOT EXISTS owner String COMMENT 'id as which the event was counted when it was stored, if its actor was linked by then; else empty' AFTER actor;
 
