@@ -11,6 +11,8 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from pipeline.terminal import plain
+
 #: How often a log is told how far it is, seconds.
 LOG_EVERY: Final = 10.0
 
@@ -40,7 +42,8 @@ def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]
     if not sys.stderr.isatty():
         yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
+    # The name of a file is a stranger's: no markup, and no commands to the terminal.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total)
+        task = progress.add_task(plain(what), total=total)
         yield lambda done: progress.update(task, completed=done)

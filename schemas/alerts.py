@@ -118,6 +118,12 @@ class Alert(StrictModel):
             raise ValueError("drop: at most 99%: for nothing at all use absent: true")
         if self.metric in ("conversion", "rejected_share") and (self.above or self.below or 0) >= 1:
             raise ValueError(f"{self.metric} is a share: write it like 40%")
+        if self.metric != "revenue":  # refunds can make that negative; everything else is a count, a share or a time
+            if self.below is not None and self.below <= 0:
+                hint = ": for none at all use absent: true" if self.metric == "events" else ""
+                raise ValueError(f"{self.metric} is never below 0{hint}")
+            if self.above is not None and self.above < 0:
+                raise ValueError(f"{self.metric} is always above {self.above:g}: it is never negative")
         if self.against != "last_week" and kind not in ("drop", "rise", "absent"):
             raise ValueError("against goes with drop, rise or absent")
         return self

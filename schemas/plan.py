@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     TypeAdapter,
+    ValidationError,
     field_validator,
     model_validator,
 )
@@ -22,6 +23,7 @@ from pydantic_core import SchemaError
 from schemas.alerts import Alerting, check_alerting
 from schemas.duration import HOUR, Duration
 from schemas.funnel import Funnel
+from schemas.identity import Identity
 from schemas.meanings import Meanings
 from schemas.names import Name, Title
 from schemas.where import Condition, Scalar, Step, Where, check_field
@@ -76,7 +78,23 @@ class PropertySpec(_Model):
             }
             if not fits.get(self.type, False):
                 raise ValueError(f"enum: {value!r} is not of type {self.type}: give the type that it has")
+            if not self._within_bounds(value):
+                raise ValueError(f"enum: {value!r} is outside of the property's other bounds: no event can have it")
         return self
+
+    def _within_bounds(self, value: Scalar) -> bool:
+        if isinstance(value, bool):
+            return True  # has none
+        adapter: TypeAdapter[Any] = (
+            TypeAdapter(Annotated[str, Field(max_length=self.max_length, pattern=self.pattern)])
+            if isinstance(value, str)
+            else TypeAdapter(Annotated[float, Field(ge=self.min, le=self.max)])
+        )
+        try:
+            adapter.validate_python(value)
+        except ValidationError:
+            return False
+        return True
 
 
 class EventSpec(_Model):
@@ -135,6 +153,8 @@ class Plan(_Model):
     dimensions: tuple[Dimension, ...] = (("event",), ("platform",), ("channel",))
     #: Distinct values of a dimension kept per window and partition; the rest is counted under `(other)`.
     max_values: int = Field(default=1000, ge=1, le=100_000)
+    #: Who is one person.
+    identity: Identity = Field(default_factory=Identity)
     registration: Name | None = None
     events: dict[Name, EventSpec] = Field(min_length=1)
     funnels: dict[Name, Funnel] = Field(default_factory=dict)
@@ -170,6 +190,8 @@ class Plan(_Model):
         if self.unknown_events == "reject":
             if self.registration is not None:
                 self._known("registration", self.registration)
+            if self.identity.alias is not None:
+                self._known("identity.alias", self.identity.alias.event)
             for name, funnel in self.funnels.items():
                 for step in (*funnel.steps, *funnel.exclude):
                     self._known(f"funnels.{name}", step.event)
@@ -188,6 +210,9 @@ class Plan(_Model):
                 check_field(field, "dimensions")
         if len(set(self.dimensions)) < len(self.dimensions):
             raise ValueError("dimensions: one stands here twice")
+        for dimension in self.dimensions:
+            if len(set(dimension)) < len(dimension):
+                raise ValueError(f"dimensions: [{', '.join(dimension)}] names a field twice")
         check_alerting(
             self.alerting,
             dimensions=self.dimensions,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from schemas.event import Identifier, Label
+from schemas.nobody import is_nobody
 
 #: Exact to six decimals, as the values of events; below what a Decimal(18, 6) holds.
 Money = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=6)]
@@ -100,10 +101,29 @@ class UserAttribute(Side):
     value: Text = ""
 
 
+class DeviceOwner(Side):
+    """That a device, or an old id, is a user's, from a history of another tool. Sent to Kafka, not to ClickHouse."""
+
+    TABLE = ""
+    KEY = ("device",)
+    device: Identifier
+    user: Identifier
+    since: AwareDatetime
+
+    @model_validator(mode="after")
+    def _is_somebody(self) -> DeviceOwner:
+        if self.device == self.user or is_nobody(self.device) or is_nobody(self.user):
+            raise ValueError("an id that means nobody, or itself, belongs to nobody")
+        return self
+
+
+#: What is imported by the log rather than into a table of its own.
+IDENTITIES: Final = "identities"
 #: By the name that `streamgauge import` knows them by.
 SIDES: Final[dict[str, type[Side]]] = {
     "spend": Spend,
     "campaigns": Campaign,
     "content": ContentItem,
     "users": UserAttribute,
+    IDENTITIES: DeviceOwner,
 }

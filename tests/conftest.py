@@ -1,4 +1,4 @@
-"""For all tests: what is skipped where a tool is missing (see `needs`), and no example of hypothesis is timed."""
+"""For all tests: what is skipped where a tool is missing (see `needs`), and how many examples hypothesis tries."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from needs import (
     pytest_terminal_summary,
 )
 
-# How long an example takes says more of the machine than of the code.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# How long an example takes says more of the machine than of the code. A law whose examples are slow takes a part of
+# the number (`settings.default.max_examples // 4`): so `make test-laws` is a multiple for every law.
+settings.register_profile("everyday", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
+settings.register_profile("thorough", settings.get_profile("everyday"), max_examples=1_000)
+settings.load_profile("everyday")
 
 __all__ = [
     "needs_charts",

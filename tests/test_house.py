@@ -98,11 +98,63 @@ def test_no_two_classes_bear_one_name() -> None:
     assert {name: places for name, places in found.items() if len(places) > 1} == {}
 
 
+def writes_environment(text: str) -> Iterator[str]:
+    """Where a file changes the variables of its own process, which every part of it would see."""
+    tree = ast.parse(text)
+    writing = ("update", "setdefault", "pop", "clear", "popitem", "putenv", "unsetenv")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            said = ast.unparse(node.value)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in writing:
+            said = "os.environ" if node.func.attr.endswith("env") else ast.unparse(node.func.value)
+        else:
+            continue
+        if said in ("os.environ", "environ"):
+            yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+def test_no_file_writes_its_own_environment() -> None:
+    found = {str(path.relative_to(ROOT)): list(writes_environment(path.read_text("utf-8"))) for path in FILES}
+    assert {name: places for name, places in found.items() if places} == {}
+
+
+#: What becomes of a record, and what is counted, is a function of the log: nothing in these rooms asks what time it is.
+CLOCKLESS = ("pipeline/ingest", "pipeline/measure", "pipeline/state", "schemas")
+CLOCKS = {"now", "utcnow", "today", "time_ns", "monotonic", "perf_counter", "random", "randint", "uuid4"}
+
+
+def asks_a_clock(text: str) -> Iterator[str]:
+    """Where a file asks a clock, or for a number by chance."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            yield from (f"{node.lineno}: {name}" for name in names if name in ("time", "random", "secrets", "uuid"))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS:
+            yield f"{node.lineno}: {ast.unparse(node.func)}"
+
+
+def test_what_becomes_of_a_record_depends_on_no_clock() -> None:
+    found = {
+        name: list(asks_a_clock(path.read_text("utf-8")))
+        for path in FILES if (name := str(path.relative_to(ROOT))).startswith(CLOCKLESS)
+    }  # fmt: skip
+    assert len(found) > 20
+    assert {name: places for name, places in found.items() if places} == {}
+
+
 def test_what_these_tests_would_find() -> None:
     assert list(reaches("from m import _x")) == ["1: _x of m"]
     assert list(reaches("other._x")) == ["1: other._x"]
     assert list(reaches("class A:\n    def f(self, other): self._x = 1; return other._x")) == []
     assert list(reaches("row._replace(a=1)")) == []
+    assert list(asks_a_clock("import time\nnow = time.time()")) == ["1: time"]
+    assert list(asks_a_clock("from datetime import datetime\nnow = datetime.now()")) == ["2: datetime.now"]
+    assert list(asks_a_clock("from datetime import datetime\nday = datetime.fromtimestamp(5)")) == []
+    assert list(writes_environment("os.environ['A'] = 'b'")) == ["1: os.environ['A']"]
+    assert list(writes_environment("del os.environ['A']")) == ["1: os.environ['A']"]
+    assert list(writes_environment("os.environ.setdefault('A', 'b')")) == ["1: os.environ.setdefault('A', 'b')"]
+    assert list(writes_environment("os.putenv('A', 'b')")) == ["1: os.putenv('A', 'b')"]
+    assert list(writes_environment("a = os.environ['A']; env['A'] = a; env.pop('B')")) == []
     leaking = "class _V: pass\nclass A:\n    def __init__(self) -> None:\n        self.views: dict[str, _V] = {}"
     assert list(leaks(leaking)) == ["4: views"]
     assert list(leaks(leaking.replace("views", "_views"))) == []

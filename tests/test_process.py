@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
+from pipeline.dashboard.server import Dashboard
 from pipeline.errors import UserError
 from pipeline.process import address, first_of
-from pipeline.settings import load_settings
+from pipeline.settings import Settings, load_settings
+from schemas.plan_io import load_plan
 
 
 def test_an_ipv6_host_stands_in_brackets() -> None:
@@ -40,3 +43,19 @@ async def test_who_waits_for_the_first_and_is_cancelled_leaves_nothing_running()
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert ended.is_set()
+
+
+async def test_who_can_not_listen_names_the_address_as_the_web_writes_it() -> None:
+    """On a port that is taken, or on a machine without IPv6."""
+    family = socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET
+    with socket.socket(family) as taken:
+        try:
+            taken.bind(("::1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+        except OSError:
+            port = 9
+        settings = Settings(dashboard_host="::1", dashboard_port=port, clickhouse_url="http://127.0.0.1:9")
+        dashboard = Dashboard(settings, load_plan("shop"))
+        with pytest.raises(UserError, match=rf"^\[::1\]:{port} can't be listened on"):
+            await dashboard.start()

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pipeline.alerts.conditions import times_before
 from pipeline.clickhouse.client import Connection
 from pipeline.insight.contribution import Amount, SegmentChange, segment_of_share, segment_of_sum
-from pipeline.queries.conditions import quoted, step_sql, text_sql
+from pipeline.queries.conditions import quoted, step_sql, value_sql
 from pipeline.settings import Settings
 from schemas.alerts import Alert
 from schemas.duration import MINUTE
@@ -64,9 +64,9 @@ def question(plan: Plan, alert: Alert, now: int, stream: str) -> str | None:
     span = alert.span_ms if alert.metric != "active_users" else (5 if alert.span == "5m" else 30) * MINUTE
     end = now - _STORED
     times = [f"ts_ms >= {end - back - span} AND ts_ms < {end - back}" for back in (0, *times_before(alert))]
-    where = [f"{text_sql(field)} = {quoted(value)}" for field, value in alert.values.items()]
+    where = [f"{value_sql(field)} = {quoted(value)}" for field, value in alert.values.items()]
     fields = [field for field in FIELDS if field not in alert.fields]
-    pairs = ", ".join(f"({quoted(field)}, {text_sql(field)})" for field in fields)
+    pairs = ", ".join(f"({quoted(field)}, {value_sql(field)})" for field in fields)
     columns = [what.format(when=when) for when in times for what in counted]
     looked_at = " OR ".join(f"({when.replace('ts_ms', 'toUnixTimestamp64Milli(ts)')})" for when in times)
     return (

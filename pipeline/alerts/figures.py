@@ -24,6 +24,8 @@ BUCKET: Final = "streamgauge:funnel_bucket_seconds:max"
 ACTIVE: Final = "streamgauge:active_users:sum"
 LAG: Final = "streamgauge:lag_seconds:max"
 FRESHNESS: Final = "streamgauge:freshness_seconds:max"
+#: Any value of a producer: in Prometheus 2 a dot alone does not match a line break.
+ANY: Final = "(?s:.*)"
 
 
 def minute_sum(metric: str) -> str:
@@ -111,14 +113,14 @@ class Figure:
             return {"dimension": ",".join(label), "value": " / ".join(str(wanted[field]) for field in label)}
         if len(label) == 1:
             return {"dimension": label[0]}
-        values = [".*" if field == self._by else pattern(str(wanted[field])) for field in label]
+        values = [ANY if field == self._by else pattern(str(wanted[field])) for field in label]
         return {"dimension": ",".join(label), "value": "~" + " / ".join(values)}
 
     def _named(self, text: str) -> str:
         """Without the labels of where it came from; with the value looked at as `segment`."""
         if self._by is None:
             return f"max({text})"
-        parts = ["(.*)" if field == self._by else ".*" for field in self._order]
+        parts = [f"({ANY})" if field == self._by else ANY for field in self._order]
         return f'max by (segment) (label_replace({text}, "segment", "$1", "value", "{" / ".join(parts)}"))'
 
     def _flow(self, step: int, back: int) -> str:
@@ -130,7 +132,7 @@ class Figure:
         chosen = select(funnel_flow(alert.span_ms), which, back=back)
         if self._by is None:
             return f"max({chosen})"
-        return f'max by (segment) (label_replace({chosen}, "segment", "$1", "value", "(.*)"))'
+        return f'max by (segment) (label_replace({chosen}, "segment", "$1", "value", "({ANY})"))'
 
     def _more(self, outcomes: str, back: int) -> str:
         return f"sum({select(records_flow(self.alert.span_ms), {'outcome': f'~{outcomes}'}, back=back)})"

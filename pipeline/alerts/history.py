@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.alerts import rules
 from pipeline.alerts.conditions import VALUE, back_of
-from pipeline.clickhouse.client import Connection, require_stream
+from pipeline.clickhouse.client import Connection, require_product, require_stream
 from pipeline.errors import DependencyError, UserError
 from pipeline.ingest.classify import Outcome
 from pipeline.ingest.validate import Validator
@@ -67,6 +67,7 @@ async def replay(
     begin = start - look_back(plan)
     connection = Connection(settings)
     try:
+        await require_product(connection, settings, plan)
         begin = max(begin, await _first_event(connection, settings) // STEP * STEP)
         series = Series()
         state = PartitionState(plan, Validator(plan), 0, 1)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from pipeline.alerts.message import CUT
+from pipeline.alerts.message import CUT, MAX_ALERTS
 from pipeline.alerts.rules import NO_DATA, kind_of
 from pipeline.alerts.texts import WORDS
 from pipeline.errors import UserError
@@ -26,6 +26,8 @@ BRIDGED: Final = ("feishu", "dingtalk", "printed")
 NOBODY: Final = "nobody"
 #: Alerts of a group that a message of WeCom spells out.
 _WECOM_ALERTS: Final = 3
+#: Characters of each text in a message for Slack.
+_SLACK_CHARACTERS: Final = 500
 
 
 def document(plan: Plan, bridge: str = BRIDGE) -> dict[str, Any]:
@@ -93,8 +95,8 @@ def _receiver(plan: Plan, name: str, receiver: Receiver, bridge: str) -> dict[st
         return {"name": name, "webhook_configs": [{"url": receiver.webhook.url, "send_resolved": True}]}
     if receiver.slack is not None:
         found = receiver.slack
-        config = {"api_url_file": found.url_file, "channel": found.channel, "title": title, "text": body,
-                  "send_resolved": True}  # fmt: skip
+        config = {"api_url_file": found.url_file, "channel": found.channel, "title": title,
+                  "text": _slack_template(plan), "send_resolved": True}  # fmt: skip
         return {"name": name, "slack_configs": [config]}
     if receiver.email is not None:
         mail = receiver.email
@@ -130,11 +132,39 @@ def _templates(plan: Plan) -> tuple[str, str]:
     return title, body
 
 
-def _wecom_template(plan: Plan) -> str:
-    """A message of at most 2,048 bytes, which is what WeCom takes of a text; more of it is refused or cut mid-word.
+def _slack_template(plan: Plan) -> str:
+    """A text far below the 40,000 characters behind which Slack cuts without a word.
 
-    Alertmanager's templates can't measure what they have written, so each part has a bound of its own: in bytes, but
-    cut between characters. Alerts of one message are one alert of the plan, so its advice and link stand once.
+    (docs.slack.dev, chat.postMessage: "Slack will truncate messages containing more than 40,000 characters".) Slack's
+    three signs are escaped, as its page on formatting says: a value of a producer could call everybody (`<!channel>`)
+    or hide where a link leads.
+    """
+    words = WORDS[plan.alerting.language]
+    since = str(words["since"]).format(time='{{ .StartsAt.UTC.Format "2006-01-02 15:04:05 UTC" }}')
+    todo = str(words["todo"]).format(todo=_for_slack(".CommonAnnotations.todo"))
+    return (
+        f"{{{{ range $at, $alert := .Alerts }}}}{{{{ if lt $at {MAX_ALERTS} }}}}"
+        f"{_for_slack('.Annotations.summary')}\n{since}\n{{{{ end }}}}{{{{ end }}}}"
+        f"{{{{ if gt (len .Alerts) {MAX_ALERTS} }}}}{CUT} {{{{ len .Alerts }}}}\n{{{{ end }}}}"
+        f"{{{{ if .CommonAnnotations.todo }}}}{todo}\n{{{{ end }}}}"
+        "{{ if and .CommonAnnotations.link (le (len .CommonAnnotations.link) 2000) }}"
+        "{{ .CommonAnnotations.link }}\n{{ end }}"
+    )
+
+
+def _for_slack(value: str) -> str:
+    kept = f'(printf "%.{_SLACK_CHARACTERS}s" {value})'
+    escaped = f'{kept} | reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"'
+    return f"{{{{ {escaped} }}}}{{{{ if ne {kept} {value} }}}}…{{{{ end }}}}"
+
+
+def _wecom_template(plan: Plan) -> str:
+    """A message of at most 2,048 bytes, which is what WeCom takes of a text; what is behind them is cut off.
+
+    (developer.work.weixin.qq.com/document/path/90236: "最长不超过2048个字节，超过将截断".) Alertmanager's templates
+    can't measure what they have written, so each part has a bound of its own: in bytes, but cut between characters.
+    Alerts of one message are one alert of the plan, so its advice and link stand once. WeCom reads `<a href=…>` in a
+    text, so no value of a producer may have a `<`.
     """
     words = WORDS[plan.alerting.language]
     state = f'{{{{ if eq .Status "firing" }}}}{words["firing"]}{{{{ else }}}}{words["resolved"]}{{{{ end }}}}'
@@ -153,6 +183,7 @@ def _wecom_template(plan: Plan) -> str:
 
 def _bounded(value: str, most: int) -> str:
     """A template that writes at most so many bytes of a value: printf counts characters, which have up to 4 bytes."""
+    value = f'(reReplaceAll "<" "‹" {value})'
     kept = (most - len("…".encode())) // 4
     cut_off = f'{{{{ printf "%.{kept}s…" {value} }}}}'
     return f"{{{{ if gt (len {value}) {most} }}}}{cut_off}{{{{ else }}}}{{{{ {value} }}}}{{{{ end }}}}"

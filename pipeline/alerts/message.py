@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline import terminal
 from pipeline.alerts.texts import WORDS, plain
 from pipeline.insight.contribution import SegmentChange
 from schemas.plan import Plan
@@ -88,9 +89,9 @@ def compose(notification: Notification, plan: Plan, explained: Mapping[str, Segm
     lines = []
     for alert in alerts[:MAX_ALERTS]:
         if alert.status == "firing":
-            lines.append(alert.annotations.get("summary", alert.name))
+            lines.append(terminal.plain(alert.annotations.get("summary", alert.name)))
         elif "segment" in alert.labels:
-            lines.append(alert.labels["segment"])
+            lines.append(terminal.plain(alert.labels["segment"]))
         lines.append(_when(alert, plan, words))
         found = (explained or {}).get(alert.name)
         if found is not None and alert.status == "firing":
@@ -117,7 +118,7 @@ def _explained(found: SegmentChange, name: str, plan: Plan, words: dict[str, Any
     return str(
         words["explains"].format(
             share=f"{min(found.explained, 1) * 100:.0f} %",
-            segment=f"{found.dimension} {found.value}",
+            segment=terminal.plain(f"{found.dimension} {found.value}"),
             now=plain(alert, found.after),
             then=plain(alert, found.before),
         )

@@ -13,6 +13,8 @@ from schemas.plan import Plan
 
 _SHARES: Final = ("conversion", "rejected_share")
 _TIMES: Final = ("lag", "freshness")
+#: A segment is a value that a producer sent: a line break in it must not look like a line of ours.
+_IN_ONE_LINE: Final = ' | reReplaceAll "[[:cntrl:]]+" " "'
 
 WORDS: Final = {
     "en": {
@@ -61,7 +63,7 @@ def summary(plan: Plan, name: str, alert: Alert) -> str:
     what = as_template(metric_words(plan, alert))
     text = f"{what} {value}"
     if alert.by:
-        text = f"{as_template(alert.by[0])} {{{{ $labels.segment }}}}: {text}"
+        text = f"{as_template(alert.by[0])} {{{{ $labels.segment{_IN_ONE_LINE} }}}}: {text}"
     match alert.condition:
         case "above" | "below":
             level = alert.above if alert.condition == "above" else alert.below
@@ -140,5 +142,5 @@ def _segment(name: str, text: str) -> str:
     # ClickHouse and names what that finder names.
     found = held(SEGMENT, name)
     query = f"topk(1, {found} > 0 and {found} / on(field) group_left() sum by (field) ({found} > 0) >= {EXPLAINS})"
-    shown = text.format(segment="{{ .Labels.field }} {{ .Labels.segment }}")
+    shown = text.format(segment=f"{{{{ .Labels.field }}}} {{{{ .Labels.segment{_IN_ONE_LINE} }}}}")
     return f"{{{{ with query `{query}` }}}}{{{{ with . | first }}}}{shown}{{{{ end }}}}{{{{ end }}}}"

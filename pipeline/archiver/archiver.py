@@ -24,6 +24,8 @@ from pipeline.archiver.restore import Restoring, restore
 from pipeline.archiver.rows import (
     DUPLICATE_COLUMNS,
     EVENT_COLUMNS,
+    HANDOVER_COLUMNS,
+    LINK_COLUMNS,
     REJECTED_COLUMNS,
     STORED_AT,
     ArchiveBatch,
@@ -46,6 +48,8 @@ log = logging.getLogger(__name__)
 _INSERT_SETTINGS: Final = {"max_partitions_per_insert_block": 0}
 _POLL_MS: Final = 200
 _POLL_RECORDS: Final = 10_000
+#: Values of so many bytes are an insert, however few records they are.
+_BATCH_BYTES: Final = 64 << 20
 #: After so long without a step it is said that there is none.
 STUCK_SECONDS: Final = 10.0
 
@@ -194,7 +198,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
 
         One insert is under way and one batch is filling, never more: that bounds the memory.
         """
-        if self._batch.records >= self._settings.archiver_batch_rows and self._writing is not None:
+        if self._full() and self._writing is not None:
             await asyncio.wait({self._writing})
         room = max(1, self._settings.archiver_batch_rows - self._batch.records)
         fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=min(room, _POLL_RECORDS))
@@ -271,10 +275,11 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         if not self._batch.offsets:
             self._batch_since = time.monotonic()
 
+    def _full(self) -> bool:
+        return self._batch.records >= self._settings.archiver_batch_rows or self._batch.bytes >= _BATCH_BYTES
+
     def _due(self) -> bool:
-        if self._batch.records >= self._settings.archiver_batch_rows:
-            return True
-        return time.monotonic() - self._batch_since >= self._settings.archiver_batch_seconds
+        return self._full() or time.monotonic() - self._batch_since >= self._settings.archiver_batch_seconds
 
     def _follows(self, consumer: LogConsumer, tp: TopicPartition, first: int) -> bool:
         """Whether records that begin at `first` come next; if records seem to be missing, go back for them.
@@ -339,7 +344,10 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         at = EVENT_COLUMNS.index("value")
         batch.events[at] = [Decimal(micro).scaleb(-6) if micro else 0 for micro in batch.events[at]]
         newest = max(batch.events[EVENT_COLUMNS.index("ts")], default=None)
+        # Links first: whose an event is, is known when the event is there.
         for table, names, columns in (
+            ("links_raw", LINK_COLUMNS, batch.links),
+            ("handovers_raw", HANDOVER_COLUMNS, batch.handovers),
             ("events_raw", EVENT_COLUMNS, batch.events),
             ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
             ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),

@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
-from pipeline.archiver.rows import EVENT_COLUMNS, STORED_AT, ArchiveBatch, with_time
+from pipeline.archiver.rows import EVENT_COLUMNS, LINK_COLUMNS, STORED_AT, ArchiveBatch, with_time
 from pipeline.errors import UserError
 from pipeline.ingest.classify import PartitionClassifier, Record
 from pipeline.ingest.sent import Sent
@@ -47,14 +47,18 @@ async def load(
         batch = await asyncio.to_thread(_next, numbered, classifier, stream)
         if batch is None:
             return stored
-        if batch.events[0]:
-            await client.insert(
-                "events_raw",
-                with_time(batch.events, int(time.time() * 1000)),
-                column_names=[*EVENT_COLUMNS, STORED_AT],
-                column_oriented=True,
-                settings=_SETTINGS,
-            )
+        for table, names, columns in (
+            ("links_raw", LINK_COLUMNS, batch.links),
+            ("events_raw", EVENT_COLUMNS, batch.events),
+        ):
+            if columns[0]:
+                await client.insert(
+                    table,
+                    with_time(columns, int(time.time() * 1000)),
+                    column_names=[*names, STORED_AT],
+                    column_oriented=True,
+                    settings=_SETTINGS,
+                )
         stored += len(batch.events[0])
         if progress is not None:
             progress(stored)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
-from pipeline.clickhouse.client import Connection, require_stream
+from pipeline.clickhouse.client import Connection, require_product, require_stream
 from pipeline.ingest.classify import ORIGIN_HEADER
 from pipeline.ingest.validate import Rejection, Validator
 from pipeline.progress import progress_bar
@@ -75,8 +75,9 @@ async def redrive(settings: Settings, plan: Plan, reason: str | None) -> Redrive
     """Send the rejected records again that `plan` accepts now, oldest first. Restartable; raises on failure."""
     connection, validator = Connection(settings), Validator(plan)
     producer = AIOKafkaProducer(**settings.kafka_kwargs(), linger_ms=20, max_request_size=4 << 20)
-    await producer.start()
     try:
+        await require_product(connection, settings, plan)
+        await producer.start()
         return await _redrive(connection, settings, validator, producer, reason)
     finally:
         await producer.stop()

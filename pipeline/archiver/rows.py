@@ -9,18 +9,22 @@ import numpy as np
 from pydantic_core import to_json
 
 from pipeline.ingest.classify import Classified, Outcome, origin_mark
+from pipeline.ingest.handover import HANDOVER_HEADER
+from pipeline.ingest.links import last
 from pipeline.measure.rows import GapRow
-from schemas.event import CONTEXT_FIELDS
+from schemas.event import CONTEXT_FIELDS, Event
 
 _FIRST: Final = (
     "stream", "partition", "offset", "event", "event_id", "actor", "user_id", "anonymous_id", "session_id", "ts",
 )  # fmt: skip
 EVENT_COLUMNS: Final = (
     *_FIRST, *CONTEXT_FIELDS, "value", "properties", "late", "ingested_at", "origin",
-    "watermark", "clock", "claim", "claimed",
+    "watermark", "clock", "claim", "claimed", "owner",
 )  # fmt: skip
 REJECTED_COLUMNS: Final = ("stream", "partition", "offset", "at", "reason", "detail", "key", "value")
 DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "event_id", "actor", "origin", "outcome")
+LINK_COLUMNS: Final = ("stream", "partition", "offset", "id", "person", "kind", "outcome", "ts", "watermark")
+HANDOVER_COLUMNS: Final = ("stream", "partition", "offset", "part", "id", "person", "watermark")
 #: When the rows are stored: the last column of every table, which whoever inserts them adds.
 STORED_AT: Final = "stored_at"
 
@@ -44,10 +48,15 @@ class ArchiveBatch:
         self.events: Columns = [[] for _ in EVENT_COLUMNS]
         self.rejected: Columns = [[] for _ in REJECTED_COLUMNS]
         self.duplicates: Columns = [[] for _ in DUPLICATE_COLUMNS]
+        #: What was said of who an id belongs to, and which counts went to whom.
+        self.links: Columns = [[] for _ in LINK_COLUMNS]
+        self.handovers: Columns = [[] for _ in HANDOVER_COLUMNS]
         #: What was gone from the log before it was read.
         self.gaps: list[GapRow] = []
         #: Records taken in, whatever became of them.
         self.records = 0
+        #: What their values amount to.
+        self.bytes = 0
         #: Next offset by partition: what may be committed once the rows are acknowledged.
         self.offsets: dict[int, int] = {}
 
@@ -61,8 +70,7 @@ class ArchiveBatch:
             record = records[i]
             row = (stream, partition, record.offset, storable(record.timestamp), why.reason, why.detail,
                    record.key or b"", record.value or b"")  # fmt: skip
-            for column, cell in zip(self.rejected, row, strict=True):
-                column.append(cell)
+            _append(self.rejected, row)
         for i, outcome in enumerate(outcomes):
             if outcome is Outcome.DUPLICATE or outcome is Outcome.FORWARDED_AGAIN:
                 record, event = records[i], result.events[i]
@@ -74,14 +82,26 @@ class ArchiveBatch:
                     storable(record.timestamp),
                     event.name,
                     event.event_id,
-                    event.actor,
+                    actor_of(event),
                     origin_mark(record),
                     outcome.name.lower(),
                 )
-                for column, cell in zip(self.duplicates, found, strict=True):
-                    column.append(cell)
+                _append(self.duplicates, found)
+        self._add_links(partition, result)
         self.records += len(records)
+        self.bytes += sum([len(record.value or b"") for record in records])
         self.offsets[partition] = records[-1].offset + 1
+
+    def _add_links(self, partition: int, result: Classified) -> None:
+        records, stream = result.records, self._stream
+        for at, claim, ruling in result.links:
+            named = (stream, partition, records[at].offset, claim.id, claim.person, claim.kind)
+            _append(self.links, (*named, ruling, claim.ts, result.watermark_at(at)))
+        for i, handover in result.handovers.items():
+            part = int((last(records[i].headers, HANDOVER_HEADER) or b"0").rpartition(b":")[2])
+            watermark = max(result.watermark_at(i), handover.watermark)
+            named_part = (stream, partition, records[i].offset, part)
+            _append(self.handovers, (*named_part, handover.id, handover.person, watermark))
 
     def _add_events(self, partition: int, result: Classified, stored: list[int]) -> None:
         records, outcomes = result.records, result.outcomes
@@ -91,13 +111,15 @@ class ArchiveBatch:
         n_first, n_context = len(_FIRST), len(CONTEXT_FIELDS)
         stream, part, offset, name, event_id, actor, user, anonymous, session, ts = self.events[:n_first]
         context = self.events[n_first : n_first + n_context]
-        value, properties, late, at, origin, *standing = self.events[n_first + n_context :]
+        value, properties, late, at, origin, *standing, owner = self.events[n_first + n_context :]
         stream += [self._stream] * n
         part += [partition] * n
         offset += [records[i].offset for i in stored]
         name += [event.name for event in events]
         event_id += [event.event_id for event in events]
-        actor += [event.actor for event in events]
+        raw = [f.get("user_id") or f["anonymous_id"] for f in fields]
+        actor += raw
+        owner += ["" if event.actor == own else event.actor for event, own in zip(events, raw, strict=True)]
         user += [f.get("user_id") or "" for f in fields]
         anonymous += [f.get("anonymous_id") or "" for f in fields]
         session += [f.get("session_id") or "" for f in fields]
@@ -111,6 +133,17 @@ class ArchiveBatch:
         origin += [origin_mark(records[i]) if records[i].headers else 0 for i in stored]
         for column, cells in zip(standing, _standings(result)[:, stored].tolist(), strict=True):
             column += cells
+
+
+def _append(columns: Columns, row: Sequence[Any]) -> None:
+    for column, cell in zip(columns, row, strict=True):
+        column.append(cell)
+
+
+def actor_of(event: Event) -> str:
+    """Who sent an event: the user, else the device, whoever it counts as."""
+    actor: str = event.fields.get("user_id") or event.fields["anonymous_id"]
+    return actor
 
 
 def _standings(result: Classified) -> Any:

@@ -91,7 +91,7 @@ def check(
 
 @app.command("import")
 def import_(
-    table: Annotated[str, typer.Argument(help="spend, campaigns, content or users.")],
+    table: Annotated[str, typer.Argument(help="spend, campaigns, content, users or identities.")],
     file: FileArgument,
     mapping: Annotated[str | None, typer.Option("--map", help="Which columns are which: day=date,amount=cost")] = None,
     drop: Annotated[bool, typer.Option("--drop", help="Leave out columns that the table doesn't have.")] = False,
@@ -103,14 +103,19 @@ def import_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would become of each column and row, and store nothing.")
     ] = False,
+    kafka: Annotated[str | None, typer.Option(help="Kafka to send identities to (host:port).")] = None,
+    plan: PlanOption = None,
     clickhouse: Annotated[str | None, typer.Option(help="ClickHouse to import into (http://host:8123).")] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import what metrics need besides events. A row that is there already is replaced; exit 1 if one is wrong."""
+    """Import what metrics need besides events. A row that is there already is replaced; exit 1 if one is wrong.
+
+    `identities` (device, user, since) are links of a history: they are sent to Kafka, and live figures learn of them too.
+    """
     from pipeline.files.side_tables import import_file
 
-    settings = load_settings(config, clickhouse_url=clickhouse)
+    settings = load_settings(config, clickhouse_url=clickhouse, kafka_bootstrap=kafka, plan=plan)
     how = reading(None, tz=tz, time_format=time_format, encoding=encoding, separator=separator, decimal=decimal)
     work = import_file(settings, table, file, mapping, as_json, drop=drop, reading=how, dry_run=dry_run)
     raise typer.Exit(run(work, logging.WARNING))

@@ -18,6 +18,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from pipeline.clickhouse import codes
 from pipeline.errors import DependencyError, UserError
 from pipeline.settings import Settings
+from schemas.plan import Plan
 
 log = logging.getLogger(__name__)
 
@@ -167,9 +168,28 @@ async def require_stream(connection: Connection, settings: Settings, table: str)
         )
 
 
+async def require_product(connection: Connection, settings: Settings, plan: Plan) -> None:
+    """Raise UserError, in one line, if the database is that of another product. Another version of the plan is fine.
+
+    The database knows it from its catalogue of metrics; without one nothing says of which plan it is.
+    """
+    try:
+        rows = await connection.query("SELECT product FROM installed_plan")
+    except ClickHouseError as exc:
+        if error_code(exc) not in codes.NO_SCHEMA:
+            raise
+        return
+    if rows and rows[0][0] != plan.product:
+        raise UserError(
+            f"{settings.clickhouse_database} at {settings.clickhouse_url} has the events of "
+            f"{rows[0][0]!r}, not of {plan.product!r}: give its plan with --plan (or PIPELINE_PLAN)"
+        )
+
+
 async def wait_for_clickhouse(settings: Settings, timeout: float = 60.0) -> None:
     """Return when the server answers; raises DependencyError if it does not in time."""
     deadline = time.monotonic() + timeout
+    said = False
     while True:
         try:
             client = await connect(settings, database=False)
@@ -179,6 +199,10 @@ async def wait_for_clickhouse(settings: Settings, timeout: float = 60.0) -> None
                     f"ClickHouse at {settings.clickhouse_url} does not answer ({str(exc)[:200]}): is it running, "
                     f"and are PIPELINE_CLICKHOUSE_URL, _USER and _PASSWORD right?"
                 ) from exc
+            if not said:
+                # A person waits for this: whoever reads nothing for a minute takes it for hanging.
+                log.warning("waiting for ClickHouse at %s, %.0f s at most", settings.clickhouse_url, timeout)
+                said = True
             await asyncio.sleep(0.5)
         else:
             await client.close()

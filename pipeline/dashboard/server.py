@@ -23,6 +23,7 @@ from pipeline.dashboard.frame import document, login, not_found, note_bad, probl
 from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.pages import DOWNLOADS, PAGES, PARTS, fragments
 from pipeline.errors import UserError
+from pipeline.process import address
 from pipeline.render.language import Language, choose
 from pipeline.serve import guard
 from pipeline.serve.feed import EventStream
@@ -96,7 +97,7 @@ class Dashboard:
         except OSError as exc:
             await self._runner.cleanup()
             raise UserError(
-                f"{self.settings.dashboard_host}:{self.settings.dashboard_port} can't be listened on "
+                f"{address(self.settings.dashboard_host, self.settings.dashboard_port)} can't be listened on "
                 f"({exc.strerror}): set PIPELINE_DASHBOARD_PORT to a free port, or to 0 for any"
             ) from None
         self.port = self._runner.addresses[0][1]
@@ -257,8 +258,8 @@ class Dashboard:
         return _page(login(self._context(request), self._assets, "wrong" in request.query))
 
     async def _log_in(self, request: web.Request) -> web.Response:
-        form = await request.post()
-        name, password = str(form.get("name", ""))[:64], str(form.get("password", ""))[:1000]
+        form = _form(await request.read())
+        name, password = form.get("name", "")[:64], form.get("password", "")[:1000]
         # The hash takes a while by design: the live figures of others must not wait for it.
         cookie = await asyncio.to_thread(self._auth.log_in, name, password) if self._auth.by_password else None
         if cookie is None:
@@ -273,6 +274,14 @@ class Dashboard:
         response = web.Response(status=303, headers={"Location": "/login"})
         response.del_cookie(COOKIE)
         return response
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """The fields of our form, as browsers send it. Any other body has none, whatever its headers say that it is."""
+    try:
+        return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=50))
+    except ValueError:
+        return {}
 
 
 def _own(address: str) -> str:

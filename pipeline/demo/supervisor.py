@@ -1,7 +1,8 @@
 """Keeps the parts of the system running: one that ends is started again where it was, with growing pauses.
 
-A part that doesn't stay up is given up after some tries, with one clear line: whoever watches `up` should not believe
-that something runs which doesn't.
+One that is there and answers no more (frozen, in an endless loop, waiting for itself) is ended first. A part that
+doesn't stay up is given up after some tries, with one clear line: whoever watches `up` should not believe that
+something runs which doesn't.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ class Patience:
     #: A part that has run for so long was well: its earlier tries no longer count.
     well_after: float = 60.0
     look_every: float = 0.3
+    #: A part is asked for a sign of life so often; an answer may take so long; after so many questions in a row that
+    #: had none it is ended. A count, for our own time may stand still too (Ctrl-Z).
+    ask_every: float = 5.0
+    answer_within: float = 10.0
+    questions: int = 6
 
     def pause(self, tries: int) -> float:
         """How long to wait before a try, from 1."""
@@ -48,6 +54,9 @@ class Part:
     running: Callable[[], bool]
     ended: Callable[[], str]
     where: Callable[[], str]
+    #: Whether it gives a sign of life, and how it is ended at once when it does no more.
+    answers: Callable[[], Awaitable[bool]]
+    kill: Callable[[], None]
     #: It can't run without this one.
     needs: Part | None = None
     #: Whether it ended and is not back yet.
@@ -75,14 +84,12 @@ class Supervisor:
     async def _keep(self, part: Part) -> None:
         tries, trouble_since = 0, 0.0
         while True:
-            while part.running():
-                await asyncio.sleep(self._patience.look_every)
+            why = await self._end_of(part)
             ended_at = time.monotonic()
             lived = ended_at - part.started_at
             part.away = True
             if lived >= self._patience.well_after:
                 tries = 0
-            why = part.ended()
             if not part.told_to_end:
                 self._say(f"{part.name} ended after {lived:.0f} s ({why}): starting it again")
             while True:
@@ -108,6 +115,36 @@ class Supervisor:
             part.started_at = time.monotonic()
             part.away = False
             self._say(f"{part.name} is back at {part.where()}, after {part.started_at - ended_at:.0f} s")
+
+    async def _end_of(self, part: Part) -> str:
+        """Return when a part has ended, and how; ends it if it answers no more."""
+        patience, unanswered, silent_since = self._patience, 0, 0.0
+        ask_at = time.monotonic() + patience.ask_every
+        while part.running():
+            await asyncio.sleep(patience.look_every)
+            asked_at = time.monotonic()
+            if asked_at < ask_at:
+                continue
+            if await self._answers(part):
+                unanswered = 0
+            elif part.running():
+                unanswered += 1
+                silent_since = asked_at if unanswered == 1 else silent_since
+            if unanswered >= patience.questions:
+                part.kill()
+                while part.running():
+                    await asyncio.sleep(patience.look_every)
+                silent = time.monotonic() - silent_since
+                return f"it gave no answer for {silent:.0f} s, to {unanswered} questions, and was killed"
+            ask_at = asked_at + patience.ask_every
+        return part.ended()
+
+    async def _answers(self, part: Part) -> bool:
+        try:
+            async with asyncio.timeout(self._patience.answer_within):
+                return await part.answers()
+        except TimeoutError:
+            return False
 
 
 def _away(part: Part | None) -> bool:

@@ -1,7 +1,7 @@
 """The whole system on one machine: broker, ClickHouse, worker and archiver as processes under one roof.
 
-Used by `up` and `demo`. Parts are started in order, one that dies is started again where it was, everything ends
-together.
+Used by `up` and `demo`. Parts are started in order, one that dies or answers no more is started again where it was,
+everything ends together.
 
 The embedded broker keeps its log in memory. When it dies, the log is gone, and with it what was sent and not yet
 stored, the worker's state and the ids it remembered. Nothing can bring that back; what must not happen is that offsets
@@ -67,6 +67,11 @@ class Role:
     def running(self) -> bool:
         """Whether it was started and has not ended."""
         return self.process is not None and self.process.running
+
+    def kill(self) -> None:
+        """Kill it at once, as a crash would."""
+        if self.process is not None:
+            self.process.kill()
 
 
 class System:
@@ -255,7 +260,9 @@ class System:
     def _part(
         self, name: str, start: Callable[[], Coroutine[Any, Any, None]], process: Any, where: Callable[[], str]
     ) -> Part:
-        part = Part(name, start, lambda: process.running, lambda: process.ended, where)
+        part = Part(
+            name, start, lambda: process.running, lambda: process.ended, where, lambda: process.answers(), process.kill
+        )
         self._parts.append(part)
         return part
 
@@ -267,6 +274,8 @@ class System:
                 lambda: role.running,
                 lambda: f"{role.process.ended if role.process else 'stopped'}; see {self.data_dir / role.name}.log",
                 lambda: role.url,
+                lambda: self._answers(role),
+                role.kill,
                 needs,
             )
         )

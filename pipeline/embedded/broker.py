@@ -77,7 +77,7 @@ class EmbeddedBroker:
             command += [option, f"tcp://{self.bootstrap}"]
         child = Child("the embedded broker", command, self._data_dir / "broker.log")
         child.start()
-        await child.wait_ready(self._answers, _START_SECONDS)
+        await child.wait_ready(self.answers, _START_SECONDS)
         self._child, self._kept = child, self.port
 
     async def stop(self) -> None:
@@ -85,6 +85,11 @@ class EmbeddedBroker:
         child, self._child = self._child, None
         if child is not None:
             await child.stop(_STOP_SECONDS)
+
+    def kill(self) -> None:
+        """Kill the server at once, as a crash would; it stays for `stop` to clean up."""
+        if self._child is not None:
+            self._child.kill()
 
     async def create_topics(self, topics: Mapping[str, int]) -> None:
         """Create topics with so many partitions; one that exists with as many is left as it is.
@@ -111,7 +116,8 @@ class EmbeddedBroker:
         finally:
             await admin.close()
 
-    async def _answers(self) -> bool:
+    async def answers(self) -> bool:
+        """Whether it gives a sign of life."""
         try:
             _, writer = await asyncio.open_connection(_HOST, self.port)
             writer.close()

@@ -159,7 +159,7 @@ class Child:
     def kill(self) -> None:
         """Kill the child at once, as a crash would; it stays for `stop` to clean up."""
         if self._process is not None:
-            self._process.kill()
+            _kill(self._process)
 
     def _failure(self, what: str) -> UserError:
         with open(self._log, "rb") as log:

@@ -1,8 +1,8 @@
 """The embedded ClickHouse: chDB behind ClickHouse's HTTP interface, in a process of its own.
 
 `EmbeddedClickHouse` starts and stops it; ``python -m pipeline.embedded.clickhouse --path DIR --port N`` is the
-process. The data stay in the folder; acknowledged inserts survive ``kill -9``. Time zone of the server: UTC. Its
-users' passwords are in the file ``DIR.users`` (see `users`).
+process, which wants `environment_of` its folder. The data stay in the folder; acknowledged inserts survive ``kill -9``.
+Time zone of the server: UTC. Its users' passwords are in the file ``DIR.users`` (see `users`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.confine import confine
 from pipeline.embedded.users import WRITER, private_folder, read_users, users_file
 from pipeline.errors import UserError
+from pipeline.process import address
 from pipeline.serve.guard import Runner, is_loopback
 
 _HOST = "127.0.0.1"
@@ -108,9 +109,10 @@ class EmbeddedClickHouse:
             command,
             self._data_dir / "clickhouse.log",
             death_signal=signal.SIGTERM,
+            env={**os.environ, **environment_of(folder)},
         )
         child.start()
-        await child.wait_ready(self._answers, _START_SECONDS)
+        await child.wait_ready(self.answers, _START_SECONDS)
         self._child, self._kept = child, self.port
 
     async def stop(self) -> None:
@@ -119,7 +121,13 @@ class EmbeddedClickHouse:
         if child is not None:
             await child.stop(_STOP_SECONDS)
 
-    async def _answers(self) -> bool:
+    def kill(self) -> None:
+        """Kill the server at once, as a crash would; it stays for `stop` to clean up."""
+        if self._child is not None:
+            self._child.kill()
+
+    async def answers(self) -> bool:
+        """Whether it gives a sign of life."""
         try:
             reader, writer = await asyncio.open_connection(self.host, self.port)
         except OSError:
@@ -142,10 +150,26 @@ class EmbeddedClickHouse:
         await self.stop()
 
 
+def environment_of(folder: Path) -> dict[str, str]:
+    """The variables that the process needs, which chDB reads when it is loaded.
+
+    A place for temporary files that it may write to; and, as in ClickHouse's container image, UTC: days and hours of a
+    query without a time zone don't depend on where the laptop is.
+    """
+    return {"TMPDIR": str(_scratch(folder.absolute())), "TZ": "UTC"}
+
+
+def _scratch(folder: Path) -> Path:
+    return folder / "tmp"
+
+
 async def serve(path: Path, host: str, port: int, memory_limit: int) -> None:
     """Serve the folder until SIGTERM or SIGINT. Raises `UserError` for what the user can mend."""
     if not is_loopback(host):
         raise UserError(f"the embedded ClickHouse speaks without TLS: choose a loopback address, not {host}")
+    missing = sorted(environment_of(path).items() - os.environ.items())
+    if missing:
+        raise UserError(f"it is to be started with {' '.join(f'{name}={value}' for name, value in missing)}")
     try:
         from aiohttp import web
 
@@ -159,9 +183,7 @@ async def serve(path: Path, host: str, port: int, memory_limit: int) -> None:
         loop.add_signal_handler(number, stopping.set)
     passwords = users_file(path)
     users = read_users(passwords)
-    scratch = path / "tmp"
-    scratch.mkdir(parents=True, exist_ok=True)
-    os.environ["TMPDIR"] = str(scratch)  # chDB wants one when it is loaded
+    _scratch(path).mkdir(parents=True, exist_ok=True)
     # Before the engine's threads are there; modules may still be loaded later.
     confine(path, map(Path, {sys.prefix, sys.base_prefix, *filter(None, sys.path)}))
     engine = Engine(path, memory_limit)
@@ -180,8 +202,8 @@ async def serve(path: Path, host: str, port: int, memory_limit: int) -> None:
         try:
             await web.TCPSite(runner, host, port, reuse_address=True).start()
         except OSError as error:
-            raise UserError(f"can't listen on {host}:{port}, choose another: {error.strerror}") from error
-        print(f"ClickHouse {engine.version} (embedded) on http://{host}:{port}, data in {path}", flush=True)
+            raise UserError(f"can't listen on {address(host, port)}, choose another: {error.strerror}") from error
+        print(f"ClickHouse {engine.version} (embedded) on http://{address(host, port)}, data in {path}", flush=True)
         await stopping.wait()
     finally:
         await runner.cleanup()
@@ -200,9 +222,6 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8123, help="%(default)s")
     parser.add_argument("--memory-limit", type=int, default=4 << 30, help="bytes (%(default)s)")
     args = parser.parse_args()
-    # As ClickHouse's container image: days and hours of a query without a time zone are UTC, wherever the
-    # laptop is.
-    os.environ["TZ"] = "UTC"
     try:
         asyncio.run(serve(args.path.absolute(), args.host, args.port, args.memory_limit))
     except UserError as error:

@@ -18,6 +18,8 @@ from pipeline.embedded.child import Child, free_port
 from schemas.plan import Plan
 
 _READY_SECONDS: Final = 60.0
+#: For a whole request, and for a connection without one. Its own default is 5 minutes.
+_READ_SECONDS: Final = 10
 
 
 class Prometheus:
@@ -61,6 +63,7 @@ class Prometheus:
             "prometheus", f"--config.file={self._folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._folder / 'data'}", "--storage.tsdb.retention.time=100y",
             f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
+            f"--web.read-timeout={_READ_SECONDS}s",
             # By default pages of any site may read what it answers.
             f"--web.cors.origin=http://127[.]0[.]0[.]1:{port}",
         ]  # fmt: skip
@@ -73,6 +76,15 @@ class Prometheus:
         """Stop the program; its data stay."""
         if self._process is not None:
             await self._process.stop()
+
+    def kill(self) -> None:
+        """Kill the program at once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+
+    async def answers(self) -> bool:
+        """Whether it gives a sign of life."""
+        return await self.client.ready()
 
     @property
     def pid(self) -> int | None:

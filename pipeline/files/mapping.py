@@ -41,8 +41,8 @@ class ColumnMapping:
         if not self.drop:
             named = set(self.columns.values())
             for column, value in row.items():
-                if column in named:
-                    continue
+                if column in named or column == "":
+                    continue  # pandas writes its row numbers under no name
                 if column == "properties" and isinstance(value, dict):
                     properties = {**value, **properties}
                 elif column in TARGETS or column.startswith(_PROPERTY):

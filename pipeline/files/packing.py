@@ -89,7 +89,8 @@ def _member(source: str, stream: BinaryIO) -> IO[bytes]:
     if source == "-":
         raise UserError("standard input is a zip archive, which can't be read in a stream: give the file's name")
     archive = zipfile.ZipFile(stream)
-    names = [info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
+    # A Mac adds files of its own, whose names begin with a dot.
+    names = [info for info in archive.infolist() if not info.is_dir() and "/." not in f"/{info.filename}"]
     if any(info.filename == "[Content_Types].xml" for info in names):
         raise UserError(f"{source} is an Office document: save the sheet as CSV")
     if len(names) != 1:

@@ -167,6 +167,8 @@ class _Becomes:
                 return named
             if self._mapping.drop:
                 return []
+        if column == "":
+            return []
         if column in TARGETS or column.startswith("properties.") or not self._by_name:
             return [column]
         return [f"properties.{column}"]

@@ -171,6 +171,9 @@ def event_of(row: Row, reading: Reading, found: Found) -> FileEvent:
     except ValueError as exc:
         raise BadRow(str(exc)) from None
     if "ts" not in event:
+        inside = [name for name, value in row.columns.items() if _are_objects(value)] if is_json else []
+        if inside:
+            raise BadRow(f"it has no time, but a list of objects in {inside[0]!r}: give that list alone", field="ts")
         raise BadRow("it has no time: name its column with --map ts=COLUMN", field="ts")
     try:
         event["ts"] = parse_time(event["ts"], reading.zone or UTC, reading.time_format)
@@ -195,6 +198,10 @@ def event_of(row: Row, reading: Reading, found: Found) -> FileEvent:
 
 
 _BY_NAME: Final = ColumnMapping()
+
+
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
 def _typed(properties: Mapping[str, Any], event: Any, reading: Reading, found: Found) -> dict[str, Any]:

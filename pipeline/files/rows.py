@@ -265,7 +265,8 @@ def _csv_rows(numbered: Iterator[tuple[int, bytes]], found: Found) -> Iterator[R
 
 
 def _header(cells: list[str], number: int, found: Found) -> list[str]:
-    names = [cell.strip() for cell in cells]
+    # Files that were put together have a second byte order mark.
+    names = [cell.strip().strip("\ufeff") for cell in cells]
     while not names[-1]:
         names.pop()
     if problem := not_text(",".join(names).encode("utf-8", "surrogateescape"), found):

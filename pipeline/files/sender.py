@@ -159,7 +159,12 @@ class _Window:
 async def _send_one(producer: AIOKafkaProducer, topic: str, record: Sent, window: _Window) -> None:
     try:
         future = await producer.send(
-            topic, record.value, key=record.key, partition=record.partition, timestamp_ms=record.at or None
+            topic,
+            record.value,
+            key=record.key,
+            partition=record.partition,
+            timestamp_ms=record.at or None,
+            headers=list(record.headers),
         )
     except MessageSizeTooLargeError as exc:
         window.refused(exc)

@@ -14,16 +14,21 @@ from pydantic import AwareDatetime, ValidationError
 
 from pipeline.clickhouse.client import connect
 from pipeline.clickhouse.side_tables import insert
-from pipeline.errors import UserError
+from pipeline.errors import DependencyError, UserError
 from pipeline.files.numbers import number_text
 from pipeline.files.preview import Columns
 from pipeline.files.reader import BadLineError, Opened, Reading, each_row, open_file
 from pipeline.files.rows import BadRow
+from pipeline.files.sender import send
 from pipeline.files.times import parse_day, parse_time
+from pipeline.ingest.links import LINK_HEADER, Claim, link_value
+from pipeline.ingest.partitioner import partitions_of
+from pipeline.ingest.sent import Sent
 from pipeline.progress import progress_bar
-from pipeline.settings import Settings
+from pipeline.settings import Settings, plan_of
 from pipeline.terminal import print_json, say
-from schemas.side_tables import SIDES, Side
+from pipeline.topics import ensure_topic
+from schemas.side_tables import IDENTITIES, SIDES, DeviceOwner, Side
 
 _BATCH = 50_000
 #: Problems that are printed; all are counted.
@@ -68,7 +73,8 @@ async def import_file(
             done.rows = sum(1 for _ in table.rows(opened, bad))
             _say_columns(opened, table.columns, done, as_json)
             return 1 if done.bad else 0
-        await _store(settings, table.rows(opened, bad), done, file)
+        store = _tell if kind == IDENTITIES else _store
+        await store(settings, table.rows(opened, bad), done, file)
     if as_json:
         print_json(asdict(done))
     else:
@@ -76,6 +82,34 @@ async def import_file(
         if done.bad:
             say("correct them and import the file again: what is there already is replaced")
     return 1 if done.bad else 0
+
+
+async def _tell(settings: Settings, rows: Iterator[Side], done: Imported, file: str) -> None:
+    """Send each row as a link to the partition of its device: live figures and SQL learn of it there.
+
+    Raises DependencyError if Kafka takes them not, and UserError if the plan links nothing.
+    """
+    if not plan_of(settings).identity.on:
+        raise UserError("this plan links no ids (identity.link: never)")
+    topic = await ensure_topic(settings)
+
+    def records() -> Iterator[Sent]:
+        for row in rows:
+            assert isinstance(row, DeviceOwner)
+            claim = Claim(row.device, row.user, "import", round(row.since.timestamp() * 1000))
+            home = int(partitions_of([row.device.encode()], topic.partitions)[0])
+            yield Sent(0, row.device.encode(), link_value(claim), home, headers=((LINK_HEADER, b"1"),))
+
+    with progress_bar(f"importing {file}", None) as show:
+        sending = await send(
+            records(),
+            kafka=settings.kafka_kwargs(),
+            topic=settings.events_topic,
+            progress=(lambda state: show(state.sent)) if show is not None else None,
+        )
+    done.rows = sending.sent
+    if sending.failed:
+        raise DependencyError(f"{sending.failed} rows were not taken by Kafka: {sending.first_error}")
 
 
 async def _store(settings: Settings, rows: Iterator[Side], done: Imported, file: str) -> None:
@@ -186,7 +220,7 @@ def _field(column: str, model: type[Side], columns: Mapping[str, str], drop: boo
         return columns[column]
     if column in model.model_fields and column not in columns.values():
         return column
-    if drop:
+    if drop or column == "":
         return None
     near = get_close_matches(str(column), model.model_fields, 1)
     hint = f": did you mean {near[0]}?" if near else ""

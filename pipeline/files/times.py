@@ -24,6 +24,8 @@ _YEAR_FIRST: Final = re.compile(
     rf"(?:(?:T|\s*)\s*{_CLOCK}\s*(?P<half>[AaPp][Mm])?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
+#: Days since 1899 from 1980 to 2118, as a spreadsheet writes a date whose cell has no format.
+_DAYS: Final = re.compile(r"[3-7][0-9]{4}(?:\.[0-9]+)?", re.ASCII)
 _DIGITS: Final = re.compile(r"(?:19|20|21)\d{6}(?:\d{4}(?:\d\d)?)?", re.ASCII)
 _EITHER_FIRST: Final = re.compile(r"\d{1,2}[-/. ]\d{1,2}[-/. ](?:\d{4}|\d\d)(?!\d).*", re.ASCII | re.DOTALL)
 
@@ -43,6 +45,10 @@ def parse_time(value: Any, zone: tzinfo, time_format: str | None = None) -> int:
     text = value.strip()
     if time_format is not None:
         return _ms(_by_format(text, time_format), zone)
+    if _DAYS.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is a spreadsheet's number of a day: give the column a date's format, and save it again"
+        )
     if text.lstrip("-").isdecimal():
         return _from_int(int(text), zone) if len(text) < 20 else _no_time(value)
     with contextlib.suppress(ValueError, OverflowError):

@@ -18,6 +18,18 @@ import xxhash
 
 from pipeline.errors import StreamgaugeError
 from pipeline.ingest.clock import Believed, Standing, Times, believe
+from pipeline.ingest.handover import HANDOVER_HEADER, Handover, handover_mark, read_handover
+from pipeline.ingest.links import (
+    LINK_HEADER,
+    Claim,
+    Link,
+    Owners,
+    claims_of,
+    last,
+    read_link,
+    resolve,
+    told_person,
+)
 from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.seen import U64, SeenIds
 from pipeline.ingest.validate import Rejection, Validator
@@ -34,6 +46,8 @@ UNFORESEEN = "unforeseen"
 NOT_OF_THE_RECORD = (MemoryError, RecursionError, OSError, StreamgaugeError)
 #: Records looked at together at least, where the watermark moves on fast.
 _MIN_PIECE = 64
+#: Pairs of user and device that are remembered as told.
+_MAX_TOLD = 500_000
 
 
 class Record(NamedTuple):
@@ -72,6 +86,7 @@ class Outcome(IntEnum):
     REJECTED = 3  # not an event of the plan
     FORWARDED = 4  # its actor lives in another partition: sent on there, counted there
     FORWARDED_AGAIN = 5  # a duplicate that says it was sent on from where another came from: a crash's copy, or forged
+    LINK = 6  # no event: one partition tells another who an id belongs to, or hands over what it has counted of it
 
 
 @dataclass(slots=True)
@@ -83,10 +98,35 @@ class Classified:
     events: list[Event | None]
     rejections: dict[int, Rejection] = field(default_factory=dict)  # index to reason
     forwarded: dict[int, int] = field(default_factory=dict)  # index to the partition it belongs to
+    #: Claims of records of this batch that changed something, in the order of the log.
+    links: list[Link] = field(default_factory=list)
+    #: Claims on ids that live in other partitions, by the partition that decides: (index, partition, claim).
+    tellings: list[tuple[int, int, Claim]] = field(default_factory=list)
+    #: Index to the claim of a record that tells of a link.
+    claims: dict[int, Claim] = field(default_factory=dict)
+    #: Index to what another partition hands over.
+    handovers: dict[int, Handover] = field(default_factory=dict)
+    #: Index of a record that is sent on to the number of links that it has passed by then; its person is the actor.
+    hops: dict[int, int] = field(default_factory=dict)
+    #: Indexes of events of a device that is nobody's, after so many users claimed it.
+    shared: list[int] = field(default_factory=list)
+    #: The partition's watermark before the batch, and pieces of (indexes, watermarks after them).
+    watermark: int = 0
+    watermarks: list[tuple[Times, Times]] = field(default_factory=list)
     #: (generation, hashes) that are new in the memory of ids.
     remembered: list[tuple[int, U64]] = field(default_factory=list)
     #: Pieces of (indexes, watermarks, the clock): how the partition stood after each of these records.
     standings: list[tuple[Times, Times, Believed]] = field(default_factory=list)
+
+    def watermark_at(self, index: int) -> int:
+        """The partition's watermark after the record at `index`."""
+        found = self.watermark
+        for at, after in self.watermarks:
+            before = int(np.searchsorted(at, index, "right"))
+            if not before:
+                break
+            found = int(after[before - 1])
+        return found
 
 
 class PartitionClassifier:
@@ -106,6 +146,14 @@ class PartitionClassifier:
         # A clock that is ahead by no more than the lateness makes nobody's present events late.
         self._tolerance = max(plan.lateness, plan.max_future)
         self.seen = SeenIds(plan.dedupe)
+        #: Whom the ids that live here belong to.
+        self.owners = Owners(plan.identity.shared_device)
+        self._identity = plan.identity.on
+        alias = plan.identity.alias
+        self._alias = (alias.event, alias.previous.removeprefix("properties.")) if alias is not None else None
+        #: Pairs that were told before, so that not every event tells. No part of the state: telling again changes
+        #: nothing.
+        self._told: set[tuple[str, str]] = set()
 
     def classify(self, records: Sequence[Record | Unreadable]) -> Classified:
         """Classify the next records of the partition, in offset order, and move the state past them."""
@@ -116,6 +164,8 @@ class PartitionClassifier:
         parse, max_future = self._validator.parse, self._max_future
         for i, record in enumerate(records):
             try:
+                if record.headers and self._identity and self._between_partitions(result, i):
+                    continue
                 event = parse(record.value)
                 written = record.timestamp
                 if written is not None and EARLIEST_TS <= written < event.ts - max_future:
@@ -128,7 +178,8 @@ class PartitionClassifier:
                 raise
             except Exception as exc:
                 result.rejections[i] = unforeseen(exc)
-        valid = [i for i, event in enumerate(events) if event is not None] if result.rejections else list(range(n))
+        whole = not (result.rejections or result.claims or result.handovers)
+        valid = list(range(n)) if whole else [i for i, event in enumerate(events) if event is not None]
         try:
             here = self._only_here(result, valid)
             batch = self._columns(result, here)
@@ -139,9 +190,42 @@ class PartitionClassifier:
             valid = [i for i in valid if self._goes_on(result, i)]
             here = self._only_here(result, valid)
             batch = self._columns(result, here)
+        result.watermark = self.watermark
+        leaving = self._identify(result, here) if self._identity else None
         if here:
-            self._duplicates_and_lateness(result, batch)
+            self._duplicates_and_lateness(result, batch._replace(leaving=leaving))
+        if leaving is not None:
+            # What turned out to be a duplicate goes nowhere.
+            result.forwarded = {i: p for i, p in result.forwarded.items() if result.outcomes[i] is Outcome.FORWARDED}
         return result
+
+    def _between_partitions(self, result: Classified, i: int) -> bool:
+        """Whether a record is no event, but tells of a link or hands something over. Raises Rejection if it should."""
+        record = result.records[i]
+        names = {name for name, _ in record.headers}
+        if LINK_HEADER not in names and HANDOVER_HEADER not in names:
+            return False
+        try:
+            if LINK_HEADER in names:
+                claim = read_link(record.value)
+                home = claim.id
+                # What becomes of it is decided when all records before it are known.
+                found: Claim | Handover = claim
+            else:
+                if not handover_mark(record.headers):
+                    raise ValueError(f"{HANDOVER_HEADER}: PARTITION:OFFSET:PART")
+                found = read_handover(record.value)
+                home = found.person
+        except ValueError as exc:
+            raise Rejection("bad_link", str(exc)) from None
+        if int(partitions_of([home.encode()], self._partitions)[0]) != self._partition:
+            raise Rejection("bad_link", f"{home!r:.60} lives in another partition")
+        result.outcomes[i] = Outcome.LINK
+        if isinstance(found, Claim):
+            result.claims[i] = found
+        else:
+            result.handovers[i] = found
+        return True
 
     def _goes_on(self, result: Classified, i: int) -> bool:
         """Whether one record can be judged further; rejects it if it raises what nobody foresaw."""
@@ -160,6 +244,15 @@ class PartitionClassifier:
         """The indexes whose actor lives in this partition; marks the others as forwarded."""
         if not valid:
             return valid
+        if self._identity:
+            records = result.records
+            for i in [i for i in valid if records[i].headers]:
+                told = told_person(records[i].headers)
+                if told is not None:
+                    # Its actor is linked, and the partition it comes from knows that.
+                    event = result.events[i]
+                    assert event is not None
+                    event.actor, result.hops[i] = told
         actors = [event.actor.encode() for event in _picked(result.events, valid)]
         home = partitions_of(actors, self._partitions)
         wrong = np.flatnonzero(home != self._partition)
@@ -170,6 +263,67 @@ class PartitionClassifier:
             away = set(wrong.tolist())
             return [i for j, i in enumerate(valid) if j not in away]
         return valid
+
+    def _identify(self, result: Classified, here: list[int]) -> npt.NDArray[np.bool_] | None:
+        """Find as whom each event counts, in the order of the log, and what the records claim.
+
+        Returns which of the events `here` count as somebody of another partition, None if none does.
+        """
+        events, hops, told = result.events, result.hops, self._told
+        alias = self._alias[0] if self._alias is not None else None
+        claiming: list[tuple[int, Claim]] = []
+        looked_at: list[int] = []
+        for i in here:
+            event = events[i]
+            assert event is not None
+            fields = event.fields
+            user = fields.get("user_id")
+            if not user:
+                looked_at.append(i)
+                continue
+            device = fields.get("anonymous_id")
+            if (device and (user, device) not in told) or event.name == alias:
+                # One that was sent on as somebody else claims where its user lives.
+                if event.actor == user and i not in hops:
+                    claiming += [(i, claim) for claim in claims_of(fields, event.name, event.ts, self._alias)]
+                if device:
+                    told.add((user, device))
+            if alias is not None:
+                looked_at.append(i)
+        if len(told) > _MAX_TOLD:
+            told.clear()
+        homes = partitions_of([claim.id.encode() for _, claim in claiming], self._partitions) if claiming else ()
+        turns: list[tuple[int, Claim | None]] = [(i, None) for i in looked_at]
+        turns += [(i, claim) for i, claim in result.claims.items()]
+        for (i, claim), home in zip(claiming, homes, strict=True):
+            if home == self._partition:
+                turns.append((i, claim))
+            else:
+                result.tellings.append((i, int(home), claim))
+        turns.sort(key=lambda turn: (turn[0], turn[1] is not None))
+        moved: list[int] = []
+        for i, found in turns:
+            if found is not None:
+                ruling = self.owners.claim(found.id, found.person)
+                if ruling is not None:
+                    result.links.append(Link(i, found, ruling))
+                continue
+            event = events[i]
+            assert event is not None
+            person, passed = resolve(self.owners, event.actor, hops.get(i, 0))
+            if person != event.actor:
+                event.actor, hops[i] = person, passed
+                moved.append(i)
+            elif self.owners.is_shared(person):
+                result.shared.append(i)
+        if not moved:
+            return None
+        home_of = partitions_of([_picked(events, moved)[j].actor.encode() for j in range(len(moved))], self._partitions)
+        away = {i: int(home) for i, home in zip(moved, home_of.tolist(), strict=True) if home != self._partition}
+        if not away:
+            return None
+        result.forwarded |= away
+        return np.fromiter((i in away for i in here), np.bool_, len(here))
 
     def _columns(self, result: Classified, here: list[int]) -> _Batch:
         """What the judgement needs of each record, as numbers."""
@@ -193,10 +347,17 @@ class PartitionClassifier:
     def _one_generation(self, result: Classified, batch: _Batch) -> int:
         """Handle records up to the one that moves the watermark into another generation; returns how many."""
         seen = self.seen
-        at, ids, times, origins, written, trusted = batch
-        fresh = ~seen.contains(ids) & _first_of_its_kind(ids)
+        at, ids, times, origins, written, trusted, leaving = batch
+        known = seen.contains(ids)
+        if leaving is None:
+            fresh = ~known & _first_of_its_kind(ids)
+            new = fresh
+        else:
+            # What counts elsewhere is judged there, unless it was counted here before its actor was linked.
+            fresh = ~known & _first_or_leaving(ids, leaving)
+            new = fresh & ~leaving
         # Only what is stored as an event moves the clock: an archiver finds there how it stood.
-        new_at = np.flatnonzero(fresh)
+        new_at = np.flatnonzero(new)
         found = believe(self.clock, self._tolerance, written[new_at], trusted[new_at], times[new_at])
         moving, far = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.bool_)
         moving[new_at], far[new_at] = found.moves, found.far
@@ -208,14 +369,18 @@ class PartitionClassifier:
         count = int(later[0]) if len(later) else len(ids)
         late = (times[:count] < before[:count] - self._lateness) | far[:count]
         outcome = np.where(fresh[:count], np.where(late, Outcome.LATE, Outcome.ACCEPTED), Outcome.DUPLICATE)
+        if leaving is not None:
+            outcome[(fresh & leaving)[:count]] = Outcome.FORWARDED
         marks = origins != 0
         if marks.any():
             # An origin is remembered like an id, and anew each time that it comes: so an archiver that reads all rows
             # that have one remembers the same. It tells a record sent on twice from a true duplicate.
             again = marks & (seen.contains(origins) | ~_first_of_its_kind(origins))
-            outcome[(again & ~fresh)[:count]] = Outcome.FORWARDED_AGAIN
+            outcome[(again & ~new)[:count]] = Outcome.FORWARDED_AGAIN
         self._note(result.outcomes, at[:count], outcome)
-        taken = int(np.count_nonzero(fresh[:count]))
+        if result.links or result.handovers:
+            result.watermarks.append((at[:count], after[:count]))
+        taken = int(np.count_nonzero(new[:count]))
         if taken:
             self.clock = found.standing(taken - 1)
             result.standings.append((at[new_at[:taken]], after[new_at[:taken]], found))
@@ -226,7 +391,7 @@ class PartitionClassifier:
         head = count if then == generation else count - 1
         for number, part in ((generation, slice(0, head)), (then, slice(head, count))):
             seen.move_to(number)
-            hashes = ids[part][fresh[part]]
+            hashes = ids[part][new[part]]
             if marks[part].any():
                 hashes = np.concatenate([hashes, seen.not_in_current(np.unique(origins[part][marks[part]]))])
             if len(hashes):
@@ -283,9 +448,11 @@ class _Batch(NamedTuple):
     #: When the record was written, by the broker's clock if `trusted`, else by the producer's.
     written: Times
     trusted: npt.NDArray[np.bool_]
+    #: Which of them count as somebody of another partition, None if none does.
+    leaving: npt.NDArray[np.bool_] | None = None
 
     def piece(self, start: int, end: int) -> _Batch:
-        columns: Any = [column[start:end] for column in self]
+        columns: Any = [None if column is None else column[start:end] for column in self]
         return _Batch(*columns)
 
 
@@ -307,14 +474,23 @@ def origin_mark(record: Record | Unreadable) -> int:
     Headers are a stranger's: what is not exactly what we write is no origin. Of several the last one counts, which is
     the one that a worker puts behind all that it found.
     """
-    found = None
-    for name, value in record.headers:
-        if name == ORIGIN_HEADER:
-            found = value
+    found = last(record.headers, ORIGIN_HEADER)
     if found is None or not _ORIGIN.fullmatch(found):
         return 0
     # No event_id has a control character, so none is ever taken for an origin.
     return xxhash.xxh3_64_intdigest(b"\x00origin:" + found) or 1
+
+
+def _first_or_leaving(hashes: U64, leaving: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which have none of their kind before them among those that stay: what leaves is not remembered here."""
+    found = np.ones(len(hashes), np.bool_)
+    stay = np.flatnonzero(~leaving)
+    found[stay] = _first_of_its_kind(hashes[stay])
+    kinds, first = np.unique(hashes[stay], return_index=True)
+    for i in np.flatnonzero(leaving).tolist():
+        place = int(np.searchsorted(kinds, hashes[i]))
+        found[i] = not (place < len(kinds) and kinds[place] == hashes[i] and stay[first[place]] < i)
+    return found
 
 
 def _first_of_its_kind(hashes: U64) -> npt.NDArray[np.bool_]:

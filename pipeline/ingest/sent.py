@@ -22,3 +22,5 @@ class Sent(NamedTuple):
     truth: Truth = "accepted"
     #: The kind of noise, "" for a clean event: `Counter(s.why for s in ...)` counts each.
     why: str = ""
+    #: Headers of the record: of what is no event.
+    headers: tuple[tuple[str, bytes], ...] = ()

@@ -2,8 +2,8 @@
 
 aiokafka decodes the name of a header as UTF-8 and raises if it isn't; Kafka itself never looks at it. Here a name keeps
 its bytes (`surrogateescape`). A batch that can't be decoded at all (a compression that nobody knows, bytes that are no
-records) becomes one record that says why, with the batch's bytes as its value. What becomes of a batch depends on its
-bytes alone, so that everybody who reads the log sees the same.
+records, more than may be unpacked) becomes one record that says why, with the batch's bytes as its value. What becomes
+of a batch depends on its bytes alone, so that everybody who reads the log sees the same.
 
 Format: https://kafka.apache.org/documentation/#recordbatch
 """
@@ -11,25 +11,33 @@ Format: https://kafka.apache.org/documentation/#recordbatch
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import ge
 from typing import Any, Final, NamedTuple, cast
 
-from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
 from aiokafka.errors import UnsupportedCodecError
+from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.util import decode_varint
 
 from pipeline.errors import DependencyError
 from pipeline.ingest.classify import Unreadable
+from pipeline.kafka.unpack import LIBRARIES, MAX_RECORDS, SMALL_BYTES, BatchTooLargeError, check_records, unpack
 
 #: Base offset and length, which stand before every batch.
 _OVERHEAD: Final = 12
 _MAGIC_AT: Final = 16
 _HEADER: Final = struct.Struct(">qiibIhiqqqhii")
+#: The lower byte of the attributes.
+_ATTRIBUTES_AT: Final = 22
 _CODEC_MASK: Final = 0x07
 _LOG_APPEND_TIME: Final = 0x08
-_DECODERS: Final[dict[int, Any]] = {0: bytes, 1: gzip_decode, 2: snappy_decode, 3: lz4_decode, 4: zstd_decode}
-_NAMES: Final = {2: "snappy", 3: "lz4", 4: "zstd"}
+#: The same of an old format, and the lengths that follow: attributes and time, by format.
+_LEGACY_ATTRIBUTES_AT: Final = 17
+_LEGACY_KEY_AT: Final = {0: 18, 1: 26}
+_NO_OFFSET: Final = -(1 << 63)
+#: What a header takes here, about: a pair and its place in a list.
+_HEADER_BYTES: Final = 64
 
 
 class _Decoded(NamedTuple):
@@ -43,65 +51,146 @@ class _Decoded(NamedTuple):
     timestamp_type: int
 
 
-def bytes_of(data: bytes, base_offset: int) -> bytes:
-    """The batch that begins at `base_offset`, out of a fetched piece of log that holds it."""
+class BatchRecords(NamedTuple):
+    """The records of a batch, in the order of their offsets.
+
+    Those of a large batch are decoded one by one while they are iterated over.
+    """
+
+    records: Iterable[Any]
+    offsets: Sequence[int]
+    #: What they take here, about; None where each is to be weighed (`weight`), for they are not here yet.
+    bytes: int | None
+
+
+def placed(records: Any, data: bytes) -> Iterator[tuple[Any, slice]]:
+    """The batches of a fetched piece of log (aiokafka's), and where each of them is in it."""
     at = 0
-    while int.from_bytes(data[at : at + 8], "big", signed=True) != base_offset:
-        at += _size(data, at)
-        if at >= len(data):
-            raise ValueError(f"no batch begins at offset {base_offset}")
-    return data[at : at + _size(data, at)]
+    while records.has_next():
+        end = at + _OVERHEAD + int.from_bytes(data[at + 8 : at + _OVERHEAD], "big", signed=True)
+        yield records.next_batch(), slice(at, end)
+        at = end
 
 
-def _size(data: bytes, at: int) -> int:
-    return _OVERHEAD + int.from_bytes(data[at + 8 : at + _OVERHEAD], "big", signed=True)
+def end_of(data: bytes) -> int:
+    """The offset behind the last batch of a fetched piece of log in the current format; 0 if it has none."""
+    at = found = 0
+    while at + _HEADER.size <= len(data):
+        base, length, *_ = header = _HEADER.unpack_from(data, at)
+        found = base + header[6] + 1
+        at += _OVERHEAD + length
+    return found
 
 
-def records_of(batch: Any, data: bytes) -> tuple[list[Any], list[int]]:
-    """The records of a batch (aiokafka's) and their offsets; `data` is the fetched piece of log that it is in.
+def weight(record: Any) -> int:
+    """What a record takes here, about."""
+    return len(record.value or b"") + _HEADER_BYTES * (1 + len(record.headers))
+
+
+def records_of(batch: Any, data: bytes, place: slice) -> BatchRecords:
+    """The records of a batch (aiokafka's) which is at `place` in the fetched piece of log.
 
     Raises DependencyError if a library for its compression is missing here: others can read it.
     """
+    legacy = data[place.start + _MAGIC_AT] < 2
+    codec = data[place.start + (_LEGACY_ATTRIBUTES_AT if legacy else _ATTRIBUTES_AT)] & _CODEC_MASK
+    # A message of an old format has one offset, that of the last in it.
+    begin, end = (_NO_OFFSET if legacy else batch.base_offset), batch.next_offset
     try:
-        found = list(batch)
-        offsets = [record.offset for record in found]
-        _check_offsets(offsets, batch.base_offset, batch.next_offset)
-        return found, offsets
+        if legacy:
+            if codec:
+                _check_legacy(codec, data[place])
+            return _checked(lambda: batch, 0, begin, end)
+        if not codec and place.stop - place.start <= SMALL_BYTES:
+            return _checked(lambda: batch, 0, begin, end)
+        plain = _unpacked(data[place])
+        return _checked(lambda: DefaultRecordBatch(plain), len(plain), begin, end)
     except (MemoryError, RecursionError):
         raise
     except Exception as exc:
-        if isinstance(exc, UnsupportedCodecError) and (name := _NAMES.get(batch.compression_type)):
+        if isinstance(exc, UnsupportedCodecError) and (name := LIBRARIES.get(codec)):
             raise DependencyError(
                 f"the log has records compressed with {name}: pip install 'aiokafka[{name}]'"
             ) from None
-        piece = bytes_of(data, batch.base_offset)
-        legacy = piece[_MAGIC_AT] < 2
-        found = [_unreadable(batch.base_offset, None, piece, exc)] if legacy else list(_leniently(piece))
-        return found, [record.offset for record in found]
+        if legacy:
+            return _unreadable(end - 1, None, data[place], exc)
+        if isinstance(exc, BatchTooLargeError):
+            return _unreadable(begin, batch.max_timestamp, data[place], exc)
+        return _leniently(data[place])
 
 
-def damaged(batch: Any, data: bytes) -> tuple[list[Any], list[int]]:
+def damaged(batch: Any, data: bytes, place: slice) -> BatchRecords:
     """What a batch whose checksum is wrong amounts to, as `records_of`."""
-    piece = bytes_of(data, batch.base_offset)
-    found = _unreadable(batch.base_offset, None, piece, ValueError("the checksum of the batch is wrong"))
-    return [found], [found.offset]
+    legacy = data[place.start + _MAGIC_AT] < 2
+    offset = batch.next_offset - 1 if legacy else batch.base_offset
+    return _unreadable(offset, None, data[place], ValueError("the checksum of the batch is wrong"))
 
 
-def _leniently(data: bytes) -> Sequence[_Decoded | Unreadable]:
-    (base, _, _, _, _, attributes, last, first_time, max_time, _, _, _, count) = _HEADER.unpack_from(data)
+def _checked(decode: Callable[[], Iterable[Any]], size: int, begin: int, end: int) -> BatchRecords:
+    """All records of a batch, once it is known that each can be decoded."""
+    if size <= SMALL_BYTES:
+        found = list(decode())
+        offsets: Sequence[int] = [record.offset for record in found]
+        _check_offsets(offsets, begin, end)
+        headers = sum([len(record.headers) for record in found]) if size else 0
+        return BatchRecords(found, offsets, size + _HEADER_BYTES * headers)
+    offsets = array("q", _offsets(decode()))
+    _check_offsets(offsets, begin, end)
+    return BatchRecords(decode(), offsets, None)
+
+
+def _offsets(records: Iterable[Any]) -> Iterator[int]:
+    """The offsets of a large batch's records. Raises BatchTooLargeError if they have too many headers."""
+    headers = 0
+    for record in records:
+        headers += len(record.headers)
+        if headers > MAX_RECORDS:
+            raise _too_many_headers()
+        yield record.offset
+
+
+def _too_many_headers() -> BatchTooLargeError:
+    return BatchTooLargeError(f"its records have more than {MAX_RECORDS} headers")
+
+
+def _unpacked(piece: bytes) -> bytes:
+    """A batch without its compression."""
+    codec, count = piece[_ATTRIBUTES_AT] & _CODEC_MASK, _HEADER.unpack_from(piece)[-1]
+    if not codec:
+        return piece
+    body = unpack(codec, piece[_HEADER.size :])
+    check_records(body, count)
+    head = bytearray(piece[: _HEADER.size])
+    head[_ATTRIBUTES_AT] &= ~_CODEC_MASK
+    return bytes(head) + body
+
+
+def _check_legacy(codec: int, piece: bytes) -> None:
+    """Raise BatchTooLargeError if a compressed message of an old format is more than may be unpacked, or never ends."""
+    at = _LEGACY_KEY_AT[piece[_MAGIC_AT]]
+    key = int.from_bytes(piece[at : at + 4], "big", signed=True)
+    body = unpack(codec, piece[at + 8 + max(key, 0) :])
+    at = count = 0
+    while at < len(body):
+        length = int.from_bytes(body[at + 8 : at + _OVERHEAD], "big", signed=True)
+        if length < 0 or (count := count + 1) > MAX_RECORDS:
+            raise BatchTooLargeError(f"it has no length, or more than {MAX_RECORDS} records")
+        at += _OVERHEAD + length
+
+
+def _leniently(piece: bytes) -> BatchRecords:
+    (base, _, _, _, _, attributes, last, first_time, max_time, _, _, _, count) = _HEADER.unpack_from(piece)
     records: list[_Decoded] = []
     try:
-        codec = attributes & _CODEC_MASK
-        if codec not in _DECODERS:
-            raise ValueError(f"compression {codec} is not known")
-        body = bytearray(_DECODERS[codec](data[_HEADER.size :]))
-        at = 0
+        body = bytearray(memoryview(_unpacked(piece))[_HEADER.size :])
+        at, headers_left = 0, MAX_RECORDS
         for _ in range(count):
             length, at = decode_varint(body, at)
             if length < 0 or at + length > len(body):
                 raise ValueError("a record is longer than its batch")
-            delta, *rest = _record(memoryview(body)[at : at + length])
+            delta, *rest = _record(memoryview(body)[at : at + length], headers_left)
             offset, key, value, headers = cast("tuple[int, bytes | None, bytes | None, Any]", tuple(rest))
+            headers_left -= len(headers)
             stamp = max_time if attributes & _LOG_APPEND_TIME else _as_int64(first_time + delta)
             records.append(
                 _Decoded(base + offset, stamp, key, value, headers, int(bool(attributes & _LOG_APPEND_TIME)))
@@ -109,15 +198,14 @@ def _leniently(data: bytes) -> Sequence[_Decoded | Unreadable]:
             at += length
         if at != len(body):
             raise ValueError("bytes are left after the last record")
-        _check_offsets([record.offset for record in records], base, base + last + 1)
+        return _checked(lambda: records, 1, base, base + last + 1)._replace(bytes=len(body))
     except (MemoryError, RecursionError):
         raise
     except Exception as exc:
-        return [_unreadable(base, max_time, data, exc)]
-    return records
+        return _unreadable(base, max_time, piece, exc)
 
 
-def _check_offsets(offsets: list[int], begin: int, end: int) -> None:
+def _check_offsets(offsets: Sequence[int], begin: int, end: int) -> None:
     """A record that claims a place outside of its batch would take the reader there."""
     if not offsets or (len(offsets) == 1 and offsets[0] == begin):
         return
@@ -125,7 +213,7 @@ def _check_offsets(offsets: list[int], begin: int, end: int) -> None:
         raise ValueError("the offsets of the records are not those of the batch")
 
 
-def _record(data: memoryview) -> Iterator[Any]:
+def _record(data: memoryview, headers_left: int) -> Iterator[Any]:
     """Delta of the time, delta of the offset, key, value and headers of one record."""
     body = bytearray(data)
     delta, at = decode_varint(body, 1)
@@ -136,6 +224,8 @@ def _record(data: memoryview) -> Iterator[Any]:
         found, at = _bytes(body, at)
         yield found
     count, at = decode_varint(body, at)
+    if count > headers_left:
+        raise _too_many_headers()
     headers: list[tuple[str, bytes | None]] = []
     for _ in range(count):
         name, at = _bytes(body, at)
@@ -160,5 +250,6 @@ def _bytes(body: bytearray, at: int) -> tuple[bytes | None, int]:
     return bytes(body[at : at + length]), at + length
 
 
-def _unreadable(offset: int, stamp: int | None, data: bytes, exc: Exception) -> Unreadable:
-    return Unreadable(offset, stamp, data, f"{type(exc).__name__}: {exc}")
+def _unreadable(offset: int, stamp: int | None, piece: bytes, exc: Exception) -> BatchRecords:
+    found = Unreadable(offset, stamp, piece, f"{type(exc).__name__}: {exc}")
+    return BatchRecords([found], [offset], len(piece))

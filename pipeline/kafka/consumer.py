@@ -1,9 +1,10 @@
 """An aiokafka consumer that hands on records as they are decoded, and that no record can stop.
 
-Three things differ from aiokafka's own:
+Four things differ from aiokafka's own:
 
 - A record that aiokafka can't decode is decoded here (`batches.py`).
 - Records come as the decoder leaves them: wrapping each in a ConsumerRecord costs 2 µs.
+- What is handed on at once is bounded in bytes, as it takes them here and not in Kafka, where it is compressed.
 - Only committed records are read; and where a position has fallen out of the log, that is noted (`out_of_range`), for
   whoever reads on from somewhere else must say so.
 """
@@ -25,13 +26,15 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 
 from pipeline.errors import AnotherTopicError
-from pipeline.kafka.batches import bytes_of, damaged, records_of
+from pipeline.kafka.batches import damaged, end_of, placed, records_of, weight
 from schemas.duration import DAY
 
 #: What every consumer of ours is set to: an aborted transaction never happened.
 ISOLATION: Final = "read_committed"
 #: So many empty answers, where the log goes on, make a hole.
 HOLE_AFTER: Final = 5
+#: What is handed on at once of a partition takes about so much. More of it is fetched again.
+PIECE_BYTES: Final = 16 << 20
 #: A member that reads nothing for so long loses its partitions. ClickHouse may be away for days, and that is no reason.
 MAX_POLL_INTERVAL_MS: Final = 20 * DAY
 
@@ -44,32 +47,40 @@ class LogRecords(PartitionRecords):  # type: ignore[misc]
     def __init__(self, made: PartitionRecords, data: bytes, suspects: dict[TopicPartition, int]) -> None:
         self.__dict__.update(made.__dict__)
         self._data, self._suspects = data, suspects
+        self._handed_on = 0
         self._records_iterator = self._unpack_records()
 
     def __iter__(self) -> Any:
+        self._handed_on = 0
         return self._records_iterator  # not through a `__next__` in Python for each record
 
     def _unpack_records(self) -> Iterator[Any]:
-        batches, data = self._records, self._data
-        while batches.has_next():
-            batch = batches.next_batch()
+        data = self._data
+        for batch, place in placed(self._records, data):
+            if self._handed_on >= PIECE_BYTES:
+                return
             sound = not self._check_crcs or batch.validate_crc()
-            if not sound and self._suspects.get(self._tp) != (mark := hash(bytes_of(data, batch.base_offset))):
+            if not sound and self._suspects.get(self._tp) != (mark := hash(data[place])):
                 # Damaged on its way, perhaps: what is the same when it is fetched again stands so in the log.
                 self._suspects[self._tp] = mark
                 return
             if not sound or not self._left_out(batch):
-                records, offsets = records_of(batch, data) if sound else damaged(batch, data)
+                records, offsets, size = records_of(batch, data, place) if sound else damaged(batch, data, place)
+                self._handed_on += size or 0
                 for record, offset in zip(records, offsets, strict=True):
                     if offset >= self.next_fetch_offset:
                         self.next_fetch_offset = offset + 1
                         yield record
+                        if size is None:
+                            self._handed_on += weight(record)
+                            if self._handed_on >= PIECE_BYTES:
+                                return
             self.next_fetch_offset = max(batch.next_offset, self.next_fetch_offset)
 
     def _left_out(self, batch: Any) -> bool:
         """Whether a batch is a transaction's marker, or belongs to a transaction that was given up."""
         if batch.is_control_batch:
-            # Who is no broker may have written a marker that is none.
+            # Who is no broker may have written a marker that is none. (aiokafka unpacks none either.)
             with contextlib.suppress(KafkaError, TypeError, ValueError, struct.error):
                 self._consume_aborted_up_to(batch.base_offset)
                 if self._contains_abort_marker(batch):
@@ -121,6 +132,8 @@ class LogFetcher(Fetcher):  # type: ignore[misc]
         self.out_of_range: set[TopicPartition] = set()
         #: By partition: a batch whose checksum was wrong.
         self._suspects: dict[TopicPartition, int] = {}
+        #: By partition: a position, and the end of a log that holds nothing behind it.
+        self.vacant: dict[TopicPartition, tuple[int, int]] = {}
         #: By partition: how often nothing came although the log goes on behind the position.
         self._nothing: Counter[TopicPartition] = Counter()
         #: When Kafka last answered a fetch (monotonic).
@@ -151,11 +164,16 @@ class LogFetcher(Fetcher):  # type: ignore[misc]
                 state = assignment.state_value(tp)
                 if state.awaiting_reset:
                     self.out_of_range.add(tp)
-                self._note_hole(tp, bool(data) or not state.has_valid_position or _end(state) <= state.position)
+                self._note_hole(tp, data, state)
         return bool(wake)
 
-    def _note_hole(self, tp: TopicPartition, well: bool) -> None:
-        if well:
+    def _note_hole(self, tp: TopicPartition, data: bytes, state: Any) -> None:
+        waiting = state.has_valid_position and _end(state) > state.position
+        looked_back = waiting and tp in self._listening.holes
+        if looked_back and (data or not state.position) and end_of(data) <= state.position:
+            # The log goes on, and not even from the offset before does anything come: it ends with a hole.
+            self.vacant[tp] = state.position, _end(state)
+        if data or not waiting:
             self._nothing.pop(tp, None)
             self._listening.holes.discard(tp)
         else:
@@ -241,12 +259,14 @@ class LogConsumer(aiokafka.AIOKafkaConsumer):  # type: ignore[misc]
         state = self._state(tp)
         if state is None or state.highwater is None:
             return None
-        return _end(state)
+        end = _end(state)
+        vacant = self.fetcher.vacant.get(tp) if self.fetcher is not None and state.has_valid_position else None
+        return int(state.position) if vacant == (state.position, end) and vacant is not None else end
 
     def held_back(self, tp: TopicPartition) -> int:
         """Offsets at the end of the log that wait for an open transaction."""
-        state, end = self._state(tp), self.readable_end(tp)
-        return 0 if state is None or end is None else max(0, state.highwater - end)
+        state = self._state(tp)
+        return 0 if state is None or state.highwater is None else max(0, state.highwater - _end(state))
 
     def _state(self, tp: TopicPartition) -> Any:
         subscription = self._subscription.subscription

@@ -19,7 +19,7 @@ from datasketches import hll_sketch, hll_union, tgt_hll_type
 
 from pipeline.measure.conditions import text_value
 from pipeline.measure.rows import ActivityRow
-from pipeline.measure.windows import bounds, grains
+from pipeline.measure.windows import bounds, closing, grains
 from schemas.duration import MINUTE
 from schemas.event import Event
 from schemas.plan import Plan
@@ -39,6 +39,8 @@ class WindowKey(NamedTuple):
     value: tuple[str, ...]
 
 
+#: A minute (epoch minutes) in which an id was active with these values of `Activity.fields`; whether it registered.
+Visit: TypeAlias = tuple[int, tuple[str, ...], bool]
 #: What an accumulator counts distinct things with: a minute's is updated, a wider one takes in those of its minutes.
 Distinct: TypeAlias = Any  # hll_sketch or hll_union
 
@@ -46,7 +48,10 @@ Distinct: TypeAlias = Any  # hll_sketch or hll_union
 class Accumulator:
     """The counters of one window and dimension value."""
 
-    __slots__ = ("_minutes", "_registrations", "_sessions", "_users", "end", "events", "value", "version", "wide")
+    __slots__ = (
+        "_gone", "_gone_registrations", "_minutes", "_registrations", "_sessions", "_users", "end", "events", "value",
+        "version", "wide",
+    )  # fmt: skip
 
     def __init__(self, end: int, wide: bool) -> None:
         self.end, self.wide = end, wide
@@ -56,6 +61,9 @@ class Accumulator:
         self._users: Distinct = self._new()
         self._sessions: Distinct | None = None
         self._registrations: Distinct | None = None
+        #: Who was counted here and is counted as somebody else now: a sketch can't forget, so they are taken off.
+        self._gone: hll_sketch | None = None
+        self._gone_registrations: hll_sketch | None = None
         #: Minutes that have changed since their sketches were taken in.
         self._minutes: set[Accumulator] = set()
 
@@ -96,6 +104,37 @@ class Accumulator:
             self._registrations = self._registrations or self._new()
             _update(self._registrations, group.registered)
 
+    def take_off(self, who: int, registered: bool, version: int) -> None:
+        """Count somebody (a hash of theirs) no longer: they are counted as somebody else."""
+        self.version = version
+        self._gone = self._gone or hll_sketch(LG_K, _TYPE)
+        self._gone.update(who)
+        if registered:
+            self._gone_registrations = self._gone_registrations or hll_sketch(LG_K, _TYPE)
+            self._gone_registrations.update(who)
+
+    def put_on(self, who: int, registered: bool, version: int) -> None:
+        """Count somebody whose events are counted elsewhere."""
+        self.version = version
+        self._users.update(who)
+        if registered:
+            self._registrations = self._registrations or self._new()
+            self._registrations.update(who)
+
+    @property
+    def gone(self) -> hll_sketch | None:
+        """Those of `users` that are counted as somebody else."""
+        return self._gone
+
+    def figures(self) -> tuple[float, float, float]:
+        """Estimates of users, sessions and registrations."""
+        users, sessions, registrations = self.users, self._sessions, self._registrations
+        return (
+            _difference(users, self._gone),
+            sessions.get_estimate() if sessions else 0.0,
+            _difference(registrations, self._gone_registrations) if registrations else 0.0,
+        )
+
     def _take_in(self) -> None:
         for minute in self._minutes:
             self._users.update(minute._users)
@@ -117,18 +156,22 @@ class Accumulator:
                 self.events,
                 str(self.value),  # may outgrow 64 bits
                 *[None if found is None else _bytes(found) for found in distinct],
+                *([] if self._gone is None else [_bytes(self._gone)]),
+                *([] if self._gone_registrations is None else [_bytes(self._gone_registrations)]),
             )
         )
 
     @classmethod
     def load(cls, data: bytes, wide: bool) -> Accumulator:
         """The accumulator that `dump` wrote."""
-        end, version, events, value, users, sessions, registrations = msgpack.unpackb(data)
+        end, version, events, value, users, sessions, registrations, *gone = msgpack.unpackb(data)
         accumulator = cls(end, wide)
         accumulator.version, accumulator.events, accumulator.value = version, events, int(value)
         accumulator._users = accumulator._growing(users)
         accumulator._sessions = accumulator._growing(sessions) if sessions else None
         accumulator._registrations = accumulator._growing(registrations) if registrations else None
+        sketches = [union([hll_sketch.deserialize(one)]) for one in gone]
+        accumulator._gone, accumulator._gone_registrations = (*sketches, None, None)[:2]
         return accumulator
 
     def _growing(self, data: bytes) -> Distinct:
@@ -139,6 +182,18 @@ class Accumulator:
         found = hll_union(LG_K)
         found.update(sketch)
         return found
+
+
+def users_of(accumulators: Sequence[Accumulator]) -> float:
+    """Estimated persons of several windows, each once."""
+    gone = [accumulator.gone for accumulator in accumulators if accumulator.gone is not None]
+    return _difference(union(accumulator.users for accumulator in accumulators), union(gone) if gone else None)
+
+
+def _difference(found: Distinct, gone: hll_sketch | None) -> float:
+    """Those found and not gone. Of estimates: they may miss, and there are never less than none."""
+    estimate: float = found.get_estimate()
+    return estimate if gone is None else max(0.0, estimate - gone.get_estimate())
 
 
 def _hashes(texts: Iterable[str]) -> list[int]:
@@ -273,14 +328,20 @@ class Activity:
     def _key(self, grain: str, start: int, dimension: str, value: tuple[str, ...]) -> WindowKey:
         """The accumulator's key; `(other)` once the window holds as many values of the dimension as the plan allows."""
         key = WindowKey(grain, start, dimension, value)
-        if dimension and key not in self.accumulators:
+        if dimension and not self._has_place(key):
             count = self._values.get((grain, start, dimension), 0)
             if count >= self.plan.max_values:
                 return WindowKey(grain, start, dimension, OTHER)
             self._values[grain, start, dimension] = count + 1
             # Reserve the place at once: the order of first events decides, not that of batches.
-            self.accumulators[key] = Accumulator(bounds(grain, start, self.plan.zone)[1], grain != "minute")
+            if key not in self.accumulators:
+                self.accumulators[key] = Accumulator(bounds(grain, start, self.plan.zone)[1], grain != "minute")
         return key
+
+    def _has_place(self, key: WindowKey) -> bool:
+        """Whether a value has a place of its own. One without events, whose persons came by a link, has none."""
+        found = self.accumulators.get(key)
+        return found is not None and found.events > 0
 
     def rows(self, keys: Iterable[WindowKey], partition: int) -> Iterator[ActivityRow]:
         """The rows of these accumulators; those that are gone are left out."""
@@ -297,20 +358,69 @@ class Activity:
                     accumulator.version,
                     accumulator.events,
                     accumulator.value,
-                    accumulator.users.get_estimate(),
-                    accumulator.sessions.get_estimate() if accumulator.sessions else 0.0,
-                    accumulator.registrations.get_estimate() if accumulator.registrations else 0.0,
+                    *accumulator.figures(),
                 )
 
+    # -- persons -------------------------------------------------------------------------------------------------
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that the values of a visit are of."""
+        return self._fields
+
+    def take_off(self, who: str, visits: Iterable[Visit], watermark: int, version: int) -> set[WindowKey]:
+        """Count an id no longer in the windows that are open at `watermark`; returns those that changed."""
+        changed: set[WindowKey] = set()
+        (digest,) = _hashes([who])
+        for key, _, registered in self._places(visits, watermark):
+            found = key if not key.dimension or self._has_place(key) else key._replace(value=OTHER)
+            if found not in self.accumulators:
+                found = key
+            accumulator = self.accumulators.get(found)
+            if accumulator is not None:
+                accumulator.take_off(digest, registered, version)
+                changed.add(found)
+        return changed
+
+    def put_on(self, who: str, visits: Iterable[Visit], watermark: int, version: int) -> set[WindowKey]:
+        """Count an id in the windows of its visits that are open at `watermark`; returns those that changed."""
+        changed: set[WindowKey] = set()
+        (digest,) = _hashes([who])
+        for key, end, registered in self._places(visits, watermark):
+            accumulator = self.accumulators.get(key)
+            if accumulator is None:
+                # It takes no place from a value that events have: whoever counts those alone must find the same places.
+                accumulator = self.accumulators[key] = Accumulator(end, key.grain != "minute")
+            accumulator.put_on(digest, registered, version)
+            changed.add(key)
+        return changed
+
+    def open_visits(self, visits: Iterable[Visit], watermark: int) -> list[Visit]:
+        """Those that lie in a window that is open at `watermark`."""
+        return [visit for visit in visits if next(self._places([visit], watermark), None) is not None]
+
+    def _places(self, visits: Iterable[Visit], watermark: int) -> Iterator[tuple[WindowKey, int, bool]]:
+        """Each open window that a visit lies in, its end, and whether somebody registered in it."""
+        horizon = {grain: closing(self.plan, grain, watermark) for grain in self._grains}
+        for minute, values, registered in visits:
+            spans = [(grain, *bounds(grain, minute * MINUTE, self.plan.zone)) for grain in self._grains]
+            for grain, start, end in spans:
+                if end <= horizon[grain]:
+                    continue
+                yield WindowKey(grain, start, "", ()), end, registered
+                for name, positions in self._dimensions:
+                    yield WindowKey(grain, start, name, tuple([values[p] for p in positions])), end, registered
+
     def closed(self, watermark: int) -> list[WindowKey]:
-        """The accumulators that no event can change any more: the lateness has passed since their window's end."""
-        horizon = watermark - self.plan.lateness
-        return [key for key, accumulator in self.accumulators.items() if accumulator.end <= horizon]
+        """The accumulators that nothing can change any more."""
+        horizon = {grain: closing(self.plan, grain, watermark) for grain in self._grains}
+        return [key for key, accumulator in self.accumulators.items() if accumulator.end <= horizon[key.grain]]
 
     def drop(self, keys: Iterable[WindowKey]) -> None:
         """Forget accumulators (closed, and kept by whoever needs them)."""
         for key in keys:
-            if self.accumulators.pop(key, None) is not None and key.dimension:
+            gone = self.accumulators.pop(key, None)
+            if gone is not None and gone.events and key.dimension:
                 slot = (key.grain, key.start, key.dimension)
                 self._values[slot] = self._values.get(slot, 1) - 1
                 if self._values[slot] <= 0:
@@ -318,13 +428,13 @@ class Activity:
 
     def load(self, key: WindowKey, data: bytes) -> None:
         """Put back an accumulator that was dumped."""
-        if key not in self.accumulators and key.dimension:
+        accumulator = Accumulator.load(data, key.grain != "minute")
+        if accumulator.events and key.dimension and key.value != OTHER and not self._has_place(key):
             slot = (key.grain, key.start, key.dimension)
-            if key.value != OTHER:
-                self._values[slot] = self._values.get(slot, 0) + 1
-        self.accumulators[key] = Accumulator.load(data, key.grain != "minute")
+            self._values[slot] = self._values.get(slot, 0) + 1
+        self.accumulators[key] = accumulator
 
-    def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, hll_sketch]]:
+    def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, float]]:
         """Per value of a dimension: events and users of the minute windows that start at `since` (ms) or later."""
         found: dict[tuple[str, ...], list[Accumulator]] = {}
         for key, accumulator in self.accumulators.items():
@@ -333,7 +443,7 @@ class Activity:
         return {
             value: (
                 sum(accumulator.events for accumulator in accumulators),
-                union(accumulator.users for accumulator in accumulators),
+                users_of(accumulators),
             )
             for value, accumulators in found.items()
         }

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from schemas.where import Fields, field_value, scalar_text
+
+#: Characters of a value, as many as a field of the envelope may have: of a longer text its beginning is the value.
+#: A property may be as long as a record, and each value is a key, a label and a row.
+MAX_TEXT: Final = 256
 
 
 def text_value(fields: Fields, name: str) -> str:
@@ -16,4 +22,4 @@ def text_value(fields: Fields, name: str) -> str:
     value = field_value(fields, name)
     if value is None or isinstance(value, dict | list):
         return ""
-    return scalar_text(value)
+    return scalar_text(value)[:MAX_TEXT]

@@ -51,13 +51,17 @@ _MAX_SHAPES: Final = 1 << 14
 
 
 class FunnelFold:
-    """Folds the events of actors into their entries. Keeps nothing of an actor itself, only shared caches."""
+    """Folds the events of actors into their entries. Keeps nothing of an actor itself, only shared caches.
 
-    def __init__(self, spec: FunnelSpec) -> None:
-        self.spec = spec
+    With `linked`, events of long ago may come (those of a device that turns out to be the actor's): an event is kept
+    until its own bucket is final, whether or not a first step stands before it.
+    """
+
+    def __init__(self, spec: FunnelSpec, linked: bool = False) -> None:
+        self.spec, self.linked = spec, linked
         #: Events left out so far because their actor had too many (one that comes again is counted again).
         self.dropped = 0
-        self._codec = EntryCodec(spec)
+        self._codec = EntryCodec(spec, linked)
         self._carriers = spec.carriers
         #: A bucket's earliest first step gives its value to the others there: theirs can't matter.
         self._leads = spec.attribution == "first"
@@ -66,6 +70,30 @@ class FunnelFold:
         self._codes = [code.to_bytes(self._codec.width, "little") for code in range(256)]
         self._shapes: dict[bytes, _Shape | None] = {}
         self._low = self._high = 0  # the bucket looked up last
+
+    def withdraw(self, entry: bytes, horizon: int) -> tuple[list[Event], list[Change]]:
+        """Take everything out that an entry counts in buckets that are not final: its events, and the changes.
+
+        The entry is not needed any more then.
+        """
+        if expires_at(entry) <= horizon:
+            return [], []
+        events, _, _ = self._codec.decode(entry)
+        events = events[self._first_needed(events, horizon) :]
+        changes: list[Change] = []
+        cuts = cuts_of(self.spec, events)
+        for bucket in buckets_of(self.spec, events):
+            changes += _difference(contribution(self.spec, events, cuts, bucket), {})
+        return events, changes
+
+    def take_over(
+        self, entry: bytes | None, events: Sequence[Event], horizon: int
+    ) -> tuple[bytes | None, list[Change]]:
+        """Add events that `withdraw` gave elsewhere, however old: those of buckets that are final here are left out."""
+        after, window = self.spec.bounds, self.spec.window_ms
+        return self._merge(
+            entry, [event for event in events if after(event[0])[1] + window > horizon], horizon, of_long_ago=True
+        )
 
     def fold(self, entry: bytes | None, events: Sequence[Event], horizon: int = 0) -> tuple[bytes | None, list[Change]]:
         """Add events, in any order, to an actor's entry; return the new one and the counters' changes.
@@ -130,7 +158,7 @@ class FunnelFold:
         if shape is None:
             if horizon > base:
                 return None
-            expires = base + last + 1
+            expires = self._final_at(base + last) if self.linked else base + last + 1
         else:
             first, final, pick = shape
             start = base + times[first]
@@ -143,12 +171,17 @@ class FunnelFold:
                 or (horizon > base and (first or horizon >= expires))
             ):
                 return None
+            if self.linked and base + last >= self._high:
+                expires = self._final_at(base + last)
             old = before[2](times) if before is not None else ()
             new = pick(times)
             if old != new:
                 changes.append(((self._low, text or ""), old, new))
         ttl = (expires - base + 999) // 1000
         return self._codec.small[count].pack(base, ttl, count, *times[1:], codes) + tail, changes
+
+    def _final_at(self, ts: int) -> int:
+        return self.spec.bounds(ts)[1] + self.spec.window_ms
 
     def _shape(self, codes: bytes) -> _Shape | None:
         try:
@@ -220,7 +253,8 @@ class FunnelFold:
             codes += code.to_bytes(width, "little")
         if count > MAX_EVENTS:
             return None
-        ttl = (max(last + 1, high + self.spec.window_ms) - base + 999) // 1000
+        until = self._final_at(last) if self.linked else max(last + 1, high + self.spec.window_ms)
+        ttl = (until - base + 999) // 1000
         parts = (
             HEAD.pack(base, ttl, head & ~COUNT | count),
             entry[HEAD.size : times_end],
@@ -233,14 +267,16 @@ class FunnelFold:
         )
         return b"".join(parts), changes
 
-    def _merge(self, entry: bytes | None, events: Sequence[Event], horizon: int) -> tuple[bytes | None, list[Change]]:
+    def _merge(
+        self, entry: bytes | None, events: Sequence[Event], horizon: int, *, of_long_ago: bool = False
+    ) -> tuple[bytes | None, list[Change]]:
         """The long way: events in any order, any number of buckets and values."""
         spec = self.spec
         if entry is not None and expires_at(entry) <= horizon:
             entry = None
         old, levels, overflow = self._codec.decode(entry) if entry is not None else ([], None, False)
         old = old[self._first_needed(old, horizon) :]
-        fresh = self._fresh(events, horizon)
+        fresh = self._fresh(events, 0 if of_long_ago else horizon)
         append = not fresh or not old or fresh[0][0] > old[-1][0]
         merged = old + fresh
         if not append:
@@ -330,7 +366,7 @@ class FunnelFold:
         """Index of the first event that can still matter.
 
         Those in final buckets can't, and those before the first of the remaining first steps neither,
-        unless a first step before them can still come.
+        unless a first step before them can still come: within the lateness, or by a link.
         """
         i, n = 0, len(events)
         while i < n and events[i][0] < horizon:
@@ -338,7 +374,7 @@ class FunnelFold:
             if high + self.spec.window_ms > horizon:
                 break
             i = bisect_left(events, (high,), i)
-        while i < n and events[i][0] < horizon:
+        while i < n and events[i][0] < horizon and not self.linked:
             if events[i][1] & 1:
                 return bisect_left(events, (events[i][0],), 0, i)
             i += 1

@@ -39,8 +39,11 @@ def expires_at(entry: bytes) -> int:
     """The horizon (epoch ms) from which on no event of the entry can matter: it may be forgotten then.
 
     That is when the last bucket with a first step is final, and a first step before the last event would be
-    older than the horizon. Rounded up to whole seconds after the entry's first event.
+    older than the horizon; with links, by which a first step of long ago may come, when the last event's bucket is
+    final. Rounded up to whole seconds after the entry's first event. An empty entry never matters.
     """
+    if not entry:
+        return 0
     base, ttl, _ = HEAD.unpack_from(entry)
     return int(base + ttl * 1000)
 
@@ -58,8 +61,8 @@ def event_count(entry: bytes) -> int:
 class EntryCodec:
     """Entries of one funnel to events and back."""
 
-    def __init__(self, spec: FunnelSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: FunnelSpec, linked: bool = False) -> None:
+        self._spec, self._linked = spec, linked
         self._carriers = spec.carriers
         #: Bytes of one code, and its struct format.
         self.width, self.format = (1, "B") if spec.steps < 8 else (2, "H") if spec.steps < 16 else (4, "I")
@@ -83,6 +86,8 @@ class EntryCodec:
             last_first = next(ts for ts, code, _ in reversed(events) if code & 1)
             high = self._spec.bounds(last_first)[1]
             expires = max(expires, high + self._spec.window_ms)
+        if self._linked:
+            expires = self._spec.bounds(last)[1] + self._spec.window_ms
         parts = [
             struct.pack(f"<{n - 1}{'Q' if wide else 'I'}", *times[1:]),
             struct.pack(f"<{n}{self.format}", *[event[1] for event in events]),

@@ -26,6 +26,10 @@ from schemas.where import Predicate, predicate
 _SEPARATOR = "\x1f"
 
 
+#: Funnel, definition, breakdown, session (of a funnel per session, else ""), and events (ts, code, value).
+Steps = tuple[str, str, str, str, Sequence[tuple[int, int, str]]]
+
+
 class CounterKey(NamedTuple):
     """What one counter counts: users of a cohort bucket and breakdown value."""
 
@@ -56,12 +60,19 @@ class _View:
     """One funnel under one breakdown."""
 
     def __init__(
-        self, name: str, funnel: Funnel, breakdown: str, definition: str, spec: FunnelSpec, actors: Entries
+        self,
+        name: str,
+        funnel: Funnel,
+        breakdown: str,
+        definition: str,
+        spec: FunnelSpec,
+        actors: Entries,
+        linked: bool,
     ) -> None:
         self.name, self.funnel, self.breakdown, self.definition, self.spec = name, funnel, breakdown, definition, spec
         self.actors = actors
         self.changed: set[str] = set()
-        self.folder = FunnelFold(spec)
+        self.folder = FunnelFold(spec, linked)
         self.counters = FunnelCounters(spec)
         self.versions: dict[tuple[int, str], int] = {}
 
@@ -99,7 +110,10 @@ class Funnels:
         if funnel.attribution == "any" and funnel.breakdown:
             fields = ("", *fields)
         views = [
-            _View(name, funnel, field, definition, spec, self._new_entries(name, definition, field)) for field in fields
+            _View(
+                name, funnel, field, definition, spec, self._new_entries(name, definition, field), self.plan.identity.on
+            )
+            for field in fields
         ]
         for view in views:
             self._views[name, definition, view.breakdown] = view
@@ -173,7 +187,7 @@ class Funnels:
                 (event.ts, code, text_value(event.fields, field) if field and code & carriers else "")
                 for event, code in items
             ]
-            before = entry = actors.get(actor)
+            before = entry = actors.get(actor) or None
             # Events with several values are taken one by one: whoever folds them in smaller batches counts the actor
             # under each for a moment, and what it published or saved of that must be taken back here too.
             several = len(new) > 1 and len({value for _, code, value in new if code & carriers}) > 1
@@ -183,7 +197,54 @@ class Funnels:
             if entry is not None and entry != before:
                 actors[actor] = entry
                 touched(actor)
-        for bucket, value in view.counters.apply(all_changes):
+        self._apply(view, all_changes, version, changed)
+
+    # -- persons -------------------------------------------------------------------------------------------------
+
+    def take_off(
+        self, who: str, sessions: Iterable[str], watermark: int, version: int
+    ) -> tuple[list[Steps], set[CounterKey]]:
+        """Take an id's steps out of the counters that are not final; they can be put on for somebody else.
+
+        `sessions` are those of the id: a funnel per session has an entry for each.
+        """
+        taken: list[Steps] = []
+        changed: set[CounterKey] = set()
+        horizon, sessions = watermark - self.plan.lateness, list(sessions)
+        for (_, views), per_session in zip(self._funnels, self._per_session, strict=True):
+            for view in views:
+                for session in sessions if per_session else ("",):
+                    actor = f"{who}{_SEPARATOR}{session}" if per_session else who
+                    entry = view.actors.get(actor)
+                    if not entry:
+                        continue
+                    events, changes = view.folder.withdraw(entry, horizon)
+                    view.actors[actor] = b""
+                    view.changed.add(actor)
+                    self._apply(view, changes, version, changed)
+                    if events:
+                        taken.append((view.name, view.definition, view.breakdown, session, events))
+        return taken, changed
+
+    def put_on(self, who: str, steps: Iterable[Steps], watermark: int, version: int) -> set[CounterKey]:
+        """Count steps that were taken off somebody for `who`; of funnels that this plan doesn't have, none."""
+        changed: set[CounterKey] = set()
+        horizon = watermark - self.plan.lateness
+        for name, definition, breakdown, session, events in steps:
+            view = self._views.get((name, definition, breakdown))
+            if view is None or bool(session) != (view.funnel.per == "session"):
+                continue
+            actor = f"{who}{_SEPARATOR}{session}" if session else who
+            entry, changes = view.folder.take_over(view.actors.get(actor) or None, events, horizon)
+            if entry is not None:
+                view.actors[actor] = entry
+                view.changed.add(actor)
+            self._apply(view, changes, version, changed)
+        return changed
+
+    @staticmethod
+    def _apply(view: _View, changes: list[Change], version: int, changed: set[CounterKey]) -> None:
+        for bucket, value in view.counters.apply(changes):
             view.versions[bucket, value] = version
             changed.add(view.key(bucket, value))
 
@@ -288,22 +349,20 @@ class Funnels:
         for (name, definition, breakdown), view in self._views.items():
             changed, view.changed = view.changed, set()
             for actor in changed:
-                entry = view.actors.get(actor)
-                assert entry is not None
-                yield (name, definition, breakdown, actor), entry
+                # Empty where it was handed over: it takes the place of what was written before.
+                yield (name, definition, breakdown, actor), view.actors.get(actor) or b""
 
     def all_actors(self) -> Iterator[tuple[tuple[str, str, str, str], bytes]]:
         """Every actor's state, as it is when its turn comes: the caller may fold in between."""
         for (name, definition, breakdown), view in self._views.items():
             for actor in view.actors.actors():
-                entry = view.actors.get(actor)
-                if entry is not None:
+                if entry := view.actors.get(actor):
                     yield (name, definition, breakdown, actor), entry
 
     def load_actor(self, name: str, definition: str, breakdown: str, actor: str, entry: bytes) -> None:
         """Put back an actor's state."""
         view = self._views.get((name, definition, breakdown))
-        if view is not None:
+        if view is not None and entry:
             view.actors[actor] = entry
 
     def expire(self, watermark: int, keep: set[CounterKey]) -> list[CounterKey]:

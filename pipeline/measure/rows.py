@@ -55,6 +55,7 @@ class PartitionRow(NamedTuple):
     rejected: int
     forwarded: int
     forwarded_again: int
+    links: int
     at: int  # when the row was made, epoch ms
     active_1m: float  # users of the minute of `at` and the one before
     active_5m: float

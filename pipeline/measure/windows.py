@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from schemas.duration import DAY, HOUR, MINUTE
+from schemas.plan import Plan
+
+#: Minutes of the longest sliding span.
+SLIDING: Final = 30
 
 
 @lru_cache(maxsize=4096)
@@ -42,3 +47,14 @@ def bounds(grain: str, ts: int, zone: ZoneInfo) -> tuple[int, int]:
 def grains(zone: ZoneInfo) -> tuple[str, ...]:
     """The windows counted for a plan: the UTC day only where it is not the plan's day."""
     return ("minute", "hour", "day") if zone.key == "UTC" else ("minute", "hour", "day", "day_utc")
+
+
+def closing(plan: Plan, grain: str, watermark: int) -> int:
+    """A window that ends at or before this time (epoch ms) is closed: nothing changes it any more.
+
+    For events a window is closed `lateness` after its end. The minutes of the sliding spans stay, for whom links make
+    one of two, as long as they are in a span, however short the lateness is: the clock is behind the watermark by at
+    most `max_future`.
+    """
+    late = watermark - plan.lateness
+    return min(late, watermark - plan.max_future - SLIDING * MINUTE) if grain == "minute" else late

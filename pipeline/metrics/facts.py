@@ -102,7 +102,7 @@ def _of_meaning(plan: Plan, fact: _Fact, source: str = "activity") -> View:
     columns = [f"{_column(plan, fact, name, meanings)} AS {name}" for name in fact.columns]
     conditions = _any(meanings)
     if named := _NAMED.get(fact.meaning) if meanings else None:
-        conditions = " AND ".join([f"({conditions})", *(f"{column} != ''" for column in named)])
+        conditions = " AND ".join([f"({conditions})", *(f"match({column}, '\\\\S')" for column in named)])
     return View(fact.view, fact.comment, f"SELECT {', '.join(['*', *columns])} FROM {source} WHERE {conditions}")
 
 

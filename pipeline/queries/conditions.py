@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from pipeline.measure.conditions import MAX_TEXT
 from schemas.where import Condition, Scalar, Step, Where
 
 # Each by its own function: as a float, an integer beyond 2^53 would be another.
@@ -32,7 +33,7 @@ def _escaped(character: str) -> str:
 
 
 def text_sql(field: str) -> str:
-    """The field as a dimension value: "" if it is missing, null, or not a scalar."""
+    """The field as text, whole: "" if it is missing, null, or not a scalar."""
     if not field.startswith("properties."):
         return f"toString({field})"
     key = quoted(field.removeprefix("properties."))
@@ -41,6 +42,12 @@ def text_sql(field: str) -> str:
         f"multiIf({kind} = 'String', JSONExtractString(properties, {key}), "
         f"{kind} IN ('Null', 'Array', 'Object'), '', JSONExtractRaw(properties, {key}))"
     )
+
+
+def value_sql(field: str) -> str:
+    """The field as a dimension value, as `measure.conditions.text_value` gives it."""
+    text = text_sql(field)
+    return f"substringUTF8({text}, 1, {MAX_TEXT})" if field.startswith("properties.") else text
 
 
 def step_sql(step: Step) -> str:

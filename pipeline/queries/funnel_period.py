@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pipeline.queries.conditions import quoted, text_sql
+from pipeline.queries.conditions import quoted, value_sql
 from pipeline.queries.funnel import bucket_templates, cell_of, funnel_sql
 from pipeline.queries.plan_funnels import funnel_query
 from schemas.duration import DAY
@@ -61,9 +61,9 @@ def funnel_period_sql(
         f"AND NOT late AND {names})"
     )
     fields_by = [name for name in by.split(",") if name]
-    query = funnel_query(plan, funnel, fields_by[0] if fields_by else "", source, "person")
+    query = funnel_query(plan, funnel, fields_by[0] if fields_by else "", source)
     if len(fields_by) > 1:
-        query = replace(query, breakdown="concat(" + ", ' / ', ".join(map(text_sql, fields_by)) + ")")
+        query = replace(query, breakdown="concat(" + ", ' / ', ".join(map(value_sql, fields_by)) + ")")
     if daily:
         start, stop = bucket_templates("day", plan.timezone)
         # A first step of the days after the span is there for the sake of others' later steps only.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pipeline.queries.conditions import step_sql, text_sql
+from pipeline.queries.conditions import step_sql, value_sql
 from pipeline.queries.funnel import FunnelQuery, bucket_templates
 from schemas.plan import Funnel, Plan
 
 
-def funnel_query(plan: Plan, funnel: Funnel, breakdown: str, source: str, actor: str = "actor") -> FunnelQuery:
+def funnel_query(plan: Plan, funnel: Funnel, breakdown: str, source: str) -> FunnelQuery:
     """The query that counts `funnel` by the field `breakdown` ("" for the total).
 
-    `source` is what follows FROM: accepted events that are not late, their `ts` in epoch ms. `actor` is the column of
-    who is counted.
+    `source` is what follows FROM: accepted events that are not late, with their `person`, their `ts` in epoch ms.
     """
     start, end = bucket_templates(funnel.bucket, plan.timezone)
     per_session = funnel.per == "session"
@@ -21,8 +20,8 @@ def funnel_query(plan: Plan, funnel: Funnel, breakdown: str, source: str, actor:
         funnel.window,
         start,
         end,
-        actor=f"({actor}, session_id)" if per_session else actor,
-        breakdown=text_sql(breakdown) if breakdown else "''",
+        actor="(person, session_id)" if per_session else "person",
+        breakdown=value_sql(breakdown) if breakdown else "''",
         # Without a breakdown every value is the same: the attribution makes no difference.
         attribution=funnel.attribution if breakdown else "first",
         modes=frozenset(funnel.modes),

@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from clickhouse_connect.driver.exceptions import ClickHouseError
-
-from pipeline.clickhouse import codes
-from pipeline.clickhouse.client import Connection, error_code, require_stream
-from pipeline.errors import UserError
-from pipeline.measure.activity import LG_K
+from pipeline.clickhouse.client import Connection, require_product, require_stream
+from pipeline.measure.activity import LG_K, OTHER
 from pipeline.measure.funnel_counts import FunnelCell
 from pipeline.measure.funnels import definition_of
-from pipeline.measure.windows import grains
-from pipeline.queries.activity import activity_sql, window_start
+from pipeline.measure.windows import SLIDING, bounds, grains
+from pipeline.queries.activity import activity_sql, window_end, window_start
+from pipeline.queries.conditions import value_sql
 from pipeline.queries.funnel import COLUMNS, FunnelQuery, cell_of, funnel_sql
+from pipeline.queries.persons import ID, with_person
 from pipeline.queries.plan_funnels import funnel_query
 from pipeline.settings import Settings
-from schemas.duration import DAY
+from schemas.duration import DAY, MINUTE
 from schemas.plan import Funnel, Plan
 
 #: Four standard errors of a HyperLogLog with 2^12 registers: 1.04 / sqrt(4096) each.
@@ -63,6 +62,8 @@ class Verification:
     differences: list[Difference] = field(default_factory=list)
     #: Partitions of which worker and archiver have not read the same records, and why.
     left_out: dict[int, str] = field(default_factory=dict)
+    #: Windows and funnel counters that were closed when somebody in them was linked: live keeps what it said.
+    linked_later: int = 0
     #: What only one of the plans has, the worker's or ours, and was not compared: a sentence each.
     in_one_plan: list[str] = field(default_factory=list)
     ok: bool = True
@@ -73,9 +74,14 @@ class Verification:
         moving = f", {self.moving} windows still moving" if self.moving else ""
         left_out = "".join(f"; partition {p} not compared: {why}" for p, why in sorted(self.left_out.items()))
         changed = f"; the plan has changed: {len(self.in_one_plan)} things not compared" if self.in_one_plan else ""
+        later = (
+            f"; {self.linked_later} of them closed before somebody in them was linked, and keep what they said"
+            if self.linked_later
+            else ""
+        )
         return (
             f"verify: {verdict} in {self.windows:,} windows and {self.funnels:,} funnel counters "
-            f"over {self.records:,} records{moving}{left_out}{changed}"
+            f"over {self.records:,} records{later}{moving}{left_out}{changed}"
         )
 
     def differ(self, measure: str, where: str, live: Any, archived: Any) -> None:
@@ -102,7 +108,8 @@ class _Check:
 
     async def run(self) -> Verification:
         await require_stream(self.connection, self.settings, "live_partition_raw")
-        await self._require_product()
+        # Another version of the plan is compared; another product has nothing in common.
+        await require_product(self.connection, self.settings, self.plan)
         partitions = await self._query(
             "SELECT partition, version, accepted, late, rejected, duplicate FROM live_partition_raw FINAL "
             "WHERE stream = {stream:String}"
@@ -122,19 +129,10 @@ class _Check:
         parameters["versions"] = [self.versions.get(p, 0) for p in range(max(self.versions, default=-1) + 1)]
         return await self.connection.query(sql, parameters)
 
-    async def _require_product(self) -> None:
-        """Raise UserError if the database is that of another product; another version of the plan is compared."""
-        try:
-            rows = await self._query("SELECT product FROM installed_plan")
-        except ClickHouseError as exc:
-            if error_code(exc) not in codes.NO_SCHEMA:
-                raise
-            return  # no catalogue was installed: nothing says of which plan it is
-        if rows and rows[0][0] != self.plan.product:
-            raise UserError(
-                f"{self.settings.clickhouse_database} at {self.settings.clickhouse_url} has the events of "
-                f"{rows[0][0]!r}, not of {self.plan.product!r}: give its plan with --plan (or PIPELINE_PLAN)"
-            )
+    def _events(self, columns: str = "*") -> str:
+        """A sub-query of the events that count live, with their persons by what the workers know."""
+        rows = f"(SELECT {columns} FROM {self._before('events_raw')} AND NOT late)"
+        return with_person(rows, self._before("links_raw"), self._before("handovers_raw"))
 
     def _before(self, table: str) -> str:
         return (
@@ -204,32 +202,37 @@ class _Check:
         return bool(rows[0][0])
 
     async def _active(self) -> None:
-        """The users of the last 1, 5 and 30 minutes, at the time when each partition's row was written."""
+        """The persons of the last 1, 5 and 30 minutes, at the time when the partitions' rows were written."""
         since = {
             name: f"ts >= toStartOfMinute(p.updated_at) - toIntervalMinute({minutes})"
             for name, minutes in (("active_1m", 1), ("active_5m", 4), ("active_30m", 29))
         }
-        counts = ", ".join(f"uniqExactIf(e.actor, {condition})" for condition in since.values())
+        counts = ", ".join(f"uniqExactIf(e.person, {condition})" for condition in since.values())
+        # A person counts in the partition that they live in, whose row may be of another minute than that of their
+        # device: so all partitions together, where all rows are of one minute.
         rows = await self._query(
-            f"SELECT p.partition, any(p.active_1m), any(p.active_5m), any(p.active_30m), {counts} "
-            f"FROM (SELECT * FROM live_partition_raw FINAL WHERE stream = {{stream:String}} "
-            f"AND NOT has({{left_out:Array(UInt16)}}, partition)) AS p "
-            f"INNER JOIN (SELECT partition, actor, ts FROM {self._before('events_raw')} AND NOT late "
-            "AND ts >= (SELECT min(updated_at) - toIntervalMinute(31) FROM live_partition_raw FINAL "
-            "WHERE stream = {stream:String})) AS e ON e.partition = p.partition "
-            "WHERE p.version = {versions:Array(UInt64)}[p.partition + 1] GROUP BY p.partition"
+            "SELECT sum(active_1m), sum(active_5m), sum(active_30m), uniqExact(toStartOfMinute(updated_at)), "
+            "groupUniqArray((partition, version)) FROM live_partition_raw FINAL WHERE stream = {stream:String} "
+            "AND NOT has({left_out:Array(UInt16)}, partition)"
         )
-        for partition, *figures in rows:
-            for name, ours, theirs in zip(since, figures[:3], figures[3:], strict=True):
-                if not _close(ours, theirs):
-                    self.result.differ(f"users of {name}", f"partition {partition}", round(ours), theirs)
+        if not rows or rows[0][3] != 1 or any(self.versions.get(p) != version for p, version in rows[0][4]):
+            return
+        expected = await self._query(
+            f"SELECT {counts} FROM (SELECT * FROM {self._events()} WHERE ts >= "
+            "(SELECT min(updated_at) - toIntervalMinute(31) FROM live_partition_raw FINAL "
+            "WHERE stream = {stream:String})) AS e INNER JOIN (SELECT partition, updated_at FROM live_partition_raw "
+            "FINAL WHERE stream = {stream:String}) AS p ON p.partition = e.partition"
+        )
+        for name, ours, theirs in zip(since, rows[0][:3], expected[0] if expected else (0, 0, 0), strict=True):
+            if not _close(ours, theirs, len(self.versions)):
+                self.result.differ(f"users of {name}", "all partitions", round(ours), theirs)
 
     # -- activity ------------------------------------------------------------------------------------------------
 
     async def _activity(self) -> None:
         # Multiplied in 128 bits: in the column's own 64, nine million would be too much.
         micro = "toInt128(toDecimal128(value, 6) * 1000000) AS value_micro"
-        source = f"(SELECT *, {micro} FROM {self._before('events_raw')} AND NOT late)"
+        source = self._events(f"*, {micro}")
         # Live windows of a minute are kept for a shorter time than raw events.
         rows = await self._query(
             f"SELECT {window_start('minute', '')} AS start FROM {self._before('events_raw')} GROUP BY start "
@@ -250,6 +253,7 @@ class _Check:
                 self.result.in_one_plan.append(
                     f"the dimension {name} is counted live since {_when(since[name])}: not before"
                 )
+        bounded = await self._bounded_otherwise()
         for grain in grains(self.plan.zone):
             for dimension in ((), *self.plan.dimensions):
                 name = ",".join(dimension)
@@ -270,14 +274,42 @@ class _Check:
                 )
                 moving = {row[0] for row in rows if row[7]}
                 self.result.moving += len(moving)
-                left_out = moving | removed if grain == "minute" else moving
+                left_out = moving | bounded.get((grain, name), set())
+                left_out |= removed if grain == "minute" else set()
                 live = {(row[0], tuple(row[1])): row[2:7] for row in rows if row[0] not in left_out and row[0] > first}
                 expected = {
                     (row[0], tuple(row[1])): tuple(row[2:])
                     for row in await self._query(activity_sql(self.plan, grain, dimension, source))
                     if row[0] not in left_out and row[0] > first
                 }
-                self._compare(f"{grain} {name or 'total'}", live, expected)
+                await self._compare(f"{grain} {name or 'total'}", live, expected, grain, dimension)
+
+    async def _bounded_otherwise(self) -> dict[tuple[str, str], set[int]]:
+        """By grain and dimension the windows (ms) whose values were counted live with another `max_values`.
+
+        Where a partition has a rest, `(other)`, it has as many values beside it as its plan allowed.
+        """
+        rows = await self._query(
+            "SELECT DISTINCT dimension, grain, start, own FROM ("
+            "SELECT dimension, grain, toUnixTimestamp64Milli(start) AS start, partition, "
+            "countIf(value != {rest:Array(String)} AND events > 0) AS own, "
+            "countIf(value = {rest:Array(String)}) AS others FROM live_activity_raw FINAL "
+            "WHERE stream = {stream:String} AND NOT has({left_out:Array(UInt16)}, partition) AND dimension != '' "
+            "GROUP BY dimension, grain, start, partition) "
+            "WHERE own > {bound:UInt64} OR others > 0 AND own != {bound:UInt64} ORDER BY dimension, grain, start",
+            rest=list(OTHER),
+            bound=self.plan.max_values,
+        )
+        found: dict[tuple[str, str], set[int]] = {}
+        ours = {",".join(dimension) for dimension in self.plan.dimensions}
+        for dimension, grain, start, own in rows:
+            if dimension in ours and dimension not in {name for _, name in found}:
+                self.result.in_one_plan.append(
+                    f"the dimension {dimension} was counted live with another max_values ({own}, not "
+                    f"{self.plan.max_values}) in {_when(start)}: such windows not"
+                )
+            found.setdefault((grain, dimension), set()).add(start)
+        return found
 
     async def _counted_since(self) -> dict[str, int]:
         """By dimension the start of its first window (ms): a dimension that came with a later plan has none before."""
@@ -288,17 +320,60 @@ class _Check:
         )
         return {row[0]: row[1] for row in rows}
 
-    def _compare(self, what: str, live: dict[Any, Any], expected: dict[Any, Any]) -> None:
+    async def _compare(
+        self, what: str, live: dict[Any, Any], expected: dict[Any, Any], grain: str, dimension: Sequence[str]
+    ) -> None:
+        nothing = (0, 0, 0, 0, 0)
+        later: dict[Any, float] | None = None
         for key in sorted(live.keys() | expected.keys()):
             self.result.windows += 1
-            ours, theirs = live.get(key, (0, 0, 0, 0, 0)), expected.get(key, (0, 0, 0, 0, 0))
+            ours, theirs = live.get(key, nothing), expected.get(key, nothing)
             where = f"{what} {_when(key[0])} {' / '.join(key[1])}".rstrip()
             for measure, a, b in zip(("events", "amount"), ours, theirs, strict=False):
                 if int(a) != int(b):
                     self.result.differ(measure, where, int(a), int(b))
-            for measure, a, b in zip(("users", "sessions", "registrations"), ours[2:], theirs[2:], strict=True):
-                if not _close(a, b):
-                    self.result.differ(measure, where, round(a), b)
+            if not _close(ours[3], theirs[3]):
+                self.result.differ("sessions", where, round(ours[3]), theirs[3])
+            off = [(n, name) for n, name in ((2, "users"), (4, "registrations")) if not _close(ours[n], theirs[n])]
+            if off and later is None:
+                later = await self._linked_later(grain, dimension)
+            for n, measure in off:
+                known = (later or {}).get(key, 0) + (later or {}).get((key[0], OTHER), 0)
+                if _close(ours[n], theirs[n], known):
+                    self.result.linked_later += 1
+                else:
+                    self.result.differ(measure, where, round(ours[n]), theirs[n])
+
+    async def _linked_later(self, grain: str, dimension: Sequence[str]) -> dict[Any, float]:
+        """By window and value, by how many persons live may be off because of links.
+
+        By each id that was linked when the window was closed, and by the error of the sketch of those that were taken
+        off. Where a window has `(other)`, all of its linked ids stand there: two partitions may count one value in two
+        places.
+        """
+        plan = self.plan
+        closing = f"linked_at - {plan.lateness}"
+        if grain == "minute":
+            closing = f"least({closing}, linked_at - {plan.max_future + SLIDING * MINUTE})"
+        value = f"[{', '.join(value_sql(field) for field in dimension)}]::Array(String)"
+        rows = await self._query(
+            f"SELECT {window_start(grain, plan.timezone)} AS start, {value} AS own, "
+            f"uniqExactIf({ID}, {closing} >= {window_end(grain, plan.timezone, 'start')}) AS late_links, "
+            f"uniqExact({ID}) AS links FROM {self._events()} WHERE is_linked GROUP BY start, own"
+        )
+        # Of what is taken off there is a sketch of its own, and as much more in the one that it is taken off.
+        found = {(row[0], tuple(row[1])): row[2] + 2 * USERS_RELATIVE_ERROR * row[3] for row in rows}
+        values = await self._query(
+            "SELECT DISTINCT toUnixTimestamp64Milli(start) FROM live_activity_raw FINAL "
+            "WHERE stream = {stream:String} AND grain = {grain:String} AND dimension = {dimension:String} "
+            "AND value = {other:Array(String)}",
+            grain=grain, dimension=",".join(dimension), other=list(OTHER),
+        )  # fmt: skip
+        full = {row[0] for row in values}
+        for start, _, _, links in rows:
+            if start in full:
+                found[start, OTHER] = found.get((start, OTHER), 0) + int(links)
+        return found
 
     # -- funnels -------------------------------------------------------------------------------------------------
 
@@ -356,25 +431,47 @@ class _Check:
                 live = {key: cell for key, cell in live.items() if key[0] > first}
                 expected = {key: cell for key, cell in expected.items() if key[0] > first}
             nobody = FunnelCell(len(funnel.steps))
+            off = {key[0] for key in live.keys() | expected.keys() if live.get(key) != expected.get(key)} - moving
+            later = await self._linked_after(funnel, off) if off else {}
             for key in sorted(live.keys() | expected.keys()):
                 ours, theirs = live.get(key, nobody), expected.get(key, nobody)
                 if key[0] in moving or not (any(ours.counts) or any(theirs.counts)):
                     continue
                 self.result.funnels += 1
                 where = f"funnel {name} {_when(key[0])} {breakdown} {key[1]}".rstrip()
-                if ours.users != theirs.users:
+                known = later.get(key[0], 0)
+                if known and ours != theirs and _within(ours, theirs, known):
+                    self.result.linked_later += 1
+                elif ours.users != theirs.users:
                     self.result.differ("users by step", where, ours.users, theirs.users)
                 elif query.has_times and not _same_times(ours, theirs, bins=funnel.window <= EXACT_BINS_MS):
                     self.result.differ("step times", where, _times(ours), _times(theirs))
 
+    async def _linked_after(self, funnel: Funnel, starts: set[int]) -> dict[int, int]:
+        """By start of a bucket: ids that were linked when the bucket was final."""
+        buckets = [(start, bounds(funnel.bucket, start, self.plan.zone)[1] + funnel.window) for start in sorted(starts)]
+        ts, late = "toUnixTimestamp64Milli(ts)", f"linked_at - {self.plan.lateness}"
+        rows = await self._query(
+            f"SELECT bucket, uniqExact({ID}) FROM (SELECT *, arrayJoin(arrayFilter(b -> {ts} >= b.1 AND {ts} < b.2 "
+            f"AND b.2 <= {late}, {{buckets:Array(Tuple(Int64, Int64))}})).1 AS bucket FROM {self._events()} "
+            "WHERE is_linked) GROUP BY bucket",
+            buckets=buckets,
+        )
+        return {row[0]: int(row[1]) for row in rows}
+
     def funnel_query(self, funnel: Funnel, breakdown: str) -> FunnelQuery:
         """The query that counts `funnel` from the raw events."""
-        source = f"(SELECT * REPLACE (toUnixTimestamp64Milli(ts) AS ts) FROM {self._before('events_raw')} AND NOT late)"
+        source = f"(SELECT * REPLACE (toUnixTimestamp64Milli(ts) AS ts) FROM {self._events()})"
         return funnel_query(self.plan, funnel, breakdown, source)
 
 
-def _close(estimate: float, exact: int) -> bool:
-    return abs(estimate - exact) <= max(USERS_ABSOLUTE_ERROR, USERS_RELATIVE_ERROR * exact)
+def _close(estimate: float, exact: int, more: float = 0) -> bool:
+    """Within the sketch's error, and `more` besides."""
+    return abs(estimate - exact) <= max(USERS_ABSOLUTE_ERROR, USERS_RELATIVE_ERROR * exact) + more
+
+
+def _within(a: FunnelCell, b: FunnelCell, more: int) -> bool:
+    return all(abs(ours - theirs) <= more for ours, theirs in zip(a.users, b.users, strict=True))
 
 
 def _same_times(a: FunnelCell, b: FunnelCell, *, bins: bool) -> bool:

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from pipeline.archiver.rows import EVENT_COLUMNS, ArchiveBatch
+from pipeline.archiver.rows import EVENT_COLUMNS, HANDOVER_COLUMNS, LINK_COLUMNS, ArchiveBatch, Columns
 from pipeline.errors import UserError
 from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record
 from pipeline.ingest.validate import Validator
 from pipeline.measure.windows import bounds
 from pipeline.queries.activity import activity_sql
 from pipeline.queries.funnel import cell_of, funnel_sql
+from pipeline.queries.persons import with_person
 from pipeline.queries.plan_funnels import funnel_query
 from pipeline.replay.measures import Cohort, Counts, Measures, Window
 from schemas.event import CONTEXT_FIELDS
@@ -32,14 +33,29 @@ CREATE TABLE replayed
     actor String, user_id String, anonymous_id String, session_id String, ts_ms Int64,
     {", ".join(f"{field} LowCardinality(String)" for field in CONTEXT_FIELDS)},
     value_micro Int64, properties String, late Bool, ingested_at Int64, origin UInt64,
-    watermark Int64, clock Int64, claim Int64, claimed Int64,
+    watermark Int64, clock Int64, claim Int64, claimed Int64, owner String,
     ts DateTime64(3, 'UTC') DEFAULT fromUnixTimestamp64Milli(ts_ms, 'UTC')
 )
 ENGINE = Memory SETTINGS compress = 1"""
 _COLUMNS: Final = [{"ts": "ts_ms", "value": "value_micro"}.get(name, name) for name in EVENT_COLUMNS]
 _FORMAT: Final = "JSONCompactEachRow"
-_ACTIVITY: Final = "replayed WHERE NOT late"
-_FUNNEL: Final = "(SELECT * REPLACE (ts_ms AS ts) FROM replayed WHERE NOT late)"
+_LINKS: Final = """
+CREATE TABLE replayed_links
+(
+    stream LowCardinality(String), partition UInt16, offset UInt64, id String, person String,
+    kind LowCardinality(String), outcome LowCardinality(String), ts Int64, watermark Int64
+)
+ENGINE = Memory"""
+_HANDOVERS: Final = """
+CREATE TABLE replayed_handovers
+(
+    stream LowCardinality(String), partition UInt16, offset UInt64, part UInt32, id String, person String,
+    watermark Int64
+)
+ENGINE = Memory"""
+_TABLES: Final = {"replayed": _TABLE, "replayed_links": _LINKS, "replayed_handovers": _HANDOVERS}
+_ACTIVITY: Final = with_person("replayed WHERE NOT late", "replayed_links", "replayed_handovers")
+_FUNNEL: Final = f"(SELECT * REPLACE (ts_ms AS ts) FROM {_ACTIVITY})"
 
 
 class Archive:
@@ -54,17 +70,20 @@ class Archive:
             raise UserError("--sql needs ClickHouse in Python: pip install 'streamgauge[embedded]'") from None
         engine.set_signal_handlers_enabled(0)  # Ctrl-C stays Python's
         self._connection: Any = engine.connect(":memory:")
-        self._run("DROP TABLE IF EXISTS replayed")
-        self._run(_TABLE)
+        for name, definition in _TABLES.items():
+            self._run(f"DROP TABLE IF EXISTS {name}")
+            self._run(definition)
 
     def close(self) -> None:
         """Forget everything."""
-        self._run("DROP TABLE IF EXISTS replayed")
+        for name in _TABLES:
+            self._run(f"DROP TABLE IF EXISTS {name}")
         self._connection.close()
 
     def clear(self) -> None:
         """Forget the events."""
-        self._run("TRUNCATE TABLE replayed")
+        for name in _TABLES:
+            self._run(f"TRUNCATE TABLE {name}")
 
     def query(self, sql: str) -> list[Any]:
         """The rows of the answer, as JSON has them."""
@@ -76,9 +95,14 @@ class Archive:
         """Store what the archiver would store in `events_raw`."""
         batch = ArchiveBatch("replay")
         batch.add(partition, result)
-        rows = b"\n".join(to_json(row) for row in zip(*batch.events, strict=True))
+        self._insert("replayed", _COLUMNS, batch.events)
+        self._insert("replayed_links", LINK_COLUMNS, batch.links)
+        self._insert("replayed_handovers", HANDOVER_COLUMNS, batch.handovers)
+
+    def _insert(self, table: str, names: Sequence[str], columns: Columns) -> None:
+        rows = b"\n".join(to_json(row) for row in zip(*columns, strict=True))
         if rows:
-            insert = self._connection.send_insert(f"INSERT INTO replayed ({', '.join(_COLUMNS)})\n", _FORMAT)
+            insert = self._connection.send_insert(f"INSERT INTO {table} ({', '.join(names)})\n", _FORMAT)
             self._connection.insert_append(insert, rows)
             self._connection.insert_done(insert)
 

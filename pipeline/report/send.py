@@ -74,8 +74,9 @@ def _request(plan: Plan, receiver: Receiver, message: Message, file: Path, langu
         body = {"title": message.title, "lines": message.lines, "file": str(file), "product": plan.product}
         return receiver.webhook.url, body
     if receiver.slack is not None:
-        # Slack cuts a text at 40,000 characters without a word.
-        text = cut("\n".join([f"*{message.title}*", *message.lines]), 39_000)
+        # Slack truncates a message of more than 40,000 characters (docs.slack.dev, chat.postMessage), and reads <…> as
+        # a mention or a link: values of producers must not call anybody.
+        text = cut(slack_text("\n".join([f"*{message.title}*", *message.lines])), 39_000)
         return _read(receiver.slack.url_file), {"channel": receiver.slack.channel, "text": text}
     robot = receiver.feishu or receiver.dingtalk
     assert robot is not None
@@ -85,6 +86,11 @@ def _request(plan: Plan, receiver: Receiver, message: Message, file: Path, langu
     else:
         wanted = robots.dingtalk(message, url, secret, time.time())
     return wanted.url, wanted.body
+
+
+def slack_text(text: str) -> str:
+    """Text whose signs mean nothing to Slack (docs.slack.dev, "Escaping text")."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _mail(email: Email, lines: list[str], file: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from pipeline.measure.activity import Accumulator, WindowKey, union
+from pipeline.measure.activity import Accumulator, WindowKey, users_of
 from pipeline.measure.windows import bounds
 from pipeline.state.partition import PartitionState
 from schemas.duration import MINUTE
@@ -125,13 +125,7 @@ def _text(value: tuple[str, ...]) -> str:
 
 
 def _counted(accumulator: Accumulator) -> MinuteCounts:
-    return MinuteCounts(
-        accumulator.events,
-        accumulator.users.get_estimate(),
-        accumulator.sessions.get_estimate() if accumulator.sessions else 0.0,
-        accumulator.registrations.get_estimate() if accumulator.registrations else 0.0,
-        accumulator.value,
-    )
+    return MinuteCounts(accumulator.events, *accumulator.figures(), accumulator.value)
 
 
 def _active(state: PartitionState, start: int) -> dict[str, float]:
@@ -139,7 +133,7 @@ def _active(state: PartitionState, start: int) -> dict[str, float]:
     for span, minutes in SPANS.items():
         keys = [WindowKey("minute", start - n * MINUTE, "", ()) for n in range(minutes)]
         accumulators = [state.activity.accumulators[key] for key in keys if key in state.activity.accumulators]
-        active[span] = union(accumulator.users for accumulator in accumulators).get_estimate() if accumulators else 0.0
+        active[span] = users_of(accumulators)
     return active
 
 

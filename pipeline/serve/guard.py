@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 #: For the head of a request, and for its body after that.
 HEAD_SECONDS: Final = 10.0
@@ -28,6 +30,22 @@ MAX_CONNECTIONS: Final = 512
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::([0-9]{1,5}))?")
 _ORIGIN: Final = re.compile(r"https?://([^/?#@\\]+)")
 _DEFAULT_PORTS: Final = {None: "", "80": "", "443": ""}
+
+
+class _OneLine(logging.Filter):
+    """A request that can't be read is its sender's mistake: a line, and no traceback as of one of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        exc = record.exc_info[1] if record.exc_info else None
+        if isinstance(exc, HttpProcessingError) and exc.code < 500:
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            record.msg, record.args = "a request that can't be read: %s", (type(exc).__name__,)
+            record.exc_info = record.exc_text = None
+        return True
+
+
+_log: Final = logging.getLogger("pipeline.serve.requests")
+_log.addFilter(_OneLine())
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -168,7 +186,7 @@ class Runner(web.AppRunner):
     """Runs an application whose connections are bounded in number, and whose requests in time."""
 
     def __init__(self, app: web.Application, *, idle_seconds: float = IDLE_SECONDS, **more: Any) -> None:
-        super().__init__(app, access_log=None, keepalive_timeout=idle_seconds, **more)
+        super().__init__(app, access_log=None, logger=_log, keepalive_timeout=idle_seconds, **more)
         self._idle_seconds = idle_seconds
         self._open: set[_Connection] = set()
 

@@ -68,7 +68,7 @@ FUNNEL_BUCKET: Final = Name(
 # -- the pipeline: the worker -------------------------------------------------------------------------------------
 RECORDS: Final = Name(
     "streamgauge_records", "counter",
-    "Records of the log by what became of them: accepted, late, duplicate, rejected, forwarded, forwarded_again",
+    "Records of the log by what became of them: accepted, late, duplicate, rejected, forwarded, forwarded_again, link",
     ("partition", "outcome"), when_current=True,
 )  # fmt: skip
 REJECTED: Final = Name(

@@ -19,13 +19,13 @@ TOP_VALUES: Final = 20
 def active_users(states: Iterable[PartitionState], since: int) -> tuple[int, int]:
     """Events and estimated users of the minute windows that start at `since` (epoch ms) or later.
 
-    An actor lives in one partition, so users add up over partitions.
+    A person is counted in one partition, so users add up over partitions.
     """
     events, users = 0, 0.0
     for state in states:
-        for count, sketch in state.activity.recent(since).values():
+        for count, found in state.activity.recent(since).values():
             events += count
-            users += sketch.get_estimate()
+            users += found
     return events, round(users)
 
 
@@ -33,11 +33,12 @@ def window_total(states: Iterable[PartitionState], grain: str, start: int) -> To
     """The total of one window over the partitions."""
     key = WindowKey(grain, start, "", ())
     found = [a for state in states if (a := state.activity.accumulators.get(key)) is not None]
+    users, sessions, registrations = map(sum, zip((0.0, 0.0, 0.0), *[a.figures() for a in found], strict=True))
     return {
         "events": sum(a.events for a in found),
-        "users": round(sum(a.users.get_estimate() for a in found)),
-        "sessions": round(sum(a.sessions.get_estimate() for a in found if a.sessions)),
-        "registrations": round(sum(a.registrations.get_estimate() for a in found if a.registrations)),
+        "users": round(users),
+        "sessions": round(sessions),
+        "registrations": round(registrations),
         "value_micro": sum(a.value for a in found),
     }
 
@@ -46,10 +47,10 @@ def top_values(states: Iterable[PartitionState], dimension: str, since: int) -> 
     """Events and users per value of a dimension, over the minute windows from `since` on, most events first."""
     found: dict[str, list[float]] = {}
     for state in states:
-        for value, (events, sketch) in state.activity.recent(since, dimension).items():
+        for value, (events, users) in state.activity.recent(since, dimension).items():
             entry = found.setdefault(" / ".join(value) or "(none)", [0, 0.0])
             entry[0] += events
-            entry[1] += sketch.get_estimate()
+            entry[1] += users
     ordered = sorted(found.items(), key=lambda item: -item[1][0])
     return {value: {"events": int(e), "users": round(u)} for value, (e, u) in ordered[:TOP_VALUES]}
 

@@ -2,7 +2,8 @@
 
 The disk holds what the changelog amounts to: for every entry the value with the highest source offset, and up to
 which changelog offset (`offset`) everything is in. A restart reads the changelog from there on. Everything but the
-funnels' actors is read into memory; an actor's entry is looked up when an event of the actor comes.
+funnels' actors and what is known of ids is read into memory; an actor's entry is looked up when an event of theirs
+comes.
 
 Entries are written here after the checkpoint that holds them is acknowledged, all of it at once: the disk is never
 ahead of the changelog, and never between two of its checkpoints.
@@ -22,8 +23,9 @@ from pipeline.state.checkpoint import Entry
 
 #: Key of position, totals and watermark; every other key is a msgpack array and begins with 0x9.
 _META: Final = b"meta"
-#: What keys of funnel actors begin with: an array of five, the first of them "f".
-ACTOR_PREFIX: Final = msgpack.packb(("f", 0, 0, 0, 0))[:3]
+#: What the keys begin with of entries that are looked up here one by one, sorted: trails of ids (an array of two, the
+#: first of them "d"), owners of ids ("o"), and funnel actors (an array of five, "f").
+LOOKED_UP: Final = tuple(msgpack.packb(key)[:3] for key in (("d", 0), ("o", 0), ("f", 0, 0, 0, 0)))
 _POSITION_BYTES: Final = 8
 _CACHE_BYTES: Final = 128 << 20
 #: Entries looked at by one call of `drop_expired`: some 50 ms.
@@ -111,8 +113,9 @@ class Disk:
         self._db.write(batch)
 
     def items(self) -> Iterator[Entry]:
-        """Every entry but those of actors."""
-        for start, end in ((b"\x90", ACTOR_PREFIX), (ACTOR_PREFIX[:-1] + b"g", b"\xa0")):
+        """Every entry but those that are looked up one by one."""
+        behind = [prefix[:-1] + bytes([prefix[-1] + 1]) for prefix in LOOKED_UP]
+        for start, end in zip((b"\x90", *behind), (*LOOKED_UP, b"\xa0"), strict=True):
             for key, value in self._db.items(from_key=start):
                 if key >= end:
                     break
@@ -139,7 +142,8 @@ class Disk:
 
 
 class DiskEntries:
-    """The entries of one funnel view: on disk, those that changed since the last checkpoint in memory."""
+    """The entries of one kind (of one funnel view, say) by actor: on disk, those that changed since the last checkpoint
+    in memory."""
 
     def __init__(self, disk: Disk, prefix: bytes) -> None:
         self._disk, self._prefix = disk, prefix

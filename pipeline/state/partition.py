@@ -7,7 +7,7 @@ fold through this class.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress, islice
+from itertools import islice
 from typing import Any, Final
 
 import msgpack
@@ -16,23 +16,25 @@ import numpy as np
 from pipeline.errors import AnotherTopicError
 from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record, Unreadable
 from pipeline.ingest.clock import Standing
-from pipeline.ingest.seen import U64
+from pipeline.ingest.links import Owners
+from pipeline.ingest.seen import U64, SeenIds
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity, WindowKey
-from pipeline.measure.entries import in_memory
+from pipeline.measure.entries import Entries, in_memory
 from pipeline.measure.funnels import CounterKey, Funnels
 from pipeline.measure.rows import ActivityRow, FunnelRow, GapRow, PartitionRow
+from pipeline.measure.windows import SLIDING
 from pipeline.state.checkpoint import Checkpoint, Entry, Snapshot
-from pipeline.state.disk import ACTOR_PREFIX, Disk, DiskEntries
+from pipeline.state.disk import LOOKED_UP, Disk, DiskEntries
+from pipeline.state.persons import Letter, Persons
 from schemas.duration import MINUTE
 from schemas.event import Event
 from schemas.plan import Plan
 
 _ACTIVITY, _FUNNEL_COUNTER, _FUNNEL_ACTOR, _IDS = "a", "c", "f", "i"
+_OWNER, _TRAIL, _TAKEN = "o", "d", "h"
 #: Numbers of pieces of ids that are written again begin here, apart from those of new ids.
 _REWRITTEN: Final = 1_000_000
-#: Minutes of the longest sliding span.
-_SLIDING: Final = 30
 #: Entries written again with one checkpoint: some 50 ms of work.
 REWRITE_SLICE: Final = 20_000
 
@@ -65,7 +67,14 @@ class PartitionState:
         self.activity = Activity(plan)
         self.disk = disk
         self._entries: dict[bytes, DiskEntries] = {}
-        self.funnels = Funnels(plan, in_memory if disk is None else self._on_disk)
+        self.funnels = Funnels(plan, self._view_entries)
+        self._owners = self._new_entries(_OWNER)
+        self.classifier.owners = Owners(plan.identity.shared_device, self._owners)
+        self.persons = Persons(
+            plan, partition, partitions, self.classifier, self.activity, self.funnels, self._new_entries(_TRAIL)
+        )
+        #: What other partitions have to be told; whoever folds sends it before the next checkpoint counts.
+        self.letters: list[Letter] = []
         #: Source offset of the last checkpoint handed out.
         self.saved_position = -1
         #: Set while a checkpoint is being written: until it is acknowledged, only the changelog knows the truth.
@@ -86,10 +95,15 @@ class PartitionState:
         self._unpublished_counters: set[CounterKey] = set()
         self._in_flight: tuple[set[WindowKey], set[CounterKey]] = (set(), set())
 
-    def _on_disk(self, *view: str) -> DiskEntries:
-        assert self.disk is not None
-        # The key of an actor's entry without its last part, the actor.
-        prefix = _pack(_FUNNEL_ACTOR, *view, "")[:-1]
+    def _view_entries(self, *view: str) -> Entries:
+        return self._new_entries(_FUNNEL_ACTOR, *view)
+
+    def _new_entries(self, *kind: str) -> Entries:
+        """Entries by actor or id, in memory or on disk."""
+        if self.disk is None:
+            return in_memory()
+        # The key of an entry without its last part, the actor.
+        prefix = _pack(*kind, "")[:-1]
         entries = self._entries[prefix] = DiskEntries(self.disk, prefix)
         return entries
 
@@ -123,9 +137,13 @@ class PartitionState:
                 self.totals[outcome] += outcomes.count(outcome)
         for why in result.rejections.values():
             self.reasons[why.reason] = self.reasons.get(why.reason, 0) + 1
-        accepted = [outcome is Outcome.ACCEPTED for outcome in outcomes]
-        events: list[Event] = list(compress(result.events, accepted))  # type: ignore[arg-type]
+        events = self.persons.counted_as(result)
         self._measure(events, version, watermark)
+        if self.plan.identity.on:
+            self.persons.note(events, watermark)
+            letters, changed = self.persons.follow(result, version)
+            self.letters += letters
+            self._changed(*changed)
         self._unsaved_ids += result.remembered
         self.position = max(version, end or 0)
         return result
@@ -144,13 +162,14 @@ class PartitionState:
         self.position = version
         if not events:
             return
-        accumulators = self.activity.fold(events, version)
-        counters = self.funnels.fold(events, version, watermark)
+        self._changed(self.activity.fold(events, version), self.funnels.fold(events, version, watermark))
+        self.totals[Outcome.ACCEPTED] += len(events)
+
+    def _changed(self, accumulators: set[WindowKey], counters: set[CounterKey]) -> None:
         self._unsaved_accumulators |= accumulators
         self._unpublished_accumulators |= accumulators
         self._unsaved_counters |= counters
         self._unpublished_counters |= counters
-        self.totals[Outcome.ACCEPTED] += len(events)
 
     def skip(self, end: int) -> None:
         """Go on at `end`: the log has lost what lay between before it was read."""
@@ -184,11 +203,17 @@ class PartitionState:
         entries += [(_pack(_FUNNEL_ACTOR, *key), value) for key, value in self.funnels.changed_actors()]
         for number, (generation, hashes) in enumerate(_joined(self._unsaved_ids)):
             entries.append((_pack(_IDS, generation, self.position, number), hashes.tobytes()))
+        entries += [(_pack(_OWNER, one), value) for one, value in self.persons.changed_owners()]
+        entries += [(_pack(_TRAIL, one), value) for one, value in self.persons.changed_trails()]
+        for number, (generation, marks) in enumerate(_joined(self.persons.unsaved_taken)):
+            entries.append((_pack(_TAKEN, generation, self.position, number), marks.tobytes()))
         self._unsaved_accumulators, self._unsaved_counters, self._unsaved_ids = set(), set(), []
+        self.persons.unsaved_taken = []
         self.saved_position = self.position
         if self.disk is not None and self._generation != self.classifier.seen.generation:
             self._generation = self.classifier.seen.generation
-            self._dropped += self._old_ids(self.disk)
+            self._dropped += self._old_marks(self.disk, _IDS, self.classifier.seen)
+            self._dropped += self._old_marks(self.disk, _TAKEN, self.persons.taken)
         dropped, self._dropped = self._dropped, []
         rewritten = False
         if self._rewrite is not None:
@@ -216,8 +241,13 @@ class PartitionState:
             accumulator = self.activity.accumulators.get(cell_key)
             if accumulator is not None:
                 yield _pack(_ACTIVITY, *cell_key), accumulator.dump()
-        for number, (generation, hashes) in enumerate(self.classifier.seen.dump()):
-            yield _pack(_IDS, generation, self.position, _REWRITTEN + number), hashes.tobytes()
+        for one in self._owners.actors():
+            yield _pack(_OWNER, one), self._owners.get(one) or b""
+        for one, entry in self.persons.trails.dump():
+            yield _pack(_TRAIL, one), entry
+        for kind, seen in ((_IDS, self.classifier.seen), (_TAKEN, self.persons.taken)):
+            for number, (generation, hashes) in enumerate(seen.dump()):
+                yield _pack(kind, generation, self.position, _REWRITTEN + number), hashes.tobytes()
 
     def _meta(self) -> dict[str, Any]:
         return {
@@ -229,9 +259,10 @@ class PartitionState:
             "topic": self.topic_id,
         }
 
-    def _old_ids(self, disk: Disk) -> list[bytes]:
-        oldest = min(self.classifier.seen.tables, default=0)
-        prefix = _pack(_IDS, 0, 0, 0)[:-3]
+    @staticmethod
+    def _old_marks(disk: Disk, kind: str, seen: SeenIds) -> list[bytes]:
+        oldest = min(seen.tables, default=0)
+        prefix = _pack(kind, 0, 0, 0)[:-3]
         return [key for key in disk.keys(prefix) if msgpack.unpackb(key)[1] < oldest]
 
     def acknowledged(self, checkpoint: Checkpoint, records: int, last: int) -> None:
@@ -244,7 +275,7 @@ class PartitionState:
             offset = last
         self.disk.apply(checkpoint.position, checkpoint.meta, checkpoint.entries, offset)
         for key, value in checkpoint.entries:
-            if key.startswith(ACTOR_PREFIX):
+            if key.startswith(LOOKED_UP):
                 *_, actor = msgpack.unpackb(key)
                 self._entries[key[: -len(_pack(actor)) + 1]].written(actor, value)
         self.disk.drop(checkpoint.dropped)
@@ -266,10 +297,12 @@ class PartitionState:
         self.classifier.watermark = meta["watermark"]
         # A state of before the clock was kept: what the watermark has reached was believed.
         self.classifier.clock = Standing(*meta["clock"]) if "clock" in meta else Standing(now=self.watermark)
-        self.totals = dict(zip(Outcome, meta["totals"], strict=True))
+        # A state of before has no place for outcomes that came later.
+        self.totals = dict(zip(Outcome, [*meta["totals"], *[0] * len(Outcome)], strict=False))
         self.reasons = dict(meta["reasons"])
         self.gaps = [(first, end, watermark) for first, end, watermark in meta.get("gaps", ())]
         ids: dict[int, list[U64]] = {}
+        taken: dict[int, list[U64]] = {}
         for key, value in snapshot.items():
             kind, *rest = msgpack.unpackb(key, use_list=False)
             if kind == _ACTIVITY:
@@ -280,12 +313,19 @@ class PartitionState:
             elif kind == _FUNNEL_ACTOR:
                 name, definition, breakdown, actor = rest
                 self.funnels.load_actor(name, definition, breakdown, actor, value)
-            elif kind == _IDS:
-                ids.setdefault(rest[0], []).append(np.frombuffer(value, np.uint64))
+            elif kind == _OWNER:
+                self.classifier.owners.load(rest[0], value)
+            elif kind == _TRAIL:
+                if value:
+                    self.persons.trails.entries[rest[0]] = value
+            elif kind in (_IDS, _TAKEN):
+                marks = ids if kind == _IDS else taken
+                marks.setdefault(rest[0], []).append(np.frombuffer(value, np.uint64))
         seen = self.classifier.seen
         for generation in sorted(ids)[-seen.KEPT - 1 :]:
             seen.move_to(generation)
             seen.add(np.unique(np.concatenate(ids[generation])))
+        self.persons.restore_taken(taken)
         self._unpublished_accumulators = set(self.activity.accumulators)
         self._unpublished_counters = set(self.funnels.counter_keys())
 
@@ -345,14 +385,14 @@ class PartitionState:
     def partition_row(self, now: int) -> PartitionRow:
         """Where the partition stands, and who is active, at `now` (epoch ms)."""
         minute = now - now % MINUTE
-        active = [self.active_users(minute - span * MINUTE) for span in (1, 4, _SLIDING - 1)]
+        active = [self.active_users(minute - span * MINUTE) for span in (1, 4, SLIDING - 1)]
         totals = (self.totals[outcome] for outcome in Outcome)
         return PartitionRow._make((self.partition, self.position, self.reached, *totals, now, *active))
 
     def active_users(self, since: int) -> float:
         """Estimated users of the minute windows that start at `since` (epoch ms) or later."""
         found = self.activity.recent(since).get(())
-        return found[1].get_estimate() if found else 0.0
+        return found[1] if found else 0.0
 
     def expire(self) -> None:
         """Forget what no event can change any more and what has been published.
@@ -365,16 +405,11 @@ class PartitionState:
             return
         ten_minutes = minute // 10 != self._expired_minute // 10
         self._expired_minute = minute
-        # The minutes of the sliding spans stay, however short the lateness is: the clock is behind the watermark by
-        # at most `max_future`.
-        sliding = self.watermark - self.plan.max_future - (_SLIDING + 1) * MINUTE
-        closed = [
-            key
-            for key in self.activity.closed(self.watermark)
-            if key not in self._unpublished_accumulators and not (key.grain == "minute" and key.start >= sliding)
-        ]
+        closed = [key for key in self.activity.closed(self.watermark) if key not in self._unpublished_accumulators]
         self.activity.drop(closed)
         counters = self.funnels.expire(self.watermark, self._unpublished_counters) if ten_minutes else []
+        if ten_minutes:
+            self.persons.trails.expire(self.watermark - self.plan.lateness)
         if self.disk is not None:
             self._dropped += [_pack(_ACTIVITY, *key) for key in closed]
             self._dropped += [_pack(_FUNNEL_COUNTER, *key) for key in counters]

@@ -8,7 +8,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from faust.types import TP
 
 from pipeline.errors import BrokenPromiseError, StreamgaugeError, UserError
 from pipeline.ingest.classify import ORIGIN_HEADER, UNFORESEEN, Classified
+from pipeline.ingest.links import person_header
 from pipeline.ingest.validate import Validator
 from pipeline.kafka.consumer import LogFetcher
 from pipeline.measure.rows import ActivityRow, FunnelRow, GapRow, PartitionRow
@@ -24,6 +25,7 @@ from pipeline.settings import Settings
 from pipeline.state.checkpoint import encode
 from pipeline.state.disk import Disk
 from pipeline.state.partition import PartitionState
+from pipeline.state.persons import Letter
 from pipeline.topics import TABLE_NAME
 from pipeline.worker.counters import Counters
 from pipeline.worker.delivery import Delivery, Headers, Outgoing
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 
 #: Rejected and sent-on records of one partition that may wait for acknowledgement before folding waits too.
 MAX_UNDELIVERED = 20_000
+#: And what their values may amount to.
+MAX_UNDELIVERED_BYTES = 64 << 20
 
 
 class RowSink(Protocol):
@@ -81,7 +85,8 @@ class WorkerApp(faust.App):
         self.on_partitions_revoked.connect(self._before_handing_over)
         self.on_rebalance_complete.connect(self._taken_over)
         self._undelivered: dict[int, list[asyncio.Task[int]]] = {}
-        self._undelivered_records: dict[int, int] = {}
+        #: By partition, how many records those are, and of how many bytes.
+        self._undelivered_size: dict[int, tuple[int, int]] = {}
         self._checkpointing = asyncio.Lock()
         self._periodic: asyncio.Future[None] | None = None
         self.truncation = Truncation(settings, self.table.changelog_topic.get_topic_name())
@@ -202,8 +207,9 @@ class WorkerApp(faust.App):
         newest = state.reached if state.reached > before else None
         seconds = time.perf_counter() - started
         self.counters.folded(batch.partition, len(batch.records), batch.records[-1].timestamp or 0, newest, seconds)
-        if result.rejections or result.forwarded:
-            await self._send_aside(batch.partition, result)
+        letters, state.letters = state.letters, []
+        if result.rejections or result.forwarded or letters:
+            await self._send_aside(batch.partition, result, letters)
 
     def _skip(self, state: PartitionState, end: int) -> None:
         if end > state.position:
@@ -214,9 +220,10 @@ class WorkerApp(faust.App):
         state.skip(end)
         self.last_batch_at = self.progress_at = time.monotonic()
 
-    async def _send_aside(self, partition: int, result: Classified) -> None:
-        """Send rejected records to their topic and misplaced ones to their partition, in the background."""
-        outgoing = []
+    async def _send_aside(self, partition: int, result: Classified, letters: Sequence[Letter]) -> None:
+        """Send rejected records to their topic, others to where they count, and letters, in the background."""
+        topic = self.settings.events_topic
+        outgoing = [Outgoing(topic, to, key, value, headers) for to, key, value, headers in letters]
         for i, why in result.rejections.items():
             record = result.records[i]
             if why.reason == UNFORESEEN:
@@ -233,14 +240,17 @@ class WorkerApp(faust.App):
         for i, home in result.forwarded.items():
             record, event = result.records[i], result.events[i]
             assert event is not None
-            # Nothing but the value and its origin: so it is never larger than the limit of a value and a bit.
+            # Nothing but the value, its origin and its person: never larger than the limit of a value and a bit.
             headers = ((ORIGIN_HEADER, f"{partition}:{record.offset}".encode()),)
-            outgoing.append(Outgoing(self.settings.events_topic, home, event.actor.encode(), record.value, headers))
+            if i in result.hops:
+                headers = (*headers, person_header(event.actor, result.hops[i]))
+            outgoing.append(Outgoing(topic, home, event.actor.encode(), record.value, headers))
         task = asyncio.create_task(self.delivery.deliver(outgoing))
         self._undelivered.setdefault(partition, []).append(task)
-        waiting = self._undelivered_records.get(partition, 0) + len(outgoing)
-        self._undelivered_records[partition] = waiting
-        if waiting > MAX_UNDELIVERED:
+        waiting, size = self._undelivered_size.get(partition, (0, 0))
+        waiting, size = waiting + len(outgoing), size + sum(len(record.value or b"") for record in outgoing)
+        self._undelivered_size[partition] = waiting, size
+        if waiting > MAX_UNDELIVERED or size > MAX_UNDELIVERED_BYTES:
             await self.checkpoint()
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
@@ -277,7 +287,7 @@ class WorkerApp(faust.App):
             return
         # Taken in one step, without a pause: these deliveries belong to the records before this position.
         waiting = self._undelivered.pop(partition, [])
-        self._undelivered_records.pop(partition, None)
+        self._undelivered_size.pop(partition, None)
         state.in_doubt = True
         restored = self.store.restored_bytes.pop(partition, None)
         if restored is not None:

@@ -19,9 +19,10 @@ _ACTIVITY = ["stream", "partition", "grain", "start", "end", "dimension", "value
 _FUNNEL = ["stream", "partition", "funnel", "definition", "start", "end", "breakdown", "value", "version",
            "users", "step_count", "step_sum_ms", "bins"]  # fmt: skip
 _PARTITION = ["stream", "partition", "version", "watermark", "lateness_ms", "accepted", "late", "duplicate",
-              "rejected", "moved", "repeated", "updated_at", "active_1m", "active_5m", "active_30m"]  # fmt: skip
-#: The fields of a row for the columns `accepted` to `repeated`: two columns are older than the words.
-_OUTCOMES = ("accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again")
+              "rejected", "moved", "repeated", "links", "updated_at", "active_1m", "active_5m",
+              "active_30m"]  # fmt: skip
+#: The fields of a row for the columns `accepted` to `links`: two columns are older than the words.
+_OUTCOMES = ("accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again", "links")
 
 
 def moment(ms: int) -> datetime:
@@ -105,4 +106,4 @@ class Publisher:
         columns: list[Any] = [[stream] * len(rows), [r.partition for r in rows], [r.version for r in rows]]
         columns += [[moment(r.watermark) for r in rows], [lateness] * len(rows)]
         columns += [[getattr(r, name) for r in rows] for name in _OUTCOMES]
-        return [*columns, [moment(r.at) for r in rows], *([getattr(r, name) for r in rows] for name in _PARTITION[12:])]
+        return [*columns, [moment(r.at) for r in rows], *([getattr(r, name) for r in rows] for name in _PARTITION[13:])]

@@ -20,7 +20,7 @@ SELECT
     if(buyers = 0, NULL, repeat_buyers / buyers) AS repeat_rate,
     if(buyers = 0, NULL, returning_buyers / buyers) AS returning_rate,
     if(buyers = 0, NULL, sum(n) / buyers) AS orders_per_buyer,
-    quantileExactInclusiveArrayOrNull(0.5)(gaps) AS median_days_between
+    if(repeat_buyers = 0, NULL, quantileExactInclusiveArrayOrNull(0.5)(gaps)) AS median_days_between
 FROM
 (
     SELECT

@@ -237,3 +237,7 @@ SELECT
     if(p.has_yesterday, b.users, NULL) AS yesterday_users
 FROM pairs AS p
 LEFT JOIN before AS b ON b.stream = p.stream;
+
+ALTER TABLE live_partition_raw
+    ADD COLUMN IF NOT EXISTS links UInt64 COMMENT 'records by which partitions tell each other who an id belongs to' AFTER repeated;
+CREATE OR REPLACE VIEW live_partition AS SELECT * FROM live_partition_raw FINAL;

@@ -214,6 +214,11 @@ def test_each_value_by_itself(tmp_path: Path) -> None:
     ]  # fmt: skip
     told = "platform android: events a minute of pay 8.0 (at this time yesterday 40.0)"
     check(tmp_path, plan, series, (f"{DAY + 30}m", "few", one(told, segment="android")))
+    # A value is a stranger's: its line break fakes no line of a message.
+    forged = "android\nAll is well: 1"
+    series[-2:] = both(PAY_ON.format(r"android\nAll is well: 1"), f"20x{DAY} 4x59")
+    told = told.replace("android", "android All is well: 1", 1)
+    check(tmp_path / "forged", plan, series, (f"{DAY + 30}m", "few", one(told, segment=forged)))
 
 
 def test_unusual_by_median_and_spread_of_the_days_before(tmp_path: Path) -> None:

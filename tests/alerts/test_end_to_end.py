@@ -53,7 +53,7 @@ alerting:
       below: 42%
       at_least: 60
       over: 25s
-      for: 5s
+      for: 10s
       keep: 5s
       severity: critical
       todo: Roll back.
@@ -143,13 +143,13 @@ async def alertmanager(folder: Path, plan: Plan, bridge: str) -> AsyncIterator[s
 
 async def shoppers(system: System, habits: Habits) -> None:
     """Send what people do, as it happens, until cancelled."""
-    producer = AIOKafkaProducer(**system.settings.kafka_kwargs(), linger_ms=20)
+    producer = AIOKafkaProducer(**system.settings.kafka_kwargs(), linger_ms=250)
     await producer.start()
     try:
         start = int(time.time() * 1000) - WARM_UP_MS
         for record in Population(11, start_ms=start, rate=RATE, users=20_000, habits=habits).events():
             while record.at > time.time() * 1000:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.2)
             await producer.send(system.settings.events_topic, record.value, key=record.key)
     finally:
         await producer.stop()

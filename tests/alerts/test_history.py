@@ -9,11 +9,12 @@ import pytest
 from whole_system import command
 
 from pipeline.alerts.explain import explain
-from pipeline.alerts.history import Fired, look_back, spells
+from pipeline.alerts.history import Fired, look_back, replay, spells
 from pipeline.clickhouse.client import Connection
 from pipeline.clickhouse.migrate import migrate
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.insight.contribution import SegmentChange
+from pipeline.metrics import install
 from pipeline.settings import Settings
 from schemas.alerts import Alert
 from schemas.plan_io import load_plan, parse_plan
@@ -77,6 +78,7 @@ async def test_history_says_when_alerts_would_have_fired(tmp_path: Path) -> None
     async with EmbeddedClickHouse(tmp_path) as clickhouse:
         settings = Settings(**clickhouse.access, plan=str(tmp_path / "plan.yaml"))
         await migrate(settings)
+        await install(settings, parse_plan(PLAN))
         connection = Connection(settings)
         await connection.run(lambda client: client.command(EVENTS))
         await connection.close()
@@ -84,9 +86,23 @@ async def test_history_says_when_alerts_would_have_fired(tmp_path: Path) -> None
         environment = {**clickhouse.environment, "PIPELINE_PLAN": str(tmp_path / "plan.yaml")}
         done = command("alerts", "test", *span, env=environment)
         as_json = json.loads(command("alerts", "test", *span, "--json", env=environment).stdout)
+        other = command("alerts", "test", *span, "--plan", "shop", env=environment)
+        heard: list[tuple[int, int]] = []
+        start, end = T0 + DAY + 620 * MINUTE, T0 + DAY + 685 * MINUTE
+        await replay(settings, parse_plan(PLAN), start, end, lambda done, total: heard.append((done, total)))
         found = [await explain(settings, parse_plan(PLAN), alert, T0 + DAY + 10 * HOUR + 50 * MINUTE + 5_000)
                  for alert in (FEWER, LESS, Alert(metric="lag", above=60))]  # fmt: skip
     assert done.returncode == 0, done.stderr
+    # It takes minutes of a long history: what it does is said at once, and how far it is.
+    assert done.stderr.splitlines()[0] == (
+        "counting the events of 2026-10-02 10:20 UTC to 2026-10-02 11:25 UTC, and as far back as the alerts look"
+    )
+    assert heard[0][0] == 0
+    assert heard == sorted(heard)
+    assert heard[-1][0] == heard[-1][1] == end - (start - DAY - 11 * MINUTE)
+    # Another plan's alerts say nothing of these events.
+    assert other.returncode == 2
+    assert "has the events of 'Test', not of 'Demo shop': give its plan with --plan" in other.stderr
     # At 10:45 the minutes 10:38 to 10:43 are looked at, four of them without: below half, and two minutes later told.
     # At 11:04 three of six are full again: half is not below half, and a minute later it is over.
     assert done.stdout.splitlines() == [

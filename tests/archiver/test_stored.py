@@ -6,12 +6,12 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from itertools import count
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from migrated import give_back, take
 
 from pipeline.archiver.restore import Restoring, restore
 from pipeline.archiver.rows import (
@@ -36,7 +36,6 @@ pytestmark = pytest.mark.usefixtures("needs_embedded")
 PLAN = parse_plan("product: T\nlateness: 1h\ndedupe: 1h\nevents:\n  look:\n")
 NOW = int(time.time() * 1000)
 DAY, HOUR = 86_400_000, 3_600_000
-_databases = count()
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +49,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHo
 class Store:
     """A database, and what the archiver does with it."""
 
-    def __init__(self, server: EmbeddedClickHouse) -> None:
-        self.settings = Settings(**server.access, clickhouse_database=f"stored{next(_databases)}")
-        self.connection = Connection(self.settings)
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.connection = Connection(settings)
 
     async def insert(self, records: list[Record], stored_at: int = NOW) -> PartitionClassifier:
         classifier = PartitionClassifier(PLAN, Validator(PLAN), 0, 1)
@@ -90,11 +89,10 @@ class Store:
 
 @pytest.fixture
 async def store(server: EmbeddedClickHouse) -> AsyncIterator[Store]:
-    made = Store(server)
-    await migrate(made.settings)
+    made = Store(await take(server))
     yield made
-    await made.run(f"DROP DATABASE {made.settings.clickhouse_database}")
     await made.connection.close()
+    await give_back(server, made.settings)
 
 
 def look(offset: int, event_id: str, ts: int, timestamp: int | None, name: str = "look", origin: bytes = b"") -> Record:
@@ -171,7 +169,7 @@ INSERT INTO duplicates_raw (stream, partition, offset, at, event_id, origin)
 async def test_what_was_stored_before_is_kept_and_the_change_can_be_made_twice(
     server: EmbeddedClickHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(server)
+    store = Store(Settings(**server.access, clickhouse_database="before"))
     everything = migrations.migrations()
     before = [migration for migration in everything if migration.name < "0007"]
     monkeypatch.setattr(migrations, "migrations", lambda: before)
@@ -234,7 +232,11 @@ LOGS = st.lists(
          (0, 360_000, 3, None, 0, b""), (HOUR, 0, 2, None, 0, b""), (0, 0, 0, None, 0, b"3:1")],
     cut=3,
 )  # fmt: skip
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings.default.max_examples // 5,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 async def test_a_restored_archiver_decides_as_one_that_never_stopped(store: Store, log: list[Any], cut: int) -> None:
     """The rows are those of odd times as well; a table that is not merged holds some of them twice."""
     records, now = [], NOW - 900 * DAY

@@ -14,6 +14,7 @@ from typing import Any
 
 from kafka_harness import KafkaServer, TcpProxy, free_port, spawn
 
+from pipeline.embedded.clickhouse import environment_of
 from pipeline.embedded.users import read_users, users_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,7 @@ class ClickHouse:
         """Start on the data that is there; returns when it answers."""
         command = [sys.executable, "-P", "-m", "pipeline.embedded.clickhouse"]
         command += ["--path", str(self._path), "--port", str(self.port)]
-        self._process = spawn(command, self.log, environment())
+        self._process = spawn(command, self.log, {**environment(), **environment_of(self._path)})
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if not self.running or time.monotonic() > deadline:

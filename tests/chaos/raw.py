@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
+import cramjam
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
@@ -75,6 +77,36 @@ def batch(
     tail += damage(compress(body))
     checked = struct.pack(">I", (calc_crc32c(tail) + crc) & 0xFFFF_FFFF)
     return struct.pack(">qiib", 0, len(tail) + 9, -1, 2) + checked + tail
+
+
+def bomb(codec: str, records: Iterable[Raw], *, megabytes: int = 0) -> bytes:
+    """A batch of `records`, and one whose value is so many MB of zeros behind them; it is never here as a whole."""
+    bits, compress = CODECS[codec]
+    parts, number = [], 0
+    for record in records:
+        parts.append(_record(number, record, 0))
+        number += 1
+    if megabytes:
+        size = megabytes << 20
+        head = b"".join([b"\0", varint(0), varint(number), varint(-1), varint(size)])
+        parts.append(varint(len(head) + size + 1) + head)
+        parts += [bytes(1 << 20)] * megabytes
+        parts.append(varint(0))
+        number += 1
+    if codec == "gzip":
+        packer = zlib.compressobj(9, wbits=31)
+        body = b"".join([*map(packer.compress, parts), packer.flush()])
+    elif codec in ("lz4", "zstd"):
+        # Kafka takes no blocks of lz4 that depend on each other.
+        independent: dict[str, Any] = {"content_checksum": False, "block_linked": False}
+        made = cramjam.lz4.Compressor(**independent) if codec == "lz4" else cramjam.zstd.Compressor()
+        for part in parts:
+            made.compress(part)
+        body = bytes(made.finish())
+    else:
+        body = compress(b"".join(parts))
+    tail = struct.pack(">hiqqqhii", bits, number - 1, 0, 0, -1, -1, -1, number) + body
+    return struct.pack(">qiibI", 0, len(tail) + 9, -1, 2, calc_crc32c(tail)) + tail
 
 
 def _record(number: int, record: Raw, first: int) -> bytes:

@@ -125,6 +125,28 @@ class Role:
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
 
+    async def figure(self, name: str) -> float:
+        """The sum of a figure's samples on `/metrics`; 0 while the process can't be reached."""
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
+                session.get(f"http://127.0.0.1:{self.port}/metrics") as response,
+            ):
+                lines = (await response.text()).splitlines()
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return 0.0
+        found = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
+        return sum(float(value) for sample, value in found if sample.partition("{")[0] == name)
+
+    async def tries(self, times: int) -> None:
+        """Wait until it has tried so often more to send to Kafka what is not taken."""
+        before = await self.figure("streamgauge_deliveries_retried_total")
+
+        async def tried() -> bool:
+            return await self.figure("streamgauge_deliveries_retried_total") >= before + times
+
+        await until(tried, f"{self.name} tries {times} times more", 40, self.last_words)
+
     def last_words(self, lines: int = 3) -> str:
         """The end of its log."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
@@ -208,6 +230,15 @@ class World:
             for name, count in (numbers or {"totals": {}})["totals"].items():
                 found[name] = found.get(name, 0) + count
         return found
+
+    async def goes_on(self, more: int = 300) -> None:
+        """Wait until the workers have counted so many records more."""
+        before = sum((await self.live_totals()).values())
+
+        async def counted() -> bool:
+            return sum((await self.live_totals()).values()) >= before + more
+
+        await until(counted, f"{more} records more are counted", 60)
 
     async def ends(self) -> dict[int, int]:
         """The end offset of each partition of the events topic."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,33 @@ def test_tries_that_come_at_once_are_counted_too(passwords: Path, monkeypatch: p
     assert cookies == [None] * 100
     assert len(looked_at) == 5
     assert door.log_in(name, "correct horse") is None
+
+
+class Slow(float):
+    """A time with which it takes long to reckon: the other threads go on meanwhile."""
+
+    def __sub__(self, other: float) -> float:
+        time.sleep(0.002)
+        return float(self) - other
+
+
+def test_no_try_slips_in_while_another_is_counted(passwords: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = []
+    monkeypatch.setattr("pipeline.dashboard.auth.password_fits", lambda password, _: bool(looked_at.append(password)))
+    door = Auth(Settings(dashboard_host="0.0.0.0", dashboard_password_file=passwords), clock=lambda: Slow(1000.0))
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda n: door.log_in("ann", f"guess {n}"), range(50)))
+    assert len(looked_at) == 5
+
+
+def test_made_up_names_share_their_tries(passwords: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each of them costs a hash and a place in memory, and there is no end of them."""
+    looked_at = []
+    monkeypatch.setattr("pipeline.dashboard.auth.password_fits", lambda password, _: bool(looked_at.append(password)))
+    door = Auth(Settings(dashboard_host="0.0.0.0", dashboard_password_file=passwords), clock=lambda: 0.0)
+    for n in range(6_000):
+        assert door.log_in(f"made up {n}", "a guess") is None
+    assert len(looked_at) < 5_000
 
 
 def test_made_up_names_free_nobody_who_waits(passwords: Path, monkeypatch: pytest.MonkeyPatch) -> None:

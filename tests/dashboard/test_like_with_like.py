@@ -16,12 +16,15 @@ from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.live import LiveReader
+from pipeline.dashboard.metrics import shown
 from pipeline.dashboard.pages import drops, funnels, now
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.errors import UserError
 from pipeline.render.language import Language
 from pipeline.report.dates import asked_period
 from pipeline.report.gather import gather
 from pipeline.report.model import Facts
+from schemas.plan import Plan
 from schemas.plan_io import parse_plan
 
 pytestmark = pytest.mark.usefixtures("needs_embedded")
@@ -67,14 +70,14 @@ def at(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-async def page(world: World, moment: str, part: Any, **query: str) -> str:
+async def page(world: World, moment: str, part: Any, *, plan: Plan = PLAN, **query: str) -> str:
     """A part of a page as it is at a moment, as plain words."""
     live = LiveReader([])
     live.numbers = {"today": {"users": 0, "value_micro": 0}}
     store = Store(world.settings)
     try:
         context = Context(
-            Language("en"), PLAN, world.settings, live, store, AlertWatch(None), at(moment), path="/", query=query,
+            Language("en"), plan, world.settings, live, store, AlertWatch(None), at(moment), path="/", query=query,
             theme="auto", user="", can_log_out=False,
         )  # fmt: skip
         made = await part(context)
@@ -226,3 +229,24 @@ async def test_right_after_midnight_yesterdays_last_hour_accuses_nobody(world: W
     found = await facts(world, "2026-11-25T00:20+01:00", day="2026-11-24")
     quick = next(f for f in found.funnels if f.name == "quick")
     assert (quick.users, quick.before, quick.changes) == ((100, 0), (100, 0), ())
+
+
+async def test_the_views_of_another_plan_answer_neither_a_page_nor_the_report(world: World) -> None:
+    """They would count by another plan's meanings, without a word."""
+    await world.tell(day_of("2026-11-24", 2, 8))
+    other = PLAN.model_copy(update={"product": "Other"})
+    told = "are those of the plan 'Shop', not of 'Other': give its plan with --plan (or PIPELINE_PLAN)"
+
+    async def users(context: Context) -> Any:
+        return await shown(context, "active_users_daily", {})
+
+    moment = "2026-11-25T10:00+01:00"
+    assert told in await page(world, moment, users, plan=other)
+    assert told not in await page(world, moment, users)
+    store = Store(world.settings)
+    try:
+        period = asked_period(other, "2026-11-24", None, datetime.fromisoformat(moment))
+        with pytest.raises(UserError, match=re.escape(told)):
+            await gather(store, other, period, at(moment))
+    finally:
+        await store.close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 import yarl
 
+from pipeline.dashboard.auth import password_fits, set_password
 from pipeline.dashboard.pages import PAGES, PARTS
 from pipeline.dashboard.server import Dashboard
 from pipeline.settings import Settings
@@ -173,6 +176,41 @@ async def test_static_files_are_kept_by_the_browser_under_a_name_that_changes(
     async with web.get(url + address) as answer:
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert answer.content_type == "text/css"
+
+
+async def test_logins_that_come_at_once_are_no_more_than_their_limit(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From as many connections, and in bodies that are forms, files and neither."""
+    passwords, looked_at = tmp_path / "passwords", list[str]()
+    set_password(passwords, "ann", "correct horse")
+    set_password(passwords, "bob", "correct horse")
+
+    def fits(password: str, stored: str) -> bool:
+        looked_at.append(password)
+        return password_fits(password, stored)
+
+    monkeypatch.setattr("pipeline.dashboard.auth.password_fits", fits)
+    url = await start(dashboard_password_file=passwords)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+    ) as web:
+
+        async def log_in(name: str, password: str) -> tuple[int, bool]:
+            form = {"name": name, "password": password}
+            async with web.post(url + "/login", data=form, allow_redirects=False) as answer:
+                return answer.status, "streamgauge" in answer.cookies
+
+        found = await asyncio.gather(*(log_in("ann", f"guess {n}") for n in range(60)))
+        assert found == [(303, False)] * 60
+        assert len(looked_at) == 5
+        assert await log_in("ann", "correct horse") == (303, False)
+        assert await log_in("bob", "correct horse") == (303, True)  # nobody else waits
+        for body, kind in ((b"name=ann&name=ann&password=guess", "text/plain"), (b"\xff&" * 99, "multipart/form-data")):
+            headers = {"Content-Type": kind}
+            async with web.post(url + "/login", data=body, headers=headers, allow_redirects=False) as answer:
+                assert (answer.status, answer.headers["Location"]) == (303, "/login?wrong")
+        assert len(looked_at) == 7
 
 
 async def test_behind_a_proxy_its_header_is_the_login(start: Start, web: aiohttp.ClientSession) -> None:

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import clickhouse_connect
@@ -116,6 +117,48 @@ def test_more_than_a_hundred_partitions_in_a_block(database: Database) -> None:
     assert (status, "TOO_MANY_PARTS" in text) == (500, True)
     assert database.run(f"SELECT count() FROM {table}") == "0\n"
     assert database.ask(f"INSERT INTO {table} FORMAT CSV", b"".join(b"%d\n" % n for n in range(100)))[0] == 200
+
+
+#: Bodies of which the end can't be read.
+BROKEN = {
+    "CSV": b"".join(b"%d\n" % n for n in range(100_000)) + b"no number\n",
+    "TSV": b"".join(b"%d\n" % n for n in range(100_000)) + b"5\t6\n",
+    "JSONEachRow": b"".join(b'{"a": %d}\n' % n for n in range(100_000)) + b'{"a": ',
+    "RowBinary": b"\x05\x00\x00\x00" * 100_000 + b"\x05\x00",
+    "Native": b"\x01\x02\x01a\x05Int32\x05\x00\x00\x00\x14\x00",
+    "Values": b",".join(b"(%d)" % n for n in range(10_000)) + b", (",
+}
+
+
+@pytest.mark.parametrize("form", BROKEN)
+def test_of_a_body_whose_end_can_not_be_read_nothing_is_stored(database: Database, form: str) -> None:
+    table = database.table("a Int32")
+    for body in (BROKEN[form], gzip.compress(BROKEN[form])):
+        status, text = database.ask(f"INSERT INTO {table} FORMAT {form}", body)
+        assert status >= 400, text
+        assert database.run(f"SELECT count() FROM {table}") == "0\n"
+    cut = gzip.compress(b"5\n" * 1000)[:-20]
+    assert database.ask(f"INSERT INTO {table} FORMAT CSV", cut)[0] >= 400
+    assert database.run(f"SELECT count() FROM {table}") == "0\n"
+
+
+def test_what_takes_too_much_memory_is_an_error_and_nothing_is_stored(database: Database) -> None:
+    table = database.table("a String")
+    for sql, data in (
+        (f"INSERT INTO {table} SELECT repeat('x', 1000) || toString(number) FROM numbers(300000)", b""),
+        (f"INSERT INTO {table} FORMAT CSV", b"".join(b"%d%s\n" % (n, b"x" * 1000) for n in range(50_000))),
+    ):
+        status, text = database.ask(sql, data, max_memory_usage="20000000")
+        assert (status, "MEMORY_LIMIT_EXCEEDED" in text) == (500, True), text
+        assert database.run(f"SELECT count() FROM {table}") in ("0\n",)
+
+
+def test_of_many_that_insert_at_once_each_row_that_was_acknowledged_is_stored(database: Database) -> None:
+    table = database.table("a Int32, CONSTRAINT small CHECK a % 7 != 3")
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda n: database.ask(f"INSERT INTO {table} VALUES ({n})")[0], range(150)))
+    assert answers == [500 if n % 7 == 3 else 200 for n in range(150)]
+    assert database.run(f"SELECT count(), uniqExact(a), countIf(a % 7 = 3) FROM {table}") == "129\t129\t0\n"
 
 
 def test_too_many_parts(database: Database) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from clickhouse_connect.driver.exceptions import OperationalError
 from embedded.waiting import runs, wait_until
 
 from pipeline.embedded.child import free_port
-from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.embedded.clickhouse import EmbeddedClickHouse, environment_of
 from pipeline.embedded.users import read_users
 from pipeline.errors import UserError
 
@@ -118,14 +119,33 @@ async def test_sigterm_lets_a_running_query_end(tmp_path: Path) -> None:
     wait_until(lambda: free_port(port) == (port, False))
 
 
+async def test_days_are_utc_and_files_stay_in_the_folder_whatever_the_variables_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    async with EmbeddedClickHouse(tmp_path) as server:
+        client = await connect(server)
+        assert await client.command("SELECT timezone(), toString(toDateTime(0))") == ["UTC", "1970-01-01 00:00:00"]
+        # More than fits memory: it is sorted in files.
+        query = "SELECT number FROM numbers(3000000) ORDER BY sipHash64(number) LIMIT 2000000, 1"
+        settings = {"max_bytes_before_external_sort": 1 << 20, "max_bytes_ratio_before_external_sort": 0}
+        assert await client.command(query, settings=settings) > 0
+        await client.close()
+        environment = Path(f"/proc/{server.pid}/environ").read_bytes().split(b"\0")
+        assert b"TZ=UTC" in environment
+        assert f"TMPDIR={tmp_path}/clickhouse/tmp".encode() in environment
+
+
 def test_as_a_program(tmp_path: Path) -> None:
-    def start(*options: str) -> subprocess.Popen[str]:
+    def start(*options: str, env: Mapping[str, str] = environment_of(tmp_path / "data")) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "pipeline.embedded.clickhouse", "--path", str(tmp_path / "data"), *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             cwd=ROOT,
+            env={**os.environ, **env},
         )
 
     port, _ = free_port()
@@ -137,6 +157,10 @@ def test_as_a_program(tmp_path: Path) -> None:
         server.send_signal(signal.SIGINT)
         assert server.wait(20) == 0
         assert server.stdout.read() == ""
+    with start(env={"TZ": "Asia/Shanghai", "TMPDIR": "/tmp"}) as bare:
+        assert bare.stdout is not None
+        assert bare.stdout.read() == f"error: it is to be started with TMPDIR={tmp_path}/data/tmp TZ=UTC\n"
+        assert bare.wait(20) == 2
     with start("--host", "0.0.0.0") as refused:
         assert refused.stdout is not None
         assert refused.stdout.read() == (
@@ -160,8 +184,9 @@ options = ["--path", {str(tmp_path / "data")!r}, "--port", "{port}"]
 os.execv(sys.executable, [sys.executable, "-m", "pipeline.embedded.clickhouse", *options])
 """
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
-    ) as server:
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+        env={**os.environ, **environment_of(tmp_path / "data")},
+    ) as server:  # fmt: skip
         assert server.stdout is not None
         assert server.stdout.readline().startswith("ClickHouse ")
         client = clickhouse_connect.get_client(
@@ -177,7 +202,7 @@ def test_the_server_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     code = f"""
 import asyncio
 from pathlib import Path
-from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.embedded.clickhouse import EmbeddedClickHouse, environment_of
 async def main():
     server = EmbeddedClickHouse(Path({str(tmp_path)!r}))
     await server.start()

@@ -96,7 +96,11 @@ def test_parameters_are_bound_by_the_server(server: EmbeddedClickHouse, form: bo
         client.close()
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=settings.default.max_examples // 4,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_can_be_a_parameter(client: Client, text: str) -> None:
     assert client.query("SELECT {x:String}", parameters={"x": text}).result_rows == [(text,)]
@@ -296,7 +300,11 @@ def test_values_and_selects_are_inserted(client: Client) -> None:
     ]
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=settings.default.max_examples // 10,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=20))
 def test_any_bytes_come_back_from_a_native_insert(client: Client, values: list[bytes]) -> None:
     table = new_table(client, "any_bytes", "i UInt32, b String")

@@ -90,6 +90,10 @@ async def _more(world: World, than: int) -> int:
     return found if found > than else 0
 
 
+async def _inserts(archiver: Any) -> bool:
+    return bool(archiver.clickhouse.waiting("up") > 1000)
+
+
 @pytest.mark.parametrize("frozen_in", ["the middle of an insert", "idleness"])
 async def test_two_archivers_that_both_believe_they_own_a_partition(new_world: Any, frozen_in: str) -> None:
     world = await _started(new_world, archivers=2)
@@ -98,15 +102,15 @@ async def test_two_archivers_that_both_believe_they_own_a_partition(new_world: A
         await until(lambda: _more(world, 300), "rows")
         if frozen_in == "the middle of an insert":
             first.clickhouse.hold("up")
-            await asyncio.sleep(0.7)
+            await until(lambda: _inserts(first), "an insert on its way")
         first.freeze()
         second.start()
-        await asyncio.sleep(SESSION_SECONDS + 2)
+        await asyncio.sleep(SESSION_SECONDS + 2)  # frozen for longer than its session is the point
         here = await _raw(world)
         await until(lambda: _more(world, here), "rows of the second archiver")
         first.clickhouse.release("up")  # the old owner's insert arrives when the new owner is under way
         first.thaw()
-        await asyncio.sleep(2)
+        await world.goes_on()
     assert first.running
     await assert_exact(world)
 
@@ -134,7 +138,7 @@ async def test_killed_again_and_again_under_traffic(new_world: Any) -> None:
     world.archivers[1].start()
     async with traffic(world, seed=12, rate=400):
         for n in range(5):
-            await asyncio.sleep(1.7)
+            await world.goes_on(500)
             role = world.archivers[n % 2]
             role.kill()
             role.start()

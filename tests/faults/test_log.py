@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import KafkaError
 from chaos.literal import event, produce
-from chaos.raw import Raw, RawProducer
+from chaos.raw import Raw, RawProducer, bomb
 from chaos.world import Role, World, until
 from kafka_harness.reading import read_log
 
@@ -261,6 +262,46 @@ async def test_records_that_no_client_library_sends(new_world: Any) -> None:
     assert all(role.running for role in world.roles.values())
     assert await world.query("SELECT count(), uniqExact(actor) FROM events") == [[10, 10]]
     assert await world.query("SELECT reason, count() FROM rejected GROUP BY reason") == [["empty", 6]]
+    assert (await verify(world.settings, world.plan)).ok
+
+
+async def test_bombs_are_set_aside_by_both_roles_in_bounded_memory(new_world: Any) -> None:
+    """A few KB in Kafka that are GBs, or millions of headers, once they are unpacked; and much of what is allowed."""
+    world = await _started(new_world)
+    async with RawProducer(world.settings.kafka_bootstrap, world.settings.events_topic) as raw:
+        await raw.send_records(0, Raw(event(1).value, b"k"))
+        for codec, megabytes in (("gzip", 100), ("lz4", 100), ("zstd", 200), ("snappy", 18)):
+            await raw.send(0, bomb(codec, [Raw(event(100).value)], megabytes=megabytes))
+        await raw.send(0, bomb("zstd", [Raw(b"", None, [(b"", None)] * 2_000_000, 0)]))
+        # 240 MB in all, as 120 records.
+        for _ in range(4):
+            await raw.send(0, bomb("zstd", [Raw(bytes(2_000_000), None, (), 0)] * 30))
+        await raw.send(0, bomb("zstd", [Raw(b"", None, [(b"", None)] * 1_000_000, 0)] * 5))
+        await raw.send_records(0, Raw(event(2).value, b"k"))
+    await _totals(world, accepted=2, rejected=6 + 120)
+    for role in world.roles.values():
+        status = Path(f"/proc/{role.pid}/status").read_text()
+        peak = int(status.split("VmHWM:")[1].split()[0]) >> 10
+        assert peak < 1024, f"{role.name} took {peak} MB"
+    await world.drained()
+    query = "SELECT reason, detail, count(), max(length(value)) < 1048588 FROM rejected GROUP BY ALL ORDER BY ALL"
+    assert await world.query(query) == [
+        ["too_large", "2000000 bytes; an event may have 1000000", 120, False],
+        [
+            "unreadable",
+            "BatchTooLargeError: a record of it has 18874377 bytes, and one in a compressed batch may have 2097152",
+            1,
+            True,
+        ],
+        [
+            "unreadable",
+            "BatchTooLargeError: a record of it has 4000009 bytes, and one in a compressed batch may have 2097152",
+            1,
+            True,
+        ],
+        ["unreadable", "BatchTooLargeError: its records have more than 300000 headers", 1, True],
+        ["unreadable", "BatchTooLargeError: unpacked it is more than 67108864 bytes", 3, True],
+    ]
     assert (await verify(world.settings, world.plan)).ok
 
 

@@ -92,12 +92,12 @@ async def test_kafka_restarts(new_world: Any, way: str) -> None:
     try:
         async with traffic(world, seed=32, rate=400):
             for _ in range(2):
-                await asyncio.sleep(4)
+                await world.goes_on(1000)
                 kafka = world.ground.kafka
                 await asyncio.to_thread(kafka.kill if way == "SIGKILL" else kafka.stop)
-                await asyncio.sleep(2)
+                await asyncio.sleep(2)  # so long it is away
                 await asyncio.to_thread(kafka.start)
-            await asyncio.sleep(2)
+            await world.goes_on(500)
         await assert_exact(world)
     finally:
         supervisor.cancel()

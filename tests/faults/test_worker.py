@@ -61,7 +61,7 @@ async def test_nothing_is_committed_while_the_changelog_takes_nothing(new_world:
         return bool(health and "kafka" in health["problems"] and not health["ready"])
 
     await until(kafka_is_ill, "/health names kafka")
-    await asyncio.sleep(2)
+    await worker.tries(3)
     assert await world.committed(world.settings.group) == committed
     worker.kill()
     await _let_in(world, changelog_topic(world.settings), anything=True)
@@ -113,7 +113,7 @@ async def test_nothing_is_committed_before_rejected_records_are_kept(new_world: 
     await _let_in(world, world.settings.rejected_topic, anything=False)
     await produce(world, [Produced(b"no event %d" % n, b"key%d" % n) for n in range(100)])
     await until(lambda: _counted(world, 110), "the live count")
-    await asyncio.sleep(2)
+    await worker.tries(3)
     assert await world.committed(world.settings.group) == committed
     worker.kill()
     await _let_in(world, world.settings.rejected_topic, anything=True)
@@ -132,7 +132,7 @@ async def test_kafka_held_back_while_the_worker_runs_and_is_killed(new_world: An
             world.ground.kafka.pause()
         else:
             worker.kafka.hold("up")
-        await asyncio.sleep(4)
+        await asyncio.sleep(4)  # so long Kafka is away: nobody can say when the worker has felt it
         worker.kill()
         world.ground.kafka.resume()
         worker.kafka.cut()
@@ -145,7 +145,8 @@ async def test_killed_again_and_again_under_traffic(new_world: Any) -> None:
     world = await _started(new_world)
     async with traffic(world, seed=22, rate=500):
         for _ in range(4):
-            await asyncio.sleep(3)
+            await world.ready(world.workers[0])
+            await world.goes_on(1000)
             world.workers[0].kill()
             world.workers[0].start()
     await assert_exact(world)
@@ -188,7 +189,7 @@ async def test_committed_offsets_are_a_hint_and_not_the_truth(new_world: Any) ->
     await assert_exact(world)
     worker.kill()
     await produce(world, [event(n) for n in range(100, 200)])
-    await asyncio.sleep(SESSION_SECONDS + 1)
+    await asyncio.sleep(SESSION_SECONDS + 1)  # the group must be empty, which Kafka finds by its own clock
     # Somebody moves the group to the end of the log, past records that no state holds.
     consumer: Any = AIOKafkaConsumer(
         bootstrap_servers=world.settings.kafka_bootstrap, group_id=world.settings.group, enable_auto_commit=False
@@ -211,7 +212,7 @@ async def test_a_second_worker_joins_and_the_first_leaves(new_world: Any, way: s
         await until(lambda: _counted(world, 300), "the live count")
         second.start()
         await until(lambda: _owns(second, 2), "the second worker owns partitions", 40)
-        await asyncio.sleep(2)
+        await world.goes_on()
         if way == "SIGTERM":
             code, took = await first.terminate()
             assert code == 0, first.last_words(10)
@@ -232,20 +233,28 @@ async def test_a_worker_stopped_beyond_its_session_wakes_up(new_world: Any, inte
     async with traffic(world, seed=24, rate=400):
         for sleeper in (first, second, first):
             await until(lambda: _counted(world, 300), "the live count")
-            await asyncio.sleep(1.5)
+            await world.goes_on()
             sleeper.clickhouse.hold("up")  # rows that it is sending arrive when it is stale
-            await asyncio.sleep(0.5)
+            await until(lambda sleeper=sleeper: _sends_rows(sleeper), "rows on their way")
             sleeper.freeze()
-            await asyncio.sleep(SESSION_SECONDS + 3)
+            await asyncio.sleep(SESSION_SECONDS + 3)  # frozen for longer than its session is the point
             sleeper.clickhouse.release("up")
             sleeper.thaw()
-            await asyncio.sleep(1.5)
+            await world.goes_on()
     await assert_exact(world)
 
 
 async def _all_folded(world: World) -> bool:
     rows = await world.query("SELECT partition, version FROM live_partition_raw FINAL WHERE version > 0")
     return dict(rows) == {p: end for p, end in (await world.ends()).items() if end}
+
+
+async def _all_committed(world: World) -> bool:
+    return await world.committed(world.settings.group) == {p: e for p, e in (await world.ends()).items() if e}
+
+
+async def _passed_on(proxy: Any) -> bool:
+    return bool(proxy.waiting("up") == 0)
 
 
 async def _sends_rows(worker: Any) -> bool:
@@ -263,10 +272,10 @@ async def test_rows_that_a_former_owner_sent_arrive_after_the_last_ones(new_worl
         await until(lambda: _sends_rows(first), "rows on their way")
         first.freeze()
         await until(lambda: _owns(second, 4), "the second worker owns all partitions", 40)
-        await asyncio.sleep(2)
+        await world.goes_on()
     await until(lambda: _all_folded(world), "all is folded and published by the second worker", 40)
     first.clickhouse.release("up")
-    await asyncio.sleep(1)
+    await until(lambda: _passed_on(first.clickhouse), "the rows are with ClickHouse")
     first.kill()
     await assert_exact(world)
 
@@ -284,11 +293,12 @@ async def test_a_checkpoint_that_a_former_owner_sent_arrives_after_the_last_one(
         await until(lambda: _holds(first, 6_000), "a checkpoint on its way")  # heartbeats and fetches are smaller
         first.freeze()
         await until(lambda: _owns(second, 4), "the second worker owns all partitions", 40)
-        await asyncio.sleep(2)
+        await world.goes_on()
     await until(lambda: _all_folded(world), "all is folded and published by the second worker", 40)
-    await asyncio.sleep(1)
+    # A checkpoint of the second one, after everything: what comes late comes after it.
+    await until(lambda: _all_committed(world), "all is saved by the second worker", 40)
     first.kafka.release("up")
-    await asyncio.sleep(1)
+    await until(lambda: _passed_on(first.kafka), "the checkpoint is with Kafka")
     first.kill()
     second.kill()
     second.start()  # and reads what came last
@@ -329,7 +339,7 @@ async def test_sigterm_in_the_middle_of_a_checkpoint(new_world: Any) -> None:
         for n in range(4):
             await until(lambda: _counted(world, 300), "the live count")
             worker.kafka.delay(150)  # an acknowledgement takes 300 ms: there is always a checkpoint under way
-            await asyncio.sleep(1 + 0.1 * n)
+            await asyncio.sleep(1 + 0.1 * n)  # each time another moment of a checkpoint
             code, _ = await worker.terminate()
             assert code == 0, worker.last_words(10)
             worker.kafka.delay(0)
@@ -360,7 +370,7 @@ async def test_sigterm_while_kafka_is_away(new_world: Any, way: str) -> None:
     async with traffic(world, seed=28, rate=300):
         await until(lambda: _counted(world, 300), "the live count")
         (kafka.kill if way == "gone" else kafka.pause)()
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # so long Kafka is away before the signal
         code, took = await worker.terminate()
         assert code is not None, worker.last_words(10)
         assert took < 12

@@ -24,6 +24,9 @@ from pipeline.files import packing
 from pipeline.files.command import check_file, preview_files
 from pipeline.files.detect import Given, text_encoding
 from pipeline.files.reader import BadLineError, Reading, read_events
+from pipeline.files.side_tables import import_file
+from pipeline.replay.command import replay_file
+from pipeline.settings import Settings
 from schemas.plan_io import parse_plan
 
 PLAN = parse_plan("""
@@ -95,6 +98,13 @@ FILES: dict[str, tuple[str, bytes, Given]] = {
     "bzip2": ("a.csv.bz2", bz2.compress(CSV.encode()), Given()),
     "xz": ("a.csv.xz", lzma.compress(CSV.encode()), Given()),
     "gzip of UTF-16 with semicolons": ("a.gz", gzip.compress(CSV.replace(",", ";").encode("utf-16")), Given()),
+    "a second byte order mark": ("a.csv", b"\xef\xbb\xbf" * 2 + CSV.encode(), Given()),
+    "a column without a name": (
+        "a.csv", "".join(f"{n or ''},{line}\n" for n, line in enumerate(CSV.splitlines())).encode(), Given(),
+    ),
+    "zip of a Mac's folder": ("a.zip", zipped(CSV, "data/a.csv", "data/.DS_Store"), Given()),
+    "gzip of two parts": ("a.csv.gz", gzip.compress(HEADER.encode()) + gzip.compress(ROWS.encode()), Given()),
+    "tabs before JSON": ("a.jsonl", "".join(f"\t {line}\n" for line in JSON_LINES.splitlines()).encode(), Given()),
     "quotes": ("a.csv", CSV.replace("Köln", '"Köln"').encode(), Given()),
 }  # fmt: skip
 
@@ -112,6 +122,44 @@ def test_every_way_to_write_two_events_is_read_and_judged_alike(
     assert "2 valid, 0 not" in capsys.readouterr().out
     assert preview_files(PLAN, [str(path)], reading, True) == 0
     assert json.loads(capsys.readouterr().out)["accepted"] == 2
+    assert replay_file(PLAN, str(path), reading, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["totals"]["accepted"] == 2
+
+
+SPEND = "day,channel,amount\n2026-11-01,Köln,19.90\n2026-11-02,Köln,5\n"
+#: The same two rows of a side table, and what a person has to say.
+SPENT: dict[str, tuple[str, bytes, Given]] = {
+    "commas": ("a.csv", SPEND.encode(), Given()),
+    "a column without a name": ("a.csv", SPEND.replace("day", ",day").replace("2026", "7,2026").encode(), Given()),
+    "semicolons": ("a.csv", SPEND.replace(",", ";").replace("19.90", "19,90").encode(), Given()),
+    "tabs": ("a.csv", SPEND.replace(",", "\t").encode(), Given()),
+    "a separator that is said": ("a.csv", SPEND.replace(",", "~").encode(), Given(separator="~")),
+    "a byte order mark": ("a.csv", b"\xef\xbb\xbf" + SPEND.encode(), Given()),
+    "UTF-16": ("a.csv", SPEND.encode("utf-16"), Given()),
+    "Latin-1": ("a.csv", SPEND.encode("latin-1"), Given(encoding="iso8859-1")),
+    "GBK": ("a.csv", SPEND.replace("Köln", "北京").encode("gbk"), Given(encoding="gb18030")),
+    "CR only": ("a.csv", SPEND.replace("\n", "\r").encode(), Given()),
+    "a list": ("a.json", json.dumps([
+        {"day": "2026-11-01", "channel": "Köln", "amount": 19.9}, {"day": "2026-11-02", "channel": "Köln", "amount": 5},
+    ]).encode(), Given()),
+    "gzip": ("a.csv.gz", gzip.compress(SPEND.encode()), Given()),
+    "zip": ("a.csv.zip", zipped(SPEND), Given()),
+    "zstd": ("a.csv.zst", zstd.compress(SPEND.encode()), Given()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPENT)
+async def test_an_import_reads_the_same_files(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, data, given = SPENT[name]
+    path = tmp_path / file
+    path.write_bytes(data)
+    asked = import_file(Settings(), "spend", str(path), None, True, reading=Reading(given=given), dry_run=True)
+    assert await asked == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rows"], found["bad"]) == (2, 0)
+    columns = {column["name"]: column["read_as"] or column["such_as"] for column in found["columns"]}
+    assert columns["channel"] == ("北京" if name == "GBK" else "Köln")
+    assert float(columns["amount"]) == 19.9
 
 
 def test_gbk_is_named_with_what_it_would_read_and_read_when_it_is_said(tmp_path: Path) -> None:
@@ -221,6 +269,10 @@ def test_events_of_a_list_keep_their_bytes_and_equal_ones_their_own_ids(tmp_path
         ("[GOOD GOOD]", [(2, "no comma in line 1; nothing from here on is read")]),
         ('[GOOD, 5, "x", GOOD]', [(2, "not a JSON object"), (3, "not a JSON object")]),
         ("[GOOD] GOOD", [(2, "after the end of the list there is more, in line 1")]),
+        (
+            '{"events": [GOOD, GOOD]}',
+            [(1, "it has no time, but a list of objects in 'events': give that list alone")],
+        ),
         ('[GOOD,{"a":"\\ud83d"}]', [(2, "it has no time: name its column with --map ts=COLUMN")]),
     ],
 )
@@ -230,7 +282,7 @@ def test_what_is_wrong_in_a_list_is_named_by_its_item(text: str, bad: list[tuple
     seen: list[BadLineError] = []
     list(read_events(str(path), Reading(plan=PLAN), on_bad=seen.append))
     assert [(b.number, b.problem) for b in seen] == bad
-    assert all(f"{path} item " in str(b) for b in seen)
+    assert all(f"{path} {'line' if text[0] == '{' else 'item'} " in str(b) for b in seen)
 
 
 def rows(count: int, **other: str) -> list[str]:

@@ -116,6 +116,12 @@ def test_times_that_there_are_not(text: str) -> None:
         parse_time(text, UTC)
 
 
+@pytest.mark.parametrize("text", ["46346", " 46346.4166666667 ", "30000", "79999.5"])
+def test_a_spreadsheets_number_of_a_day_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match="is a spreadsheet's number of a day: give the column a date's format"):
+        parse_time(text, UTC)
+
+
 def test_a_format_is_the_only_way_where_it_is_given() -> None:
     assert parse_time("02.01.2025", BERLIN, "%d.%m.%Y") == int(datetime(2025, 1, 2, tzinfo=BERLIN).timestamp() * 1000)
     assert parse_time("25/Nov/2026:10:00:00 +0100", UTC, "%d/%b/%Y:%H:%M:%S %z") == AT_NINE

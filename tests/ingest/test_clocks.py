@@ -120,7 +120,7 @@ steps = st.lists(st.tuples(STAMPS, st.sampled_from([0, -MINUTE, -2 * HOUR, 6 * M
                            st.sampled_from([None, None, -1]), st.integers(0, 25)), max_size=30)  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None)
 @given(steps, st.lists(st.integers(0, 30), max_size=4))
 def test_batches_change_nothing_and_the_recount_agrees(log: list[tuple[int, ...]], cuts: list[int]) -> None:
     now, records = NOW, []

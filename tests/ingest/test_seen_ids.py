@@ -41,7 +41,9 @@ class TableIsASet(RuleBasedStateMachine):
 
 
 TestTableIsASet = TableIsASet.TestCase
-TestTableIsASet.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
+TestTableIsASet.settings = settings(
+    max_examples=settings.default.max_examples // 4, stateful_step_count=15, deadline=None
+)
 
 
 def test_a_table_grows_and_keeps_every_hash() -> None:

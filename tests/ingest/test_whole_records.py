@@ -46,7 +46,7 @@ records = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None)
 @given(st.lists(records, max_size=25), st.lists(st.integers(0, 25), max_size=3), st.integers(0, 25))
 def test_both_roles_decide_alike_and_no_record_is_nowhere(log: list[Record], cuts: list[int], crash: int) -> None:
     """The worker folds in other batches than the archiver, and dies once."""
@@ -99,3 +99,15 @@ def test_a_state_of_before_the_clock_was_kept_goes_on(records: int) -> None:
     assert result is not None
     assert [outcome.name for outcome in result.outcomes] == ["ACCEPTED", "DUPLICATE"]
     assert state.watermark == T0 + records * 60_000
+
+
+def test_a_forged_origin_makes_a_duplicate_no_record_that_is_nowhere() -> None:
+    """Sent three times with the header that a worker writes: the second and third are stored, and nothing is lost."""
+    value = json.dumps({"event_id": "e1", "event": "look", "user_id": "u1", "ts": T0}).encode()
+    log = [Record(i, T0, None, value, [(ORIGIN_HEADER, b"0:1")]) for i in range(3)]
+    batch = ArchiveBatch("main")
+    result = PartitionClassifier(PLAN, Validator(PLAN), 0, 1).classify(log)
+    batch.add(0, result)
+    assert [outcome.name for outcome in result.outcomes] == ["ACCEPTED", "FORWARDED_AGAIN", "FORWARDED_AGAIN"]
+    assert list(batch.events[2]) == [0]
+    assert list(batch.duplicates[2]) == [1, 2]

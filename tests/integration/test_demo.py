@@ -36,7 +36,10 @@ def test_every_event_is_accounted_for_and_live_equals_archived(tmp_path: Path) -
 
 def test_ctrl_c_ends_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "pipeline.cli", "demo", "--rate", "200", "--data", str(tmp_path)],
+        [
+            *(sys.executable, "-P", "-m", "pipeline.cli", "demo"),
+            *("--rate", "20", "--history", "1", "--data", str(tmp_path)),
+        ],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -48,6 +51,7 @@ def test_ctrl_c_ends_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
         line = process.stdout.readline()
         assert line, f"ended early: {text}"
         text += line
+    assert " events of the past 1 days are stored" in text
     ports = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", text)}
     # Kafka, ClickHouse, the dashboard, the worker's and the archiver's metrics; Prometheus where it is installed.
     assert len(ports) == 5 + (shutil.which("prometheus") is not None)

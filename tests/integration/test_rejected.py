@@ -59,6 +59,10 @@ async def test_a_plan_that_learned_an_event_takes_it_in_later(start: Start, tmp_
 
     again = command("rejected", "redrive", "--json", env=env)
     assert last_json(again.stdout) == {"looked_at": 4, "sent": 0, "still_rejected": 4}
+    # The plan of another product can judge nothing here.
+    other = command("rejected", "redrive", "--plan", "shop", env=env)
+    assert other.returncode == 2
+    assert "has the events of 'Test', not of 'Demo shop': give its plan with --plan" in other.stderr
     plan.write_text(PLAN + "  taste: {}\n")
     await restarted(system)
     first = command("rejected", "redrive", "--json", env=env)

@@ -175,6 +175,28 @@ def test_every_part_that_is_killed_comes_back_where_it_was_and_no_number_is_wron
     assert done.stdout.startswith("verify: no difference in ")
 
 
+async def test_every_part_that_is_frozen_is_ended_and_comes_back_where_it_was(tmp_path: Path) -> None:
+    """It runs, and answers nobody: the broker last, for the roles end with it."""
+    said: list[str] = []
+    patience = Patience(first_pause=0.2, look_every=0.1, ask_every=0.5, answer_within=5.0, questions=2)
+    async with System(Settings(), tmp_path, patience=patience, say=said.append) as system:
+        await system.wait_ready()
+        found = [("the archiver", "cli archiver"), ("the worker", "cli worker"), ("the dashboard", "cli dashboard"),
+                 ("ClickHouse", "embedded.clickhouse"), ("the broker", "broker --storage-engine")]  # fmt: skip
+        for name, words in found:
+            before = len(said)
+            [pid] = [int(folder.name) for folder in Path("/proc").iterdir() if _is_child(folder, words)]
+            os.kill(pid, signal.SIGSTOP)
+            deadline = time.monotonic() + 90
+            while not any(line.startswith(f"{name} is back at ") for line in said[before:]):
+                assert time.monotonic() < deadline, said
+                await asyncio.sleep(0.1)
+            [told] = [line for line in said[before:] if line.startswith(f"{name} ended after ")]
+            assert re.search(r"it gave no answer for \d+ s, to 2 questions, and was killed", told), told
+        await system.wait_ready()
+        assert system.away == []
+
+
 async def test_a_part_whose_port_was_taken_meanwhile_ends_it_after_some_tries(tmp_path: Path) -> None:
     said: list[str] = []
     patience = Patience(tries=2, first_pause=0.5, look_every=0.1)
@@ -202,6 +224,28 @@ async def test_a_part_whose_port_was_taken_meanwhile_ends_it_after_some_tries(tm
         )
         assert system.away == ["the worker"]
         assert system.worker.url == f"http://127.0.0.1:{port}"
+
+
+async def test_a_role_that_dies_while_it_starts_is_told_with_its_own_words(tmp_path: Path) -> None:
+    said: list[str] = []
+    patience = Patience(tries=2, first_pause=0.2, look_every=0.1)
+    async with System(Settings(), tmp_path, patience=patience, say=said.append) as system:
+        await system.wait_ready()
+        plan = tmp_path / "plan.yml"
+        plan.write_text("product: Test\nevents: {look: {}}\n")
+        system.settings = system.settings.model_copy(update={"plan": str(plan)})
+        plan.write_text("product: [")  # it is read anew by whoever starts
+        system.archiver.kill()
+        with pytest.raises(DependencyError) as caught:
+            await asyncio.wait_for(system.supervision, 60)
+    assert re.match(
+        rf"the archiver can't be kept running, 2 tries in \d+ s failed: .*{re.escape(str(plan))}", str(caught.value)
+    )
+    assert [re.sub(r"\d+ s", "N s", line).partition(": ")[0] for line in said] == [
+        f"the archiver ended after N s (killed by signal 9; see {tmp_path}/archiver.log)",
+        "the archiver could not be started (try 1 of 2)",
+        "the archiver could not be started (try 2 of 2)",
+    ]
 
 
 async def test_a_part_that_can_not_live_ends_up(tmp_path: Path) -> None:

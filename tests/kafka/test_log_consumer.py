@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,8 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from chaos.raw import Raw, RawProducer, batch
+from aiokafka.record.util import calc_crc32c
+from chaos.raw import Raw, RawProducer, batch, bomb
 
 from pipeline.embedded.broker import EmbeddedBroker
 from pipeline.kafka.consumer import LogConsumer
@@ -61,6 +64,41 @@ async def test_a_wrong_checksum_is_one_record_and_the_log_goes_on(broker: Embedd
     ]
 
 
+async def test_no_more_is_handed_on_at_once_than_memory_bears(broker: EmbeddedBroker) -> None:
+    """6 batches of a few KB, each of 60 MB: all records come, some 20 MB at a time; so do those of small batches."""
+    large = bomb("zstd", [Raw(bytes(2_000_000))] * 30)
+    small = bomb("zstd", [Raw(bytes(100_000))] * 10)
+    async with RawProducer(broker.bootstrap, "events") as raw:
+        await raw.send(0, *[large] * 6, *[small] * 40, batch(GOOD))
+    consumer = LogConsumer(bootstrap_servers=broker.bootstrap, fetch_max_wait_ms=50)
+    await consumer.start()
+    try:
+        consumer.assign([EVENTS])
+        consumer.seek(EVENTS, 0)
+        offsets: list[int] = []
+        while len(offsets) < 582:
+            for records in (await consumer.getmany(timeout_ms=10_000, max_records=10_000)).values():
+                assert sum(len(record.value) for record in records) <= (16 << 20) + 2_000_000
+                offsets += [record.offset for record in records]
+        assert offsets == list(range(582))
+    finally:
+        await consumer.stop()
+
+
+async def test_a_marker_of_no_broker_is_not_unpacked(broker: EmbeddedBroker) -> None:
+    data = bytearray(bomb("zstd", [], megabytes=100))
+    data[22] |= 0x20
+    data[17:21] = calc_crc32c(data[21:]).to_bytes(4, "big")
+    async with RawProducer(broker.bootstrap, "events") as raw:
+        await raw.send(0, bytes(data), batch(GOOD))
+    tracemalloc.start()
+    try:
+        assert [record.offset for record in await read(broker, 0, 3)] == [1, 2]
+        assert tracemalloc.get_traced_memory()[1] < 50 << 20
+    finally:
+        tracemalloc.stop()
+
+
 async def test_a_marker_that_no_broker_wrote_is_passed_over(broker: EmbeddedBroker) -> None:
     async with RawProducer(broker.bootstrap, "events") as raw:
         await raw.send(0, batch(GOOD), batch(GOOD, attributes=0x20), batch([Raw(None)], attributes=0x20))
@@ -77,6 +115,38 @@ async def test_a_position_in_the_hole_that_a_refused_batch_left(broker: Embedded
     for position in range(3):
         found = await read(broker, position, end)
         assert [record.offset for record in found if record.offset >= 2] == [end - 2, end - 1]
+
+
+@pytest.mark.parametrize("before", [[], [batch(GOOD)]])
+async def test_a_hole_at_the_end_of_the_log_is_no_lag(broker: EmbeddedBroker, before: list[bytes]) -> None:
+    """Else whoever sends a batch that is refused leaves work that can never be done, and the watchdog comes."""
+    consumer = LogConsumer(bootstrap_servers=broker.bootstrap, fetch_max_wait_ms=50)
+    await consumer.start()
+    try:
+        consumer.assign([EVENTS])
+        consumer.seek(EVENTS, 0)
+        async with RawProducer(broker.bootstrap, "events") as raw:
+            await raw.send(0, *before)
+            for _ in range(2):
+                with pytest.raises(KafkaError):
+                    await raw.send(0, batch(GOOD, attributes=5))
+            found: list[int] = []
+            async with asyncio.timeout(30):
+                # The end is told with an answer: the first one that tells of the hole names it as work.
+                while consumer.readable_end(EVENTS) != 2 * len(before) or consumer.highwater(EVENTS) == 2 * len(before):
+                    for records in (await consumer.getmany(timeout_ms=100)).values():
+                        found += [record.offset for record in records]
+            assert found == [0, 1][: 2 * len(before)]
+            assert consumer.held_back(EVENTS) == 0  # nobody's transaction is waited for
+            last = await raw.send(0, batch(GOOD))
+            async with asyncio.timeout(30):
+                while not found or found[-1] != last + 1:
+                    for records in (await consumer.getmany(timeout_ms=100)).values():
+                        found += [record.offset for record in records]
+            assert found == [*[0, 1][: 2 * len(before)], last, last + 1]
+            assert consumer.readable_end(EVENTS) == last + 2
+    finally:
+        await consumer.stop()
 
 
 async def test_a_topic_has_an_id_and_a_number_of_partitions(broker: EmbeddedBroker) -> None:

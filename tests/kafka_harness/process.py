@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 # prctl(PR_SET_PDEATHSIG, SIGKILL), then become the program. A wrapper and not Popen's preexec_fn, which is
@@ -62,9 +63,8 @@ def free_port() -> int:
     stopped for a moment must find its port free again, and a client that calls a port of that range while
     nobody listens can be connected to itself. Raises RuntimeError if there is none.
     """
-    ports = list(range(15000, 30000))
-    random.shuffle(ports)
-    for port in ports:
+    first = random.randrange(15000, 30000)
+    for port in chain(range(first, 30000), range(15000, first)):
         if port not in _ours and _reserved(port) and _free(port):
             _ours.add(port)
             return port

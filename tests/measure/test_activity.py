@@ -102,7 +102,7 @@ def test_merged_minutes_are_their_hour() -> None:
 def test_recent_users_come_from_the_minutes() -> None:
     activity = Activity(plan())
     fold(activity, [event("u1", START), event("u2", START + 60_000, platform="ios"), event("u2", START + 120_000)])
-    found = {value: (events, round(users.get_estimate())) for value, (events, users) in
+    found = {value: (events, round(users)) for value, (events, users) in
              activity.recent(START + 60_000).items()}  # fmt: skip
     assert found == {(): (2, 1)}
     by_platform = activity.recent(START, "platform")

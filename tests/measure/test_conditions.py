@@ -84,3 +84,7 @@ def test_numbers_are_written_as_clickhouse_writes_them(number: float, text: str)
 def test_a_condition_that_asks_nothing_is_refused(where: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="an empty condition"):
         holds(where)
+
+
+def test_of_a_long_text_the_first_256_characters_are_the_value() -> None:
+    assert text_value({"properties": {"x": "支" * 257}}, "properties.x") == "支" * 256

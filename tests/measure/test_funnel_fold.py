@@ -190,21 +190,22 @@ def batches(draw: st.DrawFn, events: Sequence[Event]) -> list[Sequence[Event]]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(deadline=None)
 @given(history=histories(), data=st.data())
 def test_order_and_batches_do_not_matter(history: tuple[FunnelSpec, list[Event], int], data: st.DataObject) -> None:
     spec, events, _ = history
-    fold, counters, entry = FunnelFold(spec), FunnelCounters(spec), None
+    linked = data.draw(st.booleans())
+    fold, counters, entry = FunnelFold(spec, linked), FunnelCounters(spec), None
     for batch in data.draw(st.composite(batches)(events)):
         entry, changes = fold.fold(entry, batch)
         assert counters.apply(changes) == {key for key, _, _ in changes}
     assert counted(counters) == at_once(spec, events)
-    assert FunnelFold(spec).fold(None, sorted(events))[0] == entry
+    assert FunnelFold(spec, linked).fold(None, sorted(events))[0] == entry
     if entry is not None:
         assert event_count(entry) <= len(events)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(deadline=None)
 @given(history=histories(), lateness=st.sampled_from([0, 3, 10, 30]), data=st.data())
 def test_what_is_forgotten_does_not_matter(
     history: tuple[FunnelSpec, list[Event], int], lateness: int, data: st.DataObject
@@ -217,7 +218,8 @@ def test_what_is_forgotten_does_not_matter(
             accepted.append(event)
             horizons.append(max(watermark - lateness, 0))
             watermark = max(watermark, event[0])
-    fold, counters, entry, done = FunnelFold(spec), FunnelCounters(spec), None, 0
+    linked = data.draw(st.booleans())
+    fold, counters, entry, done = FunnelFold(spec, linked), FunnelCounters(spec), None, 0
     for batch in data.draw(st.composite(batches)(accepted)):
         horizon = horizons[done]
         if entry is not None and expires_at(entry) <= horizon and data.draw(st.booleans()):
@@ -231,11 +233,56 @@ def test_what_is_forgotten_does_not_matter(
     assert counted(counters) == at_once(spec, accepted)
     # The same is kept as if everything had been there until the last batch.
     if accepted:
-        whole, _ = FunnelFold(spec).fold(None, accepted)
-        assert FunnelFold(spec).fold(whole, [], horizon)[0] == entry
+        whole, _ = FunnelFold(spec, linked).fold(None, accepted)
+        assert FunnelFold(spec, linked).fold(whole, [], horizon)[0] == entry
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
+@given(history=histories(), lateness=st.sampled_from([0, 3, 10, 30]), data=st.data())
+def test_what_is_taken_off_one_and_put_on_another_is_as_if_they_had_been_one(
+    history: tuple[FunnelSpec, list[Event], int], lateness: int, data: st.DataObject
+) -> None:
+    """In every bucket that is not final when they are linked; what was final stays as it was."""
+    spec, events, unit = history
+    accepted, watermark = [], 0
+    for event in events:
+        if event[0] >= watermark - lateness * unit:
+            accepted.append((event, max(watermark - lateness * unit, 0)))
+            watermark = max(watermark, event[0])
+    link = data.draw(st.integers(0, len(accepted)))
+    owners = data.draw(st.lists(st.booleans(), min_size=len(accepted), max_size=len(accepted)))
+    fold, counters = FunnelFold(spec, linked=True), FunnelCounters(spec)
+    entries: list[bytes | None] = [None, None]  # the device's, the user's
+    of: list[list[Event]] = [[], []]
+    horizon = accepted[link][1] if link < len(accepted) else max(watermark - lateness * unit, 0)
+
+    def merge() -> None:
+        if entries[0] is not None:
+            taken, changes = fold.withdraw(entries[0], horizon)
+            counters.apply(changes)
+            entries[0] = None
+            entries[1], changes = fold.take_over(entries[1], taken, horizon)
+            assert all(spec.final_at(bucket) > horizon for bucket, _ in counters.apply(changes))
+
+    for n, (event, before) in enumerate(accepted):
+        if n == link:
+            merge()
+        whose = 1 if n >= link else int(owners[n])
+        of[whose].append(event)
+        entries[whose], changes = fold.fold(entries[whose], [event], before)
+        counters.apply(changes)
+    if link == len(accepted):
+        merge()
+    expected = FunnelCounters(spec)
+    both = contributions(spec, relevant(spec, of[0] + of[1]))
+    expected.apply((key, (), chain) for key, chain in both.items() if spec.final_at(key[0]) > horizon)
+    for own in of:
+        alone = contributions(spec, relevant(spec, own))
+        expected.apply((key, (), chain) for key, chain in alone.items() if spec.final_at(key[0]) <= horizon)
+    assert counted(counters) == counted(expected)
+
+
+@settings(deadline=None)
 @given(history=histories(), data=st.data())
 def test_a_copy_of_an_event_adds_nothing_by_default(
     history: tuple[FunnelSpec, list[Event], int], data: st.DataObject
@@ -244,7 +291,8 @@ def test_a_copy_of_an_event_adds_nothing_by_default(
     spec = FunnelSpec(spec.steps, spec.window_ms, spec.bounds, spec.modes - {"strict_once", "strict_deduplication"})
     copies = data.draw(st.lists(st.sampled_from(events), max_size=5)) if events else []
     assert at_once(spec, events + copies) == at_once(spec, events)
-    assert FunnelFold(spec).fold(None, events + copies)[0] == FunnelFold(spec).fold(None, events)[0]
+    fold = FunnelFold(spec, data.draw(st.booleans()))
+    assert fold.fold(None, events + copies)[0] == fold.fold(None, events)[0]
 
 
 def test_a_value_is_not_lent_to_events_that_came_without_one() -> None:

@@ -122,7 +122,7 @@ def reference_levels(clickhouse: Reference, cases: Cases, steps: int, window: in
     return [int(level) for (level,) in clickhouse.query(f"{sql} ORDER BY toUInt32(actor)")]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings.default.max_examples // 4, deadline=None)
 @given(
     seed=st.integers(0, 1 << 32),
     steps=st.sampled_from([1, 2, 2, 3, 3, 4, 5, 8, 16]),
@@ -142,7 +142,7 @@ def test_level_is_that_of_clickhouse(
     assert min(differences, key=lambda d: len(d[0]), default=None) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings.default.max_examples // 4, deadline=None)
 @given(seed=st.integers(0, 1 << 32), steps=st.integers(2, 5), window=st.integers(0, 12), mode=modes)
 def test_chain_is_made_of_the_events(seed: int, steps: int, window: int, mode: frozenset[str]) -> None:
     for case in random_cases(seed, steps, 30):

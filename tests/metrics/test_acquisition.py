@@ -40,7 +40,7 @@ async def test_without_a_registration_the_first_event_is_joining(server: Embedde
     assert await world.ask("new_users", "day new registered", from_="2026-11-01", to="2026-11-03") == [
         ("2026-11-01", 1, 1)
     ]
-    await world.connection.close()
+    await world.close()
 
 
 async def test_conversion_by_channel(world: World) -> None:

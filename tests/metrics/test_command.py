@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -71,6 +74,27 @@ def test_run_in_each_format(tmp_path: Path) -> None:
     assert parquet.read_bytes()[:4] == parquet.read_bytes()[-4:] == b"PAR1"
     run(*RUN, "--format", "png", "--out", str(png))
     assert png.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("there")
+async def test_a_strangers_words_command_neither_a_spreadsheet_nor_a_terminal(world: World) -> None:
+    """As CSV a formula is text; in a table an escape is shown, and a row is one line of a pipe, however long it is."""
+    formula, escape, long = '=HYPERLINK("http://x","y")', "\x1b]0;t\x07\nios", "w" * 300
+    await world.tell([event(name, "open", "2026-11-01 10:00", platform=name) for name in (formula, escape, long)])
+    asked = ["metrics", "run", "active_users_by", "--dimension", "platform", "--from", "2026-11-01", "--to"]
+
+    def shown(*words: str) -> str:
+        return run(*asked, "2026-11-01", *words).decode()
+
+    written = list(csv.reader(io.StringIO(await asyncio.to_thread(shown, "--format", "csv"), newline="")))
+    assert {row[0] for row in written[1:]} == {f"'{formula}", escape, long}
+    table = await asyncio.to_thread(shown)
+    lines = [line.split() for line in table.splitlines()]
+    assert [formula, "1"] in [line[:2] for line in lines]
+    assert [r"\x1b]0;t\x07\nios", "1"] in [line[:2] for line in lines]
+    assert [long, "1"] in [line[:2] for line in lines]
+    found = json.loads(await asyncio.to_thread(shown, "--format", "json"))
+    assert escape in {row["value"] for row in found}
 
 
 @pytest.mark.usefixtures("there")

@@ -135,6 +135,8 @@ async def test_an_exposure_that_names_no_variant_is_none(world: World) -> None:
             *(met(f"c{n}", "control") for n in range(10)),
             *(met(f"n{n}", "new") for n in range(10)),
             met("empty", ""),
+            met("blank", " \t"),
+            met("nowhere at all", "new", experiment=" "),
             met("nowhere", "new", experiment=""),
             event("lost", "see", "2026-11-02 10:00", {"experiment": "page"}),
             event("null", "see", "2026-11-02 10:00", {"experiment": "page", "variant": None}),

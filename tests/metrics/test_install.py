@@ -32,14 +32,14 @@ async def test_only_what_changed_is_made_again(server: EmbeddedClickHouse) -> No
     await world.command("CREATE OR REPLACE VIEW thresholds AS SELECT 1 AS x")
     assert sorted(await install(world.settings, other)) == ["old", "thresholds"]
     assert await world.sql("SELECT * FROM mine") == [(1,)]
-    await world.connection.close()
+    await world.close()
 
 
 async def test_every_ready_plan_can_be_installed(server: EmbeddedClickHouse) -> None:
     for name in ready_plans():
         world = await World(server, load_plan(name)).open()
         assert set(metrics()) <= set(world.installed)
-        await world.connection.close()
+        await world.close()
 
 
 async def test_every_metric_answers(server: EmbeddedClickHouse) -> None:
@@ -54,7 +54,7 @@ async def test_every_metric_answers(server: EmbeddedClickHouse) -> None:
             assert len(table.types) == len(table.columns)
             await world.sql(metric.example)
     finally:
-        await world.connection.close()
+        await world.close()
 
 
 async def test_every_metric_answers_from_any_database(world: World) -> None:
@@ -161,4 +161,4 @@ meanings:
     assert await world.sql("SELECT actor, inviter FROM invites_accepted ORDER BY ts") == [
         ("b", "x"), ("c", ""), ("d", ""),
     ]  # fmt: skip
-    await world.connection.close()
+    await world.close()

@@ -98,7 +98,7 @@ async def test_activity_revenue_and_funnel(both: World) -> None:
         )
         assert funnel == await both.ask("funnel", "users", from_=day, to=day)
         assert funnel[0][0] > funnel[1][0] > funnel[2][0] > 0
-    await both.connection.close()
+    await both.close()
 
 
 REFUNDS = """
@@ -150,4 +150,4 @@ async def test_a_refund_is_taken_off_whatever_its_sign(
     if revenue is not None:
         ((metric,),) = await world.ask("revenue", "revenue", from_="2026-11-12", to="2026-11-12")
         assert metric == live == revenue
-    await world.connection.close()
+    await world.close()

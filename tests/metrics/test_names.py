@@ -55,4 +55,4 @@ async def test_a_name_is_itself(server: EmbeddedClickHouse, name: str) -> None:
     assert steps == [("other", 2), (name, 2)]
     by = await world.ask("active_users_by", "value events", dimension=f"properties.{name}", **DAY)
     assert sorted(by) == sorted([("5", 1), ("7", 1), (name, 1), ("x" + name, 1)])
-    await world.connection.close()
+    await world.close()

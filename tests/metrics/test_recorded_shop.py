@@ -39,7 +39,7 @@ async def shop(server: EmbeddedClickHouse) -> AsyncIterator[World]:
     await load(client, plan, (Sent(WRITTEN, line.key, line.value) for line in lines), stream="ecom")
     await client.close()
     yield world
-    await world.connection.close()
+    await world.close()
 
 
 async def test_every_published_figure(shop: World, published: dict[str, Any]) -> None:

@@ -108,6 +108,9 @@ async def test_repeat_purchases(world: World) -> None:
     assert await world.ask("repeat_purchase", from_="2026-11-01", to="2026-11-02") == [
         (3, 1, 1, 0.333333, 0.333333, 1.333333, 1.5)
     ]
+    assert await world.ask("repeat_purchase", from_="2026-11-01", to="2026-11-01") == [  # nobody ordered twice
+        (2, 0, 0, 0.0, 0.0, 1.0, None)
+    ]
     assert await world.ask("repeat_purchase", from_="2020-11-01", to="2020-11-02") == [
         (0, 0, 0, None, None, None, None)
     ]

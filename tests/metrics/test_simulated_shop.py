@@ -45,4 +45,4 @@ async def test_every_metric_answers(server: EmbeddedClickHouse, name: str) -> No
                 assert not wrong, f"{metric.name}: {dict(zip(table.columns, row, strict=True))}"
         assert silent <= (NOT_OF_CONTENT if name == "content" else set())
     finally:
-        await world.connection.close()
+        await world.close()

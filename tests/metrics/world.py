@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from migrated import give_back, take
+
 from pipeline.clickhouse.client import Connection
-from pipeline.clickhouse.migrate import migrate
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.metrics import Table, arguments_for, install, metric, run
-from pipeline.settings import Settings
 from schemas.event import CONTEXT_FIELDS
 from schemas.plan import Plan
 from schemas.plan_io import parse_plan
@@ -69,7 +68,7 @@ meanings:
   thresholds: {high_value: 50}
 """
 PLAN = parse_plan(TEXT)
-_numbers = count()
+_RETENTION = 20_000  # days
 
 Event = dict[str, Any]
 
@@ -96,19 +95,21 @@ class World:
     """A database of its own for one plan. `tell` replaces its events, `ask` runs a metric, `sql` anything."""
 
     def __init__(self, server: EmbeddedClickHouse, plan: Plan = PLAN) -> None:
-        self.plan = plan
-        # The events are of fixed days: whatever the day of the run, their retention is not over.
-        self.settings = Settings(
-            **server.access, clickhouse_database=f"catalogue{next(_numbers)}", retention_days=20_000
-        )
-        self.connection = Connection(self.settings)
+        self.plan, self._server = plan, server
         self.installed: list[str] = []
 
     async def open(self) -> World:
-        await migrate(self.settings)
+        # The events are of fixed days: whatever the day of the run, their retention is not over.
+        self.settings = await take(self._server, retention_days=_RETENTION)
+        self.connection = Connection(self.settings)
         self.installed = await install(self.settings, self.plan)
         await self.connection.close()
         return self
+
+    async def close(self) -> None:
+        """The end of this world; the next one gets its tables."""
+        await self.connection.close()
+        await give_back(self._server, self.settings, retention_days=_RETENTION)
 
     async def command(self, sql: str) -> None:
         await self.connection.run(lambda client: client.command(sql))

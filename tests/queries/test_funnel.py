@@ -68,7 +68,7 @@ def crowd(seed: int, steps: int, exclusions: bool) -> list[list[Event]]:
     return actors
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings.default.max_examples // 10, deadline=None)
 @given(
     seed=st.integers(0, 1 << 32),
     steps=st.sampled_from([2, 3, 3, 4, 8]),

@@ -6,10 +6,10 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from itertools import count
 from typing import Any
 
 import pytest
+from migrated import give_back, take
 
 from pipeline.archiver.rows import (
     DUPLICATE_COLUMNS,
@@ -20,7 +20,6 @@ from pipeline.archiver.rows import (
     with_time,
 )
 from pipeline.clickhouse.client import Connection
-from pipeline.clickhouse.migrate import migrate
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.errors import UserError
 from pipeline.ingest.classify import PartitionClassifier, Record
@@ -28,7 +27,6 @@ from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.validate import Validator
 from pipeline.metrics import install
 from pipeline.queries.verify import Difference, Verification, verify
-from pipeline.settings import Settings
 from pipeline.state.partition import PartitionState
 from pipeline.worker.publisher import Publisher, decimal
 from schemas.plan import Plan
@@ -53,7 +51,6 @@ funnels:
 )
 START = 1_790_000_000_000 - 1_790_000_000_000 % 3_600_000
 NOW = int(time.time() * 1000)  # of the records: older rows would be removed by their retention
-_databases = count()
 
 
 @pytest.fixture(autouse=True)
@@ -85,8 +82,7 @@ class System:
     """What worker and archiver would have written for these events, in the given partitions."""
 
     def __init__(self, server: EmbeddedClickHouse, events: list[dict[str, Any]], partitions: int = 2) -> None:
-        self.settings = Settings(**server.access, clickhouse_database=f"verify{next(_databases)}")
-        self.connection = Connection(self.settings)
+        self.server = server
         homes = partitions_of([fields["user_id"].encode() for fields in events], partitions).tolist()
         self.logs: list[list[Record]] = [[] for _ in range(partitions)]
         for fields, home in zip(events, homes, strict=True):
@@ -95,7 +91,8 @@ class System:
         self.validator = Validator(PLAN)
 
     async def __aenter__(self) -> System:
-        await migrate(self.settings)
+        self.settings = await take(self.server)
+        self.connection = Connection(self.settings)
         publisher = Publisher(self.settings, PLAN)
         batch = ArchiveBatch(self.settings.stream)
         for partition, log in enumerate(self.logs):
@@ -122,8 +119,8 @@ class System:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.run(f"DROP DATABASE {self.settings.clickhouse_database}")
         await self.connection.close()
+        await give_back(self.server, self.settings)
 
     async def run(self, sql: str) -> None:
         await self.connection.run(lambda client: client.command(sql))
@@ -310,6 +307,30 @@ async def test_what_a_later_plan_no_longer_has_is_named(server: EmbeddedClickHou
         "the dimension event,platform is counted live, but is not in this plan",
         "the funnel once is counted live, but is not in this plan",
     ]
+
+
+async def test_windows_that_were_counted_with_another_bound_of_values_are_named(server: EmbeddedClickHouse) -> None:
+    """Four platforms in an hour, of which the worker counted two by themselves; in another hour there were two."""
+    platforms = ["ios", "web", "tv", "car"]
+    events = [event(i, f"u{i}", "look", START + i, platform) for i, platform in enumerate(platforms)]
+    events += [event(10 + i, f"u{i}", "look", START + 86_400_000 + i, platforms[i]) for i in range(2)]
+    async with System(server, events, partitions=1) as system:
+        assert (await system.verify()).in_one_plan == []
+        for bound in (3, 10, 1):
+            found = await system.verify(PLAN.model_copy(update={"max_values": bound}))
+            assert found.differences == []
+            assert found.in_one_plan == [
+                f"the dimension {name} was counted live with another max_values (2, not {bound}) in "
+                "2026-09-20T16:00:00Z: such windows not"
+                for name in ("event,platform", "platform")
+            ]
+        # What is not bounded otherwise is compared as ever.
+        where = "dimension = 'platform' AND grain = 'hour' AND value = ['ios']"
+        await system.run(_again("live_activity_raw", "toUInt64(9) AS events", where))
+        found = await system.verify(PLAN.model_copy(update={"max_values": 3}))
+        assert list(map(str, found.differences)) == [
+            "events of hour platform 2026-09-22T14:00:00Z ios: live 9, archived 1"
+        ]
 
 
 async def test_a_dimension_and_a_funnel_that_came_later_are_compared_from_then_on(server: EmbeddedClickHouse) -> None:

@@ -78,6 +78,11 @@ def test_bars_and_their_numbers_stay_within_the_picture(values: list[float], wid
     assert all(0 <= x <= end <= width for x, end in bars_of(svg))
     places = [float(x) for x in re.findall(r'<text x="([0-9.-]+)"', svg)]
     assert all(0 <= x <= width for x in places)
+    # The number of a bar that goes to the left ends beside it: it must not stand on the names.
+    names = {float(x) for x in re.findall(r'<text x="([0-9.]+)" y="[0-9.]+" text-anchor="end">[^<]*<title>', svg)}
+    numbers = re.findall(r'<text x="([0-9.]+)" y="[0-9.]+" text-anchor="end">(-[^<]+)</text>', svg)
+    assert (len(names), len(numbers)) == (1, sum(value < 0 for value in values))
+    assert all(float(x) - 6.5 * len(number) > max(names) for x, number in numbers)
 
 
 def test_users_that_flow_in_and_out_are_drawn_as_wide_as_they_are_many() -> None:

@@ -88,7 +88,11 @@ def users_apart(measures: Measures) -> dict[Any, Any]:
     return {window: counts[:2] for window, counts in measures.activity.items()}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=settings.default.max_examples // 4,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(plans, rows, st.integers(1, 4), st.lists(st.integers(1, 60), max_size=5), st.sets(st.integers(0, 8)))
 def test_live_equals_sql(
     archive: Archive, plan: Plan, rows: list[Any], partitions: int, cuts: list[int], crashes: set[int]

@@ -176,11 +176,43 @@ alerting:
         ("metric: events, event: buy, where: {properties.n: 5}, below: 1", ".where.properties.n: the plan gives buy no property 'n', which view has: declare it under events.buy.properties, or mend the name"),
         ("metric: revenue, event: buy, below: 1", ": buy has no value to sum up: say which property is, value: PROPERTY"),
         ("metric: revenue, below: 1", ": no event of the plan has a value to sum up: say which property is one, value: PROPERTY"),
+        ("metric: events, below: 0", ": events is never below 0: for none at all use absent: true"),
+        ("metric: active_users, span: 5m, below: 0", ": active_users is never below 0"),
+        ("metric: lag, below: 0s", ": lag is never below 0"),
+        ("metric: events, above: -5", ": events is always above -5: it is never negative"),
+        ("metric: rejected_share, above: -0.01", ": rejected_share is always above -0.01: it is never negative"),
         ("metric: registrations, event: buy, below: 1", ": buy is no registration: only view is"),
     ],
 )  # fmt: skip
 def test_alerts_that_can_never_fire(alert: str, message: str) -> None:
     assert said(ALERT % alert) == [f"line 9: alerting.alerts.a{message}"]
+
+
+def test_a_revenue_may_be_negative() -> None:
+    text = (ALERT % "metric: revenue, below: -1").replace("buy: }", "buy: {value: n, properties: {n: number}}}")
+    assert parse_plan(text).alerting.alerts["a"].below == -1
+
+
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [
+        ("type: integer, enum: [1, 2, 3], min: 3", "1"),
+        ("type: number, enum: [0.5, 9.5], max: 9", "9.5"),
+        ("enum: [abc], max_length: 2", "'abc'"),
+        ("enum: [abc, xyz], pattern: ^a", "'xyz'"),
+    ],
+)
+def test_values_that_no_event_can_have(spec: str, value: str) -> None:
+    text = PLAN.replace("kind: {enum: [a, b]}", f"kind: {{{spec}}}")
+    assert said(text) == [
+        f"line 3: events.view.properties.kind: enum: {value} is outside of the property's other bounds: no event can have it"
+    ]
+
+
+def test_a_dimension_of_one_field_twice() -> None:
+    assert said(PLAN.replace("[event, platform]", "[event, [platform, platform]]")) == [
+        "line 6: dimensions: [platform, platform] names a field twice"
+    ]
 
 
 def test_an_alert_of_no_registration() -> None:

@@ -182,13 +182,20 @@ async def test_nothing_is_waited_for_for_ever(serve: Serve, sent: bytes, expecte
     assert b"Traceback" not in answer
 
 
+@pytest.mark.parametrize("sent", [b"", b"G", HEAD])
+async def test_a_connection_is_not_kept_for_a_request_that_does_not_come(serve: Serve, sent: bytes) -> None:
+    """However long one is kept that had its request."""
+    assert await talk(await serve(idle_seconds=3600), sent) == b""
+
+
 async def test_a_head_that_comes_byte_by_byte_is_not_waited_for(serve: Serve) -> None:
-    port = await serve()
+    port = await serve(idle_seconds=3600)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     began = time.monotonic()
+    writer.write(HEAD + b"X: ")
     with pytest.raises(ConnectionError):
         for _ in range(1_000):
-            writer.write(b"G")
+            writer.write(b"x")
             await writer.drain()
             if reader.at_eof():
                 raise ConnectionResetError

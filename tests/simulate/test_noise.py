@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields as fields_of
 from dataclasses import replace
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -25,8 +26,9 @@ SHOP = load_plan("shop")
 PARTITIONS = 3
 
 
-def clean(count: int = 12_000, rate: float = 100.0) -> list[Sent]:
-    return list(islice(Population(3, start_ms=T0, rate=rate, users=2_000).events(), count))
+@cache
+def clean(count: int = 12_000, rate: float = 100.0) -> tuple[Sent, ...]:
+    return tuple(islice(Population(3, start_ms=T0, rate=rate, users=2_000).events(), count))
 
 
 def dirty(noise: Noise, plan: Plan = SHOP, **more: Any) -> list[Sent]:
@@ -67,7 +69,7 @@ def test_the_same_seed_gives_the_same_noise(sample: list[Sent]) -> None:
 
 
 def test_no_dirt_changes_nothing() -> None:
-    assert dirty(Noise.none()) == clean()
+    assert dirty(Noise.none()) == list(clean())
 
 
 def test_every_kind_comes_as_often_as_asked(sample: list[Sent]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,6 +76,52 @@ def test_a_record_that_was_set_aside_is_seen_and_keeps_the_worker_in_service(app
     assert found["problems"]["records"] == (
         "1 set aside because of a mistake in this program, the last: partition 0, offset 5: KeyError: 'x'"
     )
+
+
+def test_work_that_stands_still_is_told(app: WorkerApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    fetcher = SimpleNamespace(failure=ZeroDivisionError("a mistake"), answered_at=now)
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "fetching", lambda: fetcher)
+        assert health(app)["problems"] == {"fetching": "ZeroDivisionError('a mistake')"}
+        assert health(app)["ready"] is False
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "total_lag", lambda: 5)
+        app.progress_at = now - 11
+        assert health(app)["problems"] == {"folding": "nothing folded for 11 s, 5 records wait"}
+        patch.setattr(app, "total_lag", lambda: 0)  # nothing to fold is no standstill
+        assert health(app) == {"role": "worker", "ready": True, "problems": {}, "partitions": []}
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "silent_for", lambda: 11.0)
+        assert (health(app)["ready"], health(app)["problems"]) == (False, {"kafka": "no answer for 11 s"})
+    app.delivery.failing_since, app.delivery.last_error = now - 7, "no leader"
+    assert (health(app)["ready"], health(app)["problems"]) == (False, {"kafka": "sends failing for 7 s: no leader"})
+    app.delivery.failing_since = None
+    app.holding_since = now - 3
+    assert health(app)["ready"] is False
+    assert health(app)["problems"]["holding"].startswith("counting waits for 3 s: 0 rows wait for ClickHouse")
+
+
+def test_a_rebalance_or_a_recovery_is_told(app: WorkerApp) -> None:
+    app.rebalancing = True
+    found = health(app)
+    assert (found["ready"], found["problems"]) == (False, {"partitions": "a rebalance or recovery is under way"})
+
+
+def test_an_archiver_whose_fetching_has_died_or_hears_nothing_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    archiver = Archiver(Settings(clickhouse_timeout_s=5.0), PLAN, partitions=1)
+    archiver.stored = {0: 5}
+    now = archiver.stepped_at = time.monotonic()
+    fetcher = SimpleNamespace(failure=ZeroDivisionError("a mistake"), answered_at=now)
+    consumer = SimpleNamespace(fetcher=fetcher, readable_end=lambda tp: 5)
+    monkeypatch.setattr(archiver, "_consumer", consumer)
+    found = archiver.health()
+    assert (found["ready"], found["problems"]["fetching"]) == (False, "ZeroDivisionError('a mistake')")
+    fetcher.failure, fetcher.answered_at = None, now - 12  # type: ignore[assignment]
+    found = archiver.health()
+    assert (found["ready"], found["problems"]["kafka"]) == (False, "not joined yet")
+    monkeypatch.setattr(archiver, "_assigned", True)
+    assert archiver.health()["problems"] == {"kafka": "no answer for 12 s"}
 
 
 async def test_an_archiver_that_has_ended_or_stands_still_is_not_ready() -> None:

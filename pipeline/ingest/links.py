@@ -1,0 +1,211 @@
+"""Who an id belongs to, by the log of the partition that it lives in.
+
+An *id* is a device (`anonymous_id`) or a user (`user_id`). It belongs to the first user that is linked to it in the log
+of its home partition; a later user's claim is refused, and a device that too many users have claimed is nobody's from
+then on. What follows from the rule, and why it is this one: docs/decisions/0014-a-person.md.
+
+Records by which partitions tell each other of links carry their meaning in headers and a JSON value, and are checked
+like every other record: whoever may write to the topic can forge one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol
+
+import xxhash
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
+
+from schemas.event import EARLIEST_TS, LATEST_TS, Identifier
+from schemas.nobody import is_nobody
+
+#: Header of a record that tells the home of an id that a user claims it.
+LINK_HEADER: Final = "streamgauge-link"
+#: Header of a record that was sent on because its actor is linked: `HOPS:PERSON`, as whom it counts.
+PERSON_HEADER: Final = "streamgauge-person"
+#: Links that are followed from one id to the next: device, old user, new user. A circle of aliases ends here.
+MAX_HOPS: Final = 4
+_PERSON: Final = re.compile(rb"([1-9]):([^\x00-\x1f\x7f]{1,1024})")
+_ID: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
+
+Kind = Literal["login", "alias", "import"]
+#: What became of a claim. One that changes nothing (the same user again) is none.
+Ruling = Literal["linked", "refused", "shared"]
+
+
+class Claim(NamedTuple):
+    """That an id belongs to a user; `ts` (epoch ms) is the time of the event that says so."""
+
+    id: str
+    person: str
+    kind: Kind
+    ts: int
+
+
+class Link(NamedTuple):
+    """A claim that record number `at` of a batch made, and what became of it."""
+
+    at: int
+    claim: Claim
+    ruling: Ruling
+
+
+class OwnerStore(Protocol):
+    """Where the owners of ids are kept: a dictionary, or a disk."""
+
+    def get(self, key: str, /) -> bytes | None:
+        """The entry of an id, None or empty if there is none."""
+
+    def __setitem__(self, key: str, entry: bytes, /) -> None:
+        """Put the entry of an id."""
+
+
+class Owners:
+    """The owners of one partition's ids. `limit` is the number of users from which on a device is nobody's.
+
+    An entry is one byte (the number of users that were refused; 255 where the id is shared), eight bytes of hash for
+    each of them, and the owner in UTF-8.
+    """
+
+    _SHARED: Final = 255
+
+    def __init__(self, limit: int, store: OwnerStore | None = None) -> None:
+        self._limit = limit
+        self._store: OwnerStore = {} if store is None else store
+        #: Ids whose entry has changed since the last checkpoint.
+        self.changed: set[str] = set()
+
+    def of(self, identifier: str) -> str | None:
+        """The user that an id belongs to now, None if it is its own."""
+        entry = self._store.get(identifier)
+        return None if not entry or entry[0] == self._SHARED else entry[1 + 8 * entry[0] :].decode()
+
+    def is_shared(self, identifier: str) -> bool:
+        """Whether an id is nobody's, after too many users have claimed it."""
+        entry = self._store.get(identifier)
+        return bool(entry) and entry[0] == self._SHARED  # type: ignore[index]
+
+    def entry(self, identifier: str) -> bytes:
+        """What is kept of an id, as `load` takes it; empty for nothing."""
+        return self._store.get(identifier) or b""
+
+    def load(self, identifier: str, entry: bytes) -> None:
+        """Put back what `entry` gave."""
+        self._store[identifier] = entry
+
+    def claim(self, identifier: str, person: str) -> Ruling | None:
+        """A user claims an id: what becomes of that, None if it is nothing new."""
+        entry = self._store.get(identifier)
+        if not entry:
+            self._put(identifier, b"\0" + person.encode())
+            return "linked"
+        refused = entry[0]
+        if refused == self._SHARED:
+            return None
+        others, owner = entry[1 : 1 + 8 * refused], entry[1 + 8 * refused :]
+        name = person.encode()
+        mark = xxhash.xxh3_64_digest(name)
+        if owner == name or mark in {others[at : at + 8] for at in range(0, len(others), 8)}:
+            return None
+        if refused + 2 > self._limit:
+            self._put(identifier, bytes([self._SHARED]))
+            return "shared"
+        self._put(identifier, bytes([refused + 1]) + others + mark + owner)
+        return "refused"
+
+    def restore(self, links: Sequence[tuple[str, str, Ruling]]) -> None:
+        """Rule again as the log did: claims that changed something, in its order, with what became of them."""
+        for identifier, person, _ in links:
+            self.claim(identifier, person)
+
+    def _put(self, identifier: str, entry: bytes) -> None:
+        self._store[identifier] = entry
+        self.changed.add(identifier)
+
+
+class _LinkRecord(BaseModel):
+    """The value of a record that tells of a link."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Identifier
+    person: Identifier
+    kind: Kind
+    ts: Annotated[int, Field(ge=EARLIEST_TS, le=LATEST_TS)]
+
+
+def link_value(claim: Claim) -> bytes:
+    """The value of the record that tells of a claim."""
+    return to_json(claim._asdict())
+
+
+def read_link(value: bytes | None) -> Claim:
+    """The claim in a record's value. Raises ValueError with words for a person if it is none."""
+    try:
+        found = _LinkRecord.model_validate_json(value or b"")
+    except ValidationError as exc:
+        raise ValueError(words(exc)) from None
+    if found.id == found.person or is_nobody(found.id) or is_nobody(found.person):
+        raise ValueError("an id that means nobody, or itself, links to nobody")
+    return Claim(found.id, found.person, found.kind, found.ts)
+
+
+def words(exc: ValidationError) -> str:
+    """The first mistake of a record between partitions."""
+    first = exc.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'value'}: {first['msg']}"
+
+
+def person_header(person: str, hops: int) -> tuple[str, bytes]:
+    """The header of a record that counts as `person` after `hops` links."""
+    return PERSON_HEADER, f"{hops}:{person}".encode()
+
+
+def told_person(headers: Sequence[tuple[str, bytes | None]]) -> tuple[str, int] | None:
+    """As whom a record says that it counts, and after how many links. What is not exactly ours says nothing."""
+    found = last(headers, PERSON_HEADER)
+    match = _PERSON.fullmatch(found) if found is not None else None
+    if match is None:
+        return None
+    try:
+        person = match[2].decode()
+    except UnicodeDecodeError:
+        return None
+    if len(person) > 256 or is_nobody(person):
+        return None
+    return person, int(match[1])
+
+
+def last(headers: Sequence[tuple[str, bytes | None]], wanted: str) -> bytes | None:
+    """The value of the last header of a name: a worker puts its own behind all that it found."""
+    value = None
+    for name, found in headers:
+        if name == wanted:
+            value = found
+    return value
+
+
+def resolve(owners: Owners, identifier: str, hops: int = 0) -> tuple[str, int]:
+    """Follow the links of this partition from an id: as whom it counts here, and how many links that took in all."""
+    while hops < MAX_HOPS:
+        owner = owners.of(identifier)
+        if owner is None:
+            break
+        identifier, hops = owner, hops + 1
+    return identifier, hops
+
+
+def claims_of(fields: dict[str, Any], name: str, ts: int, alias: tuple[str, str] | None) -> Iterator[Claim]:
+    """What a user's event claims: its device, and by an alias (event, property) the old id that it tells."""
+    user = fields.get("user_id")
+    if not user or is_nobody(user):
+        return
+    device = fields.get("anonymous_id")
+    if device and device != user and not is_nobody(device):
+        yield Claim(device, user, "login", ts)
+    if alias is not None and name == alias[0]:
+        old = (fields.get("properties") or {}).get(alias[1])
+        if type(old) is str and _ID.fullmatch(old) and old != user and not is_nobody(old):
+            yield Claim(old, user, "alias", ts)

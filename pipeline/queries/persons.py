@@ -1,0 +1,45 @@
+"""Whose an event is, in SQL, by the links of one stream: what the view `events` says of all streams together.
+
+An id is what an event counts as where it is stored: its `owner`, if it was sent on because its actor was linked, else
+its actor. It belongs to the first user that was linked to it, who may belong to another one: at most four links are
+followed, as live.
+"""
+
+from __future__ import annotations
+
+from pipeline.ingest.links import MAX_HOPS
+
+#: What an event counts as where it is stored.
+ID = "if(owner != '', owner, actor)"
+
+
+def with_person(rows: str, links: str, handovers: str) -> str:
+    """A sub-query: the `rows` (what follows FROM) with the columns `person`, and `linked_at` (epoch ms).
+
+    `links` and `handovers` are what follows FROM for the rows of links_raw and handovers_raw. `linked_at` is the later
+    one of the watermarks at which the id's link was known where the id is counted, and where its person is; 0 without a
+    link, or for an id that is shared by then. A window that was closed at that time doesn't know of the link.
+    """
+    owned = f"""\
+    SELECT id, argMinIf(person, offset, outcome = 'linked') AS owner_1,
+        minIf(offset, outcome = 'shared') AS shared_from, countIf(outcome = 'shared') > 0 AS is_shared,
+        minIf(watermark, outcome = 'linked') AS known
+    FROM {links} GROUP BY id"""
+    hops = "\n".join(
+        f"LEFT ANY JOIN (SELECT id AS id_{n}, owner_1 AS owner_{n} FROM ({owned}) WHERE NOT is_shared) AS o{n} "
+        f"ON o{n}.id_{n} = o{n - 1}.{'owner_1' if n == 2 else f'owner_{n - 1}'}"
+        for n in range(2, MAX_HOPS + 1)
+    )
+    found = ", ".join(f"owner_{n} != '', owner_{n}" for n in range(MAX_HOPS, 0, -1))
+    chains = f"""\
+SELECT o1.id AS linked_id, multiIf({found}, '') AS owned_by, shared_from, is_shared,
+    greatest(known, ifNull(h.handed, 0)) AS linked_at
+FROM ({owned}) AS o1
+{hops}
+LEFT ANY JOIN (SELECT id AS handed_id, max(watermark) AS handed FROM {handovers} GROUP BY id) AS h ON h.handed_id =
+o1.id"""
+    return f"""(
+SELECT e.*, l.owned_by != '' AND NOT (l.is_shared AND e.offset >= l.shared_from) AS is_linked,
+    if(is_linked, l.owned_by, {ID}) AS person, if(is_linked, l.linked_at, 0) AS linked_at
+FROM (SELECT * FROM {rows}) AS e
+LEFT ANY JOIN ({chains}) AS l ON l.linked_id = {ID})"""

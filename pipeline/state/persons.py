@@ -1,0 +1,177 @@
+"""Who is who in one partition: what becomes of a link, of what is handed over, and of where ids were counted.
+
+Pure: a classified batch in, counters changed, and letters to other partitions out. A letter is a record of the events
+topic; what it says is a function of this partition's log, so one that is written twice says the same twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import compress
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier
+from pipeline.ingest.handover import Handover, Share, Steps, Visit, handover_header, handover_mark, parts
+from pipeline.ingest.links import LINK_HEADER, Link, link_value, resolve
+from pipeline.ingest.partitioner import partitions_of
+from pipeline.ingest.seen import U64, SeenIds
+from pipeline.measure.activity import Activity, WindowKey
+from pipeline.measure.entries import Entries
+from pipeline.measure.funnels import CounterKey, Funnels
+from pipeline.measure.trails import Trail, Trails
+from schemas.event import Event
+from schemas.plan import Plan
+
+#: Behind the id of a device that is nobody's any more: as somebody else than whom was taken off the counters.
+_AGAIN = "\x1f"
+
+
+class Letter(NamedTuple):
+    """A record for another partition of the events topic."""
+
+    partition: int
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+class Changed(NamedTuple):
+    """What links have changed in the counters."""
+
+    accumulators: set[WindowKey]
+    counters: set[CounterKey]
+
+
+class Persons:
+    """The ids of one partition, over its classifier (who owns them) and its counters."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        partition: int,
+        partitions: int,
+        classifier: PartitionClassifier,
+        activity: Activity,
+        funnels: Funnels,
+        entries: Entries,
+    ) -> None:
+        self._plan, self._partition, self._partitions = plan, partition, partitions
+        self._classifier, self._activity, self._funnels = classifier, activity, funnels
+        self.trails = Trails(plan, activity.fields, entries)
+        #: Handovers that were taken, so that one that comes twice counts once.
+        self.taken = SeenIds(plan.dedupe)
+        self.unsaved_taken: list[tuple[int, U64]] = []
+        self._aliases = plan.identity.alias is not None
+
+    def counted_as(self, result: Classified) -> list[Event]:
+        """The accepted events of a batch, each under whom it counts."""
+        for i in result.shared:
+            event = result.events[i]
+            assert event is not None
+            event.actor += _AGAIN
+        accepted = [outcome is Outcome.ACCEPTED for outcome in result.outcomes]
+        return list(compress(result.events, accepted))  # type: ignore[arg-type]
+
+    def note(self, events: Iterable[Event], watermark: int) -> None:
+        """Note where ids that belong to nobody yet were counted; `watermark` is the partition's before the events."""
+        if self._aliases:
+            self.trails.add([event for event in events if not event.actor.endswith(_AGAIN)], watermark)
+            return
+        own = [event for event in events if event.fields.get("anonymous_id") == event.actor]
+        self.trails.add([event for event in own if not event.fields.get("user_id")], watermark)
+
+    def follow(self, result: Classified, version: int) -> tuple[list[Letter], Changed]:
+        """Do what the links and handovers of a batch say whose events are counted; `version`: the offset after it."""
+        changed = Changed(set(), set())
+        letters = [
+            Letter(partition, claim.id.encode(), link_value(claim), ((LINK_HEADER, b"1"),))
+            for _, partition, claim in result.tellings
+        ]
+        numbers: dict[int, int] = {}
+        turns: list[tuple[int, Link | Handover]] = [(link.at, link) for link in result.links]
+        turns += result.handovers.items()
+        for i, turn in sorted(turns, key=lambda item: item[0]):
+            watermark, record = result.watermark_at(i), result.records[i]
+            if isinstance(turn, Link):
+                if turn.ruling != "linked":
+                    continue
+                one, person, hops = turn.claim.id, turn.claim.person, 1
+                share = self._take_off(one, watermark, version, changed)
+            else:
+                if not self._takes(handover_mark(record.headers), watermark):
+                    continue
+                one, person, hops, given_at, share = turn
+                watermark = max(watermark, given_at)
+            person, hops = resolve(self._classifier.owners, person, hops)
+            if not share:
+                continue
+            home = int(partitions_of([person.encode()], self._partitions)[0])
+            if home == self._partition:
+                self._put_on(person, share, watermark, version, changed)
+                continue
+            for value in parts(Handover(one, person, hops, watermark, share)):
+                # A record may link two ids, and each hands over: the parts are numbered through.
+                number = numbers[i] = numbers.get(i, -1) + 1
+                header = handover_header(self._partition, record.offset, number)
+                letters.append(Letter(home, person.encode(), value, (header,)))
+        return letters, changed
+
+    def _take_off(self, one: str, watermark: int, version: int, changed: Changed) -> Share:
+        trail = self.trails.of(one)
+        visits = self._activity.open_visits(trail.visits, watermark)
+        changed.accumulators.update(self._activity.take_off(one, visits, watermark, version))
+        steps, counters = self._funnels.take_off(one, trail.sessions, watermark, version)
+        changed.counters.update(counters)
+        self.trails.drop(one)
+        return Share(self._activity.fields, [Visit(*visit) for visit in visits], [Steps(*each) for each in steps])
+
+    def _put_on(self, person: str, share: Share, watermark: int, version: int, changed: Changed) -> None:
+        visits = self._own_fields(share)
+        changed.accumulators.update(self._activity.put_on(person, visits, watermark, version))
+        changed.counters.update(self._funnels.put_on(person, share.steps, watermark, version))
+        if self._aliases:
+            sessions = [steps.session for steps in share.steps if steps.session]
+            self.trails.join(person, Trail(visits, sessions), watermark)
+
+    def _own_fields(self, share: Share) -> list[tuple[int, tuple[str, ...], bool]]:
+        """The visits with the values of our plan's fields; another plan may have others."""
+        fields = self._activity.fields
+        if share.fields == fields:
+            return list(share.visits)
+        at = [share.fields.index(name) if name in share.fields else -1 for name in fields]
+        return [
+            (minute, tuple(["" if place < 0 else values[place] for place in at]), registered)
+            for minute, values, registered in share.visits
+        ]
+
+    def _takes(self, mark: int, watermark: int) -> bool:
+        """Whether a handover is new; notes that it was taken."""
+        found = np.array([mark], np.uint64)
+        generation = self.taken.generation_of(watermark)
+        self.taken.move_to(generation)
+        if bool(self.taken.contains(found)[0]):
+            return False
+        self.taken.add(found)
+        self.unsaved_taken.append((self.taken.generation, found))
+        return True
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def changed_owners(self) -> Iterator[tuple[str, bytes]]:
+        """The owners that changed since the last call."""
+        owners = self._classifier.owners
+        changed, owners.changed = owners.changed, set()
+        return ((one, owners.entry(one)) for one in changed)
+
+    def changed_trails(self) -> Iterator[tuple[str, bytes]]:
+        """The trails that changed since the last call; empty where there is none any more."""
+        changed, self.trails.changed = self.trails.changed, set()
+        return ((one, self.trails.entries.get(one) or b"") for one in changed)
+
+    def restore_taken(self, marks: Mapping[int, Sequence[U64]]) -> None:
+        """Remember the handovers that were taken, by generation."""
+        for generation in sorted(marks)[-self.taken.KEPT - 1 :]:
+            self.taken.move_to(generation)
+            self.taken.add(np.unique(np.concatenate(list(marks[generation]))))

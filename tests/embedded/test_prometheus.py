@@ -1,0 +1,43 @@
+"""What whoever reaches the Prometheus that `up` starts may do there: read counts, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from pipeline.embedded.prometheus import Prometheus
+from schemas.plan_io import load_plan
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_prometheus")]
+
+
+@pytest.fixture
+async def prometheus(tmp_path: Path) -> AsyncIterator[Prometheus]:
+    async with Prometheus(tmp_path, load_plan("shop")) as found:
+        yield found
+
+
+async def test_nobody_changes_it_and_no_other_site_reads_it(prometheus: Prometheus) -> None:
+    async with aiohttp.ClientSession() as session:
+        for path in ("/-/quit", "/-/reload", "/api/v1/admin/tsdb/snapshot", "/api/v1/admin/tsdb/clean_tombstones",
+                     "/api/v1/admin/tsdb/delete_series?match[]=up", "/api/v1/write"):  # fmt: skip
+            async with session.post(prometheus.url + path, data=b"") as answer:
+                assert answer.status >= 400, path
+        other, own = "http://evil.example", prometheus.url
+        for origin, allowed in ((other, None), (own + ".evil.example", None), ("null", None), (own, own)):
+            async with session.get(f"{own}/api/v1/query?query=1", headers={"Origin": origin}) as answer:
+                assert answer.headers.get("Access-Control-Allow-Origin") == allowed, origin
+    assert prometheus.running
+
+
+async def test_a_head_that_never_ends_is_cut_off(prometheus: Prometheus) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(prometheus.url.rpartition(":")[2]))
+    writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
+    async with asyncio.timeout(30):
+        while await reader.read(1024):
+            pass
+    writer.close()

@@ -1,0 +1,46 @@
+"""SQL counts the same persons as the fold: every window and funnel, over partitions that write to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from persons.cluster import Cluster, Oracle, figures
+from persons.test_laws import PLAN, events, run, steps
+
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.validate import Validator
+from pipeline.measure.windows import grains
+from pipeline.replay import sql
+from pipeline.replay.measures import Measures
+
+
+@pytest.fixture(scope="module")
+def archive(needs_embedded: None) -> Iterator[sql.Archive]:
+    archive = sql.Archive()
+    yield archive
+    archive.close()
+
+
+@settings(deadline=None, max_examples=40)
+@given(events(), st.integers(1, 3), st.lists(steps, max_size=20), st.sets(st.integers(0, 30), max_size=3))
+def test_sql_is_the_rule_applied_to_the_whole_log(
+    archive: sql.Archive,
+    log: list[dict[str, Any]],
+    partitions: int,
+    plan: list[tuple[int, int, str]],
+    astray: set[int],
+) -> None:
+    cluster = Cluster(PLAN, partitions)
+    run(cluster, log, plan, astray)
+    archive.clear()
+    for p, records in enumerate(cluster.logs):
+        classifier = PartitionClassifier(PLAN, Validator(PLAN), p, partitions)
+        for start in range(0, len(records), 5):  # in other batches than the worker
+            archive.add(p, classifier.classify(records[start : start + 5]))
+    found = Measures(PLAN)
+    archive.measure(found, grains(PLAN.zone))
+    assert figures(found) == Oracle(PLAN, cluster.logs).figures()
