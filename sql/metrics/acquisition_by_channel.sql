@@ -38,19 +38,21 @@ done AS
 SELECT
     channel,
     part AS campaign,
-    uniqExact(came.person) AS users,
-    uniqExactIf(came.person, what = 'registered') AS registered,
-    uniqExactIf(came.person, what = 'activated') AS activated,
-    uniqExactIf(came.person, what = 'paid') AS paid,
+    count() AS users,
+    countIf(has(whats, 'registered')) AS registered,
+    countIf(has(whats, 'activated')) AS activated,
+    countIf(has(whats, 'paid')) AS paid,
     registered / users AS registered_rate,
     activated / users AS activated_rate,
     paid / users AS paid_rate,
-    sum(amount) AS revenue
-FROM came
-LEFT JOIN
+    sum(arraySum(d -> d.3, deeds)) AS revenue
+FROM
 (
-    SELECT person, what, amount FROM done INNER JOIN came ON came.person = done.person
-    WHERE done.ts < came.until AND done.ts >= came.first_seen
-) AS did ON did.person = came.person
+    SELECT channel, part, arrayFilter(d -> d.1 >= first_seen AND d.1 < until, did.deeds) AS deeds,
+        arrayMap(d -> d.2, deeds) AS whats
+    FROM came
+    LEFT JOIN (SELECT person, groupArray((ts, what, amount)) AS deeds FROM done GROUP BY person) AS did
+        ON did.person = came.person
+)
 GROUP BY channel, part
 ORDER BY users DESC, channel, campaign

@@ -13,16 +13,23 @@
 -- mistakes: A user with two values counts under both, so the shares add up to more than 1. An empty value is of events
 --   that don't have the field.
 -- chart: bar x=value y=users
-SELECT
-    by AS value,
-    uniqExact(person) AS users,
-    users / (
-        SELECT uniqExact(person) FROM activity
+SELECT value, users, users / everybody AS share, events, events / users AS events_per_user
+FROM
+(
+    SELECT
+        value,
+        uniqExact(person) AS users,
+        sum(times) AS events,
+        grouping(value) AS is_total,
+        max(if(is_total = 1, users, 0)) OVER () AS everybody
+    FROM
+    (
+        SELECT by AS value, person, count() AS times
+        FROM {database}.activity_by(dimension = {dimension:String})
         WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-    ) AS share,
-    count() AS events,
-    events / users AS events_per_user
-FROM {database}.activity_by(dimension = {dimension:String})
-WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-GROUP BY value
+        GROUP BY value, person
+    )
+    GROUP BY GROUPING SETS ((value), ())
+)
+WHERE is_total = 0
 ORDER BY users DESC, value

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,8 @@ def test_list_has_every_metric_and_show_its_sql() -> None:
 def test_run_in_each_format(tmp_path: Path) -> None:
     """`CliRunner` is not on an event loop of its own: the command starts one."""
     table = run(*RUN).decode().splitlines()
-    assert table[-1].startswith("from catalogue")
+    where = f"{os.environ['PIPELINE_CLICKHOUSE_DATABASE']} at {os.environ['PIPELINE_CLICKHOUSE_URL']}"
+    assert table[-1].startswith(f"from {where}")
     assert [line.split() for line in table if line.startswith((" 2026", "  2026"))] == [
         ["2026-11-01", "1", "2", "2"], ["2026-11-02", "0", "0", "-"],
     ]  # fmt: skip

@@ -114,7 +114,7 @@ async def test_ids_with_signs_of_their_own(world: World) -> None:
 
 
 async def test_persons_have_their_devices_and_ids(world: World) -> None:
-    """u1 and the older u0 on two devices, one of them never seen without a user; a visitor; a device that u9 alone has."""
+    """u1, once u0, on two devices, one of them never seen without a user; a visitor; a device that u9 alone has."""
     await world.tell(
         [
             visit("d1", "open", "2026-11-01 10:00"), event("u0", "open", "2026-11-02 10:00", anonymous_id="d1"),

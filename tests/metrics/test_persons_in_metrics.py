@@ -202,9 +202,10 @@ async def test_who_invited_before_the_login_is_the_user(world: World) -> None:
 async def test_what_a_device_made_its_user_made(world: World) -> None:
     """By an event of the device, and by the id that a file names."""
     rows = [
-        visit("d1", "write", "2026-11-10 10:00", {"item": "a"}), event("u2", "look", "2026-11-10 11:00", {"item_id": "a"}),
+        visit("d1", "write", "2026-11-10 10:00", {"item": "a"}),
+        event("u2", "look", "2026-11-10 11:00", {"item_id": "a"}),
         event("u2", "look", "2026-11-10 12:00", {"item_id": "b"}),
-    ]  # fmt: skip
+    ]
     await world.tell(rows, LINKS)
     await put(world, ContentItem(item="b", title="B", creator="d1", published=datetime(2026, 11, 1, tzinfo=UTC)))
     found = await world.ask("content_creators", "creator items views readers", from_="2026-11-10", to="2026-11-10")

@@ -41,8 +41,11 @@ def archive(needs_embedded: None) -> Iterator[Archive]:
     archive.close()
 
 
+SOURCE = "(SELECT *, actor AS person FROM replayed WHERE NOT late)"
+
+
 def answer(archive: Archive, grain: str, dimension: tuple[str, ...]) -> dict[Any, list[int]]:
-    rows = archive.query(activity_sql(PLAN, grain, dimension, "replayed WHERE NOT late"))
+    rows = archive.query(activity_sql(PLAN, grain, dimension, SOURCE))
     return {(int(start) - START, *value): list(map(int, counts)) for start, value, *counts in rows}
 
 
