@@ -2,7 +2,7 @@
 
 An *id* is a device (`anonymous_id`) or a user (`user_id`). It belongs to the first user that is linked to it in the log
 of its home partition; a later user's claim is refused, and a device that too many users have claimed is nobody's from
-then on. What follows from the rule, and why it is this one: docs/decisions/0014-a-person.md.
+then on. What follows from the rule, and why it is this one: docs/decisions/0013-a-person.md.
 
 Records by which partitions tell each other of links carry their meaning in headers and a JSON value, and are checked
 like every other record: whoever may write to the topic can forge one.
