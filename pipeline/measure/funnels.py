@@ -366,15 +366,17 @@ class Funnels:
             view.actors[actor] = entry
 
     def expire(self, watermark: int, keep: set[CounterKey]) -> list[CounterKey]:
-        """Forget what no event can change any more, except counters in `keep`; returns the counters forgotten."""
+        """Forget what no event can change any more, except buckets of counters in `keep`; returns those forgotten."""
         horizon = watermark - self.plan.lateness
         dropped: list[CounterKey] = []
+        # A total is the sum over the values: as long as one of a bucket has to be published, all are needed.
+        kept = {(key.funnel, key.definition, key.bucket) for key in keep}
         for view in self._views.values():
             view.actors.drop_expired(horizon, view.changed)
             final = [
                 (bucket, value)
                 for bucket, value in view.counters.keys()  # noqa: SIM118 - not a dict
-                if view.spec.final_at(bucket) < horizon and view.key(bucket, value) not in keep
+                if view.spec.final_at(bucket) < horizon and (view.name, view.definition, bucket) not in kept
             ]
             for key in final:
                 view.counters.drop(key)

@@ -27,7 +27,7 @@ from pipeline.ingest.sent import Sent
 from pipeline.settings import Settings
 from schemas.plan_io import parse_plan
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_chromium")]
 
 SECRET = "the-user-whom-nobody-may-read"
 ALERT = json.dumps({"status": "firing", "alerts": [{"status": "firing", "labels": {"alertname": "forged"}}]})

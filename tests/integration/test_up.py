@@ -179,13 +179,14 @@ async def test_every_part_that_is_frozen_is_ended_and_comes_back_where_it_was(tm
     """It runs, and answers nobody: the broker last, for the roles end with it."""
     said: list[str] = []
     patience = Patience(first_pause=0.2, look_every=0.1, ask_every=0.5, answer_within=5.0, questions=2)
+    others = _children("")  # servers of other tests in this process
     async with System(Settings(), tmp_path, patience=patience, say=said.append) as system:
         await system.wait_ready()
         found = [("the archiver", "cli archiver"), ("the worker", "cli worker"), ("the dashboard", "cli dashboard"),
                  ("ClickHouse", "embedded.clickhouse"), ("the broker", "broker --storage-engine")]  # fmt: skip
         for name, words in found:
             before = len(said)
-            [pid] = [int(folder.name) for folder in Path("/proc").iterdir() if _is_child(folder, words)]
+            [pid] = _children(words) - others
             os.kill(pid, signal.SIGSTOP)
             deadline = time.monotonic() + 90
             while not any(line.startswith(f"{name} is back at ") for line in said[before:]):
@@ -251,19 +252,22 @@ async def test_a_role_that_dies_while_it_starts_is_told_with_its_own_words(tmp_p
 async def test_a_part_that_can_not_live_ends_up(tmp_path: Path) -> None:
     """What the supervisor raises is not lost in a task that nobody waits for."""
     task = asyncio.create_task(up(Settings(), tmp_path, True, True, Patience(tries=0, look_every=0.1)))
-    child = "cli archiver"
     deadline = time.monotonic() + 60
     while not (tmp_path / "dashboard.log").exists():
         assert time.monotonic() < deadline
         assert not task.done()
         await asyncio.sleep(0.1)
-    found = [
-        int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit() and _is_child(folder, child)
-    ]
-    await asyncio.sleep(0)
-    os.kill(found[0], signal.SIGKILL)
+    [archiver] = _children("cli archiver")
+    os.kill(archiver, signal.SIGKILL)
     with pytest.raises(DependencyError, match="the archiver can't be kept running, 0 tries in 0 s failed: killed by"):
         await asyncio.wait_for(task, 60)
+
+
+def _children(words: str) -> set[int]:
+    """Our child processes whose command has these words."""
+    return {
+        int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit() and _is_child(folder, words)
+    }
 
 
 def _is_child(folder: Path, words: str) -> bool:

@@ -335,3 +335,18 @@ funnels: {buying: {steps: [look, buy], window: 1h, breakdown: [properties.text],
     again = PartitionState(plan, Validator(plan), 0, 1)
     again.restore(restorer.snapshot)
     assert list(again.funnels.rows(again.funnels.counter_keys(), 0))
+
+
+def test_a_total_that_is_published_late_has_all_its_values() -> None:
+    """One value's row is stored, another's changes meanwhile, and the bucket is final by then: both make the total."""
+    state = new_state()
+    at = START // 3_600_000 * 3_600_000
+    state.fold([Record(0, START, None, event(0, "u0", "look", at, "ios"))])
+    state.changed_rows(START)
+    late = [event(1, "u1", "look", at + 1, "web"), event(2, "u2", "join", at + 90_000_000)]
+    state.fold([Record(1 + i, START + 90_000_000, None, value) for i, value in enumerate(late)])
+    state.published()
+    state.expire()
+    rows = state.changed_rows(START)[1]
+    totals = {row.breakdown: row.users for row in rows if row.funnel == "buying" and row.value == ""}
+    assert totals == {"": (2, 0)}
