@@ -20,6 +20,7 @@ from pipeline.ingest.classify import ORIGIN_HEADER, UNFORESEEN, Classified
 from pipeline.ingest.validate import Validator
 from pipeline.kafka.consumer import LogFetcher
 from pipeline.measure.rows import ActivityRow, FunnelRow, GapRow, PartitionRow
+from pipeline.process import cancelled
 from pipeline.settings import Settings
 from pipeline.state.checkpoint import encode
 from pipeline.state.disk import Disk
@@ -494,6 +495,4 @@ async def background(app: WorkerApp) -> Any:
     try:
         yield tasks
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(*tasks)
