@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 #: A graceful stop takes no longer: what was not saved by then is folded or stored again by the next owner.
 STOP_SECONDS = 10.0
+#: A task that was cancelled and goes on after so long is cancelled again.
+_AGAIN_SECONDS = 0.5
 
 
 def address(host: str, port: int | str) -> str:
@@ -49,11 +51,30 @@ async def first_of(*work: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> Non
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         # Also when we are cancelled ourselves: nobody else knows of them.
-        for task in ours:
-            task.cancel()
-        await asyncio.gather(*ours, return_exceptions=True)
+        await cancelled(*ours)
     for task in done:
         task.result()
+
+
+async def cancelled(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel and wait until all have ended, with whatever result.
+
+    Until they have, and not once: a cancellation is lost where a library waits for something that it has cancelled
+    itself (aiokafka's client while it closes), and by `asyncio.wait_for` of Python 3.11 when what it waits for is done.
+    A loop around that would go on for ever, and the process with it. Who is cancelled while waiting here cancels the
+    tasks once more, and leaves none behind.
+    """
+    left, interrupted = set(tasks), False
+    while left:
+        for task in left:
+            task.cancel()
+        try:
+            _, left = await asyncio.wait(left, timeout=_AGAIN_SECONDS)
+        except asyncio.CancelledError:
+            interrupted = True
+    await asyncio.gather(*tasks, return_exceptions=True)
+    if interrupted:
+        raise asyncio.CancelledError
 
 
 async def at_most(seconds: float, what: str, work: Awaitable[Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.dashboard.server import Dashboard
 from pipeline.errors import UserError
-from pipeline.process import address, first_of
+from pipeline.process import address, cancelled, first_of
 from pipeline.settings import Settings, load_settings
 from schemas.plan_io import load_plan
 
@@ -43,6 +43,34 @@ async def test_who_waits_for_the_first_and_is_cancelled_leaves_nothing_running()
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert ended.is_set()
+
+
+async def loses(cancellations: int) -> None:
+    """As a loop does around a library that takes a cancellation for its own."""
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancellations -= 1
+            if cancellations < 0:
+                raise
+
+
+async def test_a_task_that_loses_a_cancellation_ends_all_the_same() -> None:
+    async with asyncio.timeout(10):
+        await first_of(loses(2), asyncio.sleep(0))
+
+
+async def test_who_waits_for_a_task_to_end_and_is_cancelled_leaves_nothing_running() -> None:
+    stubborn = asyncio.create_task(loses(2))
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(cancelled(stubborn))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert stubborn.cancelled()
+    assert waiting.cancelled()
 
 
 async def test_who_can_not_listen_names_the_address_as_the_web_writes_it() -> None:

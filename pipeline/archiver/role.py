@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 
 from pipeline.archiver.archiver import Archiver
 from pipeline.archiver.collector import ArchiverCollector
 from pipeline.clickhouse.client import leave_pandas_out
 from pipeline.kafka.topic import watch
-from pipeline.process import announce, collect_seldom, end_in_time, first_of, stop_event
+from pipeline.process import announce, cancelled, collect_seldom, end_in_time, first_of, stop_event
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topic
@@ -44,7 +43,7 @@ async def run_archiver(settings: Settings) -> None:
         archiver.stop()
         # With ClickHouse away it would try for ever; what was not inserted is read again, as it is not committed.
         await asyncio.wait({running}, timeout=_SAVE_SECONDS)
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        await cancelled(running)
+        if not running.cancelled():
+            running.result()
         await server.stop()

@@ -23,7 +23,7 @@ from pipeline.dashboard.frame import document, login, not_found, note_bad, probl
 from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.pages import DOWNLOADS, PAGES, PARTS, fragments
 from pipeline.errors import UserError
-from pipeline.process import address
+from pipeline.process import address, cancelled
 from pipeline.render.language import Language, choose
 from pipeline.serve import guard
 from pipeline.serve.feed import EventStream
@@ -115,8 +115,7 @@ class Dashboard:
         """End the streams, free the port, close the connection."""
         self._streams.close()
         if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+            await cancelled(self._reader)
         if self._runner is not None:
             await self._runner.cleanup()
         await self._store.close()

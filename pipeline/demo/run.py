@@ -24,7 +24,7 @@ from pipeline.clickhouse.side_tables import insert as insert_sides
 from pipeline.demo.system import System, where
 from pipeline.demo.terminal import Rates, view
 from pipeline.errors import DependencyError
-from pipeline.process import first_of, stop_event
+from pipeline.process import cancelled, first_of, stop_event
 from pipeline.queries.command import print_verification
 from pipeline.queries.verify import verify
 from pipeline.settings import Settings, plan_of
@@ -111,8 +111,7 @@ class Demo:
             yield task
             await task
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await cancelled(task)
             await producer.stop()
 
     async def _send(self, producer: AIOKafkaProducer, system: System, stop: asyncio.Event) -> None:

@@ -37,7 +37,7 @@ from pipeline.embedded.prometheus import Prometheus
 from pipeline.embedded.users import READER, private_folder
 from pipeline.errors import DependencyError
 from pipeline.metrics import install
-from pipeline.process import address
+from pipeline.process import address, cancelled
 from pipeline.serve.answers import LIVE, LiveAnswer
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topics
@@ -129,8 +129,7 @@ class System:
 
     async def __aexit__(self, *_: object) -> None:
         if self._supervision is not None:
-            self._supervision.cancel()
-            await asyncio.gather(self._supervision, return_exceptions=True)
+            await cancelled(self._supervision)
         await asyncio.gather(*(self._stop_role(role) for role in self.roles))
         await self._stack.aclose()
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from pipeline.process import cancelled
 from pipeline.serve.guard import STALLED_SECONDS
 
 MAX_LISTENERS: Final = 100
@@ -76,8 +77,7 @@ async def _next(events: AsyncGenerator[str, None], closing: asyncio.Future[Any])
         return event.result() if event.done() else None
     finally:
         if not event.done():
-            event.cancel()
-            await asyncio.gather(event, return_exceptions=True)
+            await cancelled(event)
 
 
 class Feed:
@@ -124,5 +124,4 @@ class Feed:
         self._stream.close()
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await cancelled(task)

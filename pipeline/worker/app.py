@@ -21,6 +21,7 @@ from pipeline.ingest.links import person_header
 from pipeline.ingest.validate import Validator
 from pipeline.kafka.consumer import LogFetcher
 from pipeline.measure.rows import ActivityRow, FunnelRow, GapRow, PartitionRow
+from pipeline.process import cancelled
 from pipeline.settings import Settings
 from pipeline.state.checkpoint import encode
 from pipeline.state.disk import Disk
@@ -500,6 +501,4 @@ async def background(app: WorkerApp) -> Any:
     try:
         yield tasks
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(*tasks)

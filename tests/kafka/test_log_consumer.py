@@ -15,8 +15,10 @@ from aiokafka.record.util import calc_crc32c
 from chaos.raw import Raw, RawProducer, batch, bomb
 
 from pipeline.embedded.broker import EmbeddedBroker
+from pipeline.kafka import topic
 from pipeline.kafka.consumer import LogConsumer
-from pipeline.kafka.topic import describe
+from pipeline.kafka.topic import describe, watch
+from pipeline.process import first_of
 from pipeline.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("needs_embedded")
@@ -157,3 +159,23 @@ async def test_a_topic_has_an_id_and_a_number_of_partitions(broker: EmbeddedBrok
     assert others is not None
     assert (events.partitions, others.partitions) == (1, 3)
     assert events.id != others.id
+
+
+# A connection that aiokafka was just making is left open by it: here the process ends.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_whoever_watches_a_topic_ends_at_whatever_moment_it_is_asked_to(
+    broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka's client loses a cancellation that comes while it closes: a worker would then never end."""
+    monkeypatch.setattr(topic, "WATCH_SECONDS", 0)
+    settings = Settings(kafka_bootstrap=broker.bootstrap)
+    known = await describe(settings)
+    assert known is not None
+
+    async def turns(number: int) -> None:
+        for _ in range(number):
+            await asyncio.sleep(0)
+
+    for number in range(120):
+        async with asyncio.timeout(5):
+            await first_of(watch(settings, known), turns(number))
