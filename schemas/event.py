@@ -24,6 +24,10 @@ LATEST_TS: Final = 7_258_118_400_000
 #: Largest absolute value of an event, in units of currency: below it, 10^-6 units are exact in a float64.
 MAX_VALUE: Final = 1_000_000_000.0
 
+#: Before the id of a device where ids of users stand as well, so that a device and a user of the same name are two. No
+#: user_id begins so.
+DEVICE: Final = "$device:"
+
 #: No control characters: these strings become keys, labels and table cells.
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Label = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -98,7 +102,10 @@ class EventDict(TypedDict, total=False):
 
 @dataclass(slots=True)
 class Event:
-    """A valid event. `ts` is epoch ms, `value` is in 10^-6 units, `fields` is the event as it was sent."""
+    """A valid event. `ts` is epoch ms, `value` is in 10^-6 units, `fields` is the event as it was sent.
+
+    `actor` is as whom it counts: the user_id, else `$device:` and the anonymous_id.
+    """
 
     fields: dict[str, Any]
     name: str
@@ -106,3 +113,8 @@ class Event:
     actor: str
     ts: int
     value: int
+
+
+def plain_id(actor: str) -> str:
+    """The user_id or anonymous_id of an actor, which is also the key of its events in Kafka."""
+    return actor.removeprefix(DEVICE)

@@ -16,6 +16,7 @@ from pipeline.ingest.classify import ORIGIN_HEADER
 from pipeline.ingest.validate import Rejection, Validator
 from pipeline.progress import progress_bar
 from pipeline.settings import Settings
+from schemas.event import plain_id
 from schemas.plan import Plan
 
 _PAGE: Final = 5_000
@@ -99,9 +100,8 @@ async def _redrive(
                     result.still_rejected += 1
                     continue
                 header = (ORIGIN_HEADER, f"{partition}:{offset}:again".encode())
-                futures.append(
-                    await producer.send(settings.events_topic, value, key=event.actor.encode(), headers=[header])
-                )
+                key = plain_id(event.actor).encode()
+                futures.append(await producer.send(settings.events_topic, value, key=key, headers=[header]))
                 noted.append([settings.stream, partition, offset])
             for future in futures:
                 await future

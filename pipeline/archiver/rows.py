@@ -19,7 +19,7 @@ _FIRST: Final = (
 )  # fmt: skip
 EVENT_COLUMNS: Final = (
     *_FIRST, *CONTEXT_FIELDS, "value", "properties", "late", "ingested_at", "origin",
-    "watermark", "clock", "claim", "claimed", "owner",
+    "watermark", "clock", "claim", "claimed", "counted_as",
 )  # fmt: skip
 REJECTED_COLUMNS: Final = ("stream", "partition", "offset", "at", "reason", "detail", "key", "value")
 DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "event_id", "actor", "origin", "outcome")
@@ -111,15 +111,14 @@ class ArchiveBatch:
         n_first, n_context = len(_FIRST), len(CONTEXT_FIELDS)
         stream, part, offset, name, event_id, actor, user, anonymous, session, ts = self.events[:n_first]
         context = self.events[n_first : n_first + n_context]
-        value, properties, late, at, origin, *standing, owner = self.events[n_first + n_context :]
+        value, properties, late, at, origin, *standing, counted_as = self.events[n_first + n_context :]
         stream += [self._stream] * n
         part += [partition] * n
         offset += [records[i].offset for i in stored]
         name += [event.name for event in events]
         event_id += [event.event_id for event in events]
-        raw = [f.get("user_id") or f["anonymous_id"] for f in fields]
-        actor += raw
-        owner += ["" if event.actor == own else event.actor for event, own in zip(events, raw, strict=True)]
+        actor += [f.get("user_id") or f["anonymous_id"] for f in fields]
+        counted_as += [event.actor for event in events]
         user += [f.get("user_id") or "" for f in fields]
         anonymous += [f.get("anonymous_id") or "" for f in fields]
         session += [f.get("session_id") or "" for f in fields]

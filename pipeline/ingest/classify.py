@@ -30,7 +30,7 @@ from pipeline.ingest.links import (
     resolve,
     told_person,
 )
-from pipeline.ingest.partitioner import partitions_of
+from pipeline.ingest.partitioner import homes_of
 from pipeline.ingest.seen import U64, SeenIds
 from pipeline.ingest.validate import Rejection, Validator
 from schemas.event import EARLIEST_TS, LATEST_TS, Event
@@ -218,7 +218,7 @@ class PartitionClassifier:
                 home = found.person
         except ValueError as exc:
             raise Rejection("bad_link", str(exc)) from None
-        if int(partitions_of([home.encode()], self._partitions)[0]) != self._partition:
+        if int(homes_of([home], self._partitions)[0]) != self._partition:
             raise Rejection("bad_link", f"{home!r:.60} lives in another partition")
         result.outcomes[i] = Outcome.LINK
         if isinstance(found, Claim):
@@ -253,8 +253,7 @@ class PartitionClassifier:
                     event = result.events[i]
                     assert event is not None
                     event.actor, result.hops[i] = told
-        actors = [event.actor.encode() for event in _picked(result.events, valid)]
-        home = partitions_of(actors, self._partitions)
+        home = homes_of([event.actor for event in _picked(result.events, valid)], self._partitions)
         wrong = np.flatnonzero(home != self._partition)
         for j in wrong.tolist():
             result.outcomes[valid[j]] = Outcome.FORWARDED
@@ -292,7 +291,7 @@ class PartitionClassifier:
                 looked_at.append(i)
         if len(told) > _MAX_TOLD:
             told.clear()
-        homes = partitions_of([claim.id.encode() for _, claim in claiming], self._partitions) if claiming else ()
+        homes = homes_of([claim.id for _, claim in claiming], self._partitions) if claiming else ()
         turns: list[tuple[int, Claim | None]] = [(i, None) for i in looked_at]
         turns += [(i, claim) for i, claim in result.claims.items()]
         for (i, claim), home in zip(claiming, homes, strict=True):
@@ -318,7 +317,7 @@ class PartitionClassifier:
                 result.shared.append(i)
         if not moved:
             return None
-        home_of = partitions_of([_picked(events, moved)[j].actor.encode() for j in range(len(moved))], self._partitions)
+        home_of = homes_of([event.actor for event in _picked(events, moved)], self._partitions)
         away = {i: int(home) for i, home in zip(moved, home_of.tolist(), strict=True) if home != self._partition}
         if not away:
             return None

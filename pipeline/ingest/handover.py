@@ -16,9 +16,8 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import to_json
 
-from pipeline.ingest.links import MAX_HOPS, last, words
-from schemas.event import EARLIEST_TS, LATEST_TS, Identifier
-from schemas.nobody import is_nobody
+from pipeline.ingest.links import MAX_HOPS, last, may_link, words
+from schemas.event import DEVICE, EARLIEST_TS, LATEST_TS, Identifier
 
 #: Header of a handover: `PARTITION:OFFSET:PART` of the link that it follows from.
 HANDOVER_HEADER: Final = "streamgauge-handover"
@@ -81,7 +80,7 @@ class _HandoverRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: Identifier
+    id: Annotated[str, StringConstraints(max_length=256 + len(DEVICE))]
     person: Identifier
     hops: Annotated[int, Field(ge=1, le=MAX_HOPS)]
     watermark: Annotated[int, Field(ge=0, le=LATEST_TS)]
@@ -140,7 +139,7 @@ def read_handover(value: bytes | None) -> Handover:
         found = _HandoverRecord.model_validate_json(value or b"")
     except ValidationError as exc:
         raise ValueError(words(exc)) from None
-    if found.id == found.person or is_nobody(found.id) or is_nobody(found.person):
+    if not may_link(found.id, found.person):
         raise ValueError("an id that means nobody, or itself, hands nothing over")
     if any(len(values) != len(found.fields) for _, values, _ in found.visits):
         raise ValueError("visits: as many values as fields")

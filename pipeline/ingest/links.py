@@ -1,8 +1,8 @@
 """Who an id belongs to, by the log of the partition that it lives in.
 
-An *id* is a device (`anonymous_id`) or a user (`user_id`). It belongs to the first user that is linked to it in the log
-of its home partition; a later user's claim is refused, and a device that too many users have claimed is nobody's from
-then on. What follows from the rule, and why it is this one: docs/decisions/0013-a-person.md.
+An *id* is a device (`$device:` and its `anonymous_id`) or a user (`user_id`). It belongs to the first user that is
+linked to it in the log of its home partition; a later user's claim is refused, and a device that too many users have
+claimed is nobody's from then on. What follows from the rule, and why it is this one: docs/decisions/0013-a-person.md.
 
 Records by which partitions tell each other of links carry their meaning in headers and a JSON value, and are checked
 like every other record: whoever may write to the topic can forge one.
@@ -18,7 +18,7 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
-from schemas.event import EARLIEST_TS, LATEST_TS, Identifier
+from schemas.event import DEVICE, EARLIEST_TS, LATEST_TS, Identifier, plain_id
 from schemas.nobody import is_nobody
 
 #: Header of a record that tells the home of an id that a user claims it.
@@ -36,7 +36,10 @@ Ruling = Literal["linked", "refused", "shared"]
 
 
 class Claim(NamedTuple):
-    """That an id belongs to a user; `ts` (epoch ms) is the time of the event that says so."""
+    """That an id belongs to a user: an old user by an alias, else a device.
+
+    `ts` (epoch ms) is the time of the event that says so.
+    """
 
     id: str
     person: str
@@ -126,7 +129,7 @@ class Owners:
 
 
 class _LinkRecord(BaseModel):
-    """The value of a record that tells of a link."""
+    """The value of a record that tells of a link. The id stands in it as it was sent: `kind` says whose it is."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -138,7 +141,7 @@ class _LinkRecord(BaseModel):
 
 def link_value(claim: Claim) -> bytes:
     """The value of the record that tells of a claim."""
-    return to_json(claim._asdict())
+    return to_json({**claim._asdict(), "id": plain_id(claim.id)})
 
 
 def read_link(value: bytes | None) -> Claim:
@@ -147,9 +150,15 @@ def read_link(value: bytes | None) -> Claim:
         found = _LinkRecord.model_validate_json(value or b"")
     except ValidationError as exc:
         raise ValueError(words(exc)) from None
-    if found.id == found.person or is_nobody(found.id) or is_nobody(found.person):
+    one = found.id if found.kind == "alias" else DEVICE + found.id
+    if (found.kind == "alias" and found.id.startswith(DEVICE)) or not may_link(one, found.person):
         raise ValueError("an id that means nobody, or itself, links to nobody")
-    return Claim(found.id, found.person, found.kind, found.ts)
+    return Claim(one, found.person, found.kind, found.ts)
+
+
+def may_link(one: str, user: str) -> bool:
+    """Whether these can be an id and a user that it belongs to."""
+    return one != user and not (is_nobody(plain_id(one)) or is_nobody(user) or user.startswith(DEVICE))
 
 
 def words(exc: ValidationError) -> str:
@@ -173,7 +182,7 @@ def told_person(headers: Sequence[tuple[str, bytes | None]]) -> tuple[str, int] 
         person = match[2].decode()
     except UnicodeDecodeError:
         return None
-    if len(person) > 256 or is_nobody(person):
+    if len(person) > 256 or is_nobody(person) or person.startswith(DEVICE):
         return None
     return person, int(match[1])
 
@@ -203,9 +212,9 @@ def claims_of(fields: dict[str, Any], name: str, ts: int, alias: tuple[str, str]
     if not user or is_nobody(user):
         return
     device = fields.get("anonymous_id")
-    if device and device != user and not is_nobody(device):
-        yield Claim(device, user, "login", ts)
+    if device and may_link(DEVICE + device, user):
+        yield Claim(DEVICE + device, user, "login", ts)
     if alias is not None and name == alias[0]:
         old = (fields.get("properties") or {}).get(alias[1])
-        if type(old) is str and _ID.fullmatch(old) and old != user and not is_nobody(old):
+        if type(old) is str and _ID.fullmatch(old) and not old.startswith(DEVICE) and may_link(old, user):
             yield Claim(old, user, "alias", ts)

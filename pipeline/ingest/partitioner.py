@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from schemas.event import plain_id
+
 U32 = npt.NDArray[np.uint32]
 _SEED = np.uint32(0x9747B28C)
 _M = np.uint32(0x5BD1E995)
@@ -53,6 +55,12 @@ def _longest_first(keys: list[bytes], lengths: npt.NDArray[np.int64]) -> U32:
     h *= _M
     h ^= h >> np.uint32(15)
     return h
+
+
+def homes_of(actors: Sequence[str], count: int) -> npt.NDArray[np.int64]:
+    """The partition in which each actor lives: that of its plain id."""
+    keys = [(actor if actor[0] != "$" else plain_id(actor)).encode() for actor in actors]
+    return partitions_of(keys, count)
 
 
 def partitions_of(keys: Sequence[bytes], count: int) -> npt.NDArray[np.int64]:

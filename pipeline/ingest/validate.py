@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from schemas.event import EARLIEST_TS, LATEST_TS, Event
+from schemas.event import DEVICE, EARLIEST_TS, LATEST_TS, Event
 from schemas.models import known_events, unknown_event
 from schemas.nobody import is_nobody
 from schemas.plan import Plan
@@ -61,11 +61,18 @@ class Validator:
             fields = self._known(value)
         except ValidationError as exc:
             fields = self._second_look(value, exc)
-        actor = fields.get("user_id") or fields.get("anonymous_id")
-        if not actor:
+        user = fields.get("user_id")
+        one = user or fields.get("anonymous_id")
+        if not one:
             raise Rejection("missing_actor", "user_id or anonymous_id is needed: whose event is it?")
-        if is_nobody(actor) and not self._keeps_nobody:
+        if is_nobody(one) and not self._keeps_nobody:
             raise _nobody(fields)
+        if not user:
+            actor = DEVICE + one
+        elif user.startswith(DEVICE):
+            raise Rejection("bad_value", f"user_id: no user's id begins with {DEVICE}, which stands for a device")
+        else:
+            actor = user
         ts = fields["ts"]
         if ts < EARLIEST_TS:
             hint = " (seconds? send milliseconds)" if 946_684_800 <= ts < 10_000_000_000 else ""

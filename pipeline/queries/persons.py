@@ -1,8 +1,8 @@
 """Whose an event is, in SQL, by the links of one stream: what the view `events` says of all streams together.
 
-An id is what an event counts as where it is stored: its `owner`, if it was sent on because its actor was linked, else
-its actor. It belongs to the first user that was linked to it, who may belong to another one: at most four links are
-followed, as live.
+An id is what an event counts as where it is stored (`counted_as`): the user that it was sent on to if its actor was
+linked by then, else its user or `$device:` and its device. It belongs to the first user that was linked to it, who may
+belong to another one: at most four links are followed, as live.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from pipeline.ingest.links import MAX_HOPS
 
 #: What an event counts as where it is stored.
-ID = "if(owner != '', owner, actor)"
+ID = "counted_as"
 
 
 def with_person(rows: str, links: str, handovers: str) -> str:

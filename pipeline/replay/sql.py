@@ -33,7 +33,7 @@ CREATE TABLE replayed
     actor String, user_id String, anonymous_id String, session_id String, ts_ms Int64,
     {", ".join(f"{field} LowCardinality(String)" for field in CONTEXT_FIELDS)},
     value_micro Int64, properties String, late Bool, ingested_at Int64, origin UInt64,
-    watermark Int64, clock Int64, claim Int64, claimed Int64, owner String,
+    watermark Int64, clock Int64, claim Int64, claimed Int64, counted_as String,
     ts DateTime64(3, 'UTC') DEFAULT fromUnixTimestamp64Milli(ts_ms, 'UTC')
 )
 ENGINE = Memory SETTINGS compress = 1"""

@@ -34,7 +34,7 @@ class Logged(NamedTuple):
 
 def home_of(actor: str, partitions: int) -> int:
     """The partition of an actor, as Kafka's Java client and aiokafka choose it."""
-    hashed: int = murmur2(actor.encode()) & 0x7FFFFFFF
+    hashed: int = murmur2(actor.removeprefix("$device:").encode()) & 0x7FFFFFFF
     return hashed % partitions
 
 

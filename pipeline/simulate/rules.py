@@ -61,9 +61,10 @@ def _event(value: bytes | None, plan: Plan) -> Seen:
         _must(fields.get(name) is None or _is_text(fields[name], at_least=0))
     for name in CONTEXT_FIELDS:
         _must(fields.get(name) is None or _is_text(fields[name], at_least=0))
-    actor = fields.get("user_id") or fields.get("anonymous_id")
-    _must(bool(actor))
-    _must(plan.nobody_ids == "keep" or not _means_nobody(actor))
+    user, device = fields.get("user_id"), fields.get("anonymous_id")
+    _must(bool(user or device))
+    _must(plan.nobody_ids == "keep" or not _means_nobody(user or device))
+    _must(not (user or "").startswith("$device:"))
     ts = _time(fields.get("ts"))
     _must(EARLIEST_TS <= ts <= LATEST_TS)
     properties = {} if fields.get("properties") is None else fields["properties"]
@@ -73,7 +74,7 @@ def _event(value: bytes | None, plan: Plan) -> Seen:
         _must(plan.unknown_events == "keep")
     else:
         _properties(properties, spec, plan)
-    return Seen(fields["event_id"], actor, ts)
+    return Seen(fields["event_id"], user or f"$device:{device}", ts)
 
 
 def _json(value: bytes) -> Any:

@@ -15,13 +15,13 @@ import numpy as np
 from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier
 from pipeline.ingest.handover import Handover, Share, Steps, Visit, handover_header, handover_mark, parts
 from pipeline.ingest.links import LINK_HEADER, Link, link_value, resolve
-from pipeline.ingest.partitioner import partitions_of
+from pipeline.ingest.partitioner import homes_of
 from pipeline.ingest.seen import U64, SeenIds
 from pipeline.measure.activity import Activity, WindowKey
 from pipeline.measure.entries import Entries
 from pipeline.measure.funnels import CounterKey, Funnels
 from pipeline.measure.trails import Trail, Trails
-from schemas.event import Event
+from schemas.event import DEVICE, Event, plain_id
 from schemas.plan import Plan
 
 #: Behind the id of a device that is nobody's any more: as somebody else than whom was taken off the counters.
@@ -79,14 +79,13 @@ class Persons:
         if self._aliases:
             self.trails.add([event for event in events if not event.actor.endswith(_AGAIN)], watermark)
             return
-        own = [event for event in events if event.fields.get("anonymous_id") == event.actor]
-        self.trails.add([event for event in own if not event.fields.get("user_id")], watermark)
+        self.trails.add([event for event in events if event.actor.startswith(DEVICE)], watermark)
 
     def follow(self, result: Classified, version: int) -> tuple[list[Letter], Changed]:
         """Do what the links and handovers of a batch say whose events are counted; `version`: the offset after it."""
         changed = Changed(set(), set())
         letters = [
-            Letter(partition, claim.id.encode(), link_value(claim), ((LINK_HEADER, b"1"),))
+            Letter(partition, plain_id(claim.id).encode(), link_value(claim), ((LINK_HEADER, b"1"),))
             for _, partition, claim in result.tellings
         ]
         numbers: dict[int, int] = {}
@@ -107,7 +106,7 @@ class Persons:
             person, hops = resolve(self._classifier.owners, person, hops)
             if not share:
                 continue
-            home = int(partitions_of([person.encode()], self._partitions)[0])
+            home = int(homes_of([person], self._partitions)[0])
             if home == self._partition:
                 self._put_on(person, share, watermark, version, changed)
                 continue

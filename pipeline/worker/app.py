@@ -33,6 +33,7 @@ from pipeline.worker.delivery import Delivery, Headers, Outgoing
 from pipeline.worker.table import PromptTableManager, StateStore, StateTable
 from pipeline.worker.transport import Batch, BatchConsumer, BatchSchema, BatchTransport
 from pipeline.worker.truncation import Truncation
+from schemas.event import plain_id
 from schemas.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -245,7 +246,7 @@ class WorkerApp(faust.App):
             headers = ((ORIGIN_HEADER, f"{partition}:{record.offset}".encode()),)
             if i in result.hops:
                 headers = (*headers, person_header(event.actor, result.hops[i]))
-            outgoing.append(Outgoing(topic, home, event.actor.encode(), record.value, headers))
+            outgoing.append(Outgoing(topic, home, plain_id(event.actor).encode(), record.value, headers))
         task = asyncio.create_task(self.delivery.deliver(outgoing))
         self._undelivered.setdefault(partition, []).append(task)
         waiting, size = self._undelivered_size.get(partition, (0, 0))

@@ -15,9 +15,11 @@
 -- chart: table
 WITH asked AS (SELECT argMin(p, n) AS found FROM
 (
-    SELECT {actor:String} AS p, 1 AS n
+    SELECT concat('$device:', {actor:String}) AS p, 3 AS n
     UNION ALL
-    SELECT person, 0 FROM owners WHERE id = {actor:String}
+    SELECT person, if(id = {actor:String}, 0, 2) FROM owners WHERE id IN ({actor:String}, concat('$device:', {actor:String}))
+    UNION ALL
+    SELECT * FROM (SELECT user_id, 1 FROM events_raw WHERE user_id = {actor:String} LIMIT 1)
 ))
 SELECT
     s.person AS actor, p.first_seen AS first_seen, p.last_seen AS last_seen, s.days_away AS days_away,

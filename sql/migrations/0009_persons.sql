@@ -5,14 +5,15 @@
 -- The lookup is a join rather than a dictionary: it is exact at once, on every server of a cluster, and no slower
 -- (docs/decisions/0014-persons-in-sql.md).
 ALTER TABLE events_raw
-    ADD COLUMN IF NOT EXISTS owner String COMMENT 'id as which the event was counted when it was stored, if its actor was linked by then; else empty' AFTER actor;
+    ADD COLUMN IF NOT EXISTS counted_as String DEFAULT if(user_id != '', user_id, concat('$device:', anonymous_id))
+        COMMENT 'id as which the event was counted when it was stored: user_id, or $device: and anonymous_id; or the user that it was sent on to' AFTER actor;
 
 CREATE TABLE IF NOT EXISTS links_raw
 (
     stream LowCardinality(String) COMMENT 'incarnation of the Kafka log',
     partition UInt16 COMMENT 'Kafka partition that the linked id lives in',
     offset UInt64 COMMENT 'Kafka offset of the record that links, in that partition',
-    id String COMMENT 'device (anonymous_id), or old user_id',
+    id String COMMENT '$device: and anonymous_id, or old user_id',
     person String COMMENT 'user_id that claims it',
     kind LowCardinality(String) COMMENT 'login (an event with both ids), alias, or import',
     outcome LowCardinality(String) COMMENT 'linked: the first claim; refused: another user''s, once a user; shared: of one user too many, from here on the id is nobody''s',
@@ -40,7 +41,7 @@ ORDER BY (stream, partition, offset)
 COMMENT 'counts that went from one partition to another with a link; for verify';
 
 CREATE OR REPLACE VIEW links AS
-SELECT stream, partition, offset, id, person, kind, outcome, ts, stored_at FROM links_raw FINAL;
+SELECT stream, partition, offset, substring(l.id, if(startsWith(l.id, '$device:'), 9, 1)) AS id, person, kind, outcome, ts, stored_at FROM links_raw AS l FINAL;
 
 -- Whose an id is. At most four links are followed (device, old user, new user); a circle of aliases ends there, and so does
 -- the way at an id that is shared. Rows that stand twice change nothing here, so there is no FINAL; in the order of the
@@ -105,27 +106,28 @@ LEFT ANY JOIN thrice AS t ON t.id = l.person;
 -- three times as long. By the statistics of that it is not to go.
 CREATE OR REPLACE VIEW events AS
 SELECT
-    e.* EXCEPT (owner, origin, watermark, clock, claim, claimed),
+    e.* EXCEPT (counted_as, origin, watermark, clock, claim, claimed),
     if(
         o.person = '' OR (
-            if(e.owner != '', e.owner, e.actor) IN (SELECT id FROM links_raw WHERE outcome = 'shared')
+            e.counted_as IN (SELECT id FROM links_raw WHERE outcome = 'shared')
             AND e.offset >= transform(
-                concat(toString(e.stream), '\0', if(e.owner != '', e.owner, e.actor)),
+                concat(toString(e.stream), '\0', e.counted_as),
                 (SELECT groupArray(concat(toString(stream), '\0', id)) FROM links_raw WHERE outcome = 'shared'),
                 (SELECT groupArray(offset) FROM links_raw WHERE outcome = 'shared'),
                 toUInt64(18446744073709551615))),
-        if(e.owner != '', e.owner, e.actor),
+        e.counted_as,
         o.person) AS person
 FROM events_raw AS e FINAL
-LEFT ANY JOIN owners AS o ON o.id = if(e.owner != '', e.owner, e.actor)
+LEFT ANY JOIN owners AS o ON o.id = e.counted_as
 SETTINGS do_not_merge_across_partitions_select_final = 1, use_hash_table_stats_for_join_reordering = 0;
 
 -- Who there is, for people who look at one person or at a few.
 CREATE OR REPLACE VIEW persons AS
 SELECT
     person,
-    arraySort(groupArrayIf(id, NOT is_user)) AS devices,
-    arraySort(arrayDistinct(arrayConcat(groupArrayIf(id, is_user), if(linked_at IS NULL, [], [person])))) AS users,
+    arraySort(groupArrayIf(substring(id, 9), startsWith(id, '$device:'))) AS devices,
+    arraySort(arrayDistinct(arrayConcat(
+        groupArrayIf(id, NOT startsWith(id, '$device:')), if(linked_at IS NULL, [], [person])))) AS users,
     minIf(first, events_ > 0) AS first_seen,
     maxIf(last, events_ > 0) AS last_seen,
     sum(events_) AS events,
@@ -136,18 +138,21 @@ FROM
     SELECT
         person, id,
         sum(n) AS events_,
-        if(events_ > 0, max(as_user), any(how) = 'alias') AS is_user,
         minIf(since, n > 0) AS first,
         max(until) AS last,
         minIf(toNullable(since), n = 0) AS linked,
         max(how) AS kind
     FROM
     (
-        SELECT person, actor AS id, user_id != '' AS as_user, count() AS n, min(ts) AS since, max(ts) AS until, '' AS how
-        FROM events
-        GROUP BY person, id, as_user
+        SELECT person, concat(if(as_user, '', '$device:'), actor) AS id, n, since, until, '' AS how
+        FROM
+        (
+            SELECT person, actor, user_id != '' AS as_user, count() AS n, min(ts) AS since, max(ts) AS until
+            FROM events
+            GROUP BY person, actor, as_user
+        )
         UNION ALL
-        SELECT o.person, l.id, 0, 0, l.ts, toDateTime64(0, 3, 'UTC'), toString(l.kind)
+        SELECT o.person, l.id, 0, l.ts, toDateTime64(0, 3, 'UTC'), toString(l.kind)
         FROM
         (
             SELECT id, kind, ts FROM links_raw WHERE outcome = 'linked'
@@ -163,18 +168,20 @@ HAVING events > 0;
 
 -- Quality: devices that nobody owns any more, and claims that were not followed.
 CREATE OR REPLACE VIEW shared_devices AS
-SELECT id, arraySort(groupUniqArray(person)) AS users, minIf(ts, outcome = 'shared') AS since
-FROM links_raw
-WHERE id IN (SELECT id FROM links_raw WHERE outcome = 'shared')
-GROUP BY id;
+SELECT
+    substring(key, if(startsWith(key, '$device:'), 9, 1)) AS id,
+    arraySort(groupUniqArray(person)) AS users,
+    minIf(ts, outcome = 'shared') AS since
+FROM (SELECT id AS key, person, ts, outcome FROM links_raw WHERE id IN (SELECT id FROM links_raw WHERE outcome = 'shared'))
+GROUP BY key;
 
 CREATE OR REPLACE VIEW refused_links AS
-SELECT l.id AS id, l.person AS claimed_by, o.person AS belongs_to, l.kind AS kind, l.ts AS ts
-FROM links AS l
+SELECT substring(l.id, if(startsWith(l.id, '$device:'), 9, 1)) AS id, l.person AS claimed_by, o.person AS belongs_to, l.kind AS kind, l.ts AS ts
+FROM links_raw AS l FINAL
 LEFT ANY JOIN owners AS o ON o.id = l.id
 WHERE l.outcome = 'refused';
 
--- Attributes are imported by id.
+-- Attributes are imported by id: a user's, or $device: and a device's.
 CREATE OR REPLACE VIEW user_attributes AS
 SELECT u.actor AS actor, u.name AS name, u.value AS value, if(o.person = '', u.actor, o.person) AS person
 FROM user_attributes_raw AS u FINAL

@@ -52,7 +52,7 @@ async def _today(
             )
         for offset, (stream, actor, ts, late) in enumerate(events):
             await client.command(
-                "INSERT INTO events_raw (stream, offset, actor, ts, late, value, ingested_at) "
+                "INSERT INTO events_raw (stream, offset, counted_as, ts, late, value, ingested_at) "
                 f"VALUES ('{stream}', {offset}, '{actor}', '{ts}', {late}, 1.5, now())"
             )
         for id_, person in links:

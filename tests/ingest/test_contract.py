@@ -198,7 +198,7 @@ def test_an_event_without_its_value_is_worth_nothing() -> None:
 
 def test_the_user_is_the_actor_and_else_the_anonymous_visitor() -> None:
     assert SHOP_VALIDATOR.parse(changed(anonymous_id="a1")).actor == "u1"
-    assert SHOP_VALIDATOR.parse(changed(anonymous_id="a1", user_id=None)).actor == "a1"
+    assert SHOP_VALIDATOR.parse(changed(anonymous_id="a1", user_id=None)).actor == "$device:a1"
 
 
 def test_an_event_keeps_its_fields() -> None:

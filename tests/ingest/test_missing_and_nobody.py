@@ -62,7 +62,7 @@ def test_null_and_empty_are_missing(plan: Plan, fields: dict[str, Any], expected
 
 def test_the_actor_of_an_empty_user_is_the_device() -> None:
     event = Validator(PLAN).parse(sent(user_id="", anonymous_id="a1", properties=None))
-    assert (event.actor, event.value) == ("a1", 0)
+    assert (event.actor, event.value) == ("$device:a1", 0)
 
 
 def test_null_is_no_properties_where_the_event_needs_some() -> None:
@@ -130,3 +130,13 @@ def test_an_event_named_like_a_field_is_told_its_mistakes(name: str, more: str) 
     with pytest.raises(Rejection) as why:
         Validator(plan).parse(sent(event=name, properties={"ts": "x"}))
     assert why.value.detail == "properties.ts: input should be a valid integer, found 'x'"
+
+
+def test_no_user_is_called_as_a_device_is() -> None:
+    with pytest.raises(Rejection) as why:
+        Validator(PLAN).parse(sent(user_id="$device:a1", anonymous_id="a1", properties=None))
+    assert (why.value.reason, why.value.detail) == (
+        "bad_value", "user_id: no user's id begins with $device:, which stands for a device",
+    )  # fmt: skip
+    device = Validator(PLAN).parse(sent(user_id=None, anonymous_id="$device:a1", properties=None))
+    assert device.actor == "$device:$device:a1"

@@ -24,13 +24,13 @@ def opens(*ids: str, **fields: Any) -> list[Event]:
 
 async def test_who_never_logs_in_is_a_person_by_himself(world: World) -> None:
     await world.tell(opens("d1", "u1"))
-    assert await persons(world) == ["d1", "u1"]
+    assert await persons(world) == ["$device:d1", "u1"]
 
 
 async def test_a_login_takes_all_that_the_device_ever_did(world: World) -> None:
     """Before the login and after it, and whatever the time of the event that links."""
     await world.tell(opens("d1", "u1", "d1", "d2"), [link("d1", "u1", "2026-11-20 00:00")])
-    assert await persons(world) == ["u1", "u1", "u1", "d2"]
+    assert await persons(world) == ["u1", "u1", "u1", "$device:d2"]
     assert await world.sql("SELECT actor FROM events ORDER BY event_id") == [("d1",), ("u1",), ("d1",), ("d2",)]
 
 
@@ -46,9 +46,17 @@ async def test_a_shared_device_never_makes_two_users_one(world: World) -> None:
     assert await persons(world) == ["u1", "u1", "u2", "u1"]
 
 
+async def test_a_device_of_the_same_name_as_a_user_is_not_that_user(world: World) -> None:
+    """Whoever sends another's user id as the id of a device gets nothing of what that user did."""
+    await world.tell([*opens("u1", "u2"), visit("u1", "open", f"{DAY} 12:00")], [link("u1", "u2")])
+    assert await persons(world) == ["u1", "u2", "u2"]
+    await world.tell([*opens("u1", "u2"), visit("u1", "open", f"{DAY} 12:00")], [])
+    assert await persons(world) == ["u1", "u2", "$device:u1"]
+
+
 async def test_a_refused_claim_alone_links_nothing(world: World) -> None:
     await world.tell(opens("d1", "u2"), [link("d1", "u2", outcome="refused")])
-    assert await persons(world) == ["d1", "u2"]
+    assert await persons(world) == ["$device:d1", "u2"]
 
 
 async def test_from_its_offset_on_a_shared_device_is_nobodys(world: World) -> None:
@@ -57,15 +65,15 @@ async def test_from_its_offset_on_a_shared_device_is_nobodys(world: World) -> No
     links = [link("d1", "u1", offset=1), link("d1", "u2", outcome="refused", offset=3),
              link("d1", "u3", outcome="shared", offset=5)]  # fmt: skip
     await world.tell(rows, links)
-    assert await persons(world) == ["u1", "d1", "d1"]
+    assert await persons(world) == ["u1", "$device:d1", "$device:d1"]
     # Another log has other offsets: there it is shared from elsewhere on, or not at all.
     await world.tell([{**row, "stream": stream} for stream in ("test", "other") for row in rows], links)
-    assert await persons(world) == ["u1", "d1", "d1", "u1", "u1", "u1"]
+    assert await persons(world) == ["u1", "$device:d1", "$device:d1", "u1", "u1", "u1"]
     await world.tell(
         [{**row, "stream": stream} for stream in ("test", "other") for row in rows],
         [*links, link("d1", "u9", outcome="shared", offset=6, stream="other")],
     )
-    assert await persons(world) == ["u1", "d1", "d1", "u1", "u1", "d1"]
+    assert await persons(world) == ["u1", "$device:d1", "$device:d1", "u1", "u1", "$device:d1"]
 
 
 async def test_an_alias_takes_the_old_user_along(world: World) -> None:
@@ -88,14 +96,21 @@ async def test_a_circle_of_aliases_ends(world: World) -> None:
 
 
 async def test_the_way_ends_at_an_id_that_is_shared(world: World) -> None:
-    links = [link("d1", "u1"), link("u1", "u2", kind="alias"), link("u1", "u3", outcome="shared", offset=9)]
+    links = [
+        link("d1", "u1"),
+        link("u1", "u2", kind="alias"),
+        link("u1", "u3", outcome="shared", kind="alias", offset=9),
+    ]
     await world.tell([*opens("d1"), event("u1", "open", f"{DAY} 12:00", offset=8)], links)
     assert await persons(world) == ["u1", "u2"]
 
 
 async def test_a_row_that_was_sent_on_counts_as_whom_it_was_sent_on_to(world: World) -> None:
     """Its offset is one of its owner's log: that the device is shared by then says nothing of it."""
-    rows = [visit("d1", "open", f"{DAY} 12:00", owner="u1", offset=99), visit("d2", "open", f"{DAY} 12:00", owner="u2")]
+    rows = [
+        visit("d1", "open", f"{DAY} 12:00", counted_as="u1", offset=99),
+        visit("d2", "open", f"{DAY} 12:00", counted_as="u2"),
+    ]
     links = [link("d1", "u1", offset=1), link("d1", "u3", outcome="shared", offset=5), link("u2", "u4", kind="alias")]
     await world.tell(rows, links)
     assert await persons(world) == ["u1", "u4"]
@@ -110,7 +125,7 @@ async def test_of_two_logs_the_link_of_the_earlier_event_holds(world: World) -> 
 async def test_ids_with_signs_of_their_own(world: World) -> None:
     odd = "d'\\ {x:String} 中 %"
     await world.tell(opens(odd, "d"), [link(odd, "u'1")])
-    assert await persons(world) == ["u'1", "d"]
+    assert await persons(world) == ["u'1", "$device:d"]
 
 
 async def test_persons_have_their_devices_and_ids(world: World) -> None:
@@ -129,7 +144,7 @@ async def test_persons_have_their_devices_and_ids(world: World) -> None:
     )  # fmt: skip
     found = await world.sql("SELECT * FROM persons ORDER BY person")
     assert [tuple(map(plain, row)) for row in found] == [
-        ("d3", ["d3"], [], "2026-11-04 09:00:00", "2026-11-04 09:00:00", 1, None, None),
+        ("$device:d3", ["d3"], [], "2026-11-04 09:00:00", "2026-11-04 09:00:00", 1, None, None),
         ("u1", ["d1", "d2"], ["u0", "u1"], "2026-11-01 09:00:00", "2026-11-03 09:00:00", 3,
          "2026-11-02 09:00:00", "login"),
         ("u9", ["d4"], ["u9"], "2026-11-05 09:00:00", "2026-11-05 09:00:00", 1, "2026-11-06 00:00:00", "import"),
@@ -153,13 +168,15 @@ async def test_shared_devices_and_refused_claims_are_listed(world: World) -> Non
 
 
 async def test_attributes_find_the_person(world: World) -> None:
-    await world.tell(opens("d1", "u1"), [link("d1", "u1")])
+    await world.tell(opens("d1", "u1"), [link("d1", "u1"), link("u0", "u1", kind="alias")])
     await world.command("TRUNCATE TABLE user_attributes_raw")
     await world.command(
-        "INSERT INTO user_attributes_raw (actor, name, value) VALUES ('d1', 'plan', 'pro'), ('x', 'plan', 'a')"
+        "INSERT INTO user_attributes_raw (actor, name, value) VALUES "
+        "('$device:d1', 'plan', 'pro'), ('d1', 'plan', 'b'), ('u0', 'plan', 'c'), ('x', 'plan', 'a')"
     )
     assert await world.sql("SELECT * FROM user_attributes ORDER BY actor") == [
-        ("d1", "plan", "pro", "u1"), ("x", "plan", "a", "x"),
+        ("$device:d1", "plan", "pro", "u1"), ("d1", "plan", "b", "d1"),
+        ("u0", "plan", "c", "u1"), ("x", "plan", "a", "x"),
     ]  # fmt: skip
 
 
@@ -170,7 +187,7 @@ def looked_up(row: Event, links: list[Event]) -> str:
         found = [one for one in links if one["id"] == id_ and one["outcome"] == outcome]
         return sorted(found, key=lambda one: (one["ts"], one["stream"], one["offset"]))
 
-    own: str = row["owner"] or row["actor"]
+    own: str = row.get("counted_as") or row["user_id"] or f"$device:{row['anonymous_id']}"
     if any(one["stream"] == row["stream"] and one["offset"] <= row["offset"] for one in claims(own, "shared")):
         return own
     person = own
@@ -193,13 +210,17 @@ async def test_the_view_is_the_rule_for_any_rows(world: World, seed: int) -> Non
             for offset, outcome in zip(offsets, ("linked", "refused", "shared"), strict=False):
                 person = rng.choice([one for one in ids[60:] if one != id_])
                 at = f"2026-11-{rng.randint(1, 28):02} 00:00:00"
-                links.append(link(id_, person, at, outcome, stream=stream, offset=offset))
-    rows = [
-        visit(rng.choice(ids), "open", f"{DAY} 10:00", stream=rng.choice("ab"), offset=rng.randrange(100),
-              owner=rng.choice(["", "", "", *ids[60:63]]), partition=number)
-        for number in range(600)
-    ]  # fmt: skip
+                kind = "alias" if id_ in ids[60:] else "login"
+                links.append(link(id_, person, at, outcome, kind=kind, stream=stream, offset=offset))
+    rows = []
+    for number in range(600):
+        sent_on = {"counted_as": rng.choice(ids[60:63])} if rng.random() < 0.5 else {}
+        make = rng.choice([event, visit, visit])
+        rows.append(
+            make(rng.choice(ids), "open", f"{DAY} 10:00", stream=rng.choice("ab"), offset=rng.randrange(100),
+                 partition=number, **sent_on)
+        )  # fmt: skip
     await world.tell(rows, links)
     found = await world.sql("SELECT partition, person FROM events ORDER BY partition")
     assert found == [(number, looked_up(row, links)) for number, row in enumerate(rows)]
-    assert len({person for _, person in found}) < len({row["actor"] for row in rows})
+    assert len({person for _, person in found}) < len({(row["actor"], row["user_id"]) for row in rows})

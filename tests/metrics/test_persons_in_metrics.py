@@ -207,7 +207,9 @@ async def test_what_a_device_made_its_user_made(world: World) -> None:
         event("u2", "look", "2026-11-10 12:00", {"item_id": "b"}),
     ]
     await world.tell(rows, LINKS)
-    await put(world, ContentItem(item="b", title="B", creator="d1", published=datetime(2026, 11, 1, tzinfo=UTC)))
+    await put(
+        world, ContentItem(item="b", title="B", creator="$device:d1", published=datetime(2026, 11, 1, tzinfo=UTC))
+    )
     found = await world.ask("content_creators", "creator items views readers", from_="2026-11-10", to="2026-11-10")
     await put(world)
     assert found == [("u1", 1, 2, 1)]

@@ -88,7 +88,9 @@ def visit(device: str, name: str, at: str, properties: dict[str, Any] | None = N
 
 def link(id_: str, person: str, at: str = "2026-11-01 00:00", outcome: str = "linked", **fields: Any) -> Event:
     """A claim of a user on a device or on an old user id, as the archiver stores it (UTC); its offset is its place."""
-    return {"id": id_, "person": person, "ts": at, "outcome": outcome, "kind": "login", **fields}
+    kind = fields.get("kind", "login")
+    stored = id_ if kind == "alias" else f"$device:{id_}"
+    return {"id": stored, "person": person, "ts": at, "outcome": outcome, **fields, "kind": kind}
 
 
 class World:
@@ -138,9 +140,10 @@ class World:
             "ts": _utc(ts), "value": str(value), "properties": json.dumps(fields["properties"]),
             "ingested_at": _utc(datetime.now(UTC)), "late": fields.get("late", False),
         }  # fmt: skip
-        for name in ("event", "actor", "owner", "user_id", "anonymous_id", "session_id", *CONTEXT_FIELDS):
+        for name in ("event", "actor", "user_id", "anonymous_id", "session_id", *CONTEXT_FIELDS):
             row[name] = fields.get(name, "")
-        return row | {name: fields[name] for name in ("stream", "partition", "offset") if name in fields}
+        own = ("stream", "partition", "offset", "counted_as")
+        return row | {name: fields[name] for name in own if name in fields}
 
     async def table(self, name: str, today: str = "2026-12-01", **given: Any) -> Table:
         chosen = metric(name)

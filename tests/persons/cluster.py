@@ -24,6 +24,8 @@ from pipeline.state.partition import PartitionState
 from schemas.event import Event
 from schemas.plan import Plan
 
+#: What kind of id, and the id.
+Id = tuple[str, str]
 WRITTEN = 4_000_000_000_000  # time of the records: later than all events
 
 
@@ -130,13 +132,13 @@ class Oracle:
 
     def __init__(self, plan: Plan, logs: Sequence[Sequence[Record]]) -> None:
         self.plan, self._validator = plan, Validator(plan)
-        self.owners: dict[str, str] = {}
+        self.owners: dict[Id, Id] = {}
         n = len(logs)
         alias = plan.identity.alias
         for p, log in enumerate(logs):
             for record in log:
                 for one, user in self._claims(record, p, n, alias):
-                    self.owners.setdefault(one, user)
+                    self.owners.setdefault(one, ("user", user))
         self.events: dict[str, Event] = {}
         for log in logs:
             for record in log:
@@ -148,23 +150,29 @@ class Oracle:
             return None
         return self._validator.parse(record.value)
 
-    def _claims(self, record: Record, p: int, n: int, alias: Any) -> list[tuple[str, str]]:
+    def _claims(self, record: Record, p: int, n: int, alias: Any) -> list[tuple[Id, str]]:
         headers = dict(record.headers)
         if "streamgauge-link" in headers:
             told = from_json(record.value or b"")
-            return [(told["id"], told["person"])]
+            return [(("user" if told["kind"] == "alias" else "device", told["id"]), told["person"])]
         event = self._event(record)
         if event is None or not event.fields.get("user_id") or "streamgauge-person" in headers:
             return []
         user = event.fields["user_id"]
         if home_of(user, n) != p:
             return []
-        ids = [event.fields.get("anonymous_id")]
+        ids = [("device", event.fields.get("anonymous_id"))]
         if alias is not None and event.name == alias.event:
-            ids.append((event.fields.get("properties") or {}).get(alias.previous.removeprefix("properties.")))
-        return [(one, user) for one in ids if one and one != user and home_of(one, n) == p]
+            previous = (event.fields.get("properties") or {}).get(alias.previous.removeprefix("properties."))
+            ids.append(("user", previous))
+        return [(one, user) for one in ids if one[1] and one != ("user", user) and home_of(one[1], n) == p]
 
-    def person(self, identifier: str) -> str:
+    def whose(self, event: Event) -> Id:
+        """Whose an event is."""
+        user = event.fields.get("user_id")
+        return self.person(("user", user) if user else ("device", event.fields["anonymous_id"]))
+
+    def person(self, identifier: Id) -> Id:
         """Who an id is."""
         for _ in range(4):
             if identifier not in self.owners:
@@ -175,11 +183,11 @@ class Oracle:
     def figures(self) -> dict[Any, Any]:
         """As `figures` of what was counted."""
         plan = self.plan
-        windows: dict[Any, tuple[list[int], set[str], set[str]]] = {}
+        windows: dict[Any, tuple[list[int], set[Id], set[Id]]] = {}
         timelines: dict[tuple[str, str], dict[Any, list[tuple[int, int, str]]]] = {}
         funnels = Funnels(plan)
         for event in self.events.values():
-            person = self.person(event.actor)
+            person = self.whose(event)
             registered = {person} if event.name == plan.registration else set()
             for grain in grains(plan.zone):
                 start, _ = bounds(grain, event.ts, plan.zone)
@@ -202,14 +210,14 @@ class Oracle:
         """Users at each step of a funnel, over all buckets."""
         timelines: dict[tuple[str, str], dict[Any, list[Any]]] = {}
         for event in self.events.values():
-            self._steps(event, self.person(event.actor), timelines)
+            self._steps(event, self.whose(event), timelines)
         spec = next(view.spec for key, view in Funnels(self.plan)._views.items() if key[0] == name)
         found: dict[Any, Any] = {}
         self._count(found, name, "", spec, timelines[name, ""])
         cells = [cell for key, cell in found.items() if key[2] == ""]
         return [sum(users[k] for users, _ in cells) for k in range(spec.steps)]
 
-    def _steps(self, event: Event, person: str, timelines: dict[tuple[str, str], dict[Any, list[Any]]]) -> None:
+    def _steps(self, event: Event, person: Id, timelines: dict[tuple[str, str], dict[Any, list[Any]]]) -> None:
         for name, funnel in self.plan.funnels.items():
             code = 0
             for bit, step in enumerate(funnel.steps):
@@ -219,7 +227,7 @@ class Oracle:
             session = event.fields.get("session_id")
             if (not code and "strict_order" not in funnel.modes) or (funnel.per == "session" and not session):
                 continue
-            actor = (person, session) if funnel.per == "session" else person
+            actor: Any = (person, session) if funnel.per == "session" else person
             for breakdown in funnel.breakdown or ("",):
                 value = str(event.fields.get(breakdown) or "") if breakdown else ""
                 timelines.setdefault((name, breakdown), {}).setdefault(actor, []).append((event.ts, code, value))

@@ -99,6 +99,28 @@ def test_a_visitor_who_registers_without_an_account_registers_once() -> None:
     assert (log.users(), log.registrations()) == (1, 1)
 
 
+@pytest.mark.parametrize(("victim", "thief"), [(U0, V0), (U0, V1)])
+def test_a_device_of_the_same_name_as_a_user_is_not_that_user(victim: str, thief: str) -> None:
+    """Who sends another's user id as the id of a device gets nothing of what that user did."""
+    log = Log()
+    log.send("look", T, user=victim)
+    log.send("look", T, device=victim)
+    assert (log.users(), log.funnel()) == (2, [2, 0, 0])
+    log.send("join", T + MINUTE, device=victim, user=thief)
+    assert (log.users(), log.registrations(), log.funnel()) == (2, 1, [2, 1, 0])
+    log.send("join", T + 2 * MINUTE, user=victim)
+    log.send("buy", T + 3 * MINUTE, user=thief)
+    assert (log.users(), log.registrations(), log.funnel()) == (2, 2, [2, 2, 1])
+
+
+def test_a_device_that_is_called_as_its_user_is_that_users() -> None:
+    log = Log()
+    log.send("look", T, device=U0)
+    log.send("join", T + MINUTE, device=U0, user=U0)
+    log.send("look", T + 2 * MINUTE, device=U0)
+    assert (log.users(), log.funnel()) == (1, [1, 1, 0])
+
+
 def test_after_logging_out_the_device_is_still_the_users() -> None:
     log = Log()
     log.send("join", T, device=D0, user=U1)

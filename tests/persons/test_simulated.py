@@ -45,7 +45,7 @@ def test_there_are_as_many_persons_as_people(plan: Plan) -> None:
     oracle = Oracle(plan, [[Record(i, END + DAY, None, value) for i, value in enumerate(values)]])
     actors = {event.actor for event in oracle.events.values()}
     assert (len(values), len(actors)) == (59_796, 1_688)
-    assert len({oracle.person(event.actor) for event in oracle.events.values()}) == len(people) == 1_334
+    assert len({oracle.whose(event) for event in oracle.events.values()}) == len(people) == 1_334
 
 
 def _day_users(found: Measures) -> int:
@@ -61,7 +61,7 @@ def test_live_and_sql_find_them(plan: Plan, devices: bool, needs_embedded: None)
     values, _ = simulated(devices)
     log = [Record(i, END + DAY, None, value) for i, value in enumerate(values)]
     oracle = Oracle(plan, [log])
-    users = len({(event.ts // DAY, oracle.person(event.actor)) for event in oracle.events.values()})
+    users = len({(event.ts // DAY, oracle.whose(event)) for event in oracle.events.values()})
     steps = oracle.reached("acquisition")
     by_sql = sql.replay(plan, batches(iter(values)), ("day_utc",))
     assert (_day_users(by_sql), _funnel(by_sql)) == (users, steps)

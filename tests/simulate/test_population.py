@@ -16,6 +16,7 @@ from pipeline.simulate import Behaviour, Change, Habits, Population, Rhythm, Sen
 from pipeline.simulate.behaviour import Segment
 from pipeline.simulate.population import HOURLY
 from pipeline.simulate.visit import Step, Visit
+from schemas.event import plain_id
 from schemas.plan_io import load_plan
 
 T0 = 1_790_812_800_000  # 2026-10-01T00:00:00Z
@@ -67,7 +68,7 @@ def test_every_event_is_one_of_the_plan_and_keyed_by_its_actor() -> None:
     for sent in some(5_000):
         event = validator.parse(sent.value)
         assert event.ts == sent.at
-        assert event.actor.encode() == sent.key
+        assert plain_id(event.actor).encode() == sent.key
         assert (sent.truth, sent.why, sent.partition) == ("accepted", "", None)
 
 
