@@ -207,7 +207,7 @@ class PartitionClassifier:
             return False
         try:
             if LINK_HEADER in names:
-                claim = read_link(record.value)
+                claim = read_link(record.value, self._alias is not None)
                 home = claim.id
                 # What becomes of it is decided when all records before it are known.
                 found: Claim | Handover = claim
@@ -281,10 +281,9 @@ class PartitionClassifier:
                 looked_at.append(i)
                 continue
             device = fields.get("anonymous_id")
-            if (device and (user, device) not in told) or event.name == alias:
-                # One that was sent on as somebody else claims where its user lives.
-                if event.actor == user and i not in hops:
-                    claiming += [(i, claim) for claim in claims_of(fields, event.name, event.ts, self._alias)]
+            # One that was sent on as somebody claims where its user lives.
+            if i not in hops and ((device and (user, device) not in told) or event.name == alias):
+                claiming += [(i, claim) for claim in claims_of(fields, event.name, event.ts, self._alias)]
                 if device:
                     told.add((user, device))
             if alias is not None:
@@ -370,11 +369,14 @@ class PartitionClassifier:
         outcome = np.where(fresh[:count], np.where(late, Outcome.LATE, Outcome.ACCEPTED), Outcome.DUPLICATE)
         if leaving is not None:
             outcome[(fresh & leaving)[:count]] = Outcome.FORWARDED
-        marks = origins != 0
+        # Of what is sent on nothing is remembered: an archiver that takes over finds no row of it.
+        marks = origins != 0 if leaving is None else (origins != 0) & ~(fresh & leaving)
         if marks.any():
             # An origin is remembered like an id, and anew each time that it comes: so an archiver that reads all rows
             # that have one remembers the same. It tells a record sent on twice from a true duplicate.
-            again = marks & (seen.contains(origins) | ~_first_of_its_kind(origins))
+            again = marks & seen.contains(origins)
+            marked = np.flatnonzero(marks)
+            again[marked] |= ~_first_of_its_kind(origins[marked])
             outcome[(again & ~new)[:count]] = Outcome.FORWARDED_AGAIN
         self._note(result.outcomes, at[:count], outcome)
         if result.links or result.handovers:

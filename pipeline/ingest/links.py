@@ -68,6 +68,8 @@ class OwnerStore(Protocol):
 class Owners:
     """The owners of one partition's ids. `limit` is the number of users from which on a device is nobody's.
 
+    An old user id is never shared: of more users than that the claims on it are not noted.
+
     An entry is one byte (the number of users that were refused; 255 where the id is shared), eight bytes of hash for
     each of them, and the owner in UTF-8.
     """
@@ -113,6 +115,9 @@ class Owners:
         if owner == name or mark in {others[at : at + 8] for at in range(0, len(others), 8)}:
             return None
         if refused + 2 > self._limit:
+            if not identifier.startswith(DEVICE):
+                # An old user id is no device that people pass on: it stays the first new id's, and enough are reported.
+                return None
             self._put(identifier, bytes([self._SHARED]))
             return "shared"
         self._put(identifier, bytes([refused + 1]) + others + mark + owner)
@@ -144,12 +149,17 @@ def link_value(claim: Claim) -> bytes:
     return to_json({**claim._asdict(), "id": plain_id(claim.id)})
 
 
-def read_link(value: bytes | None) -> Claim:
-    """The claim in a record's value. Raises ValueError with words for a person if it is none."""
+def read_link(value: bytes | None, aliases: bool) -> Claim:
+    """The claim in a record's value; without `aliases` the plan has none.
+
+    Raises ValueError with words for a person if it is none.
+    """
     try:
         found = _LinkRecord.model_validate_json(value or b"")
     except ValidationError as exc:
         raise ValueError(words(exc)) from None
+    if found.kind == "alias" and not aliases:
+        raise ValueError("kind: the plan has no alias")
     one = found.id if found.kind == "alias" else DEVICE + found.id
     if (found.kind == "alias" and found.id.startswith(DEVICE)) or not may_link(one, found.person):
         raise ValueError("an id that means nobody, or itself, links to nobody")

@@ -12,24 +12,51 @@ from typing import Literal, NamedTuple
 from aiokafka.partitioner import murmur2
 
 from pipeline.ingest.sent import Sent
-from pipeline.simulate.rules import event_of
+from pipeline.simulate.recount_persons import (
+    Claim,
+    Headers,
+    Owners,
+    Ruling,
+    claims_of,
+    follow,
+    header,
+    letter_of,
+    told_person,
+)
+from pipeline.simulate.rules import Seen, Wrong, event_of
 from schemas.duration import DAY
 from schemas.event import EARLIEST_TS, LATEST_TS
 from schemas.plan import Plan
 
-Outcome = Literal["accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again"]
+Outcome = Literal["accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again", "link"]
+_ORIGIN = "streamgauge-origin"
 
 
 class Logged(NamedTuple):
-    """A record as it stands in its partition.
-
-    `origin` is the header of one that was sent on. `broker_time`: the timestamp is the broker's, not the producer's.
-    """
+    """A record as it stands in its partition. `broker_time`: the timestamp is the broker's, not the producer's."""
 
     timestamp: int
     value: bytes | None
-    origin: str | None = None
+    headers: Headers = ()
     broker_time: bool = True
+
+
+class Judged(NamedTuple):
+    """What must have become of a record."""
+
+    outcome: Outcome
+    #: None where there is none.
+    event: Seen | None = None
+    #: As whom an event is counted or sent on, and after how many links.
+    counted_as: str = ""
+    hops: int = 0
+    #: Of a device that is nobody's: it counts as itself, whoever it belonged to before.
+    nobodys: bool = False
+    #: Claims on ids of this partition that changed something, and claims on those of others.
+    links: tuple[tuple[Claim, Ruling], ...] = ()
+    tells: tuple[Claim, ...] = ()
+    #: The partition's after the record, epoch ms.
+    watermark: int = 0
 
 
 def home_of(actor: str, partitions: int) -> int:
@@ -40,44 +67,97 @@ def home_of(actor: str, partitions: int) -> int:
 
 def expected(logs: Mapping[int, Sequence[Logged]], plan: Plan, partitions: int) -> dict[int, list[Outcome]]:
     """The outcome of each record of each partition, in the order of the log."""
-    return {partition: _recount(log, plan, partition, partitions) for partition, log in logs.items()}
+    return {p: [one.outcome for one in found] for p, found in judged(logs, plan, partitions).items()}
 
 
-def _recount(log: Sequence[Logged], plan: Plan, partition: int, partitions: int) -> list[Outcome]:
-    out: list[Outcome] = []
-    watermark = 0
-    half_horizon = max(1, plan.dedupe // 2)
-    halves = [0]  # those in which the watermark stood: an id is known in its own and the next two of them
-    ids: dict[str, int] = {}
-    origins: dict[str, int] = {}
-    clock = _Clock(max(plan.lateness, plan.max_future))
+def judged(logs: Mapping[int, Sequence[Logged]], plan: Plan, partitions: int) -> dict[int, list[Judged]]:
+    """What must become of each record of each partition, in the order of the log."""
+    found = {}
+    for partition, log in logs.items():
+        judge = _Judge(plan, partition, partitions)
+        found[partition] = [judge.judge(record) for record in log]
+    return found
 
-    def known(place: str | None, among: Mapping[str, int]) -> bool:
-        return place is not None and place in among and among[place] in halves[-3:]
 
-    for record in log:
-        event = event_of(record.value, plan)
-        has_time = EARLIEST_TS <= record.timestamp <= LATEST_TS
-        if event is None or (EARLIEST_TS <= record.timestamp < event.ts - plan.max_future):
-            out.append("rejected")
-            continue
-        if home_of(event.actor, partitions) != partition:
-            out.append("forwarded")
-            continue
-        origin_known = known(record.origin, origins)
-        if known(event.event_id, ids):
-            out.append("forwarded_again" if origin_known else "duplicate")
+class _Judge:
+    """A partition, as it stands before the next record."""
+
+    def __init__(self, plan: Plan, partition: int, partitions: int) -> None:
+        self.plan, self.partition, self.partitions = plan, partition, partitions
+        self.watermark = 0
+        self.half_horizon = max(1, plan.dedupe // 2)
+        self.halves = [0]  # those in which the watermark stood: an id is known in its own and the next two of them
+        self.ids: dict[str, int] = {}
+        self.origins: dict[bytes, int] = {}
+        self.clock = _Clock(max(plan.lateness, plan.max_future))
+        self.owners = Owners(plan)
+
+    def judge(self, record: Logged) -> Judged:
+        """What must become of the next record."""
+        try:
+            letter = letter_of(record.value, record.headers, self.plan) if self.plan.identity.on else None
+        except Wrong:
+            return Judged("rejected")
+        if letter is None:
+            return self._event(record)
+        one, claim = letter
+        if not self._lives_here(one):
+            return Judged("rejected")
+        ruling = self.owners.claim(claim) if claim is not None else None
+        links = ((claim, ruling),) if claim is not None and ruling is not None else ()
+        return Judged("link", links=links, watermark=self.watermark)
+
+    def _lives_here(self, one: str) -> bool:
+        return home_of(one, self.partitions) == self.partition
+
+    def _event(self, record: Logged) -> Judged:
+        event = event_of(record.value, self.plan)
+        if event is None or EARLIEST_TS <= record.timestamp < event.ts - self.plan.max_future:
+            return Judged("rejected")
+        identity = self.plan.identity.on
+        told = told_person(record.headers) if identity else None
+        actor, hops = told or (event.actor, 0)
+        if not self._lives_here(actor):
+            return Judged("forwarded", event, actor, hops)
+        # An event counts as its actor is linked before it, and then links itself.
+        actor, hops = follow(actor, hops, self.owners)
+        links, tells = self._claims(event) if identity and told is None else ((), ())
+        outcome = self._outcome(record, event, leaves=not self._lives_here(actor))
+        return Judged(outcome, event, actor, hops, actor in self.owners.shared, links, tells, self.watermark)
+
+    def _claims(self, event: Seen) -> tuple[tuple[tuple[Claim, Ruling], ...], tuple[Claim, ...]]:
+        links: list[tuple[Claim, Ruling]] = []
+        tells: list[Claim] = []
+        for claim in claims_of(event, self.plan):
+            if not self._lives_here(claim.id):
+                tells.append(claim)
+            elif (ruling := self.owners.claim(claim)) is not None:
+                links.append((claim, ruling))
+        return tuple(links), tuple(tells)
+
+    def _outcome(self, record: Logged, event: Seen, leaves: bool) -> Outcome:
+        origin = header(record.headers, _ORIGIN)
+        origin_known = origin is not None and self._known(self.origins.get(origin))
+        outcome: Outcome
+        if self._known(self.ids.get(event.event_id)):
+            outcome = "forwarded_again" if origin_known else "duplicate"
+        elif leaves:
+            outcome = "forwarded"
         else:
+            has_time = EARLIEST_TS <= record.timestamp <= LATEST_TS
             sure = has_time and record.broker_time
-            far, believed = clock.tick(record.timestamp if has_time else event.ts, event.ts, sure)
-            out.append("late" if far or event.ts < watermark - plan.lateness else "accepted")
-            watermark = max(watermark, *believed, 0)
-            if watermark // half_horizon != halves[-1]:
-                halves.append(watermark // half_horizon)
-            ids[event.event_id] = halves[-1]
-        if record.origin is not None:
-            origins[record.origin] = halves[-1]
-    return out
+            far, believed = self.clock.tick(record.timestamp if has_time else event.ts, event.ts, sure)
+            outcome = "late" if far or event.ts < self.watermark - self.plan.lateness else "accepted"
+            self.watermark = max(self.watermark, *believed, 0)
+            if self.watermark // self.half_horizon != self.halves[-1]:
+                self.halves.append(self.watermark // self.half_horizon)
+            self.ids[event.event_id] = self.halves[-1]
+        if origin is not None and outcome != "forwarded":
+            self.origins[origin] = self.halves[-1]
+        return outcome
+
+    def _known(self, half: int | None) -> bool:
+        return half is not None and half in self.halves[-3:]
 
 
 class _Clock:
@@ -127,6 +207,6 @@ def delivered(records: Iterable[Sent], partitions: int, *, forward_for: Plan | N
         if event is not None and forward_for is not None and event.ts <= sent.at + forward_for.max_future:
             home = home_of(event.actor, partitions)
             if home != partition:
-                origin = f"{partition}:{len(logs[partition]) - 1}"
-                logs[home].append(Logged(sent.at, sent.value, origin))
+                origin = f"{partition}:{len(logs[partition]) - 1}".encode()
+                logs[home].append(Logged(sent.at, sent.value, ((_ORIGIN, origin),)))
     return logs

@@ -24,70 +24,74 @@ _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz
 
 
 class Seen(NamedTuple):
-    """What the recount needs to know of an event."""
+    """What the recount needs to know of an event. `fields` is the event as it was sent."""
 
     event_id: str
     actor: str
     ts: int
+    fields: dict[str, Any]
 
 
-class _Wrong(Exception):
-    pass
+class Wrong(Exception):
+    """A record is not what it should be."""
 
 
 def event_of(value: bytes | None, plan: Plan) -> Seen | None:
     """The event in a record, None if it isn't one."""
     try:
         return _event(value, plan)
-    except _Wrong:
+    except Wrong:
         return None
 
 
-def _must(condition: bool) -> None:
+def must(condition: bool) -> None:
+    """Raise Wrong where a condition doesn't hold."""
     if not condition:
-        raise _Wrong
+        raise Wrong
 
 
 def _event(value: bytes | None, plan: Plan) -> Seen:
     if not value or len(value) > _MAX_BYTES:
-        raise _Wrong
-    fields = _json(value)
-    _must(isinstance(fields, dict))
+        raise Wrong
+    fields = json_of(value)
+    must(isinstance(fields, dict))
     allowed = {"event_id", "event", "ts", "properties", *_NAMES, *CONTEXT_FIELDS}
-    _must(set(fields) <= allowed)
-    _must(_is_text(fields.get("event_id"), at_least=1))
-    _must(_is_text(fields.get("event"), at_least=1))
+    must(set(fields) <= allowed)
+    must(is_text(fields.get("event_id"), at_least=1))
+    must(is_text(fields.get("event"), at_least=1))
     for name in _NAMES:
-        _must(fields.get(name) is None or _is_text(fields[name], at_least=0))
+        must(fields.get(name) is None or is_text(fields[name], at_least=0))
     for name in CONTEXT_FIELDS:
-        _must(fields.get(name) is None or _is_text(fields[name], at_least=0))
+        must(fields.get(name) is None or is_text(fields[name], at_least=0))
     user, device = fields.get("user_id"), fields.get("anonymous_id")
-    _must(bool(user or device))
-    _must(plan.nobody_ids == "keep" or not _means_nobody(user or device))
-    _must(not (user or "").startswith("$device:"))
+    must(bool(user or device))
+    must(plan.nobody_ids == "keep" or not means_nobody(user or device))
+    must(not (user or "").startswith("$device:"))
     ts = _time(fields.get("ts"))
-    _must(EARLIEST_TS <= ts <= LATEST_TS)
+    must(EARLIEST_TS <= ts <= LATEST_TS)
     properties = {} if fields.get("properties") is None else fields["properties"]
-    _must(isinstance(properties, dict))
+    must(isinstance(properties, dict))
     spec = plan.events.get(fields["event"])
     if spec is None:
-        _must(plan.unknown_events == "keep")
+        must(plan.unknown_events == "keep")
     else:
         _properties(properties, spec, plan)
-    return Seen(fields["event_id"], user or f"$device:{device}", ts)
+    return Seen(fields["event_id"], user or f"$device:{device}", ts, fields)
 
 
-def _json(value: bytes) -> Any:
+def json_of(value: bytes) -> Any:
+    """The JSON in a value. Raises Wrong if it is none."""
+
     def refuse(_: str) -> None:
-        raise _Wrong
+        raise Wrong
 
     try:
         data = json.loads(value.decode("utf-8"), parse_constant=refuse)
     except (ValueError, RecursionError):
-        raise _Wrong from None
+        raise Wrong from None
     level, items = 0, [data]
     while items:
-        _must(level <= _MAX_LEVELS)
+        must(level <= _MAX_LEVELS)
         inner: list[Any] = []
         for item in items:
             if isinstance(item, dict):
@@ -95,18 +99,20 @@ def _json(value: bytes) -> Any:
             elif isinstance(item, list):
                 inner += item
             elif isinstance(item, float):
-                _must(math.isfinite(item))
+                must(math.isfinite(item))
             elif isinstance(item, str):
-                _must(not any("\ud800" <= c <= "\udfff" for c in item))  # half of a character
+                must(not any("\ud800" <= c <= "\udfff" for c in item))  # half of a character
         level, items = level + 1, inner
     return data
 
 
-def _means_nobody(actor: str) -> bool:
+def means_nobody(actor: str) -> bool:
+    """Whether an id is one that programs send where they have none."""
     return actor.strip().lower() in NOBODY or re.fullmatch(r"[0.:-]*", actor.strip()) is not None
 
 
-def _is_text(value: Any, *, at_least: int) -> bool:
+def is_text(value: Any, *, at_least: int) -> bool:
+    """Whether a value can be an id or a label."""
     if not isinstance(value, str) or not at_least <= len(value) <= 256:
         return False
     return not any(c < " " or c == "\x7f" for c in value)
@@ -119,12 +125,12 @@ def _time(value: Any) -> int:
 
 
 def _moment(value: Any) -> int:
-    _must(isinstance(value, str) and _RFC3339.fullmatch(value) is not None)
+    must(isinstance(value, str) and _RFC3339.fullmatch(value) is not None)
     text = re.sub(r"(\.\d{1,6})\d*", r"\1", value.upper())
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise _Wrong from None
+        raise Wrong from None
     whole = moment.replace(microsecond=0)
     return int(whole.timestamp()) * 1000 + moment.microsecond // 1000
 
@@ -132,32 +138,32 @@ def _moment(value: Any) -> int:
 def _properties(properties: dict[str, Any], spec: EventSpec, plan: Plan) -> None:
     for name, prop in spec.properties.items():
         if prop.required:
-            _must(name in properties and properties[name] is not None)
+            must(name in properties and properties[name] is not None)
         if properties.get(name) is not None:
             _property(properties[name], prop, is_value=name == spec.value)
     if (spec.unknown_properties or plan.unknown_properties) == "reject":
-        _must(set(properties) <= set(spec.properties))
+        must(set(properties) <= set(spec.properties))
 
 
 def _property(value: Any, prop: PropertySpec, *, is_value: bool) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     match prop.type:
         case "string":
-            _must(isinstance(value, str) and len(value) <= (prop.max_length or _MAX_TEXT))
-            _must(prop.pattern is None or re.search(prop.pattern, value) is not None)
+            must(isinstance(value, str) and len(value) <= (prop.max_length or _MAX_TEXT))
+            must(prop.pattern is None or re.search(prop.pattern, value) is not None)
         case "integer":
-            _must(isinstance(value, int) and number and -(2**63) <= value < 2**63)
+            must(isinstance(value, int) and number and -(2**63) <= value < 2**63)
         case "number":
-            _must(number)
+            must(number)
         case "boolean":
-            _must(isinstance(value, bool))
+            must(isinstance(value, bool))
         case "timestamp":
             _moment(value)
         case "array":
-            _must(isinstance(value, list))
+            must(isinstance(value, list))
         case "object":
-            _must(isinstance(value, dict))
-    _must(prop.enum is None or value in prop.enum)
-    _must(prop.min is None or value >= prop.min)
-    _must(prop.max is None or value <= prop.max)
-    _must(not is_value or abs(value) <= MAX_VALUE)
+            must(isinstance(value, dict))
+    must(prop.enum is None or value in prop.enum)
+    must(prop.min is None or value >= prop.min)
+    must(prop.max is None or value <= prop.max)
+    must(not is_value or abs(value) <= MAX_VALUE)

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in the tests: kafka_harness is found there
 
+import yaml
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from kafka_harness import KafkaServer
@@ -33,7 +34,11 @@ from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.validate import Validator
 from pipeline.kafka.consumer import LogConsumer
 from pipeline.settings import Settings, plan_of
+from schemas.plan import Plan
 
+from .ground import ROOT
+from .letters import anonymous, letter, person
+from .plan import with_persons
 from .raw import CODECS, CONTROL, Raw, RawProducer, batch
 
 PARTITIONS: Final = 4
@@ -77,10 +82,13 @@ _PROPERTIES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def drawn(rng: random.Random, now: int) -> tuple[int, Raw]:
+def drawn(rng: random.Random, now: int, plan: Plan) -> tuple[int, Raw]:
     """One record, and the partition that it is sent to."""
-    user = f"u{rng.randrange(3000)}"
-    value: bytes | None = _event(rng, user, now)
+    if rng.random() < 0.1:
+        return letter(rng, now, plan, PARTITIONS)
+    event = _event(rng, f"u{rng.randrange(3000)}", now)
+    user = anonymous(rng, event)
+    value: bytes | None = _spoilt(rng, event)
     luck = rng.random()
     if luck < 0.05:
         value = rng.choice(_WRONG)
@@ -96,7 +104,7 @@ def drawn(rng: random.Random, now: int) -> tuple[int, Raw]:
     return partition, Raw(value, _key(rng, user), _headers(rng), _time(rng, now))
 
 
-def _event(rng: random.Random, user: str, now: int) -> bytes:
+def _event(rng: random.Random, user: str, now: int) -> dict[str, Any]:
     event: dict[str, Any] = {
         "event_id": f"e{rng.randrange(2_000_000)}",
         "event": rng.choice(_EVENTS),
@@ -107,6 +115,11 @@ def _event(rng: random.Random, user: str, now: int) -> bytes:
     event["properties"] = dict(_PROPERTIES.get(event["event"], {}))
     if event["event"] == "purchase":
         event["properties"]["amount"] = rng.choice((1, 9.99, 9.99, 0.1, 0.1, 1e300, -5, "x", 9007199254740993))
+    return event
+
+
+def _spoilt(rng: random.Random, event: dict[str, Any]) -> bytes:
+    """The event as JSON, now and then with something odd in it."""
     if rng.random() < 0.02:
         event[rng.choice(list(event))] = rng.choice(
             (
@@ -151,7 +164,7 @@ def _headers(rng: random.Random) -> list[tuple[bytes, bytes | None]]:
     found: list[tuple[bytes, bytes | None]] = []
     for _ in range(rng.randint(1, 3)):
         name = rng.choice((b"trace", b"streamgauge-origin", rng.choice(_BAD_NAMES), rng.randbytes(rng.randint(1, 8))))
-        found.append((name, rng.choice(_ORIGINS)))
+        found.append((name, rng.choice(_ORIGINS)) if rng.random() < 0.8 else person(rng))
     return found
 
 
@@ -189,14 +202,14 @@ def packed(rng: random.Random, records: list[Raw], broken: bool) -> bytes:
     return batch(records, codec)
 
 
-def batches(rng: random.Random, count: int, broken: bool) -> Iterator[tuple[int, int, bytes]]:
+def batches(rng: random.Random, count: int, broken: bool, plan: Plan) -> Iterator[tuple[int, int, bytes]]:
     """Partition, number of records, bytes."""
     left = count
     now = int(time.time() * 1000)
     while left > 0:
         by_partition: dict[int, list[Raw]] = {}
         for _ in range(min(left, _BATCH)):
-            partition, record = drawn(rng, now)
+            partition, record = drawn(rng, now, plan)
             by_partition.setdefault(partition, []).append(record)
         for partition, records in by_partition.items():
             yield partition, len(records), packed(rng, records, broken)
@@ -206,7 +219,11 @@ def batches(rng: random.Random, count: int, broken: bool) -> Iterator[tuple[int,
 @contextlib.asynccontextmanager
 async def ground(apache: bool, folder: Path) -> AsyncIterator[System]:
     """The whole system on the embedded broker, or on Apache Kafka with topics that keep the producer's time."""
-    settings = Settings(partitions=PARTITIONS, session_timeout_s=6.0, state_dir=folder / "state")
+    text = yaml.safe_load((ROOT / "schemas" / "plans" / "shop.yaml").read_text())
+    (folder / "plan.yaml").write_text(yaml.safe_dump(with_persons(text), sort_keys=False))
+    settings = Settings(
+        plan=str(folder / "plan.yaml"), partitions=PARTITIONS, session_timeout_s=6.0, state_dir=folder / "state"
+    )
     if not apache:
         async with System(settings, folder) as system:
             yield system
@@ -228,12 +245,13 @@ async def fuzz(count: int, seed: int, apache: bool, folder: Path) -> list[str]:
     """Send so many records; what went wrong."""
     rng = random.Random(seed)
     async with ground(apache, folder) as system:
+        plan = plan_of(system.settings)
         await system.wait_ready()
         pids = {role.name: role.process.pid for role in (system.worker, system.archiver) if role.process}
         sent = refused = 0
         began = time.monotonic()
         async with RawProducer(system.settings.kafka_bootstrap, system.settings.events_topic) as producer:
-            for partition, number, data in batches(rng, count, broken=not apache):
+            for partition, number, data in batches(rng, count, not apache, plan):
                 try:
                     await producer.send(partition, data)
                     sent += number

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from kafka_harness.reading import read_log
+from persons.oracle import Oracle, Place, Whose
 
 from pipeline.queries.verify import verify
-from pipeline.simulate import Logged, expected
-from schemas.plan import Plan
+from pipeline.simulate import Logged
+from pipeline.simulate.recount_persons import header
 
+from .live import same_cohorts, same_windows
 from .world import World
 
 _ORIGIN = "streamgauge-origin"
-_MINUTE, _DAY = 60_000, 86_400_000
 
 
 class Counted(NamedTuple):
@@ -29,25 +29,38 @@ class Counted(NamedTuple):
     platform: str
     value_micro: int
     late: bool
+    counted_as: str
+    person: str
 
 
-@dataclass
 class Truth:
-    """What must have become of each record. Keys of places are (partition, offset)."""
+    """What must have become of each record, and what must be counted."""
 
-    outcomes: dict[int, Counter[str]] = field(default_factory=dict)
-    events: dict[tuple[int, int], Counted] = field(default_factory=dict)
-    duplicates: set[tuple[int, int]] = field(default_factory=set)
-    rejected: set[tuple[int, int]] = field(default_factory=set)
-    forwarded: set[tuple[int, int]] = field(default_factory=set)
-    forwarded_again: set[tuple[int, int]] = field(default_factory=set)
-    #: Origins named by records that were sent on.
-    sent_on: set[tuple[int, int]] = field(default_factory=set)
+    def __init__(self, oracle: Oracle | None = None) -> None:
+        self.oracle = oracle
+        self.outcomes: dict[int, Counter[str]] = {}
+        self.events: dict[Place, Counted] = {}
+        self._places: dict[str, set[Place]] = {}
+        if oracle is None:
+            return
+        for (partition, offset), one in oracle.judged.items():
+            self.outcomes.setdefault(partition, Counter())[one.outcome] += 1
+            self._places.setdefault(one.outcome, set()).add((partition, offset))
+        for one in oracle.events:
+            self.events[one.place] = _counted(one, oracle)
+
+    def value_of(self, place: Place) -> int:
+        """The value of a stored event, in 10^-6 units."""
+        return self.events[place].value_micro
+
+    def places(self, outcome: str) -> set[Place]:
+        """Where the records with an outcome are."""
+        return self._places.get(outcome, set())
 
     @property
     def records(self) -> int:
         """Records in the log."""
-        return sum(sum(counts.values()) for counts in self.outcomes.values())
+        return self.totals().total()
 
     def totals(self) -> Counter[str]:
         """Records by outcome."""
@@ -55,10 +68,18 @@ class Truth:
 
     def summary(self) -> str:
         """One line."""
-        return ", ".join(f"{count} {name}" for name, count in sorted(self.totals().items()))
+        outcomes = ", ".join(f"{count} {name}" for name, count in sorted(self.totals().items()))
+        if self.oracle is None:
+            return outcomes
+        ids = {one.first for one in self.oracle.counted()}
+        people = {one.person for one in self.oracle.counted()}
+        anonymous = sum("user_id" not in one.event.fields for one in self.oracle.counted())
+        rulings = Counter(ruling for one in self.oracle.judged.values() for _, ruling in one.links)
+        links = ", ".join(f"{count} {name}" for name, count in sorted(rulings.items()))
+        return f"{outcomes}; {anonymous} anonymous; {len(people)} persons of {len(ids)} ids; {links}"
 
 
-def _place(text: str) -> tuple[int, int]:
+def _place(text: str) -> Place:
     partition, _, offset = text.partition(":")
     return int(partition), int(offset)
 
@@ -66,37 +87,20 @@ def _place(text: str) -> tuple[int, int]:
 async def truth_of(world: World) -> Truth:
     """Read the events topic and count."""
     logs = await read_log(world.settings.kafka_bootstrap, world.settings.events_topic)
-    plain: dict[int, list[Logged]] = {}
-    truth = Truth()
-    for partition, records in logs.items():
-        plain[partition] = []
-        for record in records:
-            origin = dict(record.headers).get(_ORIGIN)
-            by_broker = record.timestamp_type == 1
-            plain[partition].append(
-                Logged(record.timestamp, record.value, origin.decode() if origin else None, by_broker)
-            )
-            if origin:
-                truth.sent_on.add(_place(origin.decode()))
-    for partition, outcomes in expected(plain, world.plan, world.settings.partitions).items():
-        truth.outcomes[partition] = Counter(outcomes)
-        for record, outcome in zip(logs[partition], outcomes, strict=True):
-            place = (partition, record.offset)
-            if outcome in ("accepted", "late"):
-                truth.events[place] = _counted(record.value, world.plan, outcome == "late")
-            elif outcome == "duplicate":
-                truth.duplicates.add(place)
-            else:
-                getattr(truth, outcome).add(place)
-    return truth
+    plain = {
+        p: [Logged(r.timestamp, r.value, tuple(r.headers), r.timestamp_type == 1) for r in log]
+        for p, log in logs.items()
+    }
+    return Truth(Oracle(world.plan, plain, {p: [r.offset for r in log] for p, log in logs.items()}))
 
 
-def _counted(value: bytes, plan: Plan, late: bool) -> Counted:
-    fields = json.loads(value, parse_float=Decimal)
-    name = plan.events[fields["event"]].value
+def _counted(one: Whose, oracle: Oracle) -> Counted:
+    fields = json.loads(oracle.records[one.place].value or b"", parse_float=Decimal)
+    name = oracle.plan.events[fields["event"]].value
     amount = fields.get("properties", {}).get(name) if name else None
     micro = int(Decimal(amount) * 1_000_000) if amount is not None else 0
-    return Counted(fields["event"], fields["ts"], fields.get("platform") or "", micro, late)
+    found = (fields["event"], one.event.ts, fields.get("platform") or "", micro)
+    return Counted(*found, one.late, one.first, one.person[0])
 
 
 class Differences(list[str]):
@@ -128,6 +132,7 @@ async def differences(world: World) -> tuple[Truth, Differences]:
     truth = await truth_of(world)
     found = Differences()
     await _archive(world, truth, found)
+    await _links(world, truth, found)
     await _live(world, truth, found)
     await _topics(world, truth, found)
     checked = await verify(world.settings, world.plan)
@@ -140,22 +145,32 @@ async def differences(world: World) -> tuple[Truth, Differences]:
 
 
 async def _archive(world: World, truth: Truth, found: Differences) -> None:
-    rows = await world.query("SELECT partition, offset, event, toUnixTimestamp64Milli(ts), platform, "
-                             "toInt64(value * 1000000), late FROM events")  # fmt: skip
-    archived = {(row[0], row[1]): Counted(*row[2:6], bool(row[6])) for row in rows}
+    rows = await world.query(
+        "SELECT partition, offset, event, toUnixTimestamp64Milli(ts), platform, toInt64(value * 1000000), late, "
+        "counted_as, person FROM events JOIN (SELECT partition, offset, counted_as FROM events_raw FINAL) AS raw "
+        "USING (partition, offset)"
+    )
+    archived = {(row[0], row[1]): Counted(*row[2:6], bool(row[6]), *row[7:]) for row in rows}
     found.same("rows of the view events", len(rows), len(truth.events))
     found.same_counts("event", archived, truth.events)
     kinds = "outcome" if await _has_outcome(world) else "'duplicate'"
     rows = await world.query(f"SELECT partition, offset, {kinds} FROM duplicates")
-    for outcome, right in (("duplicate", truth.duplicates), ("forwarded_again", truth.forwarded_again)):
+    for outcome, right in (
+        ("duplicate", truth.places("duplicate")),
+        ("forwarded_again", truth.places("forwarded_again")),
+    ):
         places = {(row[0], row[1]) for row in rows if row[2] == outcome}
         if outcome == "duplicate" or kinds == "outcome":
             found.same_set(outcome, places, right)
     found.same("rows of the view duplicates", len(rows), len({(row[0], row[1]) for row in rows}))
     rejected = await world.query("SELECT partition, offset FROM rejected")
-    found.same("rows of the view rejected", len(rejected), len(truth.rejected))
-    found.same_set("rejected", {(row[0], row[1]) for row in rejected}, truth.rejected)
-    for table, count in (("events", len(truth.events)), ("rejected", len(truth.rejected)), ("duplicates", len(rows))):
+    found.same("rows of the view rejected", len(rejected), len(truth.places("rejected")))
+    found.same_set("rejected", {(row[0], row[1]) for row in rejected}, truth.places("rejected"))
+    for table, count in (
+        ("events", len(truth.events)),
+        ("rejected", len(truth.places("rejected"))),
+        ("duplicates", len(rows)),
+    ):
         await world.query(f"OPTIMIZE TABLE {table}_raw FINAL")
         merged = await world.query(f"SELECT count() FROM {table}_raw")
         found.same(f"rows of {table}_raw once merged", merged[0][0], count)
@@ -167,11 +182,35 @@ async def _has_outcome(world: World) -> bool:
                                   "AND table = 'duplicates' AND name = 'outcome'"))  # fmt: skip
 
 
+async def _links(world: World, truth: Truth, found: Differences) -> None:
+    assert truth.oracle is not None
+    rows = await world.query(
+        "SELECT partition, offset, id, person, kind, outcome, toUnixTimestamp64Milli(ts), watermark "
+        "FROM links_raw FINAL"
+    )
+    right = {
+        (*place, claim.id, claim.person, claim.kind, ruling, claim.ts, one.watermark)
+        for place, one in truth.oracle.judged.items()
+        for claim, ruling in one.links
+    }
+    found.same("rows of links_raw", len(rows), len(right))
+    found.same_set("link", {tuple(row) for row in rows}, right)
+    rows = await world.query("SELECT partition, offset FROM handovers_raw FINAL")
+    handed = {
+        place
+        for place in truth.places("link")
+        if header(truth.oracle.records[place].headers, "streamgauge-handover") is not None
+    }
+    found.same("rows of handovers_raw", len(rows), len(handed))
+    found.same_set("handover", {tuple(row) for row in rows}, handed)
+
+
 async def _live(world: World, truth: Truth, found: Differences) -> None:
-    names = ("accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again")
+    assert truth.oracle is not None
+    names = ("accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again", "link")
     # The columns are older than the words.
     rows = await world.query(
-        "SELECT partition, accepted, late, duplicate, rejected, moved, repeated FROM live_partition_raw FINAL"
+        "SELECT partition, accepted, late, duplicate, rejected, moved, repeated, links FROM live_partition_raw FINAL"
     )
     live = {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
     right = {p: {name: counts[name] for name in names} for p, counts in truth.outcomes.items() if counts}
@@ -184,32 +223,23 @@ async def _live(world: World, truth: Truth, found: Differences) -> None:
     totals = truth.totals()
     shown = await world.live_totals()
     found.same_counts("/live total", {n: c for n, c in shown.items() if c}, dict(totals))
-    counted = [event for event in truth.events.values() if not event.late]
-    await _windows(world, found, "minute", "", ((e.ts // _MINUTE * _MINUTE, "", e.value_micro) for e in counted))
-    await _windows(world, found, "day_utc", "", ((e.ts // _DAY * _DAY, "", e.value_micro) for e in counted))
-    await _windows(world, found, "day_utc", "event", ((e.ts // _DAY * _DAY, e.event, e.value_micro) for e in counted))
-    await _windows(
-        world, found, "minute", "platform", ((e.ts // _MINUTE * _MINUTE, e.platform, e.value_micro) for e in counted)
-    )
-
-
-async def _windows(
-    world: World, found: Differences, grain: str, dimension: str, counted: Iterable[tuple[int, str, int]]
-) -> None:
     rows = await world.query(
-        "SELECT toUnixTimestamp64Milli(start), value, events, toInt64(amount * 1000000) FROM live_activity "
-        f"WHERE grain = '{grain}' AND dimension = '{dimension}'"
+        "SELECT grain, toUnixTimestamp64Milli(start), dimension, value, events, toInt64(amount * 1000000), users, "
+        "registrations FROM live_activity"
     )
-    live = {(row[0], row[1]): (row[2], int(row[3])) for row in rows}
-    right: dict[tuple[int, str], tuple[int, int]] = {}
-    for start, value, micro in counted:
-        events, amount = right.get((start, value), (0, 0))
-        right[start, value] = (events + 1, amount + micro)
-    found.same_counts(f"live {grain} {dimension or 'total'}", live, right)
+    found += same_windows({(*row[:3], row[3]): tuple(row[4:]) for row in rows}, truth.oracle, truth.value_of)
+    rows = await world.query(
+        "SELECT funnel, toUnixTimestamp64Milli(start), breakdown, value, sumForEach(users), sumForEach(step_count), "
+        "sumForEach(step_sum_ms) FROM live_funnel_raw FINAL GROUP BY funnel, start, breakdown, value"
+    )
+    found += same_cohorts(
+        {tuple(row[:4]): (row[4], list(zip(row[5], row[6], strict=True))) for row in rows}, truth.oracle
+    )
 
 
 async def _topics(world: World, truth: Truth, found: Differences) -> None:
     logs = await read_log(world.settings.kafka_bootstrap, world.settings.rejected_topic)
     named = {_place(dict(record.headers)[_ORIGIN].decode()) for log in logs.values() for record in log}
-    found.same_set("rejected topic", named, truth.rejected)
-    found.same_set("records sent on", truth.sent_on, truth.forwarded)
+    found.same_set("rejected topic", named, truth.places("rejected"))
+    assert truth.oracle is not None
+    found += truth.oracle.unsent()

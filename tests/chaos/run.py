@@ -15,6 +15,7 @@ from pipeline.settings import Settings
 
 from .faults import Chaos, Fault, draw, supervise
 from .ground import ROOT, Ground
+from .plan import with_persons
 from .recount import Truth, differences
 from .sender import Sender
 from .world import NotDrained, World
@@ -52,6 +53,7 @@ def settings_of(seed: int, folder: Path) -> dict[str, object]:
     rng = Random(f"settings:{seed}")
     plan = folder / "plan.yaml"
     text = yaml.safe_load((ROOT / "schemas" / "plans" / "shop.yaml").read_text())
+    text = with_persons(text)
     if rng.random() < 0.6:
         # Windows close and ids are forgotten within the run; alerts would need a longer lateness.
         text |= {"lateness": "20s", "dedupe": "30s"}

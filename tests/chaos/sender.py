@@ -15,6 +15,8 @@ from aiokafka.errors import KafkaError
 from pipeline.simulate import Noise, Population, Sent, add_noise
 from schemas.plan import Plan
 
+from .people import with_people
+
 #: Much of everything, so that a short run has some of each.
 NOISE = Noise(
     malformed=0.02, retry=0.03, slow_retry=0.01, late=0.01, out_of_order=0.05, no_key=0.01, wrong_key=0.01,
@@ -52,7 +54,8 @@ class Sender:
         """Send by the clock until `stop`."""
         start = int(time.time() * 1000)
         users = Population(self._seed, start_ms=start, rate=self._rate, users=self._users)
-        records = add_noise(users.events(), self._noise, self._plan, seed=self._seed, partitions=self._partitions)
+        events = with_people(users.events(), self._seed) if self._plan.identity.alias is not None else users.events()
+        records = add_noise(events, self._noise, self._plan, seed=self._seed, partitions=self._partitions)
         producer: AIOKafkaProducer | None = None
         rng = random.Random(self._seed)
         try:

@@ -137,7 +137,7 @@ def test_batches_change_nothing_and_the_recount_agrees(log: list[tuple[int, ...]
     assert (whole.watermark, whole.clock) == (
         state.watermark, state.clock,
     )  # fmt: skip
-    plain = [Logged(r.timestamp or 0, r.value, None, r.timestamp_type == BROKER) for r in records]
+    plain = [Logged(r.timestamp or 0, r.value, (), r.timestamp_type == BROKER) for r in records]
     assert expected({0: plain}, PLAN, 1)[0] == found
 
 

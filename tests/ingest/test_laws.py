@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest.records import HOUR, MINUTE, PLAN, T0, classifier, event, record
 
-from pipeline.ingest.classify import ORIGIN_HEADER, PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier, Record
 from pipeline.simulate.recount import Logged, expected
 
 #: Offsets in time that matter: within the lateness, at its edge, beyond it, and beyond the memory of ids.
@@ -108,5 +108,4 @@ def test_every_accepted_id_is_remembered_once_within_the_horizon(log: list[Recor
 
 def logged(item: Record) -> Logged:
     """The record as the recount wants it."""
-    origin = next((v.decode() for k, v in item.headers if k == ORIGIN_HEADER), None)
-    return Logged(item.timestamp, item.value, origin)
+    return Logged(item.timestamp, item.value, item.headers)

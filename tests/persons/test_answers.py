@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from persons.cluster import Cluster, home_of
+from pydantic_core import to_json
 
 from pipeline.measure.funnels import CounterKey
 from schemas.plan import Plan
@@ -76,8 +77,7 @@ class Log:
 
     def outcomes(self) -> dict[str, int]:
         """Records by what became of them."""
-        found = self.cluster.measures().totals.outcomes
-        return {outcome.name.lower(): count for outcome, count in found.items() if count}
+        return self.cluster.outcomes()
 
 
 @pytest.mark.parametrize(("device", "user"), [(D0, U0), (D0, U1), (D1, U0)])
@@ -251,6 +251,39 @@ def test_an_alias_tells_a_device_and_an_old_user_in_one_record() -> None:
     assert (log.users(), log.funnel()) == (1, [1, 0, 0])
 
 
+def test_an_old_id_stays_the_first_new_ids_however_many_claim_it() -> None:
+    log = Log()
+    log.send("look", T, device=D0)
+    log.send("look", T, user=V0)
+    users = [f"{U1}-{n}" for n in range(6)]
+    for n, user in enumerate(users):
+        log.send("rename", T + MINUTE + n, user=user, properties={"old": V0})
+    log.send("join", T + 2 * MINUTE, user=V0, device=D0)
+    assert log.users(T // MINUTE * MINUTE, "minute") == 1
+    assert log.users() == 6
+    assert log.funnel() == [1, 1, 0]
+
+
+def test_a_forged_person_keeps_no_later_login_from_linking() -> None:
+    log = Log()
+    log.send("look", T, device=D0)
+    forged = {"event_id": "f", "event": "look", "ts": T, "user_id": U1, "anonymous_id": D0}
+    log.cluster.write(1, to_json(forged), [("streamgauge-person", b"1:" + U1.encode())])
+    log.cluster.drain()
+    assert log.users() == 2
+    log.send("join", T + 1, user=U1, device=D0)
+    assert log.users() == 1
+
+
+def test_a_forged_alias_links_nothing_where_the_plan_has_none() -> None:
+    """A query would follow it, and nobody else: the events of users are not looked up there."""
+    log = Log(parse_plan(TEXT.replace(", alias: {event: rename, previous: properties.old}", "")))
+    alias = {"id": U0, "person": V1, "kind": "alias", "ts": T}
+    log.cluster.write(0, to_json(alias), [("streamgauge-link", b"1")])
+    log.cluster.drain()
+    assert log.outcomes() == {"rejected": 1}
+
+
 def test_a_circle_of_aliases_ends() -> None:
     log = Log()
     log.send("rename", T, user=U0, properties={"old": V1})
@@ -283,6 +316,31 @@ def test_a_duplicate_of_an_event_that_was_counted_before_the_link_is_one_after_i
     log.send("look", T + 2, device=D0, event_id="again")
     log.send("look", T + 2, device=D0, event_id="again")
     assert log.outcomes() == {"accepted": 3, "duplicate": 2, "forwarded": 2, "link": 2}
+
+
+def test_a_forged_origin_turns_no_event_of_a_linked_device_into_a_copy() -> None:
+    log = Log()
+    log.send("join", T, device=D0, user=U1)
+    for n in range(3):
+        event = {"event_id": f"f{n}", "event": "look", "ts": T + n, "anonymous_id": D0}
+        log.cluster.write(0, to_json(event), [("streamgauge-origin", b"7:7")])
+    log.cluster.drain()
+    assert log.outcomes() == {"accepted": 4, "forwarded": 3, "link": 1}
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_of_what_was_sent_on_nothing_is_remembered_that_the_archive_does_not_hold(at_once: bool) -> None:
+    """Who takes the partition over reads in the archive which origins came: records that were sent on are not there."""
+    log = Log()
+    log.send("look", T, device=D0, event_id="before")
+    log.send("join", T, device=D0, user=U1)
+    for event_id in ("sent on", "before"):
+        event = {"event_id": event_id, "event": "look", "ts": T, "anonymous_id": D0}
+        log.cluster.write(0, to_json(event), [("streamgauge-origin", b"7:7")])
+        if not at_once:
+            log.cluster.drain()
+    log.cluster.drain()
+    assert log.outcomes() == {"accepted": 3, "duplicate": 1, "forwarded": 1, "link": 2}
 
 
 def test_what_a_device_has_left_is_forgotten_with_its_windows_and_with_a_link() -> None:

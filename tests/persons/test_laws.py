@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from persons.cluster import Cluster, Oracle, figures
+from persons.cluster import Cluster, figures, oracle_of
 
 from schemas.plan_io import parse_plan
 
@@ -89,4 +89,7 @@ def test_live_is_the_rule_applied_to_the_whole_log(
 ) -> None:
     cluster = Cluster(PLAN, partitions)
     run(cluster, log, plan, astray)
-    assert figures(cluster.measures()) == Oracle(PLAN, cluster.logs).figures()
+    oracle = oracle_of(PLAN, cluster.logs)
+    assert oracle.unsent() == []
+    assert cluster.outcomes() == oracle.outcomes()
+    assert figures(cluster.measures()) == oracle.figures()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from persons.cluster import Oracle
+from persons.cluster import oracle_of
 
 from pipeline.ingest.classify import Record
 from pipeline.replay import live, sql
@@ -42,10 +42,10 @@ def plan() -> Plan:
 
 def test_there_are_as_many_persons_as_people(plan: Plan) -> None:
     values, people = simulated(False)
-    oracle = Oracle(plan, [[Record(i, END + DAY, None, value) for i, value in enumerate(values)]])
-    actors = {event.actor for event in oracle.events.values()}
+    oracle = oracle_of(plan, [[Record(i, END + DAY, None, value) for i, value in enumerate(values)]])
+    actors = {one.event.actor for one in oracle.events}
     assert (len(values), len(actors)) == (59_796, 1_688)
-    assert len({oracle.whose(event) for event in oracle.events.values()}) == len(people) == 1_334
+    assert len({one.person for one in oracle.events}) == len(people) == 1_334
 
 
 def _day_users(found: Measures) -> int:
@@ -60,8 +60,8 @@ def _funnel(found: Measures) -> list[int]:
 def test_live_and_sql_find_them(plan: Plan, devices: bool, needs_embedded: None) -> None:
     values, _ = simulated(devices)
     log = [Record(i, END + DAY, None, value) for i, value in enumerate(values)]
-    oracle = Oracle(plan, [log])
-    users = len({(event.ts // DAY, oracle.whose(event)) for event in oracle.events.values()})
+    oracle = oracle_of(plan, [log])
+    users = len({(one.event.ts // DAY, one.person) for one in oracle.events})
     steps = oracle.reached("acquisition")
     by_sql = sql.replay(plan, batches(iter(values)), ("day_utc",))
     assert (_day_users(by_sql), _funnel(by_sql)) == (users, steps)

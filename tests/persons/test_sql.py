@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from persons.cluster import Cluster, Oracle, figures
+from persons.cluster import Cluster, figures, oracle_of
 from persons.test_laws import PLAN, events, run, steps
 
 from pipeline.ingest.classify import PartitionClassifier
@@ -43,4 +43,4 @@ def test_sql_is_the_rule_applied_to_the_whole_log(
             archive.add(p, classifier.classify(records[start : start + 5]))
     found = Measures(PLAN)
     archive.measure(found, grains(PLAN.zone))
-    assert figures(found) == Oracle(PLAN, cluster.logs).figures()
+    assert figures(found) == oracle_of(PLAN, cluster.logs).figures()

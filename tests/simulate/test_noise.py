@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.ingest.classify import ORIGIN_HEADER, PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier, Record
 from pipeline.ingest.validate import Validator
 from pipeline.simulate import Logged, Noise, Population, Sent, add_noise, delivered, expected
 from pipeline.simulate.malformed import MALFORMED
@@ -47,10 +47,7 @@ def classified(logs: dict[int, list[Logged]], plan: Plan) -> dict[int, list[str]
     out = {}
     for partition, log in logs.items():
         state = PartitionClassifier(plan, validator, partition, len(logs))
-        records = [
-            Record(offset, r.timestamp, None, r.value, [(ORIGIN_HEADER, r.origin.encode())] if r.origin else ())
-            for offset, r in enumerate(log)
-        ]
+        records = [Record(offset, r.timestamp, None, r.value, r.headers) for offset, r in enumerate(log)]
         out[partition] = [
             outcome.name.lower()
             for start in range(0, len(records), 700)
@@ -224,5 +221,5 @@ def test_forwarded_records_stand_at_home_with_their_origin() -> None:
     home = home_of("u1", 2)
     logs = delivered([Sent(T0, b"x", value, 1 - home)], 2, forward_for=SHOP)
     assert logs[1 - home] == [Logged(T0, value)]
-    assert logs[home] == [Logged(T0, value, f"{1 - home}:0")]
+    assert logs[home] == [Logged(T0, value, (("streamgauge-origin", b"%d:0" % (1 - home)),))]
     assert expected(logs, SHOP, 2) == {home: ["accepted"], 1 - home: ["forwarded"]}
