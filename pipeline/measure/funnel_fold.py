@@ -27,6 +27,7 @@ from pipeline.measure.funnel import (
 )
 from pipeline.measure.funnel_state import (
     COUNT,
+    FOR_GOOD,
     HEAD,
     LEVELS,
     LEVELS_HEAD,
@@ -37,6 +38,7 @@ from pipeline.measure.funnel_state import (
     WIDE,
     EntryCodec,
     expires_at,
+    ttl_of,
 )
 
 #: (key, chain counted so far, chain to count now); () is none. The two chains have the same origin, which
@@ -128,7 +130,7 @@ class FunnelFold:
         else:
             layout = self._codec.small[entry[12]]
             base, ttl, _, *times, codes = layout.unpack_from(entry)
-            if base + ttl * 1000 <= horizon:
+            if ttl < FOR_GOOD and base + ttl * 1000 <= horizon:
                 return self._append(None, events, horizon)
             times.insert(0, 0)
             last = times[-1]
@@ -177,7 +179,7 @@ class FunnelFold:
             new = pick(times)
             if old != new:
                 changes.append(((self._low, text or ""), old, new))
-        ttl = (expires - base + 999) // 1000
+        ttl = ttl_of(base, expires)
         return self._codec.small[count].pack(base, ttl, count, *times[1:], codes) + tail, changes
 
     def _final_at(self, ts: int) -> int:
@@ -209,7 +211,7 @@ class FunnelFold:
         which is the next step of any bucket. None if this is not the case.
         """
         base, ttl, head = HEAD.unpack_from(entry)
-        if not head & LEVELS or head & (WIDE | MANY | OVERFLOW) or base + ttl * 1000 <= horizon:
+        if not head & LEVELS or head & (WIDE | MANY | OVERFLOW) or ttl == FOR_GOOD or base + ttl * 1000 <= horizon:
             return None
         count, width = head & COUNT, self._codec.width
         times_end = HEAD.size + 4 * (count - 1)
@@ -254,7 +256,7 @@ class FunnelFold:
         if count > MAX_EVENTS:
             return None
         until = self._final_at(last) if self.linked else max(last + 1, high + self.spec.window_ms)
-        ttl = (until - base + 999) // 1000
+        ttl = ttl_of(base, until)
         parts = (
             HEAD.pack(base, ttl, head & ~COUNT | count),
             entry[HEAD.size : times_end],

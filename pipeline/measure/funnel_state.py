@@ -4,7 +4,8 @@ An entry holds the actor's events that can still matter, sorted by (ts, code, va
 same events give the same bytes, whatever the order and the batches they came in. Layout, little endian:
 
     base     int64    ts of the first event, epoch ms
-    ttl      uint32   seconds from base until nothing of the entry can matter any more (`expires_at`)
+    ttl      uint32   seconds from base until nothing of the entry can matter any more (`expires_at`);
+                      all bits set: more than 136 years, kept for good
     count    uint16   number of events (at most 2,000), and above bit 10 the flags WIDE, MANY, OVERFLOW,
                       TIES (two of the times are equal), LEVELS
     times    ts - base of every event but the first: uint32, or uint64 where WIDE
@@ -29,6 +30,9 @@ MAX_EVENTS: Final = 2000
 SMALL: Final = 8
 
 HEAD: Final = struct.Struct("<qIH")
+#: A ttl that has no end: an id may have events of 2000 and of 2199.
+FOR_GOOD: Final = 0xFFFF_FFFF
+_NEVER: Final = 1 << 62
 #: Number of buckets, and the end of the last one, before their levels.
 LEVELS_HEAD: Final = struct.Struct("<Hq")
 COUNT: Final = (1 << 11) - 1
@@ -45,7 +49,12 @@ def expires_at(entry: bytes) -> int:
     if not entry:
         return 0
     base, ttl, _ = HEAD.unpack_from(entry)
-    return int(base + ttl * 1000)
+    return _NEVER if ttl == FOR_GOOD else int(base + ttl * 1000)
+
+
+def ttl_of(base: int, expires: int) -> int:
+    """The ttl of an entry that begins at `base` and can matter until `expires`, both in epoch ms."""
+    return min((expires - base + 999) // 1000, FOR_GOOD)
 
 
 def overflowed(entry: bytes) -> bool:
@@ -106,7 +115,7 @@ class EntryCodec:
             parts.append(struct.pack(f"<{len(values)}{refs}", *[index[value] for value in values]))
         elif table:
             parts.append(table[0].encode())
-        return HEAD.pack(base, (expires - base + 999) // 1000, flags) + b"".join(parts)
+        return HEAD.pack(base, ttl_of(base, expires), flags) + b"".join(parts)
 
     def decode(self, entry: bytes) -> tuple[list[Event], list[int] | None, bool]:
         """The entry's events, the levels of its buckets (None if not written), and whether it overflowed."""

@@ -75,6 +75,8 @@ class _View:
         self.folder = FunnelFold(spec, linked)
         self.counters = FunnelCounters(spec)
         self.versions: dict[tuple[int, str], int] = {}
+        #: Codes of events are below this.
+        self.codes = 1 << spec.steps + bool(funnel.exclude)
 
     def key(self, bucket: int, value: str) -> CounterKey:
         return CounterKey(self.name, self.definition, self.breakdown, bucket, value)
@@ -227,7 +229,7 @@ class Funnels:
         return taken, changed
 
     def put_on(self, who: str, steps: Iterable[Steps], watermark: int, version: int) -> set[CounterKey]:
-        """Count steps that were taken off somebody for `who`; of funnels that this plan doesn't have, none."""
+        """Count steps that were taken off somebody for `who`; of funnels or steps that this plan lacks, none."""
         changed: set[CounterKey] = set()
         horizon = watermark - self.plan.lateness
         for name, definition, breakdown, session, events in steps:
@@ -235,7 +237,8 @@ class Funnels:
             if view is None or bool(session) != (view.funnel.per == "session"):
                 continue
             actor = f"{who}{_SEPARATOR}{session}" if session else who
-            entry, changes = view.folder.take_over(view.actors.get(actor) or None, events, horizon)
+            own = [event for event in events if event[1] < view.codes]
+            entry, changes = view.folder.take_over(view.actors.get(actor) or None, own, horizon)
             if entry is not None:
                 view.actors[actor] = entry
                 view.changed.add(actor)

@@ -22,9 +22,9 @@ import msgpack
 from pipeline.measure.activity import Visit
 from pipeline.measure.conditions import text_value
 from pipeline.measure.entries import Entries
-from pipeline.measure.funnel_state import HEAD
+from pipeline.measure.funnel_state import HEAD, ttl_of
 from pipeline.measure.windows import bounds, closing, grains
-from schemas.duration import MINUTE
+from schemas.duration import HOUR, MINUTE
 from schemas.event import Event
 from schemas.plan import Plan
 
@@ -123,8 +123,7 @@ class Trails:
         ends = [bounds(grain, latest * MINUTE, self._plan.zone)[1] for grain in self._grains]
         expires = max(*ends, (latest + 1) * MINUTE + (self._steps_ms if sessions else 0))
         # Some time more, for minutes stay open for links a little longer than for events.
-        ttl = (expires - base * MINUTE + 999) // 1000 + 3600
-        head = HEAD.pack(base * MINUTE, ttl, min(len(rows), 0xFFFF))
+        head = HEAD.pack(base * MINUTE, ttl_of(base * MINUTE, expires + HOUR), min(len(rows), 0xFFFF))
         body: bytes = msgpack.packb((sessions, list(places), flat))
         return head + body
 
