@@ -409,12 +409,14 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         """Resume each partition after what is acknowledged; its state is read when its first record comes."""
         consumer = self._consumer
         assert consumer is not None
-        self._generation += 1
         begin = await consumer.beginning_offsets(list(assigned)) if assigned else {}
-        for tp in assigned:
-            committed = await consumer.committed(tp)
+        committed = {tp: await consumer.committed(tp) for tp in assigned}
+        # Without a pause from here on: a step that is under way has looked at partitions where reading has not been put
+        # back yet. By the generation it knows that; and it takes none for its own before all are put back.
+        self._generation += 1
+        for tp, offset in committed.items():
             # A place that the log has lost is found to be so at the first fetch.
-            start = begin[tp] if committed is None else committed
+            start = begin[tp] if offset is None else offset
             consumer.seek(tp, start)
             self._next[tp.partition] = self.stored[tp.partition] = start
         self._assigned = True

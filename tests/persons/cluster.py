@@ -14,6 +14,7 @@ from pipeline.ingest.classify import ORIGIN_HEADER, Record
 from pipeline.ingest.links import person_header
 from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.validate import Validator
+from pipeline.measure.rows import ActivityRow, FunnelRow
 from pipeline.measure.windows import grains
 from pipeline.replay.live import collect
 from pipeline.replay.measures import Measures
@@ -47,6 +48,8 @@ class Cluster:
         self.restorers = [Restorer() for _ in range(self.partitions)]
         self.disks = [self.new_disk(p) if self.new_disk else None for p in range(self.partitions)]
         self.states = [self._new_state(p) for p in range(self.partitions)]
+        #: What is published, as ClickHouse keeps it: of two rows the one with the higher version, of equals the later.
+        self.rows: dict[Any, ActivityRow | FunnelRow] = {}
 
     def _new_state(self, p: int) -> PartitionState:
         return PartitionState(self.plan, self.validator, p, self.partitions, self.disks[p])
@@ -83,6 +86,45 @@ class Cluster:
         for part in written:
             self.restorers[p].add(part, self.restorers[p].records)
         self.states[p].acknowledged(checkpoint, len(written), self.restorers[p].records - 1)
+
+    def publish(self, p: int) -> None:
+        """Publish the rows that changed."""
+        activity, funnels, _ = self.states[p].changed_rows(WRITTEN)
+        rows: list[ActivityRow | FunnelRow] = [*activity, *funnels]
+        for row in rows:
+            key = row[:3] + row[4:6] if isinstance(row, ActivityRow) else row[:4] + row[5:7]
+            if key not in self.rows or self.rows[key].version <= row.version:
+                self.rows[key] = row
+        self.states[p].published()
+
+    def published(self) -> dict[Any, Any]:
+        """As `figures`, of what is published once everything is."""
+        windows: dict[Any, list[float]] = {}
+        cohorts: dict[Any, tuple[list[int], list[list[int]]]] = {}
+        for p in range(self.partitions):
+            self.publish(p)
+        for row in self.rows.values():
+            if isinstance(row, ActivityRow):
+                sums = windows.setdefault((row.grain, row.start, row.dimension, row.value), [0, 0, 0])
+                for n, figure in enumerate((row.events, row.users, row.registrations)):
+                    sums[n] += figure
+                continue
+            steps = len(row.users)
+            users, times = cohorts.setdefault(
+                (row.funnel, row.start, row.breakdown, row.value), ([0] * steps, [[0, 0] for _ in range(steps - 1)])
+            )
+            for n in range(steps):
+                users[n] += row.users[n]
+            for n, (count, total) in enumerate(zip(row.step_count, row.step_sum_ms, strict=True)):
+                times[n][0] += count
+                times[n][1] += total
+        found: dict[Any, Any] = {k: (e, round(u), round(r)) for k, (e, u, r) in windows.items() if e or round(u)}
+        return found | {k: (u, [tuple(t) for t in times]) for k, (u, times) in cohorts.items() if any(u)}
+
+    def rewrite(self, p: int) -> None:
+        """Write every entry again with the next checkpoint, and forget what was written before."""
+        self.restorers[p] = Restorer()
+        self.states[p].start_rewrite()
 
     def crash(self, p: int) -> None:
         """Lose the state of a partition, and restore it from what was saved."""

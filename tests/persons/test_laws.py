@@ -63,7 +63,9 @@ def events(draw: Any) -> list[dict[str, Any]]:
     return found
 
 
-steps = st.tuples(st.integers(0, 2), st.integers(1, 8), st.sampled_from(["fold", "fold", "save", "crash"]))
+steps = st.tuples(
+    st.integers(0, 2), st.integers(1, 8), st.sampled_from(["fold", "fold", "save", "crash", "rewrite", "publish"])
+)
 
 
 def run(cluster: Cluster, log: list[dict[str, Any]], plan: list[tuple[int, int, str]], astray: set[int]) -> None:
@@ -75,8 +77,12 @@ def run(cluster: Cluster, log: list[dict[str, Any]], plan: list[tuple[int, int, 
             p %= cluster.partitions
             if what == "fold":
                 cluster.fold(p, count)
-            elif what == "save":
+            elif what in ("save", "rewrite"):
+                if what == "rewrite":
+                    cluster.rewrite(p)
                 cluster.save(p)
+            elif what == "publish":
+                cluster.publish(p)
             else:
                 cluster.crash(p)
     cluster.drain()
@@ -93,3 +99,4 @@ def test_live_is_the_rule_applied_to_the_whole_log(
     assert oracle.unsent() == []
     assert cluster.outcomes() == oracle.outcomes()
     assert figures(cluster.measures()) == oracle.figures()
+    assert cluster.published() == oracle.figures()
