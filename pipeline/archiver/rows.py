@@ -94,7 +94,7 @@ class ArchiveBatch:
 
     def _add_links(self, partition: int, result: Classified) -> None:
         records, stream = result.records, self._stream
-        for at, claim, ruling in result.links:
+        for at, claim, ruling, *_ in result.links:
             named = (stream, partition, records[at].offset, claim.id, claim.person, claim.kind)
             _append(self.links, (*named, ruling, claim.ts, result.watermark_at(at)))
         for i, handover in result.handovers.items():

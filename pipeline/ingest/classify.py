@@ -106,6 +106,8 @@ class Classified:
     claims: dict[int, Claim] = field(default_factory=dict)
     #: Index to what another partition hands over.
     handovers: dict[int, Handover] = field(default_factory=dict)
+    #: Index of a handover to as whom it counts when its turn comes, and after how many links.
+    handed: dict[int, tuple[str, int]] = field(default_factory=dict)
     #: Index of a record that is sent on to the number of links that it has passed by then; its person is the actor.
     hops: dict[int, int] = field(default_factory=dict)
     #: Indexes of events of a device that is nobody's, after so many users claimed it.
@@ -291,8 +293,9 @@ class PartitionClassifier:
         if len(told) > _MAX_TOLD:
             told.clear()
         homes = homes_of([claim.id for _, claim in claiming], self._partitions) if claiming else ()
-        turns: list[tuple[int, Claim | None]] = [(i, None) for i in looked_at]
-        turns += [(i, claim) for i, claim in result.claims.items()]
+        turns: list[tuple[int, Claim | Handover | None]] = [(i, None) for i in looked_at]
+        turns += result.claims.items()
+        turns += result.handovers.items()
         for (i, claim), home in zip(claiming, homes, strict=True):
             if home == self._partition:
                 turns.append((i, claim))
@@ -301,10 +304,13 @@ class PartitionClassifier:
         turns.sort(key=lambda turn: (turn[0], turn[1] is not None))
         moved: list[int] = []
         for i, found in turns:
+            if isinstance(found, Handover):
+                result.handed[i] = resolve(self.owners, found.person, found.hops)
+                continue
             if found is not None:
                 ruling = self.owners.claim(found.id, found.person)
                 if ruling is not None:
-                    result.links.append(Link(i, found, ruling))
+                    result.links.append(Link(i, found, ruling, *resolve(self.owners, found.id)))
                 continue
             event = events[i]
             assert event is not None

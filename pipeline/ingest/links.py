@@ -48,11 +48,16 @@ class Claim(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A claim that record number `at` of a batch made, and what became of it."""
+    """A claim that record number `at` of a batch made, and what became of it.
+
+    `person` is as whom the id counts after it, as this partition knows, and `hops` how many links that takes.
+    """
 
     at: int
     claim: Claim
     ruling: Ruling
+    person: str
+    hops: int
 
 
 class OwnerStore(Protocol):

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier
 from pipeline.ingest.handover import Handover, Share, Steps, Visit, handover_header, handover_mark, parts
-from pipeline.ingest.links import LINK_HEADER, Link, link_value, resolve
+from pipeline.ingest.links import LINK_HEADER, Link, link_value
 from pipeline.ingest.partitioner import homes_of
 from pipeline.ingest.seen import U64, SeenIds
 from pipeline.measure.activity import Activity, WindowKey
@@ -96,14 +96,15 @@ class Persons:
             if isinstance(turn, Link):
                 if turn.ruling != "linked":
                     continue
-                one, person, hops = turn.claim.id, turn.claim.person, 1
+                one, person, hops = turn.claim.id, turn.person, turn.hops
                 share = self._take_off(one, watermark, version, changed)
             else:
                 if not self._takes(handover_mark(record.headers), watermark):
                     continue
-                one, person, hops, given_at, share = turn
+                one, _, _, given_at, share = turn
+                # By the links before it: those that come later in the batch take it on when their turn comes.
+                person, hops = result.handed[i]
                 watermark = max(watermark, given_at)
-            person, hops = resolve(self._classifier.owners, person, hops)
             if not share:
                 continue
             home = int(homes_of([person], self._partitions)[0])

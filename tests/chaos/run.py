@@ -109,9 +109,10 @@ async def _run(
     for role in world.roles.values():
         role.rewrite_from = rewrite_from
         role.start()
+    # One that finds no Kafka yet ends, and is started again.
+    supervisor = asyncio.create_task(supervise(world, note))
     await world.ready()
     started = time.monotonic()
-    supervisor = asyncio.create_task(supervise(world, note))
     sending = asyncio.create_task(sender.run())
     chaos = Chaos(world, sender, note)
     try:

@@ -324,3 +324,23 @@ def test_a_link_publishes_what_it_changes(user: str) -> None:
     windows = {key: figures for key, figures in found.items() if key[0] == "day" and key[2] == ""}
     assert list(windows.values()) == [(3, 1, 1)]
     assert found["joining", DAY, "", ""][0] == [1, 1, 0]
+
+
+def test_a_row_that_was_published_before_a_crash_is_overtaken_by_other_batches() -> None:
+    """One batch has the handover to a user and the alias of that user, where there were two before the crash."""
+    log = Log()
+    log.send("look", T, device=D0)
+    log.send("join", T + MINUTE, device=D0, user=U1, fold=False)
+    log.cluster.fold(1, 10)
+    log.cluster.fold(0, 10)  # hands over to the user
+    log.send("rename", T + 2 * MINUTE, user=V0, properties={"old": U1}, fold=False)
+    log.cluster.fold(0, 10)  # tells of the alias
+    log.cluster.save(1)
+    log.cluster.fold(1, 1)
+    log.cluster.publish(1)
+    log.cluster.crash(1)
+    log.cluster.drain()
+    found = log.cluster.published()
+    minutes = {key[1]: figures[1] for key, figures in found.items() if key[0] == "minute" and key[2] == ""}
+    first = T // MINUTE * MINUTE
+    assert minutes == {first: 1, first + MINUTE: 1, first + 2 * MINUTE: 1}
