@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier
-from pipeline.ingest.handover import Handover, Share, Steps, Visit, handover_header, handover_mark, parts
+from pipeline.ingest.handover import Handover, Portion, Presence, Steps, handover_header, handover_mark, parts
 from pipeline.ingest.links import LINK_HEADER, Link, link_value, resolve
 from pipeline.ingest.partitioner import homes_of
 from pipeline.ingest.seen import U64, SeenIds
@@ -130,7 +130,7 @@ class Persons:
         person, hops = (turn.claim.person, 1) if isinstance(turn, Link) else (turn.person, turn.hops)
         return resolve(self._classifier.owners, person, hops)
 
-    def _take_off(self, one: str, watermark: int, version: int, changed: Changed, gone: list[Counted]) -> Share:
+    def _take_off(self, one: str, watermark: int, version: int, changed: Changed, gone: list[Counted]) -> Portion:
         trail = self.trails.of(one)
         visits = self._activity.open_visits(trail.visits, watermark)
         if visits:
@@ -138,7 +138,7 @@ class Persons:
         steps, counters = self._funnels.take_off(one, trail.sessions, watermark, version)
         changed.counters.update(counters)
         self.trails.drop(one)
-        return Share(self._activity.fields, [Visit(*visit) for visit in visits], [Steps(*each) for each in steps])
+        return Portion(self._activity.fields, [Presence(*visit) for visit in visits], [Steps(*each) for each in steps])
 
     def _put_on(self, handover: Handover, version: int, changed: Changed, come: list[Counted]) -> None:
         person, watermark, share = handover.person, handover.watermark, handover.share
@@ -149,7 +149,7 @@ class Persons:
             sessions = [steps.session for steps in share.steps if steps.session]
             self.trails.join(person, Trail(visits, sessions), watermark)
 
-    def _own_fields(self, share: Share) -> list[tuple[int, tuple[str, ...], bool]]:
+    def _own_fields(self, share: Portion) -> list[tuple[int, tuple[str, ...], bool]]:
         """The visits with the values of our plan's fields; another plan may have others."""
         fields = self._activity.fields
         if share.fields == fields:
