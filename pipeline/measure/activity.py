@@ -203,6 +203,8 @@ class Activity:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.accumulators: dict[WindowKey, Accumulator] = {}
+        #: Those of minutes by dimension and start: whoever asks for the last ones must not go through all windows.
+        self._minutes: dict[str, dict[int, dict[tuple[str, ...], Accumulator]]] = {}
         #: How many values each window's dimension has taken up; bounds `accumulators`.
         self._values: dict[tuple[str, int, str], int] = {}
         self._grains = grains(plan.zone)
@@ -238,7 +240,7 @@ class Activity:
                 key = self._key(grain, start, name, value)
                 accumulator = self.accumulators.get(key)
                 if accumulator is None:
-                    accumulator = self.accumulators[key] = Accumulator(end, grain != "minute")
+                    accumulator = self._put(key, Accumulator(end, grain != "minute"))
                 accumulator.add(group, version, narrow)
                 changed.add(key)
                 # A minute's `(other)` is several values, of which its hour may count some by themselves.
@@ -279,8 +281,14 @@ class Activity:
                 return WindowKey(grain, start, dimension, OTHER)
             self._values[grain, start, dimension] = count + 1
             # Reserve the place at once: the order of first events decides, not that of batches.
-            self.accumulators[key] = Accumulator(bounds(grain, start, self.plan.zone)[1], grain != "minute")
+            self._put(key, Accumulator(bounds(grain, start, self.plan.zone)[1], grain != "minute"))
         return key
+
+    def _put(self, key: WindowKey, accumulator: Accumulator) -> Accumulator:
+        self.accumulators[key] = accumulator
+        if key.grain == "minute":
+            self._minutes.setdefault(key.dimension, {}).setdefault(key.start, {})[key.value] = accumulator
+        return accumulator
 
     def rows(self, keys: Iterable[WindowKey], partition: int) -> Iterator[ActivityRow]:
         """The rows of these accumulators; those that are gone are left out."""
@@ -310,7 +318,14 @@ class Activity:
     def drop(self, keys: Iterable[WindowKey]) -> None:
         """Forget accumulators (closed, and kept by whoever needs them)."""
         for key in keys:
-            if self.accumulators.pop(key, None) is not None and key.dimension:
+            if self.accumulators.pop(key, None) is None:
+                continue
+            if key.grain == "minute":
+                starts = self._minutes[key.dimension]
+                del starts[key.start][key.value]
+                if not starts[key.start]:
+                    del starts[key.start]
+            if key.dimension:
                 slot = (key.grain, key.start, key.dimension)
                 self._values[slot] = self._values.get(slot, 1) - 1
                 if self._values[slot] <= 0:
@@ -322,14 +337,15 @@ class Activity:
             slot = (key.grain, key.start, key.dimension)
             if key.value != OTHER:
                 self._values[slot] = self._values.get(slot, 0) + 1
-        self.accumulators[key] = Accumulator.load(data, key.grain != "minute")
+        self._put(key, Accumulator.load(data, key.grain != "minute"))
 
     def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, hll_sketch]]:
         """Per value of a dimension: events and users of the minute windows that start at `since` (ms) or later."""
         found: dict[tuple[str, ...], list[Accumulator]] = {}
-        for key, accumulator in self.accumulators.items():
-            if key.grain == "minute" and key.dimension == dimension and key.start >= since:
-                found.setdefault(key.value, []).append(accumulator)
+        for start, values in self._minutes.get(dimension, {}).items():
+            if start >= since:
+                for value, accumulator in values.items():
+                    found.setdefault(value, []).append(accumulator)
         return {
             value: (
                 sum(accumulator.events for accumulator in accumulators),
