@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 
 from dashboard.browser import Browser, chromium
@@ -38,10 +39,7 @@ class Running:
 
     def command(self, *arguments: str, timeout: float = 120) -> str:
         """Run `streamgauge` against this system; its output."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "pipeline.cli", *arguments],
-            capture_output=True, text=True, timeout=timeout, env=self.env, check=False,
-        )  # fmt: skip
+        done = commands.run([*arguments], self.env, timeout)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
