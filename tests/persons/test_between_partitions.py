@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from persons.cluster import home_of
 from persons.test_answers import D0, D1, DAY, HOUR, MINUTE, TEXT, U0, U1, V0, V1, Log, T, by_home
 from pydantic_core import to_json
 
@@ -37,8 +38,7 @@ def test_what_was_closed_at_the_device_is_not_counted_again_at_the_user(at_once:
     log = Log()
     log.send("look", T, device=D0, fold=not at_once)
     log.send("look", T + 3 * HOUR, user=W0, fold=not at_once)
-    log.cluster.fold(0, 0 if at_once else 10)
-    log.send("join", T + 2 * HOUR, device=D0, user=U1, fold=not at_once)
+    log.send("join", T + 50 * MINUTE, device=D0, user=U1, fold=not at_once)
     if at_once:
         log.cluster.fold(1, 10)  # the letter comes into the batch that closes the hour
     log.cluster.drain()
@@ -112,6 +112,14 @@ def test_a_long_history_comes_in_parts_and_whole() -> None:
     found = log.cluster.measures().activity
     minutes = [c for w, c in found.items() if (w.grain, w.dimension) == ("minute", "")]
     assert (len(minutes), {round(c.users) for c in minutes}) == (400, {1})
+
+
+def test_what_is_handed_to_an_old_id_goes_on_to_the_new_one() -> None:
+    log = Log()
+    log.send("look", T, device=D0)
+    log.send("rename", T + MINUTE, user=V0, properties={"old": U1})
+    log.send("join", T + 2 * MINUTE, device=D0, user=U1)
+    assert (log.users(), log.funnel()) == (1, [1, 1, 0])
 
 
 # -- registrations and values --------------------------------------------------------------------------------------
@@ -254,6 +262,7 @@ def test_after_a_restart_a_device_is_still_its_users(save: Save, user: str) -> N
     restart(log, save)
     assert (log.users(), log.registrations(), log.funnel()) == (1, 1, [1, 0, 0])
     log.send("look", T + MINUTE, device=D0)
+    assert (log.users(), log.users(T // MINUTE * MINUTE + MINUTE, "minute")) == (1, 1)
     log.send("join", T + 2 * MINUTE, device=D0, user=V1)
     log.send("look", T + 3 * MINUTE, device=D0)
     assert (log.users(), log.registrations()) == (2, 2)
@@ -320,6 +329,11 @@ def test_a_link_publishes_what_it_changes(user: str) -> None:
     log.send("look", T, device=D0)
     log.cluster.published()
     log.send("look", T + HOUR, device=D0, user=user)
+    for p, state in enumerate(log.cluster.states):
+        activity, _, _ = state.changed_rows(T)
+        versions = {row.version for row in activity if (row.grain, row.start) == ("minute", T // MINUTE * MINUTE)}
+        assert versions == ({state.position} if p in (0, home_of(user, 2)) else set())
+        state.publish_again()
     found = log.cluster.published()
     windows = {key: figures for key, figures in found.items() if key[0] == "day" and key[2] == ""}
     assert list(windows.values()) == [(3, 1, 1)]
@@ -330,6 +344,7 @@ def test_a_row_that_was_published_before_a_crash_is_overtaken_by_other_batches()
     """One batch has the handover to a user and the alias of that user, where there were two before the crash."""
     log = Log()
     log.send("look", T, device=D0)
+    log.send("look", T, user=V0)
     log.send("join", T + MINUTE, device=D0, user=U1, fold=False)
     log.cluster.fold(1, 10)
     log.cluster.fold(0, 10)  # hands over to the user
