@@ -60,6 +60,48 @@ def test_a_closed_hour_keeps_the_device_beside_its_user(at_once: bool) -> None:
     assert log.users() == 2  # of the day, which is open: the user, and the one of later
 
 
+def test_a_final_cohort_keeps_the_device_and_its_user_begins_none_there() -> None:
+    log = Log()
+    log.send("look", T, device=D0)
+    log.send("look", T + 10 * 24 * HOUR, user=W0)
+    log.send("join", T + HOUR, device=D0, user=U1)  # of a partition that is behind
+    log.send("buy", T + 2 * HOUR, user=U1)
+    assert log.funnel() == [1, 0, 0]
+
+
+def test_a_day_later_the_device_is_still_known_where_the_day_is_open() -> None:
+    log = Log()
+    log.send("look", DAY, device=D0)
+    log.send("look", DAY + 23 * HOUR, user=W0)
+    for state in log.cluster.states:
+        state.checkpoint()
+        state.expire()
+    log.send("join", DAY + 23 * HOUR, device=D0, user=U1)
+    assert log.users() == 2
+
+
+def test_of_many_minutes_those_that_are_closed_are_known_by_their_hour() -> None:
+    log = Log()
+    first = T // HOUR * HOUR
+    for n in range(36):
+        log.send("look", first + n * 5 * MINUTE, device=D0)
+    for n in range(3):
+        log.send("look", first + n * HOUR, user=U1)
+    log.send("join", first + 3 * HOUR, device=D0, user=U1)
+    assert [log.users(first + n * HOUR, "hour") for n in range(4)] == [2, 1, 1, 1]  # one had closed
+    assert log.users() == 1
+
+
+def test_a_long_timeline_is_handed_over_to_its_end() -> None:
+    log = Log()
+    for n in range(130):
+        log.send("look", T + n, device=D0, fold=False)
+    log.send("join", T + 200, device=D0)
+    log.send("look", T + 300, device=D0, user=U1)
+    log.send("buy", T + 400, user=U1)
+    assert log.funnel() == [1, 1, 1]
+
+
 # -- several in one ------------------------------------------------------------------------------------------------
 
 
@@ -146,11 +188,14 @@ def test_a_registration_stays_one_by_an_alias() -> None:
     assert (log.users(), log.registrations()) == (1, 1)
 
 
-def test_what_an_old_id_took_over_goes_on_with_it() -> None:
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_an_old_id_took_over_goes_on_with_it(restarted: bool) -> None:
     log = Log()
     log.send("look", T, device=D1)
     log.send("look", T, user=V1)
     log.send("join", T + 10 * MINUTE, device=D1, user=U0)
+    if restarted:
+        restart(log, saved)
     log.send("rename", T + 20 * MINUTE, user=V1, properties={"old": U0})
     assert log.users(T // MINUTE * MINUTE, "minute") == 1
 
@@ -262,6 +307,7 @@ def test_after_a_restart_a_device_is_still_its_users(save: Save, user: str) -> N
     restart(log, save)
     assert (log.users(), log.registrations(), log.funnel()) == (1, 1, [1, 0, 0])
     log.send("look", T + MINUTE, device=D0)
+    log.send("look", T + MINUTE, user=user)
     assert (log.users(), log.users(T // MINUTE * MINUTE + MINUTE, "minute")) == (1, 1)
     log.send("join", T + 2 * MINUTE, device=D0, user=V1)
     log.send("look", T + 3 * MINUTE, device=D0)
@@ -276,10 +322,11 @@ def test_after_a_restart_a_device_that_was_counted_can_still_be_linked(save: Sav
     log.send("join", T + 1, device=D0, user=U1)
     assert (log.users(), log.funnel()) == (1, [1, 1, 0])
     restart(log, save)
-    assert (log.users(), log.funnel()) == (1, [1, 1, 0])
+    log.send("buy", T + 1, user=U1)
+    assert (log.users(), log.funnel()) == (1, [1, 1, 1])
     log.send("rename", T + 2, user=V0, properties={"old": U1})
     restart(log, save)
-    assert (log.users(), log.funnel()) == (1, [1, 1, 0])
+    assert (log.users(), log.funnel()) == (1, [1, 1, 1])
 
 
 @pytest.mark.parametrize("save", [saved, rewritten])
