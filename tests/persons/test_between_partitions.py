@@ -366,6 +366,41 @@ def test_marks_of_handovers_are_forgotten_with_their_horizon() -> None:
     assert len(log.cluster.states[0].persons.taken) <= 4
 
 
+def test_what_was_handed_over_is_saved_though_nothing_else_has_changed() -> None:
+    log = Log()
+    log.send("look", T, device=D1)
+    log.send("look", T, user=V1)
+    log.send("join", T + 10 * MINUTE, device=D1, user=U0, fold=False)
+    log.cluster.fold(0, 10)
+    log.cluster.save(0)
+    log.cluster.fold(1, 10)
+    log.cluster.fold(0, 10)
+    log.cluster.save(0)
+    log.cluster.crash(0)
+    log.send("buy", T + 11 * MINUTE, user=U0)
+    assert log.funnel() == [2, 1, 1]
+    log.send("rename", T + 20 * MINUTE, user=V1, properties={"old": U0})
+    assert log.users(T // MINUTE * MINUTE, "minute") == 1
+
+
+def test_sessions_go_from_the_device_to_the_old_id_and_on_to_the_new_one() -> None:
+    funnel = "  visits: {steps: [look, join], window: 1h, per: session}\n"
+    log = Log(parse_plan(TEXT.replace("  joining:", f"{funnel}  joining:")))
+
+    def send(number: int, name: str, session: str, **ids: str) -> None:
+        log.cluster.send({"event_id": f"s{number}", "event": name, "ts": T + number, "session_id": session, **ids})
+        log.cluster.drain()
+
+    send(0, "look", "s1", anonymous_id=D1)
+    send(1, "look", "s2", user_id=U0)
+    send(2, "look", "s3", user_id=U0, anonymous_id=D1)
+    log.send("rename", T + 3, user=V1, properties={"old": U0})
+    send(4, "join", "s1", user_id=V1)
+    send(5, "join", "s2", anonymous_id=D1)
+    cohorts = log.cluster.measures().funnels.items()
+    assert [cell.users for c, cell in cohorts if c.funnel == "visits" and any(cell.users)] == [[3, 2]]
+
+
 # -- what is published ---------------------------------------------------------------------------------------------
 
 
