@@ -15,7 +15,7 @@
 -- mistakes: This is what was paid, not a forecast. A period that hasn't ended by `to` (whole = 0) has a revenue so far
 --   and no ltv (NULL). Payments before joining (as a visitor) don't count.
 -- chart: line x=n y=ltv series=cohort
-WITH cohorts AS
+WITH cohorts AS MATERIALIZED
 (
     SELECT
         person, joined,
@@ -54,3 +54,4 @@ LEFT JOIN
     GROUP BY cohort, n
 ) AS p ON p.cohort = c.cohort AND p.n = c.n
 ORDER BY cohort, n
+SETTINGS enable_materialized_cte = 1

@@ -17,7 +17,7 @@
 --   has no rates (NULL). Weeks begin on Monday, so
 --   week 1 of somebody who joined on Sunday begins the next day; day 7 does not have this.
 -- chart: heatmap x=n y=cohort series=classic_rate
-WITH people AS
+WITH people AS MATERIALIZED
 (
     SELECT
         toDate(multiIf({period:String} = 'month', toStartOfMonth(assumeNotNull(joined_day)),
@@ -54,3 +54,4 @@ LEFT JOIN
     GROUP BY cohort, n
 ) AS a ON a.cohort = c.cohort AND a.n = c.n
 ORDER BY cohort, n
+SETTINGS enable_materialized_cte = 1
