@@ -94,12 +94,14 @@ class ArchiveBatch:
 
     def _add_links(self, partition: int, result: Classified) -> None:
         records, stream = result.records, self._stream
-        for at, claim, ruling in result.links:
+        watermarks = result.watermarks_at([link.at for link in result.links])
+        for (at, claim, ruling), watermark in zip(result.links, watermarks, strict=True):
             named = (stream, partition, records[at].offset, claim.id, claim.person, claim.kind)
-            _append(self.links, (*named, ruling, claim.ts, result.watermark_at(at)))
-        for i, handover in result.handovers.items():
+            _append(self.links, (*named, ruling, claim.ts, watermark))
+        watermarks = result.watermarks_at(list(result.handovers))
+        for (i, handover), after in zip(result.handovers.items(), watermarks, strict=True):
             part = int((last(records[i].headers, HANDOVER_HEADER) or b"0").rpartition(b":")[2])
-            watermark = max(result.watermark_at(i), handover.watermark)
+            watermark = max(after, handover.watermark)
             named_part = (stream, partition, records[i].offset, part)
             _append(self.handovers, (*named_part, handover.id, handover.person, watermark))
 

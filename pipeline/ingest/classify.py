@@ -118,15 +118,13 @@ class Classified:
     #: Pieces of (indexes, watermarks, the clock): how the partition stood after each of these records.
     standings: list[tuple[Times, Times, Believed]] = field(default_factory=list)
 
-    def watermark_at(self, index: int) -> int:
-        """The partition's watermark after the record at `index`."""
-        found = self.watermark
-        for at, after in self.watermarks:
-            before = int(np.searchsorted(at, index, "right"))
-            if not before:
-                break
-            found = int(after[before - 1])
-        return found
+    def watermarks_at(self, indexes: Sequence[int]) -> list[int]:
+        """The partition's watermark after each of these records."""
+        if not self.watermarks or not indexes:
+            return [self.watermark] * len(indexes)
+        at, after = (np.concatenate(columns) for columns in zip(*self.watermarks, strict=True))
+        before = np.searchsorted(at, np.array(indexes, np.int64), "right")
+        return np.where(before > 0, after[before - 1], self.watermark).tolist()  # type: ignore[no-any-return]
 
 
 class PartitionClassifier:
@@ -161,10 +159,12 @@ class PartitionClassifier:
         outcomes = [Outcome.REJECTED] * n
         events: list[Event | None] = [None] * n
         result = Classified(records, outcomes, events)
+        between: list[tuple[int, str]] = []
         parse, max_future = self._validator.parse, self._max_future
         for i, record in enumerate(records):
             try:
-                if record.headers and self._identity and self._between_partitions(result, i):
+                if record.headers and self._identity and (home := self._between_partitions(result, i)):
+                    between.append((i, home))
                     continue
                 event = parse(record.value)
                 written = record.timestamp
@@ -178,6 +178,8 @@ class PartitionClassifier:
                 raise
             except Exception as exc:
                 result.rejections[i] = unforeseen(exc)
+        if between:
+            self._refuse_astray(result, between)
         whole = not (result.rejections or result.claims or result.handovers)
         valid = list(range(n)) if whole else [i for i, event in enumerate(events) if event is not None]
         try:
@@ -199,33 +201,37 @@ class PartitionClassifier:
             result.forwarded = {i: p for i, p in result.forwarded.items() if result.outcomes[i] is Outcome.FORWARDED}
         return result
 
-    def _between_partitions(self, result: Classified, i: int) -> bool:
-        """Whether a record is no event, but tells of a link or hands something over. Raises Rejection if it should."""
+    def _between_partitions(self, result: Classified, i: int) -> str:
+        """Of a record that is no event, but tells of a link or hands something over: the id in whose home it should be.
+
+        "" of all others. Raises Rejection if it should be one and can't be read.
+        """
         record = result.records[i]
         names = {name for name, _ in record.headers}
         if LINK_HEADER not in names and HANDOVER_HEADER not in names:
-            return False
+            return ""
         try:
             if LINK_HEADER in names:
-                claim = read_link(record.value)
-                home = claim.id
                 # What becomes of it is decided when all records before it are known.
-                found: Claim | Handover = claim
-            else:
-                if not handover_mark(record.headers):
-                    raise ValueError(f"{HANDOVER_HEADER}: PARTITION:OFFSET:PART")
-                found = read_handover(record.value)
-                home = found.person
+                claim = result.claims[i] = read_link(record.value)
+                return claim.id
+            if not handover_mark(record.headers):
+                raise ValueError(f"{HANDOVER_HEADER}: PARTITION:OFFSET:PART")
+            handover = result.handovers[i] = read_handover(record.value)
+            return handover.person
         except ValueError as exc:
             raise Rejection("bad_link", str(exc)) from None
-        if int(homes_of([home], self._partitions)[0]) != self._partition:
-            raise Rejection("bad_link", f"{home!r:.60} lives in another partition")
-        result.outcomes[i] = Outcome.LINK
-        if isinstance(found, Claim):
-            result.claims[i] = found
-        else:
-            result.handovers[i] = found
-        return True
+
+    def _refuse_astray(self, result: Classified, between: Sequence[tuple[int, str]]) -> None:
+        """Of the records between partitions, reject those that lie in another one than their id."""
+        homes = homes_of([one for _, one in between], self._partitions).tolist()
+        for (i, one), home in zip(between, homes, strict=True):
+            if home == self._partition:
+                result.outcomes[i] = Outcome.LINK
+                continue
+            result.claims.pop(i, None)
+            result.handovers.pop(i, None)
+            result.rejections[i] = Rejection("bad_link", f"{one!r:.60} lives in another partition")
 
     def _goes_on(self, result: Classified, i: int) -> bool:
         """Whether one record can be judged further; rejects it if it raises what nobody foresaw."""

@@ -2,7 +2,7 @@
 elsewhere.
 
 A handover is one record, or several where the id has a long history; each part stands for itself. It holds in which
-minutes, with which values of the plan's dimensions, the id was active (`Visit`), and its steps within the funnels'
+minutes, with which values of the plan's dimensions, the id was active (`Presence`), and its steps within the funnels'
 windows (`Steps`). Sent twice after a crash it counts once: the header says which link it follows from.
 """
 
@@ -28,7 +28,7 @@ PART_BYTES: Final = 400_000
 _EVENTS: Final = 100
 
 
-class Visit(NamedTuple):
+class Presence(NamedTuple):
     """A minute (epoch minutes) in which an id was active with these values; whether it registered then."""
 
     minute: int
@@ -46,12 +46,12 @@ class Steps(NamedTuple):
     events: Sequence[tuple[int, int, str]]
 
 
-class Share(NamedTuple):
+class Portion(NamedTuple):
     """What is counted of an id, and can be counted for somebody else instead. `fields` name the values of the
     visits."""
 
     fields: tuple[str, ...]
-    visits: Sequence[Visit]
+    visits: Sequence[Presence]
     steps: Sequence[Steps]
 
     def __bool__(self) -> bool:
@@ -68,7 +68,7 @@ class Handover(NamedTuple):
     person: str
     hops: int
     watermark: int
-    share: Share
+    share: Portion
 
 
 _Ms = Annotated[int, Field(ge=EARLIEST_TS, le=LATEST_TS)]
@@ -100,8 +100,8 @@ def parts(handover: Handover) -> Iterator[bytes]:
         yield to_json(whole)
 
 
-def _pieces(share: Share) -> Iterator[tuple[list[Visit], list[Steps]]]:
-    visits: list[Visit] = []
+def _pieces(share: Portion) -> Iterator[tuple[list[Presence], list[Steps]]]:
+    visits: list[Presence] = []
     steps: list[Steps] = []
     size = 0
     for item, weight in _weighed(share):
@@ -109,7 +109,7 @@ def _pieces(share: Share) -> Iterator[tuple[list[Visit], list[Steps]]]:
             yield visits, steps
             visits, steps, size = [], [], 0
         size += weight
-        if isinstance(item, Visit):
+        if isinstance(item, Presence):
             visits.append(item)
         else:
             steps.append(item)
@@ -117,7 +117,7 @@ def _pieces(share: Share) -> Iterator[tuple[list[Visit], list[Steps]]]:
         yield visits, steps
 
 
-def _weighed(share: Share) -> Iterator[tuple[Visit | Steps, int]]:
+def _weighed(share: Portion) -> Iterator[tuple[Presence | Steps, int]]:
     """The items of a share, and about how many bytes each takes as JSON; a character may take six."""
     for visit in share.visits:
         yield visit, 40 + _text(visit.values)
@@ -143,7 +143,9 @@ def read_handover(value: bytes | None) -> Handover:
         raise ValueError("an id that means nobody, or itself, hands nothing over")
     if any(len(values) != len(found.fields) for _, values, _ in found.visits):
         raise ValueError("visits: as many values as fields")
-    share = Share(found.fields, [Visit(*visit) for visit in found.visits], [Steps(*steps) for steps in found.steps])
+    share = Portion(
+        found.fields, [Presence(*visit) for visit in found.visits], [Steps(*steps) for steps in found.steps]
+    )
     return Handover(found.id, found.person, found.hops, found.watermark, share)
 
 

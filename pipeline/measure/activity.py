@@ -41,6 +41,8 @@ class WindowKey(NamedTuple):
 
 #: A minute (epoch minutes) in which an id was active with these values of `Activity.fields`; whether it registered.
 Visit: TypeAlias = tuple[int, tuple[str, ...], bool]
+#: An id, where it was counted, and the watermark (epoch ms) at which a window must be open to change.
+Counted: TypeAlias = tuple[str, Iterable[Visit], int]
 #: What an accumulator counts distinct things with: a minute's is updated, a wider one takes in those of its minutes.
 Distinct: TypeAlias = Any  # hll_sketch or hll_union
 
@@ -104,22 +106,22 @@ class Accumulator:
             self._registrations = self._registrations or self._new()
             _update(self._registrations, group.registered)
 
-    def take_off(self, who: int, registered: bool, version: int) -> None:
-        """Count somebody (a hash of theirs) no longer: they are counted as somebody else."""
+    def take_off(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
+        """Count these (hashes of ids) no longer, and some of them as registered: they are counted as somebody else."""
         self.version = version
         self._gone = self._gone or hll_sketch(LG_K, _TYPE)
-        self._gone.update(who)
+        _update(self._gone, hashes)
         if registered:
             self._gone_registrations = self._gone_registrations or hll_sketch(LG_K, _TYPE)
-            self._gone_registrations.update(who)
+            _update(self._gone_registrations, registered)
 
-    def put_on(self, who: int, registered: bool, version: int) -> None:
-        """Count somebody whose events are counted elsewhere."""
+    def put_on(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
+        """Count these, whose events are counted elsewhere."""
         self.version = version
-        self._users.update(who)
+        _update(self._users, hashes)
         if registered:
             self._registrations = self._registrations or self._new()
-            self._registrations.update(who)
+            _update(self._registrations, registered)
 
     @property
     def gone(self) -> hll_sketch | None:
@@ -368,52 +370,76 @@ class Activity:
         """The fields that the values of a visit are of."""
         return self._fields
 
-    def take_off(self, who: str, visits: Iterable[Visit], watermark: int, version: int) -> set[WindowKey]:
-        """Count an id no longer in the windows that are open at `watermark`; returns those that changed."""
+    def take_off(self, those: Iterable[Counted], version: int) -> set[WindowKey]:
+        """Count ids no longer in their windows; returns those that changed."""
         changed: set[WindowKey] = set()
-        (digest,) = _hashes([who])
-        for key, _, registered in self._places(visits, watermark):
+        for (key, _), (hashes, registered) in self._gathered(those).items():
             found = key if not key.dimension or self._has_place(key) else key._replace(value=OTHER)
             if found not in self.accumulators:
                 found = key
             accumulator = self.accumulators.get(found)
             if accumulator is not None:
-                accumulator.take_off(digest, registered, version)
+                accumulator.take_off(hashes, registered, version)
                 changed.add(found)
         return changed
 
-    def put_on(self, who: str, visits: Iterable[Visit], watermark: int, version: int) -> set[WindowKey]:
-        """Count an id in the windows of its visits that are open at `watermark`; returns those that changed."""
+    def put_on(self, those: Iterable[Counted], version: int) -> set[WindowKey]:
+        """Count ids in their windows; returns those that changed."""
         changed: set[WindowKey] = set()
-        (digest,) = _hashes([who])
-        for key, end, registered in self._places(visits, watermark):
+        for (key, end), (hashes, registered) in self._gathered(those).items():
             accumulator = self.accumulators.get(key)
             if accumulator is None:
                 # It takes no place from a value that events have: whoever counts those alone must find the same places.
                 accumulator = self.accumulators[key] = Accumulator(end, key.grain != "minute")
-            accumulator.put_on(digest, registered, version)
+            accumulator.put_on(hashes, registered, version)
             changed.add(key)
         return changed
 
     def open_visits(self, visits: Iterable[Visit], watermark: int) -> list[Visit]:
         """Those that lie in a window that is open at `watermark`."""
-        return [visit for visit in visits if next(self._places([visit], watermark), None) is not None]
+        horizon = self._horizon(watermark)
+        return [visit for visit in visits if any(end > horizon[grain] for grain, _, end in self._spans(visit[0]))]
 
-    def _places(self, visits: Iterable[Visit], watermark: int) -> Iterator[tuple[WindowKey, int, bool]]:
-        """Each open window that a visit lies in, its end, and whether somebody registered in it."""
-        horizon = {grain: closing(self.plan, grain, watermark) for grain in self._grains}
-        for minute, values, registered in visits:
-            spans = [(grain, *bounds(grain, minute * MINUTE, self.plan.zone)) for grain in self._grains]
-            for grain, start, end in spans:
-                if end <= horizon[grain]:
-                    continue
-                yield WindowKey(grain, start, "", ()), end, registered
-                for name, positions in self._dimensions:
-                    yield WindowKey(grain, start, name, tuple([values[p] for p in positions])), end, registered
+    def _gathered(self, those: Iterable[Counted]) -> dict[tuple[WindowKey, int], tuple[list[int], list[int]]]:
+        """By open window (and its end): the hashes of the ids in it, and of those who registered there."""
+        # The ids of one batch lie in few minutes and values: what these have in common is worked out once.
+        places: dict[tuple[int, tuple[str, ...]], list[tuple[str, list[tuple[WindowKey, int]]]]] = {}
+        horizons: dict[int, dict[str, int]] = {}
+        found: dict[tuple[WindowKey, int], tuple[list[int], list[int]]] = {}
+        for who, visits, watermark in those:
+            horizon = horizons.get(watermark) or horizons.setdefault(watermark, self._horizon(watermark))
+            (digest,) = _hashes([who])
+            for minute, values, registered in visits:
+                windows = places.get((minute, values))
+                if windows is None:
+                    windows = places[minute, values] = self._windows(minute, values)
+                for grain, keys in windows:
+                    if keys[0][1] <= horizon[grain]:
+                        continue
+                    for key in keys:
+                        hashes, those_registered = found.setdefault(key, ([], []))
+                        hashes.append(digest)
+                        if registered:
+                            those_registered.append(digest)
+        return found
+
+    def _horizon(self, watermark: int) -> dict[str, int]:
+        return {grain: closing(self.plan, grain, watermark) for grain in self._grains}
+
+    def _spans(self, minute: int) -> list[tuple[str, int, int]]:
+        return [(grain, *bounds(grain, minute * MINUTE, self.plan.zone)) for grain in self._grains]
+
+    def _windows(self, minute: int, values: tuple[str, ...]) -> list[tuple[str, list[tuple[WindowKey, int]]]]:
+        """By grain: the windows of a visit, each with its end."""
+        dimensions = [("", ()), *[(name, tuple([values[p] for p in at])) for name, at in self._dimensions]]
+        return [
+            (grain, [(WindowKey(grain, start, name, value), end) for name, value in dimensions])
+            for grain, start, end in self._spans(minute)
+        ]
 
     def closed(self, watermark: int) -> list[WindowKey]:
         """The accumulators that nothing can change any more."""
-        horizon = {grain: closing(self.plan, grain, watermark) for grain in self._grains}
+        horizon = self._horizon(watermark)
         return [key for key, accumulator in self.accumulators.items() if accumulator.end <= horizon[key.grain]]
 
     def drop(self, keys: Iterable[WindowKey]) -> None:

@@ -97,6 +97,8 @@ class Trails:
         self, visits: dict[tuple[int, tuple[str, ...]], bool], watermark: int
     ) -> dict[tuple[int, tuple[str, ...]], bool]:
         """One visit for all of an hour (a day) with the same values, where their minutes (and hours) are closed."""
+        if self._open("minute", min(visits)[0], watermark) is not None:
+            return visits  # all are open
         found: dict[tuple[object, tuple[str, ...]], tuple[int, bool]] = {}
         for (minute, values), registered in sorted(visits.items()):
             open_ = [start for grain in self._grains if (start := self._open(grain, minute, watermark)) is not None]

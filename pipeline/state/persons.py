@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier
-from pipeline.ingest.handover import Handover, Share, Steps, Visit, handover_header, handover_mark, parts
+from pipeline.ingest.handover import Handover, Portion, Presence, Steps, handover_header, handover_mark, parts
 from pipeline.ingest.links import LINK_HEADER, Link, link_value, resolve
 from pipeline.ingest.partitioner import homes_of
 from pipeline.ingest.seen import U64, SeenIds
-from pipeline.measure.activity import Activity, WindowKey
+from pipeline.measure.activity import Activity, Counted, WindowKey
 from pipeline.measure.entries import Entries
 from pipeline.measure.funnels import CounterKey, Funnels
 from pipeline.measure.trails import Trail, Trails
@@ -88,53 +88,68 @@ class Persons:
             Letter(partition, plain_id(claim.id).encode(), link_value(claim), ((LINK_HEADER, b"1"),))
             for _, partition, claim in result.tellings
         ]
-        numbers: dict[int, int] = {}
-        turns: list[tuple[int, Link | Handover]] = [(link.at, link) for link in result.links]
+        turns: list[tuple[int, Link | Handover]] = [(link.at, link) for link in result.links if link.ruling == "linked"]
         turns += result.handovers.items()
-        for i, turn in sorted(turns, key=lambda item: item[0]):
-            watermark, record = result.watermark_at(i), result.records[i]
+        if not turns:
+            return letters, changed
+        turns.sort(key=lambda turn: turn[0])
+        watermarks = result.watermarks_at([i for i, _ in turns])
+        new = self._new_handovers(result, turns, watermarks)
+        # Whose they are is known by what the whole batch says.
+        persons = [self._person_of(turn) for _, turn in turns]
+        homes = homes_of([person for person, _ in persons], self._partitions).tolist()
+        gone: list[Counted] = []
+        come: list[Counted] = []
+        numbers: dict[int, int] = {}
+        for (i, turn), watermark, (person, hops), home in zip(turns, watermarks, persons, homes, strict=True):
             if isinstance(turn, Link):
-                if turn.ruling != "linked":
-                    continue
-                one, person, hops = turn.claim.id, turn.claim.person, 1
-                share = self._take_off(one, watermark, version, changed)
+                one, open_at = turn.claim.id, watermark
+                share = self._take_off(one, open_at, version, changed, gone)
             else:
-                if not self._takes(handover_mark(record.headers), watermark):
+                one, open_at, share = turn.id, max(watermark, turn.watermark), turn.share
+                if i not in new:
                     continue
-                one, person, hops, given_at, share = turn
-                watermark = max(watermark, given_at)
-            person, hops = resolve(self._classifier.owners, person, hops)
             if not share:
                 continue
-            home = int(homes_of([person], self._partitions)[0])
+            handover = Handover(one, person, hops, open_at, share)
             if home == self._partition:
-                self._put_on(person, share, watermark, version, changed)
+                self._put_on(handover, version, changed, come)
                 continue
-            for value in parts(Handover(one, person, hops, watermark, share)):
+            for value in parts(handover):
                 # A record may link two ids, and each hands over: the parts are numbered through.
                 number = numbers[i] = numbers.get(i, -1) + 1
-                header = handover_header(self._partition, record.offset, number)
+                header = handover_header(self._partition, result.records[i].offset, number)
                 letters.append(Letter(home, person.encode(), value, (header,)))
+        # Taking off and putting on don't meet in a sketch, so all can be done at once.
+        changed.accumulators.update(self._activity.take_off(gone, version))
+        changed.accumulators.update(self._activity.put_on(come, version))
         return letters, changed
 
-    def _take_off(self, one: str, watermark: int, version: int, changed: Changed) -> Share:
+    def _person_of(self, turn: Link | Handover) -> tuple[str, int]:
+        """As whom an id counts from now on, and after how many links."""
+        person, hops = (turn.claim.person, 1) if isinstance(turn, Link) else (turn.person, turn.hops)
+        return resolve(self._classifier.owners, person, hops)
+
+    def _take_off(self, one: str, watermark: int, version: int, changed: Changed, gone: list[Counted]) -> Portion:
         trail = self.trails.of(one)
         visits = self._activity.open_visits(trail.visits, watermark)
-        changed.accumulators.update(self._activity.take_off(one, visits, watermark, version))
+        if visits:
+            gone.append((one, visits, watermark))
         steps, counters = self._funnels.take_off(one, trail.sessions, watermark, version)
         changed.counters.update(counters)
         self.trails.drop(one)
-        return Share(self._activity.fields, [Visit(*visit) for visit in visits], [Steps(*each) for each in steps])
+        return Portion(self._activity.fields, [Presence(*visit) for visit in visits], [Steps(*each) for each in steps])
 
-    def _put_on(self, person: str, share: Share, watermark: int, version: int, changed: Changed) -> None:
+    def _put_on(self, handover: Handover, version: int, changed: Changed, come: list[Counted]) -> None:
+        person, watermark, share = handover.person, handover.watermark, handover.share
         visits = self._own_fields(share)
-        changed.accumulators.update(self._activity.put_on(person, visits, watermark, version))
+        come.append((person, visits, watermark))
         changed.counters.update(self._funnels.put_on(person, share.steps, watermark, version))
         if self._aliases:
             sessions = [steps.session for steps in share.steps if steps.session]
             self.trails.join(person, Trail(visits, sessions), watermark)
 
-    def _own_fields(self, share: Share) -> list[tuple[int, tuple[str, ...], bool]]:
+    def _own_fields(self, share: Portion) -> list[tuple[int, tuple[str, ...], bool]]:
         """The visits with the values of our plan's fields; another plan may have others."""
         fields = self._activity.fields
         if share.fields == fields:
@@ -145,16 +160,32 @@ class Persons:
             for minute, values, registered in share.visits
         ]
 
-    def _takes(self, mark: int, watermark: int) -> bool:
-        """Whether a handover is new; notes that it was taken."""
-        found = np.array([mark], np.uint64)
-        generation = self.taken.generation_of(watermark)
-        self.taken.move_to(generation)
-        if bool(self.taken.contains(found)[0]):
-            return False
-        self.taken.add(found)
-        self.unsaved_taken.append((self.taken.generation, found))
-        return True
+    def _new_handovers(
+        self, result: Classified, turns: Sequence[tuple[int, Link | Handover]], watermarks: Sequence[int]
+    ) -> set[int]:
+        """The indexes of handovers that come for the first time; notes that they were taken."""
+        new: set[int] = set()
+        waiting: list[tuple[int, int]] = []
+
+        def note() -> None:
+            marks = np.array([mark for _, mark in waiting], np.uint64)
+            _, first = np.unique(marks, return_index=True)
+            fresh = first[~self.taken.contains(marks[first])]
+            if len(fresh):
+                self.taken.add(marks[fresh])
+                self.unsaved_taken.append((self.taken.generation, marks[fresh]))
+            new.update(waiting[place][0] for place in fresh.tolist())
+            waiting.clear()
+
+        for (i, turn), watermark in zip(turns, watermarks, strict=True):
+            if isinstance(turn, Handover):
+                generation = self.taken.generation_of(watermark)
+                if generation > self.taken.generation:
+                    note()
+                    self.taken.move_to(generation)
+                waiting.append((i, handover_mark(result.records[i].headers)))
+        note()
+        return new
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from aiokafka import AIOKafkaProducer
 
 from pipeline.ingest.partitioner import partitions_of
@@ -60,8 +61,14 @@ class Shapes(NamedTuple):
     tails: list[bytes]
 
 
-def make_shapes(rng: np.random.Generator, count: int, large: bool = False, users: int = USERS) -> Shapes:
-    """`count` events of `users` users, about 230 bytes each, or about 900 if `large`."""
+def make_shapes(
+    rng: np.random.Generator, count: int, large: bool = False, users: int = USERS, anonymous: float | None = None
+) -> Shapes:
+    """`count` events of `users` users, about 230 bytes each, or about 900 if `large`.
+
+    With `anonymous`, everybody has a device, and that share of the events is of devices alone: half of them of people
+    who never log in, the other half from before a login. All other events then have both ids.
+    """
     drawn = (
         rng.integers(users, size=count),
         rng.choice(len(_EVENTS), size=count, p=[share for _, share, _ in _EVENTS]),
@@ -70,18 +77,35 @@ def make_shapes(rng: np.random.Generator, count: int, large: bool = False, users
     )
     keys, heads, tails = [], [], []
     context = _CONTEXT if large else ""
-    for user, kind, platform, channel in zip(*[column.tolist() for column in drawn], strict=True):
+    alone = _alone(drawn[0], users, anonymous).tolist() if anonymous is not None else None
+    for i, (user, kind, platform, channel) in enumerate(zip(*[column.tolist() for column in drawn], strict=True)):
         name, _, properties = _EVENTS[kind]
         if large:
             properties = f"{properties[:-1]}{',' if len(properties) > 2 else ''}{_MORE_PROPERTIES}}}"
         key = f"u{user:08d}"
+        ids = f'"user_id":"{key}"'
+        if alone is not None:
+            device = f'"anonymous_id":"d{user:08d}"'
+            ids, key = (device, f"d{user:08d}") if alone[i] else (f"{device},{ids}", key)
         keys.append(key.encode())
-        heads.append(f'","event":"{name}","user_id":"{key}","ts":'.encode())
+        heads.append(f'","event":"{name}",{ids},"ts":'.encode())
         tails.append(
             f',"session_id":"s{user:08d}","platform":"{_PLATFORMS[platform]}","app_version":"5.2.1",'
             f'"channel":"{_CHANNELS[channel]}"{context},"properties":{properties}}}'.encode()
         )
     return Shapes(keys, heads, tails)
+
+
+def _alone(drawn: npt.NDArray[np.int64], users: int, share: float) -> npt.NDArray[np.bool_]:
+    """Which events are of a device alone: all of the first users, and the first events of each of the others."""
+    visitors = int(users * share / 2)
+    first = len(drawn) / users * (share / 2) / (1 - share / 2)
+    before_login = int(first) + (np.random.default_rng(SEED).random(users) < first % 1)
+    order = np.argsort(drawn, kind="stable")
+    starts = np.searchsorted(drawn[order], np.arange(users))
+    rank = np.empty(len(drawn), np.int64)
+    rank[order] = np.arange(len(drawn)) - starts[drawn[order]]
+    return (drawn < visitors) | (rank < before_login[drawn])
 
 
 def make_event(event_id: bytes, head: bytes, ts: int, tail: bytes) -> bytes:
@@ -90,11 +114,21 @@ def make_event(event_id: bytes, head: bytes, ts: int, tail: bytes) -> bytes:
 
 
 def make_events(
-    count: int, end_ms: int, *, large: bool = False, rate: int = RATE, seed: int = SEED, users: int = USERS
+    count: int,
+    end_ms: int,
+    *,
+    large: bool = False,
+    rate: int = RATE,
+    seed: int = SEED,
+    users: int = USERS,
+    anonymous: float | None = None,
 ) -> tuple[list[bytes], list[bytes]]:
-    """Keys and values of `count` events, `rate` a second of event time, the last of them at about `end_ms` (ms)."""
+    """Keys and values of `count` events, `rate` a second of event time, the last of them at about `end_ms` (ms).
+
+    `anonymous`: see `make_shapes`.
+    """
     rng = np.random.default_rng(seed)
-    shapes = make_shapes(rng, count, large, users)
+    shapes = make_shapes(rng, count, large, users, anonymous)
     ids = rng.bytes(16 * count).hex().encode()
     times = (end_ms - (np.arange(count)[::-1] * 1000) // rate - rng.integers(_DELAY_MS, size=count)).tolist()
     values = [make_event(ids[32 * i : 32 * i + 32], shapes.heads[i], times[i], shapes.tails[i]) for i in range(count)]

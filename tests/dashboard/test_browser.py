@@ -71,7 +71,7 @@ def test_live_numbers_are_those_of_clickhouse(running: Running, browser: Browser
     browser.open("/")
     stream = running.env["PIPELINE_STREAM"]
     browser.until(lambda: browser.text("[data-live=rec-accepted]") == "50", "50 accepted")
-    sql = f"SELECT uniqExact(actor), count() FROM events WHERE stream = '{stream}'"
+    sql = f"SELECT uniqExact(person), count() FROM events WHERE stream = '{stream}'"
     stored = browser.until(lambda: running.rows(sql) if running.rows(sql) == [[40, 50]] else None, "all stored")
     assert [[int(browser.text(f"[data-live={key}]")) for key in ("users-today", "rec-accepted")]] == stored
     assert browser.text("[data-live=revenue]") == "0.00"
@@ -89,9 +89,9 @@ def test_a_funnel_of_the_past_is_what_windowfunnel_counts(running: Running, brow
     conditions = ", ".join(f"event = '{step}'" + (f" AND {began}" if step == steps[0] else "") for step in steps)
     names = ", ".join(f"'{step}'" for step in steps)
     counted = running.rows(
-        f"SELECT countIf(l >= 1), countIf(l >= 2), countIf(l >= 3), countIf(l >= 4), countIf(l >= 5) FROM (SELECT actor, "
+        f"SELECT countIf(l >= 1), countIf(l >= 2), countIf(l >= 3), countIf(l >= 4), countIf(l >= 5) FROM (SELECT person, "
         f"windowFunnel(3600000)(toUInt64(toUnixTimestamp64Milli(ts)), {conditions}) AS l "
-        f"FROM events WHERE event IN ({names}) AND NOT late GROUP BY actor)"
+        f"FROM events WHERE event IN ({names}) AND NOT late GROUP BY person)"
     )[0]
     shown = browser.js(
         "return [...document.querySelectorAll(\"[data-part^='/part/funnel?'] .steps .n\")].map(e => e.innerText)"

@@ -128,8 +128,8 @@ async def test_campaigns_and_users(settings: Settings, tmp_path: Path, capsys: p
     ]
     assert await run(settings, "users", tmp_path / "u.csv", "actor,name,value\nu1,plan,gold\nu1,region,north\n") == 0
     assert await ask(settings, "SELECT * FROM user_attributes ORDER BY name") == [
-        ("u1", "plan", "gold"),
-        ("u1", "region", "north"),
+        ("u1", "plan", "gold", "u1"),
+        ("u1", "region", "north", "u1"),
     ]
 
 

@@ -14,6 +14,7 @@ from migrated import give_back, take
 from pipeline.archiver.rows import (
     DUPLICATE_COLUMNS,
     EVENT_COLUMNS,
+    LINK_COLUMNS,
     REJECTED_COLUMNS,
     STORED_AT,
     ArchiveBatch,
@@ -28,7 +29,7 @@ from pipeline.ingest.validate import Validator
 from pipeline.metrics import install
 from pipeline.queries.verify import Difference, Verification, verify
 from pipeline.state.partition import PartitionState
-from pipeline.worker.publisher import Publisher, decimal
+from pipeline.worker.publisher import Publisher, decimal, moment
 from schemas.plan import Plan
 from schemas.plan_io import parse_plan
 
@@ -81,9 +82,12 @@ def event(
 class System:
     """What worker and archiver would have written for these events, in the given partitions."""
 
-    def __init__(self, server: EmbeddedClickHouse, events: list[dict[str, Any]], partitions: int = 2) -> None:
-        self.server = server
-        homes = partitions_of([fields["user_id"].encode() for fields in events], partitions).tolist()
+    def __init__(
+        self, server: EmbeddedClickHouse, events: list[dict[str, Any]], partitions: int = 2, now: int = START
+    ) -> None:
+        self.server, self.now = server, now
+        actors = [fields.get("user_id") or fields["anonymous_id"] for fields in events]
+        homes = partitions_of([actor.encode() for actor in actors], partitions).tolist()
         self.logs: list[list[Record]] = [[] for _ in range(partitions)]
         for fields, home in zip(events, homes, strict=True):
             log = self.logs[home]
@@ -99,7 +103,7 @@ class System:
             if log:
                 state = PartitionState(PLAN, self.validator, partition, len(self.logs))
                 state.fold(log)
-                activity, funnels, row = state.changed_rows(START)
+                activity, funnels, row = state.changed_rows(self.now)
                 await publisher.publish(activity, funnels, [row])
                 batch.add(partition, PartitionClassifier(PLAN, self.validator, partition, len(self.logs)).classify(log))
         await publisher.close()
@@ -109,6 +113,7 @@ class System:
             ("events_raw", EVENT_COLUMNS, batch.events),
             ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
             ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),
+            ("links_raw", LINK_COLUMNS, [*batch.links[:-2], [moment(ts) for ts in batch.links[-2]], batch.links[-1]]),
         ):
             if columns[0]:
                 await self.connection.run(
@@ -410,3 +415,48 @@ async def test_a_partition_is_compared_where_both_roles_have_missed_the_same(ser
         assert (found.ok, found.left_out, found.records) == (True, {}, len(EVENTS))
         await system.run("ALTER TABLE events_raw DELETE WHERE partition = 0 SETTINGS mutations_sync = 2")
         assert not (await system.verify()).ok
+
+
+DAY = 86_400_000
+
+
+def logins(after: int) -> list[dict[str, Any]]:
+    """Eight visitors look, eight users buy a minute later; so long after that, the visitors log in as those users."""
+    looks = [{**event(n, "", "look", START), "anonymous_id": f"d{n}"} for n in range(8)]
+    buys = [event(10 + n, f"u{n}", "buy", START + 61_000) for n in range(8)]
+    joins = [{**event(20 + n, f"u{n}", "join", START + after), "anonymous_id": f"d{n}"} for n in range(8)]
+    return [*looks, *buys, *joins]
+
+
+async def more_users(system: System, number: int) -> None:
+    """Publish so many users more for the first hour."""
+    first = f"grain = 'hour' AND dimension = '' AND start < toDateTime({START // 1000 + 3600})"
+    await system.run(_again("live_activity_raw", f"users + {number}. AS users", first))
+
+
+async def test_a_link_that_came_after_a_window_had_closed_is_no_difference(server: EmbeddedClickHouse) -> None:
+    """Live keeps what it said, 16 users and nobody who bought after looking; SQL knows better today."""
+    async with System(server, logins(after=3 * DAY), partitions=1, now=START + 3 * DAY) as system:
+        users = await system.connection.query(
+            "SELECT users, (SELECT uniqExact(person) FROM events WHERE ts < toDateTime({end:Int64})) "
+            "FROM live_activity WHERE grain = 'hour' AND dimension = '' ORDER BY start LIMIT 1",
+            {"end": START // 1000 + 3600},
+        )
+        assert [(round(live), stored) for live, stored in users] == [(16, 8)]
+        found = await system.verify()
+        assert found.differences == []
+        assert found.linked_later > 0
+        assert f"; {found.linked_later} of them closed before somebody in them was linked" in found.summary()
+        await more_users(system, 12)  # eight links don't explain that
+        found = await system.verify()
+        assert [(d.measure, d.live, d.archived) for d in found.differences] == [("users", 28, 8)]
+
+
+async def test_a_link_that_came_in_time_explains_nothing(server: EmbeddedClickHouse) -> None:
+    async with System(server, logins(after=120_000), partitions=1) as system:
+        found = await system.verify()
+        assert (found.differences, found.linked_later) == ([], 0)
+        await more_users(system, 8)
+        found = await system.verify()
+        assert [(d.measure, d.live, d.archived) for d in found.differences] == [("users", 16, 8)]
+        assert found.linked_later == 0

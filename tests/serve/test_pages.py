@@ -108,7 +108,7 @@ async def metrics_are_as_named(system: System) -> None:
         seen |= set(ours)
         if role.name == "worker":
             outcomes = {row.labels["outcome"] for row in ours["streamgauge_records"]}
-            assert outcomes == {"accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again"}
+            assert outcomes == {"accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again", "link"}
             total = sum(
                 row.value
                 for row in ours["streamgauge_records"]
