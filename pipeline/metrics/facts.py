@@ -19,7 +19,7 @@ from typing import Final
 from pipeline.queries.conditions import quoted, step_sql, text_sql
 from schemas.duration import DAY
 from schemas.event import CONTEXT_FIELDS
-from schemas.meanings import Meaning
+from schemas.meanings import Item, Meaning
 from schemas.plan import Plan, Step
 
 #: Kinds of columns, and what a column is whose meaning names no field.
@@ -243,13 +243,18 @@ def _onboarding(plan: Plan) -> list[View]:
 
 
 def _content(plan: Plan) -> View:
-    parts = []
-    for action in _CONTENT:
-        for meaning in getattr(plan.meanings, f"content_{action}"):
-            item = text_sql(meaning.item)
-            parts.append(f"SELECT *, {quoted(action)} AS action, {item} AS item FROM activity WHERE {_any([meaning])}")
-    empty = "SELECT *, '' AS action, '' AS item FROM activity WHERE 0"
-    sql = " UNION ALL ".join(parts) or empty
+    """One pass over the events; an event that is several actions is so many rows."""
+    done: list[tuple[str, Item]] = [
+        (action, meaning) for action in _CONTENT for meaning in getattr(plan.meanings, f"content_{action}")
+    ]
+    deeds = ", ".join(
+        f"if({_any([meaning])}, ({quoted(action)}, {text_sql(meaning.item)}), ('', ''))" for action, meaning in done
+    )
+    sql = (
+        "SELECT * EXCEPT deed, deed.1 AS action, deed.2 AS item FROM "
+        f"(SELECT *, arrayJoin(arrayFilter(d -> d.1 != '', [{deeds}]::Array(Tuple(String, String)))) AS deed "
+        f"FROM activity WHERE {_any([meaning for _, meaning in done])})"
+    )
     return View("content_actions", "what was done to content: view, complete, like, comment, share, create", sql)
 
 

@@ -16,7 +16,7 @@
 --   is at hand when they buy; neither says what would have happened without the channel (experiments do).
 -- chart: bar x=channel y=first_revenue,last_revenue
 WITH
-    paid AS MATERIALIZED
+    paid AS
     (
         SELECT person, groupArray((ts, amount)) AS payments
         FROM payments
@@ -53,4 +53,3 @@ FROM
 )
 GROUP BY channel
 ORDER BY first_revenue + last_revenue DESC, channel
-SETTINGS enable_materialized_cte = 1

@@ -20,7 +20,7 @@
 --   nothing says which invitation was accepted: accepted is 0, came is not.
 -- chart: line x=period y=k_factor
 WITH
-    accepted AS MATERIALIZED
+    accepted AS
     (
         SELECT invite_id, person,
             toDate(multiIf({period:String} = 'month', toStartOfMonth(day), {period:String} = 'week', toMonday(day), day))
@@ -70,4 +70,3 @@ LEFT JOIN active ON active.at = events.at
 GROUP BY events.at
 )
 ORDER BY period
-SETTINGS enable_materialized_cte = 1

@@ -14,7 +14,7 @@
 -- mistakes: Very many users brought by one are as often abuse of a bonus as enthusiasm: look at buyers and revenue.
 -- chart: bar x=inviter y=brought
 WITH
-    edges AS MATERIALIZED
+    edges AS
     (
         SELECT a.person AS person, min(a.ts) AS came,
             argMin(multiIf(w.person != '', w.person, a.inviter != '', a.inviter, i.person), a.ts) AS inviter
@@ -47,4 +47,3 @@ LEFT JOIN paid ON paid.person = edges.person
 GROUP BY inviter
 ORDER BY brought DESC, revenue DESC, inviter
 LIMIT {limit:UInt32}
-SETTINGS enable_materialized_cte = 1
