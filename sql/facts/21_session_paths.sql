@@ -17,7 +17,7 @@ FROM
         -- The hashes by which uniqExact knows texts: quicker to group by.
         SELECT person, day, reinterpretAsUInt128(sipHash128(person)) AS who,
             if(session_id = '', 0, reinterpretAsUInt128(sipHash128(session_id))) AS session,
-            toUInt64(toUnixTimestamp64Milli(ts)) * 65536 + toUInt64(indexOf((SELECT names FROM event_names), event)) AS moment
+            toUInt64(toUnixTimestamp64Milli(ts)) * 65536 + toUInt64(transform(event, (SELECT names FROM event_names), arrayEnumerate((SELECT names FROM event_names)), 0)) AS moment
         FROM activity
         -- All events of a session, however long ago it began: else it would begin anew with the days that are asked for.
         -- Which those are the last line decides, so a hash is enough here.

@@ -27,7 +27,7 @@ FROM
     (
         -- Numbers for names, and the hash by which uniqExact knows a text: quicker to group by.
         SELECT
-            toUInt16(indexOf((SELECT names FROM event_names), event)) AS name,
+            toUInt16(transform(event, (SELECT names FROM event_names), arrayEnumerate((SELECT names FROM event_names)), 0)) AS name,
             reinterpretAsUInt128(sipHash128(person)) AS who,
             toUInt16(day) AS at,
             count() AS times
