@@ -1,6 +1,8 @@
 # Streamgauge: the targets of everyday work. `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests start hundreds of our own processes: what they load is compiled once, also where the environment forbids it.
+export PYTHONDONTWRITEBYTECODE :=
 # Many tests wait for something: three at a time keep two cores busy. A file stays in one process, with its fixtures;
 # in the order of their names, for the longest one is among the first.
 PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder

@@ -87,9 +87,10 @@ def parse_plan(text: str, source: str = "plan") -> Plan:
 def read_plan(text: str, source: str = "plan") -> tuple[Plan, list[PlanProblem]]:
     """Parse YAML text: the plan, and warnings of what is surely not meant. Raises PlanError as `parse_plan`."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
         problems = [PlanProblem(*found) for found in surprises(node)]
-        data = yaml.safe_load(text)
+        data = None if node is None else loader.construct_document(node)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as exc:
         raise PlanError(source, [_unreadable(text, exc)]) from exc
     if not isinstance(data, dict):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import commands
+import pytest
 from hypothesis import HealthCheck, settings
 from needs import (
     needs_charts,
@@ -49,3 +53,10 @@ __all__ = [
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Names of tests with bytes: how many. Packed ones hold the time, and two processes would name them differently."""
     return f"{len(val)}B" if isinstance(val, bytes) and len(val) > 8 else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def end_of_commands() -> Iterator[None]:
+    """What the tests' commands are forks of ends with the tests."""
+    yield
+    commands.end()

@@ -7,7 +7,6 @@ import sys
 
 from pipeline.archiver.archiver import Archiver
 from pipeline.archiver.collector import ArchiverCollector
-from pipeline.clickhouse.client import leave_pandas_out
 from pipeline.kafka.topic import watch
 from pipeline.process import announce, cancelled, collect_seldom, end_in_time, first_of, stop_event
 from pipeline.serve.server import LiveServer, registry
@@ -21,7 +20,6 @@ _SAVE_SECONDS = 4.0
 async def run_archiver(settings: Settings) -> None:
     """Archive the events topic until SIGTERM; raises what ended it otherwise."""
     plan = plan_of(settings)
-    leave_pandas_out()
     topic = await ensure_topic(settings)
     archiver = Archiver(settings, plan, topic.partitions, topic.id)
     server = LiveServer(

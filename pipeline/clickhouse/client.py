@@ -29,17 +29,13 @@ _CODE = re.compile(r"[Cc]ode:? (\d+)")
 CONNECTION_ERRORS: Final = (aiohttp.ClientError, ConnectionError, TimeoutError, OSError)
 
 
-def leave_pandas_out() -> None:
-    """Tell the driver that there is no pandas; for a role to call when it starts.
+async def connect(settings: Settings, *, database: bool = True) -> Any:
+    """An asynchronous clickhouse-connect client. Raises what the client raises if the server is away.
 
-    It asks at its first insert, by importing it: half a second in which a worker folds nothing. A role passes no data
-    frames, so the answer may as well be no.
+    The driver is told that there is no pandas. It would import it at its first insert, to see whether that is a data
+    frame: half a second in which a worker folds nothing and who migrates waits, and 60 MB. We pass none.
     """
     options.pd = options.pd_time_test = None
-
-
-async def connect(settings: Settings, *, database: bool = True) -> Any:
-    """An asynchronous clickhouse-connect client. Raises what the client raises if the server is away."""
     return await clickhouse_connect.get_async_client(
         **settings.clickhouse_kwargs(),
         database=settings.clickhouse_database if database else None,

@@ -3,28 +3,24 @@
 A child runs in a session of its own, so Ctrl-C in the terminal reaches only its parent, which stops it in
 order. If the parent dies without that (``kill -9``), the child ends too: on Linux the kernel signals it
 (PR_SET_PDEATHSIG); elsewhere the launcher stays, waits for the end of a pipe that the parent holds, and then
-stops the child. Both are set up by this module, run as a launcher between fork and exec of the child, because
-code after a fork in a process with threads is not safe.
+stops the child. Both are set up by a launcher (see `launch`) between fork and exec of the child, because code after
+a fork in a process with threads is not safe.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import ctypes
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import UserError
 
-_PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.02
 _TAIL_LINES = 5
 _ERROR = "error: "
@@ -107,7 +103,7 @@ class Child:
         root = str(Path(__file__).resolve().parents[2])
         paths = [root, *filter(None, [self._env.get("PYTHONPATH")])]
         # -P: a folder called "pipeline" where the program is started must not come first.
-        launcher = [sys.executable, "-P", "-m", "pipeline.embedded.child", str(os.getpid())]
+        launcher = [sys.executable, "-P", "-m", "pipeline.embedded.launch", str(os.getpid())]
         launcher.append(str(int(self._death_signal)))
         if self._supervise:
             launcher.append("--supervise")
@@ -185,54 +181,3 @@ async def _ended(process: subprocess.Popen[bytes], timeout: float) -> bool:
             return False
         await asyncio.sleep(_POLL_SECONDS)
     return True
-
-
-def _supervise(command: list[str], death_signal: int) -> int:
-    """Run the program until it ends, we are told to stop, or the parent's end of our pipe closes."""
-    told: list[int] = []
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stop, lambda number, _frame: told.append(number))
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-
-    def forward(number: int, _frame: object) -> None:
-        child.send_signal(number)
-
-    def watch() -> None:
-        # Not through sys.stdin: the interpreter can't end while a thread reads from that.
-        while os.read(0, 1024):
-            pass
-        child.send_signal(death_signal)
-        try:
-            child.wait(30)
-        except subprocess.TimeoutExpired:
-            child.kill()
-
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stop, forward)
-    for number in told:
-        child.send_signal(number)
-    threading.Thread(target=watch, daemon=True).start()
-    code = child.wait()
-    return code if code >= 0 else 128 - code
-
-
-def _launch() -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.embedded.child", description=__doc__)
-    parser.add_argument("parent", type=int)
-    parser.add_argument("death_signal", type=int)
-    parser.add_argument("--supervise", action="store_true")
-    parser.add_argument("command", nargs="+")
-    args = parser.parse_args()
-    if args.supervise:
-        return _supervise(args.command, args.death_signal)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, args.death_signal, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != args.parent:
-        return 1  # the parent died before the signal was set
-    os.execvp(args.command[0], args.command)  # noqa: S606 - becomes the program, with the signal set
-    raise AssertionError("unreachable")
-
-
-if __name__ == "__main__":
-    sys.exit(_launch())

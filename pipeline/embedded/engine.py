@@ -46,6 +46,12 @@ _STAGED = b"_input"
 _BLOCKWISE = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
 # One INSERT is one block; its rows are in memory already.
 _INSERTING = {"input_format_parallel_parsing": "0", "storage_file_read_method": "mmap"}
+# To compile what a question calculates takes longer than to calculate it, for as many rows as one machine has.
+_NOT_COMPILED = {
+    "compile_expressions": "0",
+    "compile_aggregate_expressions": "0",
+    "compile_sort_description": "0",
+}
 # Queries of analysts step back for inserts, where the process may set priorities (CAP_SYS_NICE).
 _STEP_BACK = {"os_threads_nice_value_query": "10"}
 
@@ -169,7 +175,7 @@ class Engine:
         self._lock = _lock_folder(self._path)
         # Signals belong to the event loop of the process.
         self._chdb.set_signal_handlers_enabled(0)
-        self._settings = {"implicit_select": "0", "max_memory_usage": str(memory_limit // 2)}
+        self._settings = {"implicit_select": "0", "max_memory_usage": str(memory_limit // 2), **_NOT_COMPILED}
         caches = "&".join(
             f"{name}={min(_CACHE_BYTES, memory_limit // 8)}"
             for name in ("mark_cache_size", "index_mark_cache_size", "primary_index_cache_size")

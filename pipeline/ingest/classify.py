@@ -149,9 +149,10 @@ class PartitionClassifier:
         self._identity = plan.identity.on
         alias = plan.identity.alias
         self._alias = (alias.event, alias.previous.removeprefix("properties.")) if alias is not None else None
-        #: Pairs that were told before, so that not every event tells. No part of the state: telling again changes
-        #: nothing.
-        self._told: set[tuple[str, str]] = set()
+        #: By user a device, and other such pairs, that were told before, so that not every event tells. No part of the
+        #: state: telling again changes nothing.
+        self._told: dict[str, str] = {}
+        self._told_besides: set[tuple[str, str]] = set()
 
     def classify(self, records: Sequence[Record | Unreadable]) -> Classified:
         """Classify the next records of the partition, in offset order, and move the state past them."""
@@ -278,25 +279,26 @@ class PartitionClassifier:
         alias = self._alias[0] if self._alias is not None else None
         claiming: list[tuple[int, Claim]] = []
         looked_at: list[int] = []
-        for i in here:
-            event = events[i]
-            assert event is not None
+        for i, event in zip(here, _picked(events, here), strict=True):
             fields = event.fields
             user = fields.get("user_id")
             if not user:
                 looked_at.append(i)
                 continue
+            if alias is not None:
+                looked_at.append(i)
             device = fields.get("anonymous_id")
-            if (device and (user, device) not in told) or event.name == alias:
+            if (not device or told.get(user) == device) and event.name != alias:
+                continue
+            if event.name == alias or (user, device) not in self._told_besides:
                 # One that was sent on as somebody else claims where its user lives.
                 if event.actor == user and i not in hops:
                     claiming += [(i, claim) for claim in claims_of(fields, event.name, event.ts, self._alias)]
-                if device:
-                    told.add((user, device))
-            if alias is not None:
-                looked_at.append(i)
-        if len(told) > _MAX_TOLD:
+                if device and told.setdefault(user, device) != device:
+                    self._told_besides.add((user, device))
+        if len(told) + len(self._told_besides) > _MAX_TOLD:
             told.clear()
+            self._told_besides.clear()
         homes = homes_of([claim.id for _, claim in claiming], self._partitions) if claiming else ()
         turns: list[tuple[int, Claim | None]] = [(i, None) for i in looked_at]
         turns += [(i, claim) for i, claim in result.claims.items()]

@@ -260,6 +260,8 @@ class Activity:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.accumulators: dict[WindowKey, Accumulator] = {}
+        #: Those of minutes by dimension and start: whoever asks for the last ones must not go through all windows.
+        self._minutes: dict[str, dict[int, dict[tuple[str, ...], Accumulator]]] = {}
         #: How many values each window's dimension has taken up; bounds `accumulators`.
         self._values: dict[tuple[str, int, str], int] = {}
         self._grains = grains(plan.zone)
@@ -295,7 +297,7 @@ class Activity:
                 key = self._key(grain, start, name, value)
                 accumulator = self.accumulators.get(key)
                 if accumulator is None:
-                    accumulator = self.accumulators[key] = Accumulator(end, grain != "minute")
+                    accumulator = self._put(key, Accumulator(end, grain != "minute"))
                 accumulator.add(group, version, narrow)
                 changed.add(key)
                 # A minute's `(other)` is several values, of which its hour may count some by themselves.
@@ -337,13 +339,19 @@ class Activity:
             self._values[grain, start, dimension] = count + 1
             # Reserve the place at once: the order of first events decides, not that of batches.
             if key not in self.accumulators:
-                self.accumulators[key] = Accumulator(bounds(grain, start, self.plan.zone)[1], grain != "minute")
+                self._put(key, Accumulator(bounds(grain, start, self.plan.zone)[1], grain != "minute"))
         return key
 
     def _has_place(self, key: WindowKey) -> bool:
         """Whether a value has a place of its own. One without events, whose persons came by a link, has none."""
         found = self.accumulators.get(key)
         return found is not None and found.events > 0
+
+    def _put(self, key: WindowKey, accumulator: Accumulator) -> Accumulator:
+        self.accumulators[key] = accumulator
+        if key.grain == "minute":
+            self._minutes.setdefault(key.dimension, {}).setdefault(key.start, {})[key.value] = accumulator
+        return accumulator
 
     def rows(self, keys: Iterable[WindowKey], partition: int) -> Iterator[ActivityRow]:
         """The rows of these accumulators; those that are gone are left out."""
@@ -390,7 +398,7 @@ class Activity:
             accumulator = self.accumulators.get(key)
             if accumulator is None:
                 # It takes no place from a value that events have: whoever counts those alone must find the same places.
-                accumulator = self.accumulators[key] = Accumulator(end, key.grain != "minute")
+                accumulator = self._put(key, Accumulator(end, key.grain != "minute"))
             accumulator.put_on(hashes, registered, version)
             changed.add(key)
         return changed
@@ -446,7 +454,14 @@ class Activity:
         """Forget accumulators (closed, and kept by whoever needs them)."""
         for key in keys:
             gone = self.accumulators.pop(key, None)
-            if gone is not None and gone.events and key.dimension:
+            if gone is None:
+                continue
+            if key.grain == "minute":
+                starts = self._minutes[key.dimension]
+                del starts[key.start][key.value]
+                if not starts[key.start]:
+                    del starts[key.start]
+            if gone.events and key.dimension:
                 slot = (key.grain, key.start, key.dimension)
                 self._values[slot] = self._values.get(slot, 1) - 1
                 if self._values[slot] <= 0:
@@ -458,14 +473,15 @@ class Activity:
         if accumulator.events and key.dimension and key.value != OTHER and not self._has_place(key):
             slot = (key.grain, key.start, key.dimension)
             self._values[slot] = self._values.get(slot, 0) + 1
-        self.accumulators[key] = accumulator
+        self._put(key, accumulator)
 
     def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, float]]:
         """Per value of a dimension: events and users of the minute windows that start at `since` (ms) or later."""
         found: dict[tuple[str, ...], list[Accumulator]] = {}
-        for key, accumulator in self.accumulators.items():
-            if key.grain == "minute" and key.dimension == dimension and key.start >= since:
-                found.setdefault(key.value, []).append(accumulator)
+        for start, values in self._minutes.get(dimension, {}).items():
+            if start >= since:
+                for value, accumulator in values.items():
+                    found.setdefault(value, []).append(accumulator)
         return {
             value: (
                 sum(accumulator.events for accumulator in accumulators),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from heapq import heappop, heappush, heapreplace
 from itertools import count
 from random import Random
@@ -105,7 +106,9 @@ class Population:
         self.came: dict[int, Person] | None = {} if remember_people else None
         self._start, self._rate, self._users = start_ms, rate, users
         self._rhythm, self._journeys = rhythm, tuple(journeys)
-        self.habits = habits or Habits(changes=[f.change for f in faults if f.change is not None])
+        changes = [fault.change for fault in faults if fault.change is not None]
+        self._usual = habits is None and not changes
+        self.habits = habits or Habits(changes=changes)
         self.habits.move_to(start_ms)
         self._losses = Losses(faults, seed) if faults else None
         self.library: Library = after.library if after is not None else Library(start_ms)
@@ -155,7 +158,11 @@ class Population:
 
     def _begin(self) -> float:
         """Learn what a visit amounts to, put the visits under way on the heap; returns visits per ms."""
-        lengths, durations = self._try_out()
+        lengths, durations = (
+            _usual_visits(self._journeys, self._start)
+            if self._usual
+            else _tried_out(self._journeys, self._start, self.habits)
+        )
         visits_per_ms = self._rate / 1000 * len(lengths) / sum(lengths)
         if not self._under_way or not any(durations):
             return visits_per_ms
@@ -169,23 +176,6 @@ class Population:
                     break
         return visits_per_ms
 
-    def _try_out(self) -> tuple[list[int], list[int]]:
-        """The number of events and the time of some visits, by people who leave no trace."""
-        trial = _Trial(self.habits, self._start)
-        lengths, durations = [], []
-        for number in range(_TRIALS):
-            person = Person(number, trial.rng, registered=trial.rng.random() < _REGISTERED)
-            if number % 2:  # has been here before
-                person.seen, person.told_of = frozenset((CHECKOUT.name, RANKING.name)), operation_at(trial.now).name
-            waits = [step[0] for step in self._journey(trial.rng)(Visit(person, trial, "s"))]
-            lengths.append(len(waits) + trial.drain())
-            durations.append(sum(waits))
-        return lengths, durations
-
-    def _journey(self, rng: Random) -> Journey:
-        journeys = self._journeys
-        return journeys[0] if len(journeys) == 1 else journeys[int(rng.random() * len(journeys))]
-
     def _begin_visit(self, began: int, seen_from: int = 0) -> bool:
         """Put a visit that begins at `began` on the heap, at its first step from `seen_from` on, if any."""
         self.now = began
@@ -194,7 +184,7 @@ class Population:
     def _visit_of(self, person: Person, began: int, seen_from: int = 0) -> bool:
         session = f"s{self.rng.getrandbits(64):016x}"
         visit = Visit(person, self, session)
-        steps = self._journey(self.rng)(visit)
+        steps = _journey(self._journeys, self.rng)(visit)
         at = began
         for wait, name, properties in steps:
             at += wait
@@ -257,6 +247,30 @@ class Population:
                 break
         people[place] = stranger
         return stranger
+
+
+def _journey(journeys: tuple[Journey, ...], rng: Random) -> Journey:
+    return journeys[0] if len(journeys) == 1 else journeys[int(rng.random() * len(journeys))]
+
+
+def _tried_out(journeys: tuple[Journey, ...], start: int, habits: Habits) -> tuple[list[int], list[int]]:
+    """The number of events and the time of some visits, by people who leave no trace."""
+    trial = _Trial(habits, start)
+    lengths, durations = [], []
+    for number in range(_TRIALS):
+        person = Person(number, trial.rng, registered=trial.rng.random() < _REGISTERED)
+        if number % 2:  # has been here before
+            person.seen, person.told_of = frozenset((CHECKOUT.name, RANKING.name)), operation_at(trial.now).name
+        waits = [step[0] for step in _journey(journeys, trial.rng)(Visit(person, trial, "s"))]
+        lengths.append(len(waits) + trial.drain())
+        durations.append(sum(waits))
+    return lengths, durations
+
+
+@lru_cache(maxsize=4)
+def _usual_visits(journeys: tuple[Journey, ...], start: int) -> tuple[list[int], list[int]]:
+    """Those of people with the usual habits, which are the same for every population of that start."""
+    return _tried_out(journeys, start, Habits())
 
 
 class _Trial:

@@ -7,7 +7,6 @@ import sys
 import time
 from typing import Any, Final
 
-from pipeline.clickhouse.client import leave_pandas_out
 from pipeline.kafka.topic import watch
 from pipeline.process import announce, at_most, collect_seldom, end_in_time, first_of, stop_event
 from pipeline.serve.answers import LiveAnswer
@@ -29,7 +28,6 @@ _SAVE_SECONDS, _PUBLISH_SECONDS, _LEAVE_SECONDS = 4.0, 2.0, 3.0
 async def run_worker(settings: Settings) -> None:
     """Fold the events topic until SIGTERM; raises what ended it otherwise."""
     plan = plan_of(settings)
-    leave_pandas_out()
     topic = await ensure_topic(settings)
     publisher = Publisher(settings, plan)
     app = make_app(settings, plan, topic.partitions, publisher, topic.id)

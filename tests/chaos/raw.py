@@ -83,8 +83,11 @@ def bomb(codec: str, records: Iterable[Raw], *, megabytes: int = 0) -> bytes:
     """A batch of `records`, and one whose value is so many MB of zeros behind them; it is never here as a whole."""
     bits, compress = CODECS[codec]
     parts, number = [], 0
+    headers, packed = None, b""
     for record in records:
-        parts.append(_record(number, record, 0))
+        if record.headers is not headers:  # a million may stand in each record
+            headers, packed = record.headers, _headers(record.headers)
+        parts.append(_record(number, record, 0, packed))
         number += 1
     if megabytes:
         size = megabytes << 20
@@ -109,13 +112,16 @@ def bomb(codec: str, records: Iterable[Raw], *, megabytes: int = 0) -> bytes:
     return struct.pack(">qiibI", 0, len(tail) + 9, -1, 2, calc_crc32c(tail)) + tail
 
 
-def _record(number: int, record: Raw, first: int) -> bytes:
+def _headers(headers: Sequence[tuple[bytes, bytes | None]]) -> bytes:
+    return varint(len(headers)) + b"".join([part for pair in headers for part in map(_bytes, pair)])
+
+
+def _record(number: int, record: Raw, first: int, headers: bytes | None = None) -> bytes:
+    """A record; `headers`, where they are packed already."""
     # Times wrap around as the broker's 64 bits do.
     delta = (record.timestamp - first + (1 << 63)) % (1 << 64) - (1 << 63)
     parts = [b"\0", varint(delta), varint(number), _bytes(record.key), _bytes(record.value)]
-    parts.append(varint(len(record.headers)))
-    for name, value in record.headers:
-        parts += [_bytes(name), _bytes(value)]
+    parts.append(_headers(record.headers) if headers is None else headers)
     body = b"".join(parts)
     return varint(len(body)) + body
 

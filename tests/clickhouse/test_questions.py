@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -101,3 +104,21 @@ async def test_a_user_of_its_own_is_used_if_there_is_one() -> None:
     assert Store(settings).settings.clickhouse_kwargs()["username"] == "analyst"
     assert Store(settings).settings.clickhouse_kwargs()["password"] == "secret"
     assert Store(Settings()).settings.clickhouse_user == "default"
+
+
+_MIGRATES = """
+import sys
+from pipeline.cli.main import app
+app(["migrate"], standalone_mode=False)
+print(*(name for name in ("clickhouse_connect", "pandas", "pyarrow") if name in sys.modules))
+"""
+
+
+def test_who_inserts_waits_for_no_data_frames(server: EmbeddedClickHouse) -> None:
+    """The driver would import pandas, where it is installed, to see whether a row is one."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _MIGRATES], capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, **server.environment, "PIPELINE_CLICKHOUSE_DATABASE": "frames"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "clickhouse_connect"

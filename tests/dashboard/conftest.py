@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 
 from dashboard.browser import Browser, chromium
@@ -38,10 +39,7 @@ class Running:
 
     def command(self, *arguments: str, timeout: float = 120) -> str:
         """Run `streamgauge` against this system; its output."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "pipeline.cli", *arguments],
-            capture_output=True, text=True, timeout=timeout, env=self.env, check=False,
-        )  # fmt: skip
+        done = commands.run([*arguments], self.env, timeout)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -72,7 +70,8 @@ class Running:
         self.command("send", str(path), "--kafka", self.kafka)
 
 
-@pytest.fixture(scope="session")
+# Of a module: until the end of all tests it would go on working.
+@pytest.fixture(scope="module")
 def running(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("dashboard")
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -117,13 +116,20 @@ def _until_started(process: subprocess.Popen[str]) -> str:
     return said
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(running: Running) -> Iterator[Browser]:
     with chromium(running.dashboard) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def another(running: Running) -> Iterator[Browser]:
+    """A second browser, for other dashboards: its `url` is theirs."""
+    with chromium(running.dashboard) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
 def start_dashboard(running: Running) -> Iterator[Callable[..., str]]:
     """Start a further dashboard with other settings; its address."""
     children: list[subprocess.Popen[str]] = []

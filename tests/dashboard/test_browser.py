@@ -262,15 +262,12 @@ def test_all_of_it_is_reached_by_keyboard(browser: Browser) -> None:
     from selenium.webdriver.common.keys import Keys
 
     browser.open("/")
-    body = browser.driver.switch_to.active_element
-    body.send_keys(Keys.TAB)
     reached = []
     for _ in range(60):
-        active = browser.driver.switch_to.active_element
+        browser.driver.switch_to.active_element.send_keys(Keys.TAB)
         reached.append(
-            active.get_attribute("href") or active.get_attribute("data-def") or active.get_attribute("name") or ""
+            browser.js("const at = document.activeElement; return at.href || at.dataset.def || at.name || ''")
         )
-        active.send_keys(Keys.TAB)
     assert reached[0].endswith("#content")
     for path in PATHS:
         assert any(r == running_url(browser, path) for r in reached), path
@@ -281,49 +278,54 @@ def running_url(browser: Browser, path: str) -> str:
     return browser.url + path
 
 
-def test_without_clickhouse_the_live_part_goes_on(start_dashboard: Callable[..., str], browser: Browser) -> None:
-    url = start_dashboard(clickhouse_url="http://127.0.0.1:9")
-    with chromium(url) as other:
-        other.open("/")
-        other.until(lambda: other.text("[data-live=rec-accepted]") == "50", "live numbers")
-        other.until(lambda: "ClickHouse does not answer" in other.text(".verdict"), "a word about ClickHouse")
-        other.open("/funnels?funnel=checkout")
-        assert "ClickHouse does not answer at http://127.0.0.1:9." in other.text(".problem")
-        assert "this part comes back by itself" in other.text(".problem")
-        other.until(lambda: "view_item" in other.text("[data-live=funnel]"), "the live funnel")
-        assert other.complaints() == []
+@pytest.fixture
+def other(another: Browser) -> Iterator[Browser]:
+    """A browser that knows nothing of the dashboard of the test before."""
+    yield another
+    another.driver.delete_all_cookies()
+    another.complaints()
 
 
-def test_without_a_worker_it_says_so_and_history_is_there(start_dashboard: Callable[..., str]) -> None:
-    with chromium(start_dashboard(dashboard_workers="http://127.0.0.1:9")) as other:
-        other.open("/")
-        other.until(
-            lambda: "No worker answers (http://127.0.0.1:9)" in other.text(".verdict"), "a word about the worker"
-        )
-        other.open("/explore?metric=active_users_daily")
-        assert other.js("return document.querySelectorAll('.part tbody tr').length") == 30
+def test_without_clickhouse_the_live_part_goes_on(start_dashboard: Callable[..., str], other: Browser) -> None:
+    other.url = start_dashboard(clickhouse_url="http://127.0.0.1:9")
+    other.open("/")
+    other.until(lambda: other.text("[data-live=rec-accepted]") == "50", "live numbers")
+    other.until(lambda: "ClickHouse does not answer" in other.text(".verdict"), "a word about ClickHouse")
+    other.open("/funnels?funnel=checkout")
+    assert "ClickHouse does not answer at http://127.0.0.1:9." in other.text(".problem")
+    assert "this part comes back by itself" in other.text(".problem")
+    other.until(lambda: "view_item" in other.text("[data-live=funnel]"), "the live funnel")
+    assert other.complaints() == []
 
 
-def test_a_password_keeps_others_out(start_dashboard: Callable[..., str], tmp_path: Path) -> None:
+def test_without_a_worker_it_says_so_and_history_is_there(start_dashboard: Callable[..., str], other: Browser) -> None:
+    other.url = start_dashboard(dashboard_workers="http://127.0.0.1:9")
+    other.open("/")
+    other.until(lambda: "No worker answers (http://127.0.0.1:9)" in other.text(".verdict"), "a word about the worker")
+    other.open("/explore?metric=active_users_daily")
+    assert other.js("return document.querySelectorAll('.part tbody tr').length") == 30
+
+
+def test_a_password_keeps_others_out(start_dashboard: Callable[..., str], other: Browser, tmp_path: Path) -> None:
     from pipeline.dashboard.auth import set_password
 
     set_password(tmp_path / "passwords", "ann", "correct horse")
-    with chromium(start_dashboard(dashboard_password_file=str(tmp_path / "passwords"))) as other:
-        other.driver.get(other.url + "/funnels")
-        assert other.driver.current_url == other.url + "/login"
+    other.url = start_dashboard(dashboard_password_file=str(tmp_path / "passwords"))
+    other.driver.get(other.url + "/funnels")
+    assert other.driver.current_url == other.url + "/login"
 
-        def enter(password: str) -> None:
-            form = other.driver.find_element("css selector", "form.login")
-            form.find_element("name", "name").send_keys("ann")
-            form.find_element("name", "password").send_keys(password)
-            form.find_element("css selector", "button").click()
+    def enter(password: str) -> None:
+        form = other.driver.find_element("css selector", "form.login")
+        form.find_element("name", "name").send_keys("ann")
+        form.find_element("name", "password").send_keys(password)
+        form.find_element("css selector", "button").click()
 
-        enter("wrong horse!")
-        assert "wrong" in other.until(lambda: other.text("[role=alert]"), "an error")
-        enter("correct horse")
-        other.until(lambda: other.text("h1") == "Now", "the first page")
-        other.until(lambda: other.text("[data-live=rec-accepted]") == "50", "live numbers")
-        other.js("[...document.querySelectorAll('form[action=\"/logout\"] button')][0].click()")
-        other.until(lambda: other.driver.current_url == other.url + "/login", "logged out")
-        other.driver.get(other.url + "/quality")
-        assert other.driver.current_url == other.url + "/login"
+    enter("wrong horse!")
+    assert "wrong" in other.until(lambda: other.text("[role=alert]"), "an error")
+    enter("correct horse")
+    other.until(lambda: other.text("h1") == "Now", "the first page")
+    other.until(lambda: other.text("[data-live=rec-accepted]") == "50", "live numbers")
+    other.js("[...document.querySelectorAll('form[action=\"/logout\"] button')][0].click()")
+    other.until(lambda: other.driver.current_url == other.url + "/login", "logged out")
+    other.driver.get(other.url + "/quality")
+    assert other.driver.current_url == other.url + "/login"

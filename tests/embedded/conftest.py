@@ -11,7 +11,7 @@ import pytest
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     """One server for all tests that neither stop it nor need it empty; each uses tables of its own."""
     data_dir: Path = tmp_path_factory.mktemp("embedded")

@@ -109,6 +109,23 @@ def test_recent_users_come_from_the_minutes() -> None:
     assert {value: events for value, (events, _) in by_platform.items()} == {("",): 2, ("ios",): 1}
 
 
+def test_of_recent_minutes_none_is_there_that_was_dropped_and_each_that_was_put_back() -> None:
+    activity = Activity(plan())
+    fold(activity, [event("u1", START), event("u2", START, platform="ios"), event("u2", START + 60_000)])
+    dumped = {key: accumulator.dump() for key, accumulator in activity.accumulators.items()}
+    activity.drop([key for key in dumped if key.start == START])
+    assert {value: events for value, (events, _) in activity.recent(0).items()} == {(): 1}
+    assert {value: events for value, (events, _) in activity.recent(0, "platform").items()} == {("",): 1}
+    fold(activity, [event("u3", START, platform="ios")])
+    assert {value: events for value, (events, _) in activity.recent(0, "platform").items()} == {("",): 1, ("ios",): 1}
+    again = Activity(plan())
+    for key, data in dumped.items():
+        again.load(key, data)
+    assert {value: events for value, (events, _) in again.recent(0, "platform").items()} == {("",): 2, ("ios",): 1}
+    activity.drop(list(activity.accumulators))
+    assert activity.recent(0) == activity.recent(0, "platform") == {}
+
+
 def test_the_first_values_of_a_window_have_places_the_rest_is_other() -> None:
     activity = Activity(plan(max_values=2))
     fold(activity, [event("u", START + i, platform=p) for i, p in enumerate("abcdabc")])

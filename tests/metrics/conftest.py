@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from metrics.world import World
 
+from metrics.world import World
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("catalogue"), memory_limit=1 << 30)
     asyncio.run(clickhouse.start())
@@ -21,7 +21,7 @@ def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> It
         asyncio.run(clickhouse.stop())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def opened(server: EmbeddedClickHouse) -> World:
     return asyncio.run(World(server).open())
 

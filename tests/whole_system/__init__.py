@@ -6,13 +6,13 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import commands
 
 from pipeline.clickhouse.client import Connection
 from pipeline.demo.system import System
@@ -25,13 +25,7 @@ def command(
     *arguments: str, env: dict[str, str] | None = None, timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
     """Run the `streamgauge` command as a person would."""
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "pipeline.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
-    )
+    return commands.run([*arguments], {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, timeout)
 
 
 async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float = 60) -> Any:
