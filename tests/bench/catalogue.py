@@ -120,7 +120,7 @@ async def _measure(args: argparse.Namespace, console: Console) -> tuple[list[Row
         try:
             await connection.run(lambda client: _fill(client, args.events, args.links, folder / "complete", console))
             taken = {}
-            for linked in (True, False):
+            for linked in (False, True):
                 await connection.run(partial(_set_links, linked=linked))
                 for metric in chosen:
                     taken[metric.name, linked] = await _time(connection, metric, args.runs, server.pid or 0, console)
