@@ -30,6 +30,7 @@ from pipeline.queries.verify import verify
 from pipeline.settings import Settings, plan_of
 from pipeline.simulate import History, Noise, Population, add_noise
 from pipeline.simulate.command import faults_of, required_product, side_rows
+from pipeline.simulate.devices import Devices
 from pipeline.terminal import plain, print_json
 from schemas.duration import DAY
 
@@ -89,6 +90,7 @@ class Demo:
             self._users,
             self._seed,
             faults_of(self._faults, self._plan, now),
+            devices=Devices(),
         )
         client = await connect(system.settings)
         try:
@@ -127,6 +129,7 @@ class Demo:
             journeys=self._product.journeys,
             after=self._past,
             faults=faults_of(self._faults, plan, int(started * 1000)),
+            devices=Devices(),
         )
         records = add_noise(population.events(), Noise(), plan, seed=self._seed, partitions=partitions)
         end = int((started + self._seconds) * 1000) if self._seconds else None

@@ -19,7 +19,7 @@ from typing import Final
 from pipeline.queries.conditions import quoted, step_sql, text_sql
 from schemas.duration import DAY
 from schemas.event import CONTEXT_FIELDS
-from schemas.meanings import Meaning
+from schemas.meanings import Item, Meaning
 from schemas.plan import Plan, Step
 
 #: Kinds of columns, and what a column is whose meaning names no field.
@@ -66,6 +66,21 @@ _FACTS: Final = (
     ),
     _Fact("participations", "participation", "the person took part in an operation", {"participated": _TEXT}),
 )
+#: Facts that metrics ask for together: name, comment, columns, and the fact of each `kind`.
+_TOGETHER: Final[tuple[tuple[str, str, tuple[str, ...], dict[str, str]], ...]] = (
+    (
+        "money",
+        "payments and refunds together: amount is negative in refunds, kind says which",
+        ("amount", "order_id"),
+        {"payment": "payments", "refund": "refunds"},
+    ),
+    (
+        "milestones",
+        "registrations, activations, payments and refunds together: kind says which, amount is that of money",
+        ("amount",),
+        {"registration": "registrations", "activation": "activations", "payment": "payments", "refund": "refunds"},
+    ),
+)
 #: Column of the view to field of the meaning, where they differ (`campaign` is a column of every event).
 _RENAMED: Final = {"participated": "campaign"}
 #: Columns without which an event doesn't say what it is of: an exposure without a variant is none.
@@ -83,6 +98,7 @@ def facts(plan: Plan) -> list[View]:
     by_dimension = "{database}.activity_by(dimension = {dimension:String})"
     payments = next(fact for fact in _FACTS if fact.view == "payments")
     views.append(View("payments_by", "payments with the column by", _of_meaning(plan, payments, by_dimension).sql))
+    views += [_together(plan, *each) for each in _TOGETHER]
     views += _users(plan)
     views += _onboarding(plan)
     views += [_content(plan), _content_made(plan)]
@@ -95,15 +111,38 @@ def _registrations(plan: Plan) -> tuple[Meaning, ...]:
     return named or ((Meaning(event=plan.registration),) if plan.registration else ())
 
 
-def _of_meaning(plan: Plan, fact: _Fact, source: str = "activity") -> View:
-    meanings: Sequence[Meaning] = getattr(plan.meanings, fact.meaning)
+def _meanings(plan: Plan, fact: _Fact) -> Sequence[Meaning]:
     if fact.meaning == "registration":
-        meanings = _registrations(plan)
+        return _registrations(plan)
+    found: Sequence[Meaning] = getattr(plan.meanings, fact.meaning)
+    return found
+
+
+def _of_meaning(plan: Plan, fact: _Fact, source: str = "activity") -> View:
+    meanings = _meanings(plan, fact)
     columns = [f"{_column(plan, fact, name, meanings)} AS {name}" for name in fact.columns]
     conditions = _any(meanings)
     if named := _NAMED.get(fact.meaning) if meanings else None:
         conditions = " AND ".join([f"({conditions})", *(f"match({column}, '\\\\S')" for column in named)])
     return View(fact.view, fact.comment, f"SELECT {', '.join(['*', *columns])} FROM {source} WHERE {conditions}")
+
+
+def _together(plan: Plan, view: str, comment: str, columns: Sequence[str], names: dict[str, str]) -> View:
+    """Several facts in one pass over the events; an event that is two of them is two rows."""
+    by_name = {fact.view: fact for fact in _FACTS}
+    found = {kind: (by_name[name], _meanings(plan, by_name[name])) for kind, name in names.items()}
+    kinds = ", ".join(f"if({_any(meanings)}, {quoted(kind)}, '')" for kind, (_, meanings) in found.items())
+    parts = [f"arrayJoin(arrayFilter(k -> k != '', [{kinds}])) AS kind"]
+    for column in columns:
+        of_kind = [
+            (kind, _column(plan, fact, column, meanings))
+            for kind, (fact, meanings) in found.items() if column in fact.columns
+        ]  # fmt: skip
+        otherwise = _MONEY if len(of_kind) < len(found) else of_kind.pop()[1]
+        values = [f"kind = {quoted(kind)}, {value}" for kind, value in of_kind]
+        parts.append(f"multiIf({', '.join(values)}, {otherwise}) AS {column}")
+    anything = _any([meaning for _, meanings in found.values() for meaning in meanings])
+    return View(view, comment, f"SELECT *, {', '.join(parts)} FROM activity WHERE {anything}")
 
 
 def _column(plan: Plan, fact: _Fact, name: str, meanings: Sequence[Meaning]) -> str:
@@ -204,13 +243,18 @@ def _onboarding(plan: Plan) -> list[View]:
 
 
 def _content(plan: Plan) -> View:
-    parts = []
-    for action in _CONTENT:
-        for meaning in getattr(plan.meanings, f"content_{action}"):
-            item = text_sql(meaning.item)
-            parts.append(f"SELECT *, {quoted(action)} AS action, {item} AS item FROM activity WHERE {_any([meaning])}")
-    empty = "SELECT *, '' AS action, '' AS item FROM activity WHERE 0"
-    sql = " UNION ALL ".join(parts) or empty
+    """One pass over the events; an event that is several actions is so many rows."""
+    done: list[tuple[str, Item]] = [
+        (action, meaning) for action in _CONTENT for meaning in getattr(plan.meanings, f"content_{action}")
+    ]
+    deeds = ", ".join(
+        f"if({_any([meaning])}, ({quoted(action)}, {text_sql(meaning.item)}), ('', ''))" for action, meaning in done
+    )
+    sql = (
+        "SELECT * EXCEPT deed, deed.1 AS action, deed.2 AS item FROM "
+        f"(SELECT *, arrayJoin(arrayFilter(d -> d.1 != '', [{deeds}]::Array(Tuple(String, String)))) AS deed "
+        f"FROM activity WHERE {_any([meaning for _, meaning in done])})"
+    )
     return View("content_actions", "what was done to content: view, complete, like, comment, share, create", sql)
 
 

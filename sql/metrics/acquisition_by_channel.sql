@@ -23,25 +23,14 @@ WITH came AS
         first_seen + toIntervalDay({days:UInt16}) AS until
     FROM users
     WHERE first_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - {days:UInt16})
-),
-done AS
-(
-    SELECT person, ts, 'registered' AS what, toDecimal64(0, 6) AS amount FROM registrations
-    WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
-    UNION ALL
-    SELECT person, ts, 'activated', toDecimal64(0, 6) FROM activations
-    WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
-    UNION ALL
-    SELECT person, ts, if(kind = 'payment', 'paid', 'refunded'), amount FROM money
-    WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
 )
 SELECT
     channel,
     part AS campaign,
     count() AS users,
-    countIf(has(whats, 'registered')) AS registered,
-    countIf(has(whats, 'activated')) AS activated,
-    countIf(has(whats, 'paid')) AS paid,
+    countIf(has(whats, 'registration')) AS registered,
+    countIf(has(whats, 'activation')) AS activated,
+    countIf(has(whats, 'payment')) AS paid,
     registered / users AS registered_rate,
     activated / users AS activated_rate,
     paid / users AS paid_rate,
@@ -51,8 +40,12 @@ FROM
     SELECT channel, part, arrayFilter(d -> d.1 >= first_seen AND d.1 < until, did.deeds) AS deeds,
         arrayMap(d -> d.2, deeds) AS whats
     FROM came
-    LEFT JOIN (SELECT person, groupArray((ts, what, amount)) AS deeds FROM done GROUP BY person) AS did
-        ON did.person = came.person
+    LEFT JOIN
+    (
+        SELECT person, groupArray((ts, kind, amount)) AS deeds FROM milestones
+        WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1
+        GROUP BY person
+    ) AS did ON did.person = came.person
 )
 GROUP BY channel, part
 ORDER BY users DESC, channel, campaign

@@ -17,12 +17,12 @@
 SELECT
     if(number = 0, '(end)', (SELECT names FROM event_names)[number]) AS event,
     count() AS sessions,
-    uniqExact(person) AS users,
+    uniqExact(who) AS users,
     sessions / sum(sessions) OVER () AS share
 FROM
 (
     SELECT
-        person,
+        who,
         length(path) + 1 - indexOf(arrayReverse(path), indexOf((SELECT names FROM event_names), {step:String})) AS at,
         arrayPushBack(path, 0)[at + 1] AS number
     FROM {database}.session_paths(from = {from:Date}, to = {to:Date}, collapse = 1)

@@ -14,7 +14,7 @@
 --   acceptances of one user the first counts. A circle of users who invited one another hangs on nobody, and is left out.
 -- chart: bar x=depth y=users
 WITH RECURSIVE
-    edges AS
+    found AS
     (
         SELECT a.person AS person, argMin(multiIf(w.person != '', w.person, a.inviter != '', a.inviter, i.person), a.ts) AS inviter
         FROM
@@ -28,9 +28,21 @@ WITH RECURSIVE
         WHERE a.inviter != '' OR i.person != ''
         GROUP BY a.person
     ),
+    -- With whether nobody invited the inviter: found by grouping, since to ask `found` again is to count it again.
+    edges AS
+    (
+        SELECT person, inviter, NOT is_invited AS is_first
+        FROM
+        (
+            SELECT each.1 AS inviter, groupArrayIf(each.2, each.2 != '') AS invited, max(each.3) AS is_invited
+            FROM (SELECT arrayJoin([(inviter, person, 0), (person, '', 1)]) AS each FROM found)
+            GROUP BY inviter
+        )
+        ARRAY JOIN invited AS person
+    ),
     chain AS
     (
-        SELECT person, inviter, 1 AS depth FROM edges WHERE inviter NOT IN (SELECT person FROM edges)
+        SELECT person, inviter, 1 AS depth FROM edges WHERE is_first
         UNION ALL
         SELECT edges.person AS person, edges.inviter AS inviter, chain.depth + 1 AS depth
         FROM edges INNER JOIN chain ON edges.inviter = chain.person

@@ -15,42 +15,41 @@
 -- mistakes: This is what was paid, not a forecast. A period that hasn't ended by `to` (whole = 0) has a revenue so far
 --   and no ltv (NULL). Payments before joining (as a visitor) don't count.
 -- chart: line x=n y=ltv series=cohort
-WITH cohorts AS
-(
-    SELECT
-        person, joined,
-        toDate(multiIf({period:String} = 'month', toStartOfMonth(assumeNotNull(joined_day)),
-            {period:String} = 'week', toMonday(assumeNotNull(joined_day)), assumeNotNull(joined_day))) AS cohort
-    FROM users
-    WHERE joined_day BETWEEN {from:Date} AND {to:Date}
-)
 SELECT
-    c.cohort AS cohort,
-    toUInt32(c.n) AS n,
-    c.users AS users,
-    sum(p.amount) OVER (PARTITION BY cohort ORDER BY n) AS revenue,
+    cohort,
+    toUInt32(number) AS n,
+    users,
+    sum(paid.2[indexOf(paid.1, number)]) OVER (PARTITION BY cohort ORDER BY number) AS revenue,
     if(whole, toFloat64(revenue) / users, NULL) AS ltv,
     multiIf({period:String} = 'month', addMonths(cohort, toInt32(n + 1)),
         {period:String} = 'week', cohort + 7 * (n + 1), cohort + n + 1) - 1 <= {to:Date} AS whole
 FROM
 (
-    SELECT cohort, count() AS users,
-        arrayJoin(range(toUInt64(dateDiff(multiIf({period:String} = 'month', 'month', 'day'), cohort, {to:Date})
-            / if({period:String} = 'week', 7, 1)) + 1)) AS n
-    FROM cohorts
-    GROUP BY cohort
-) AS c
-LEFT JOIN
-(
+    -- Of each cohort: how many there are, and what they paid in each period.
     SELECT
         cohort,
-        toUInt64(dateDiff(multiIf({period:String} = 'month', 'month', 'day'), cohort, m.day)
-            / if({period:String} = 'week', 7, 1)) AS n,
-        sum(m.amount) AS amount
-    FROM money AS m
-    INNER JOIN cohorts ON cohorts.person = m.person
-    WHERE m.day BETWEEN {from:Date} AND {to:Date} AND toDate(m.ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-        AND m.ts >= cohorts.joined
-    GROUP BY cohort, n
-) AS p ON p.cohort = c.cohort AND p.n = c.n
+        count() AS users,
+        sumMap(arrayMap(p -> p.1, own), arrayMap(p -> p.2, own)) AS paid,
+        arrayJoin(range(toUInt64(dateDiff(multiIf({period:String} = 'month', 'month', 'day'), cohort, {to:Date})
+            / if({period:String} = 'week', 7, 1)) + 1)) AS number
+    FROM
+    (
+        SELECT
+            toDate(multiIf({period:String} = 'month', toStartOfMonth(assumeNotNull(c.joined_day)),
+                {period:String} = 'week', toMonday(assumeNotNull(c.joined_day)), assumeNotNull(c.joined_day))) AS cohort,
+            arrayMap(
+                p -> (toUInt64(dateDiff(multiIf({period:String} = 'month', 'month', 'day'), cohort, p.2)
+                    / if({period:String} = 'week', 7, 1)), toDecimal128(p.3, 6)),
+                arrayFilter(p -> p.1 >= assumeNotNull(c.joined), m.payments)) AS own
+        FROM (SELECT person, joined, joined_day FROM users WHERE joined_day BETWEEN {from:Date} AND {to:Date}) AS c
+        LEFT JOIN
+        (
+            SELECT person, groupArray((ts, day, amount)) AS payments
+            FROM money
+            WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+            GROUP BY person
+        ) AS m ON m.person = c.person
+    )
+    GROUP BY cohort
+)
 ORDER BY cohort, n

@@ -16,50 +16,52 @@
 -- mistakes: This is no funnel: a step can have more users than the one before it. Users who have not had
 --   `days` days by the end of `until` are left out.
 -- chart: bar x=name y=rate
-WITH done AS
-(
-    -- Per user: hours until each step that was done in time, step 0 once all are, and the user as such as step 255.
-    SELECT arrayJoin(arrayConcat(
-        arrayMap(d -> (d.1, d.2), hours),
-        if(length(hours) = length(names), [(toUInt8(0), arrayMax(arrayMap(d -> d.2, hours)))], []),
-        [(toUInt8(255), toFloat64(0))])) AS each
-    FROM
-    (
-        SELECT
-            (SELECT names FROM onboarding_steps) AS names,
-            arrayMap(d -> (d.1, greatest(dateDiff('millisecond', j.joined, d.2), 0) / 3600000),
-                arrayFilter(d -> d.2 < j.joined + toIntervalDay({days:UInt16}), e.firsts)) AS hours
-        FROM
-        (
-            SELECT person, assumeNotNull(joined) AS joined FROM users WHERE joined_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - {days:UInt16})
-        ) AS j
-        LEFT JOIN
-        (
-            SELECT person, groupArray((step, first_at)) AS firsts
-            FROM (SELECT person, step, min(ts) AS first_at FROM onboarding_events GROUP BY person, step)
-            GROUP BY person
-        ) AS e ON e.person = j.person
-    )
-)
-SELECT
-    list.step AS step,
-    list.name AS name,
-    everybody AS joined,
-    f.users AS users,
-    if(joined = 0, NULL, users / joined) AS rate,
-    if(users = 0, NULL, f.hours) AS median_hours
-FROM
-(
-    SELECT (arrayJoin(arrayZip(range(length(names) + 1), arrayPushFront(names, 'all steps'))) AS n).1 AS step, n.2 AS name
-    FROM onboarding_steps
-    WHERE notEmpty(names)
-) AS list
-LEFT JOIN
+SELECT * EXCEPT everybody FROM
 (
     SELECT
-        toUInt64(each.1) AS step, count() AS users, quantileExactInclusive(0.5)(each.2) AS hours
-    FROM done
-    GROUP BY step
-) AS f ON f.step = list.step
-CROSS JOIN (SELECT countIf(each.1 = 255) AS everybody FROM done) AS a
+        list.step AS step,
+        list.name AS name,
+        maxIf(f.users, list.step = 255) OVER () AS everybody,
+        everybody AS joined,
+        f.users AS users,
+        if(joined = 0, NULL, users / joined) AS rate,
+        if(users = 0, NULL, f.hours) AS median_hours
+    FROM
+    (
+        SELECT (arrayJoin(arrayZip(arrayPushBack(range(length(names) + 1), 255),
+            arrayPushBack(arrayPushFront(names, 'all steps'), ''))) AS n).1 AS step, n.2 AS name
+        FROM onboarding_steps
+        WHERE notEmpty(names)
+    ) AS list
+    LEFT JOIN
+    (
+        SELECT
+            toUInt64(each.1) AS step, count() AS users, quantileExactInclusive(0.5)(each.2) AS hours
+        FROM
+        (
+            -- Per user: hours until each step that was done in time, step 0 once all are, and the user as such as step 255.
+            SELECT
+                (SELECT names FROM onboarding_steps) AS names,
+                arrayMap(d -> (d.1, greatest(dateDiff('millisecond', began.joined, d.2), 0) / 3600000),
+                    arrayFilter(d -> d.2 < began.joined + toIntervalDay({days:UInt16}), e.firsts)) AS hours,
+                arrayJoin(arrayConcat(
+                    arrayMap(d -> (d.1, d.2), hours),
+                    if(length(hours) = length(names), [(toUInt8(0), arrayMax(arrayMap(d -> d.2, hours)))], []),
+                    [(toUInt8(255), toFloat64(0))])) AS each
+            FROM
+            (
+                SELECT person, assumeNotNull(joined) AS joined FROM users
+                WHERE joined_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - {days:UInt16})
+            ) AS began
+            LEFT JOIN
+            (
+                SELECT person, groupArray((step, first_at)) AS firsts
+                FROM (SELECT person, step, min(ts) AS first_at FROM onboarding_events GROUP BY person, step)
+                GROUP BY person
+            ) AS e ON e.person = began.person
+        )
+        GROUP BY step
+    ) AS f ON f.step = list.step
+)
+WHERE step != 255
 ORDER BY if(step = 0, 255, step)

@@ -18,12 +18,12 @@
 SELECT
     arrayStringConcat(arrayMap(n -> if(n = 0, '(end)', (SELECT names FROM event_names)[n]), way), ' → ') AS path,
     count() AS sessions,
-    uniqExact(person) AS users,
+    uniqExact(who) AS users,
     sessions / sum(sessions) OVER () AS share
 FROM
 (
     SELECT
-        person,
+        who,
         if({start:String} = '', 1, indexOf(path, indexOf((SELECT names FROM event_names), {start:String}))) AS at,
         arraySlice(arrayPushBack(path, 0), at, {depth:UInt8} + if({start:String} = '', 0, 1)) AS way
     FROM {database}.session_paths(from = {from:Date}, to = {to:Date}, collapse = {collapse:UInt8})

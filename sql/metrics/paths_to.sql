@@ -18,12 +18,12 @@
 SELECT
     arrayStringConcat(arrayMap(n -> if(n = 0, '(start)', (SELECT names FROM event_names)[n]), way), ' → ') AS path,
     count() AS sessions,
-    uniqExact(person) AS users,
+    uniqExact(who) AS users,
     sessions / sum(sessions) OVER () AS share
 FROM
 (
     SELECT
-        person,
+        who,
         arrayPushFront(path, 0) AS whole,
         indexOf((SELECT names FROM event_names), {target:String}) AS wanted,
         if(wanted = 0, 0, indexOf(whole, wanted)) AS at,

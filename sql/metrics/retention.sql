@@ -17,40 +17,38 @@
 --   has no rates (NULL). Weeks begin on Monday, so
 --   week 1 of somebody who joined on Sunday begins the next day; day 7 does not have this.
 -- chart: heatmap x=n y=cohort series=classic_rate
-WITH people AS
-(
-    SELECT
-        toDate(multiIf({period:String} = 'month', toStartOfMonth(assumeNotNull(joined_day)),
-            {period:String} = 'week', toMonday(assumeNotNull(joined_day)), assumeNotNull(joined_day))) AS cohort,
-        arrayDistinct(arrayMap(
-            d -> toUInt32(dateDiff(if({period:String} = 'month', 'month', 'day'), cohort, d)
-                / if({period:String} = 'week', 7, 1)),
-            arrayFilter(d -> d >= joined_day AND d <= {to:Date}, active_days))) AS periods
-    FROM users
-    WHERE joined_day BETWEEN {from:Date} AND {to:Date}
-)
 SELECT
-    c.cohort AS cohort,
-    c.n AS n,
-    c.users AS users,
-    a.active AS classic,
+    cohort,
+    n,
+    users,
+    active.2[indexOf(active.1, n)] AS classic,
     if(whole, classic / users, NULL) AS classic_rate,
-    sum(a.left) OVER (PARTITION BY c.cohort ORDER BY c.n DESC) AS rolling,
+    sum(lasts.2[indexOf(lasts.1, n)]) OVER (PARTITION BY cohort ORDER BY n DESC) AS rolling,
     if(whole, rolling / users, NULL) AS rolling_rate,
-    multiIf({period:String} = 'month', addMonths(c.cohort, toInt32(c.n + 1)),
-        {period:String} = 'week', c.cohort + 7 * (c.n + 1), c.cohort + c.n + 1) - 1 <= {to:Date} AS whole
+    multiIf({period:String} = 'month', addMonths(cohort, toInt32(n + 1)),
+        {period:String} = 'week', cohort + 7 * (n + 1), cohort + n + 1) - 1 <= {to:Date} AS whole
 FROM
 (
-    SELECT cohort, count() AS users,
+    -- Of each cohort: how many there are, how many were active in each period, and in each for the last time.
+    SELECT
+        cohort,
+        count() AS users,
+        sumMap(periods, arrayMap(p -> toUInt64(1), periods)) AS active,
+        sumMap(if(empty(periods), [], [arrayMax(periods)]), if(empty(periods), [], [toUInt64(1)])) AS lasts,
         arrayJoin(range(toUInt32(dateDiff(if({period:String} = 'month', 'month', 'day'), cohort, {to:Date})
             / if({period:String} = 'week', 7, 1)) + 1)) AS n
-    FROM people
+    FROM
+    (
+        SELECT
+            toDate(multiIf({period:String} = 'month', toStartOfMonth(assumeNotNull(joined_day)),
+                {period:String} = 'week', toMonday(assumeNotNull(joined_day)), assumeNotNull(joined_day))) AS cohort,
+            arrayDistinct(arrayMap(
+                d -> toUInt32(dateDiff(if({period:String} = 'month', 'month', 'day'), cohort, d)
+                    / if({period:String} = 'week', 7, 1)),
+                arrayFilter(d -> d >= joined_day AND d <= {to:Date}, active_days))) AS periods
+        FROM users
+        WHERE joined_day BETWEEN {from:Date} AND {to:Date}
+    )
     GROUP BY cohort
-) AS c
-LEFT JOIN
-(
-    SELECT cohort, n, count() AS active, countIf(n = last) AS left
-    FROM (SELECT cohort, arrayMax(periods) AS last, arrayJoin(periods) AS n FROM people)
-    GROUP BY cohort, n
-) AS a ON a.cohort = c.cohort AND a.n = c.n
+)
 ORDER BY cohort, n

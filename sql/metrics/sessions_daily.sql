@@ -30,7 +30,7 @@ LEFT JOIN
     SELECT
         toUInt32(day) AS at,
         count() AS sessions,
-        uniqExact(person) AS users,
+        uniqExact(who) AS users,
         sum(sessions_of.seconds) AS seconds,
         quantileExactInclusive(0.5)(sessions_of.seconds) AS median_s,
         sum(sessions_of.events) AS events,

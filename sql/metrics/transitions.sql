@@ -18,11 +18,11 @@ SELECT
     if(a = 0, '(start)', (SELECT names FROM event_names)[a]) AS event,
     if(b = 0, '(end)', (SELECT names FROM event_names)[b]) AS next,
     count() AS times,
-    uniqExact(person) AS users,
+    uniqExact(who) AS users,
     times / sum(times) OVER (PARTITION BY a) AS share
 FROM
 (
-    SELECT person, arrayJoin(arrayZip(arrayPushFront(path, 0), arrayPushBack(path, 0))) AS pair, pair.1 AS a, pair.2 AS b
+    SELECT who, arrayJoin(arrayZip(arrayPushFront(path, 0), arrayPushBack(path, 0))) AS pair, pair.1 AS a, pair.2 AS b
     FROM {database}.session_paths(from = {from:Date}, to = {to:Date}, collapse = {collapse:UInt8})
 )
 GROUP BY a, b

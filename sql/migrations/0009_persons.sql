@@ -45,14 +45,15 @@ SELECT stream, partition, offset, substring(l.id, if(startsWith(l.id, '$device:'
 
 -- Whose an id is. At most four links are followed (device, old user, new user); a circle of aliases ends there, and so does
 -- the way at an id that is shared. Rows that stand twice change nothing here, so there is no FINAL; in the order of the
--- table the first row of an id costs next to nothing. Few ids are linked on from a person: only these are followed, and
--- each pass over them joins them with themselves by grouping, since a name of WITH that stands twice is counted twice.
+-- table the first row of an id costs next to nothing. A device is nobody's person, so only the links of old users lead
+-- on: they stand together in the order of the table, and each pass over them joins them with themselves by grouping,
+-- since a name of WITH that stands twice is counted twice.
 CREATE OR REPLACE VIEW owners AS
 WITH
     onward AS
     (
         SELECT id, person FROM links_raw
-        WHERE outcome = 'linked' AND id IN (SELECT person FROM links_raw WHERE outcome = 'linked')
+        WHERE outcome = 'linked' AND (id < '$device:' OR id >= '$device;')
             AND id NOT IN (SELECT id FROM links_raw WHERE outcome = 'shared')
         ORDER BY id, ts, stream, partition, offset
         LIMIT 1 BY id
@@ -90,7 +91,8 @@ WITH
         )
         ARRAY JOIN asks AS ask
     )
-SELECT l.id AS id, if(t.person != '', t.person, l.person) AS person
+SELECT l.id AS id, if(t.person != '', t.person, l.person) AS person,
+    l.id IN (SELECT id FROM links_raw WHERE outcome = 'shared') AS is_shared
 FROM
 (
     SELECT id, person FROM links_raw WHERE outcome = 'linked'
@@ -100,7 +102,7 @@ FROM
 LEFT ANY JOIN thrice AS t ON t.id = l.person;
 
 -- A row counts as the id that it was sent on to, else as its actor, and that id's person is looked up. Where the id is
--- shared, rows of the same stream from that record on are the id's own; so few ids are that they are looked for first.
+-- shared, rows of the same stream from that record on are the id's own; so few ids are that this is asked of their rows only.
 --
 -- Of a query that it has seen before, ClickHouse may put the other side of a join into memory: here the events, which takes
 -- three times as long. By the statistics of that it is not to go.
@@ -109,7 +111,7 @@ SELECT
     e.* EXCEPT (counted_as, origin, watermark, clock, claim, claimed),
     if(
         o.person = '' OR (
-            e.counted_as IN (SELECT id FROM links_raw WHERE outcome = 'shared')
+            o.is_shared
             AND e.offset >= transform(
                 concat(toString(e.stream), '\0', e.counted_as),
                 (SELECT groupArray(concat(toString(stream), '\0', id)) FROM links_raw WHERE outcome = 'shared'),

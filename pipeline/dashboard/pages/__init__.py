@@ -35,6 +35,7 @@ PARTS: Final[dict[str, PartOfPage]] = {
     "quality-reasons": quality.reasons,
     "quality-unknown": quality.unknown,
     "quality-producers": quality.producers,
+    "quality-links": quality.links,
     "plan": plan.seen,
     "metric": groups.one,
     "flows": paths.flows,

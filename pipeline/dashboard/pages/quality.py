@@ -1,4 +1,4 @@
-"""The page Data quality: what became of records, why some were rejected, and who sends them."""
+"""The page Data quality: what became of records, why some were rejected, who sends them, and which ids are whose."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import form, lazy, panel, period_fields, table, term
+from pipeline.dashboard.frame import form, lazy, panel, period_fields, table, term, tile
 from pipeline.render.chart import Line, fitting, legend, line_chart
 from pipeline.render.html import Safe, h, text
 
 _SAMPLE_BYTES: Final = 400
+#: So many devices and claims are named.
+_ROWS: Final = 20
+_LINKED_THEN: Final = "ts >= fromUnixTimestamp64Milli({low:Int64}) AND ts < fromUnixTimestamp64Milli({high:Int64})"
 
 _DAYS_SQL: Final = """
 SELECT day, sum(a) AS accepted, sum(l) AS late, sum(d) AS duplicate, sum(r) AS rejected FROM
@@ -56,6 +59,17 @@ SELECT platform, version, sum(a) AS accepted, sum(l) AS late, sum(r) AS rejected
     GROUP BY 1, 2
 )
 GROUP BY platform, version ORDER BY rejected / (accepted + late + rejected) DESC, accepted DESC LIMIT 50"""
+_LINKS_SQL: Final = f"""
+SELECT uniqExactIf(id, outcome = 'linked' AND kind != 'alias') AS linked, countIf(outcome = 'refused') AS refused,
+    uniqExactIf(id, outcome = 'shared') AS shared
+FROM links WHERE {_LINKED_THEN}"""
+_SHARED_SQL: Final = f"""
+SELECT id, length(users) AS claims, toUnixTimestamp64Milli(since) AS at FROM shared_devices
+WHERE since >= fromUnixTimestamp64Milli({{low:Int64}}) AND since < fromUnixTimestamp64Milli({{high:Int64}})
+ORDER BY claims DESC, id LIMIT {_ROWS}"""
+_REFUSED_SQL: Final = f"""
+SELECT id, belongs_to, claimed_by, toUnixTimestamp64Milli(ts) AS at FROM refused_links
+WHERE {_LINKED_THEN} ORDER BY ts DESC, id, claimed_by LIMIT {_ROWS}"""
 
 
 def body(context: Context) -> Safe:
@@ -74,6 +88,9 @@ def body(context: Context) -> Safe:
             panel(t("Events that the plan doesn't know", "方案之外的事件"), lazy(context, "quality-unknown")),
             panel(t("By producer", "按上报端"), lazy(context, "quality-producers"),
                   note=t("platform and app version; the worst first", "平台与应用版本；最差的在前")),
+            panel(t("Devices and their users", "设备与用户"), lazy(context, "quality-links"), wide=True,
+                  note=t("a device belongs to the first user who logs in on it, and all that it did counts as theirs",
+                         "设备归第一个在上面登录的用户，它的全部行为都算这个人的")),
             class_="grid",
         ),
         h("p", h("a", t("The tracking plan, and how often each event and property was seen",
@@ -167,6 +184,39 @@ async def producers(context: Context) -> Safe:
         numeric=[1, 2, 3],
         empty=t("No records in these days.", "这些天没有记录。"),
     )
+
+
+async def links(context: Context) -> Safe:
+    """How many devices were linked to a user, which claims were refused, and which devices are nobody's any more."""
+    t, span = context.t, _span(context)
+    linked, refused, shared = (await context.store.ask(_LINKS_SQL, span, keep=15)).rows[0]
+    if not linked + refused + shared:
+        return h("p", t("Nobody logged in on a device for the first time in these days.",
+                        "这些天没有人在新设备上登录。"), class_="empty")  # fmt: skip
+    tiles = h(
+        "div",
+        tile(t("Devices linked", "新关联设备"), t.number(linked), t("to the first user who logged in", "归第一个登录的用户")),
+        tile(t("Claims refused", "被拒绝的关联"), t.number(refused),
+             t("another user's login: the device stays with the first", "其他用户在该设备登录；设备仍归第一个用户")),
+        tile(t("Devices shared by too many", "多人共用的设备"), t.number(shared),
+             t("nobody's from then on", "从那时起不再归任何人")),
+        class_="tiles",
+    )  # fmt: skip
+    rows = (await context.store.ask(_SHARED_SQL, span, keep=15)).rows
+    claims = (await context.store.ask(_REFUSED_SQL, span, keep=15)).rows
+    label_shared, label_refused = t("Shared devices", "共用设备"), t("Refused claims", "被拒绝的关联")
+    return text(
+        tiles,
+        h("h3", label_shared),
+        table([t("Device", "设备"), t("Users who claimed it", "登录过的用户数"), t("Since", "起始时间")],
+              [[h("code", name), t.number(n), _when(context, at)] for name, n, at in rows],
+              label=label_shared, numeric=[1], empty=t("None in these days.", "这些天没有。")),
+        h("h3", label_refused),
+        table([t("Device or old user", "设备或旧用户 ID"), t("Belongs to", "归属"), t("Claimed by", "谁来关联"), t("When", "时间")],
+              [[h("code", name), h("code", owner) if owner else "–", h("code", user), _when(context, at)]
+               for name, owner, user, at in claims],
+              label=label_refused, empty=t("None in these days.", "这些天没有。")),
+    )  # fmt: skip
 
 
 def _span(context: Context) -> dict[str, int]:
