@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from embedded.waiting import runs, wait_until
 
+from embedded.waiting import runs, wait_until
 from pipeline.embedded.child import Child, free_port
 from pipeline.errors import UserError
 

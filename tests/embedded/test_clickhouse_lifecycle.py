@@ -15,8 +15,8 @@ from typing import Any
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import OperationalError
-from embedded.waiting import runs, wait_until
 
+from embedded.waiting import runs, wait_until
 from pipeline.embedded.child import free_port
 from pipeline.embedded.clickhouse import EmbeddedClickHouse, environment_of
 from pipeline.embedded.users import read_users

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from embedded.waiting import runs, wait_until
 
+from embedded.waiting import runs, wait_until
 from pipeline.embedded.broker import EmbeddedBroker
 from pipeline.embedded.child import free_port
 from pipeline.errors import UserError

@@ -15,10 +15,10 @@ import clickhouse_connect
 import lz4.frame
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
-from embedded.waiting import wait_until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from embedded.waiting import wait_until
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 
 pytestmark = pytest.mark.integration

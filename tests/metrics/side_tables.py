@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metrics.world import World
-
 from pipeline.clickhouse.side_tables import insert
 from schemas.side_tables import SIDES, Side
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from metrics.world import PLAN, World, event
-
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from metrics.world import PLAN
 
+from metrics.world import PLAN
 from pipeline.errors import UserError
 from pipeline.metrics.arguments import arguments_for, written
 from pipeline.metrics.metric import Chart, Metric, Parameter

@@ -9,6 +9,7 @@ from statistics import median
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from metrics.world import World, event
 
 ZONE = ZoneInfo("Europe/Berlin")

@@ -6,7 +6,6 @@ from typing import Any
 
 from metrics.side_tables import put
 from metrics.world import World, event
-
 from schemas.side_tables import Campaign
 
 NOVEMBER = {"from_": "2026-11-01", "to": "2026-11-30"}

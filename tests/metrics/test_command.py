@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 
 import pytest
-from metrics.world import PLAN, TEXT, World, event
 from typer.testing import CliRunner
 
+from metrics.world import PLAN, TEXT, World, event
 from pipeline.cli.main import app
 from pipeline.errors import UserError
 from pipeline.metrics import metrics

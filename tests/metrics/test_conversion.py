@@ -6,8 +6,8 @@ import random
 
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
-from metrics.world import PLAN, Event, World, event
 
+from metrics.world import PLAN, Event, World, event
 from pipeline.errors import UserError
 from pipeline.queries.funnel import cell_of, funnel_sql
 from pipeline.queries.plan_funnels import funnel_query

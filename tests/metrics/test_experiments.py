@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
+
 from metrics.world import World, event
 
 NOVEMBER = {"from_": "2026-11-01", "to": "2026-11-30"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 import aiohttp
-from metrics.world import PLAN, World, event
 
+from metrics.world import PLAN, World, event
 from pipeline.clickhouse.client import connect
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.metrics import Limits, arguments_for, install, metrics

@@ -10,8 +10,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from metrics.world import PLAN, World, plain
 
+from metrics.world import PLAN, World, plain
 from pipeline.archiver.rows import EVENT_COLUMNS, ArchiveBatch
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.ingest.classify import PartitionClassifier, Record

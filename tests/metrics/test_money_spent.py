@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
+
 from metrics.side_tables import put
 from metrics.world import World, event
-
 from schemas.side_tables import Spend
 
 DAYS = {"from_": "2026-11-01", "to": "2026-11-03"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from metrics.world import World, event
 
+from metrics.world import World, event
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from schemas.plan_io import parse_plan
 

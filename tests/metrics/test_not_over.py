@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from metrics.side_tables import put
 from metrics.world import World, event
-
 from schemas.side_tables import Campaign, Spend
 
 #: By local time of Berlin it is the 25th: the 24th is the last day that is over.

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+
 from metrics.world import Event, World, event, link, plain, visit
 
 DAY = "2026-11-10"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+
 from metrics.side_tables import put
 from metrics.world import PLAN, World, event, link, visit
-
 from pipeline.queries.funnel_period import funnel_period_sql, funnel_rows
 from schemas.side_tables import ContentItem
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from metrics.world import World
 from whole_system import ROOT
 
+from metrics.world import World
 from pipeline.archiver.load import load
 from pipeline.clickhouse.client import connect
 from pipeline.embedded.clickhouse import EmbeddedClickHouse

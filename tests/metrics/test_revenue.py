@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from metrics.world import Event, World, event
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from metrics.world import World
 
+from metrics.world import World
 from pipeline.archiver.load import load
 from pipeline.clickhouse.client import connect
 from pipeline.clickhouse.side_tables import insert
