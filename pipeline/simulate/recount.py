@@ -13,9 +13,9 @@ from aiokafka.partitioner import murmur2
 
 from pipeline.ingest.sent import Sent
 from pipeline.simulate.recount_persons import (
-    Claim,
+    ClaimSeen,
     Headers,
-    Owners,
+    OwnersSeen,
     Ruling,
     claims_of,
     follow,
@@ -53,8 +53,8 @@ class Judged(NamedTuple):
     #: Of a device that is nobody's: it counts as itself, whoever it belonged to before.
     nobodys: bool = False
     #: Claims on ids of this partition that changed something, and claims on those of others.
-    links: tuple[tuple[Claim, Ruling], ...] = ()
-    tells: tuple[Claim, ...] = ()
+    links: tuple[tuple[ClaimSeen, Ruling], ...] = ()
+    tells: tuple[ClaimSeen, ...] = ()
     #: The partition's after the record, epoch ms.
     watermark: int = 0
 
@@ -90,7 +90,7 @@ class _Judge:
         self.ids: dict[str, int] = {}
         self.origins: dict[bytes, int] = {}
         self.clock = _Clock(max(plan.lateness, plan.max_future))
-        self.owners = Owners(plan)
+        self.owners = OwnersSeen(plan)
 
     def judge(self, record: Logged) -> Judged:
         """What must become of the next record."""
@@ -125,9 +125,9 @@ class _Judge:
         outcome = self._outcome(record, event, leaves=not self._lives_here(actor))
         return Judged(outcome, event, actor, hops, actor in self.owners.shared, links, tells, self.watermark)
 
-    def _claims(self, event: Seen) -> tuple[tuple[tuple[Claim, Ruling], ...], tuple[Claim, ...]]:
-        links: list[tuple[Claim, Ruling]] = []
-        tells: list[Claim] = []
+    def _claims(self, event: Seen) -> tuple[tuple[tuple[ClaimSeen, Ruling], ...], tuple[ClaimSeen, ...]]:
+        links: list[tuple[ClaimSeen, Ruling]] = []
+        tells: list[ClaimSeen] = []
         for claim in claims_of(event, self.plan):
             if not self._lives_here(claim.id):
                 tells.append(claim)

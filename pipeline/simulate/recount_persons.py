@@ -19,7 +19,7 @@ MOST_LINKS: Final = 4
 _DEVICE: Final = "$device:"
 
 
-class Claim(NamedTuple):
+class ClaimSeen(NamedTuple):
     """That an id belongs to a user, since `ts` (epoch ms). A device has `$device:` before its id."""
 
     id: str
@@ -28,7 +28,7 @@ class Claim(NamedTuple):
     ts: int
 
 
-class Owners:
+class OwnersSeen:
     """Who has claimed the ids of one partition, in the order of its log."""
 
     def __init__(self, plan: Plan) -> None:
@@ -37,7 +37,7 @@ class Owners:
         self.users: dict[str, list[str]] = {}
         self.shared: set[str] = set()
 
-    def claim(self, claim: Claim) -> Ruling | None:
+    def claim(self, claim: ClaimSeen) -> Ruling | None:
         """What becomes of a claim; None if it is nothing new."""
         users = self.users.setdefault(claim.id, [])
         if claim.person in users or claim.id in self.shared:
@@ -55,25 +55,25 @@ class Owners:
         return None if one in self.shared else next(iter(self.users.get(one, ())), None)
 
 
-def follow(one: str, hops: int, owners: Owners) -> tuple[str, int]:
+def follow(one: str, hops: int, owners: OwnersSeen) -> tuple[str, int]:
     """As whom an id counts in this partition, and after how many links."""
     while hops < MOST_LINKS and (owner := owners.of(one)) is not None:
         one, hops = owner, hops + 1
     return one, hops
 
 
-def claims_of(event: Seen, plan: Plan) -> Iterator[Claim]:
+def claims_of(event: Seen, plan: Plan) -> Iterator[ClaimSeen]:
     """What an event of a user claims."""
     user, device = event.fields.get("user_id"), event.fields.get("anonymous_id")
     if not user or means_nobody(user):
         return
     if device and not means_nobody(device):
-        yield Claim(_DEVICE + device, user, "login", event.ts)
+        yield ClaimSeen(_DEVICE + device, user, "login", event.ts)
     alias = plan.identity.alias
     if alias is not None and event.fields["event"] == alias.event:
         old: Any = (event.fields.get("properties") or {}).get(alias.previous.removeprefix("properties."))
         if is_text(old, at_least=1) and _other_user(old, user):
-            yield Claim(old, user, "alias", event.ts)
+            yield ClaimSeen(old, user, "alias", event.ts)
 
 
 def _other_user(old: str, user: str) -> bool:
@@ -99,7 +99,7 @@ def told_person(headers: Headers) -> tuple[str, int] | None:
     return person, int(hops)
 
 
-def letter_of(value: bytes | None, headers: Headers, plan: Plan) -> tuple[str, Claim | None] | None:
+def letter_of(value: bytes | None, headers: Headers, plan: Plan) -> tuple[str, ClaimSeen | None] | None:
     """What a record between partitions says: where it belongs (an id), and its claim, None for a handover.
 
     None if it is no such record. Raises Wrong if it should be one.
@@ -119,7 +119,7 @@ def _is_number(text: bytes, digits: int) -> bool:
     return text.isdigit() and len(text) <= digits and (text == b"0" or not text.startswith(b"0"))
 
 
-def _link(value: bytes | None, plan: Plan) -> Claim:
+def _link(value: bytes | None, plan: Plan) -> ClaimSeen:
     fields = _object(value, "id", "person", "kind", "ts")
     one, person, kind, ts = fields["id"], fields["person"], fields["kind"], fields["ts"]
     must(is_text(one, at_least=1) and is_text(person, at_least=1))
@@ -128,8 +128,8 @@ def _link(value: bytes | None, plan: Plan) -> Claim:
     must(not means_nobody(one) and not means_nobody(person) and not person.startswith(_DEVICE))
     if kind == "alias":
         must(_other_user(one, person))
-        return Claim(one, person, kind, ts)
-    return Claim(_DEVICE + one, person, kind, ts)
+        return ClaimSeen(one, person, kind, ts)
+    return ClaimSeen(_DEVICE + one, person, kind, ts)
 
 
 def _handover(value: bytes | None) -> str:

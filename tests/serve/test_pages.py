@@ -27,6 +27,8 @@ from pipeline.simulate import Noise, Population, add_noise
 from schemas.plan_io import load_plan
 
 EVENTS = 3_000
+#: Of records that are no event of their own.
+BETWEEN = ("forwarded", "forwarded_again", "link")
 
 
 @asynccontextmanager
@@ -71,7 +73,7 @@ async def test_every_page_says_what_its_description_says(tmp_path: Path) -> None
         async def counted() -> bool:
             live = await system.ask(system.worker, "/live")
             health = await system.ask(system.archiver, "/health")
-            done = sum(v for k, v in live["totals"].items() if k not in ("forwarded", "forwarded_again")) if live else 0
+            done = sum(v for k, v in live["totals"].items() if k not in BETWEEN) if live else 0
             return bool(health) and done >= EVENTS and health["lag"] == 0
 
         await until(counted, "counting")
@@ -109,11 +111,7 @@ async def metrics_are_as_named(system: System) -> None:
         if role.name == "worker":
             outcomes = {row.labels["outcome"] for row in ours["streamgauge_records"]}
             assert outcomes == {"accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again", "link"}
-            total = sum(
-                row.value
-                for row in ours["streamgauge_records"]
-                if row.labels["outcome"] not in ("forwarded", "forwarded_again")
-            )
+            total = sum(row.value for row in ours["streamgauge_records"] if row.labels["outcome"] not in BETWEEN)
             assert total == EVENTS
             assert sum(row.value for row in ours["streamgauge_partition_current"]) == 8
             minute = {row.value for row in ours["streamgauge_minute_start_seconds"]}
