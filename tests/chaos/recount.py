@@ -215,10 +215,10 @@ async def _live(world: World, truth: Truth, found: Differences) -> None:
     live = {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows}
     right = {p: {name: counts[name] for name in names} for p, counts in truth.outcomes.items() if counts}
     sums = {p: sum(counts.values()) for p, counts in live.items()}
-    found.same_counts("records folded, of partition", sums, await world.ends())
-    found.same_counts(
-        "records read, of partition", {p: sum(c.values()) for p, c in truth.outcomes.items()}, await world.ends()
-    )
+    ends = await world.ends()
+    read = dict.fromkeys(ends, 0) | {p: sum(counts.values()) for p, counts in truth.outcomes.items()}
+    found.same_counts("records folded, of partition", sums, ends)
+    found.same_counts("records read, of partition", read, ends)
     found.same_counts("records of partition", {p: counts for p, counts in live.items() if any(counts.values())}, right)
     totals = truth.totals()
     shown = await world.live_totals()
