@@ -467,6 +467,11 @@ class Activity:
                 if self._values[slot] <= 0:
                     del self._values[slot]
 
+    def close(self) -> None:
+        """Forget everything: sketches that live when the interpreter ends are reported as leaks by their library."""
+        self.accumulators.clear()
+        self._minutes.clear()
+
     def load(self, key: WindowKey, data: bytes) -> None:
         """Put back an accumulator that was dumped."""
         accumulator = Accumulator.load(data, key.grain != "minute")

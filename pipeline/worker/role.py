@@ -54,7 +54,6 @@ async def run_worker(settings: Settings) -> None:
         await _stop_app(app)
         await publisher.close()
         await server.stop()
-        # Sketches that live when the interpreter ends are reported as leaks by their library.
         app.store.close()
         gc.unfreeze()
         gc.collect()

@@ -145,6 +145,8 @@ class StateStore(Store[Any, Any]):
 
     def close(self) -> None:
         """Forget everything, and let go of files."""
+        for state in self.states.values():
+            state.activity.close()  # whoever still holds the state (a checkpoint that Kafka doesn't answer)
         for partition in [*self.states, *self.restoring]:
             self.forget(partition)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from chaos.world import SESSION_SECONDS, World, until
 
 from pipeline.simulate import Noise
 from pipeline.topics import changelog_topic
+from schemas.plan_io import ready_plans
 
 pytestmark = pytest.mark.faults
 
@@ -280,12 +282,14 @@ async def test_rows_that_a_former_owner_sent_arrive_after_the_last_ones(new_worl
     await assert_exact(world)
 
 
-async def test_a_checkpoint_that_a_former_owner_sent_arrives_after_the_last_one(new_world: Any) -> None:
-    world = await _started(new_world, workers=2, checkpoint_interval_s=1.0)
+async def test_a_checkpoint_that_a_former_owner_sent_arrives_after_the_last_one(new_world: Any, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(f"{ready_plans()['shop']}\nidentity: {{link: never}}\n", "utf-8")
+    world = await _started(new_world, workers=2, checkpoint_interval_s=1.0, plan=str(plan))
     first, second = world.workers
     second.start()
     await world.ready()
-    # Nothing to reject or to send on: a checkpoint would wait until that is acknowledged, and never be sent.
+    # Nothing to reject, to send on or to tell: a checkpoint would wait until that is acknowledged, and never be sent.
     clean = Noise(malformed=0, no_key=0, wrong_key=0, wrong_partition=0)
     async with traffic(world, seed=27, rate=1000, noise=clean):
         await until(lambda: _counted(world, 500), "the live count")
