@@ -65,7 +65,7 @@ def started(line: str, files: dict[str, str]) -> subprocess.Popen[str]:
     taken = {"PIPELINE_DASHBOARD_PORT": files["TAKEN"]}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "pipeline.cli", *words], cwd=WHERE, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="ascii",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="ascii", errors="surrogateescape",
         env={**os.environ, **ENVIRONMENT, **taken, "PYTHONPATH": str(ROOT)},
         # Where a shell started the tests in the background, Ctrl-C would be ignored.
         preexec_fn=_interruptible,
@@ -88,6 +88,8 @@ def test_every_command_is_tried() -> None:
 def test_where_nothing_works_a_command_says_so_in_words(line: str, files: dict[str, str]) -> None:
     with started(line, files) as process:
         out, said = process.communicate(timeout=120)
+    assert said.isascii()
+    assert out.isascii() or line.startswith("simulate")  # events are UTF-8, whatever the terminal is
     assert "Traceback" not in out + said, said
     assert "Exception ignored" not in said
     assert "Unclosed" not in said
