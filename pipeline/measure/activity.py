@@ -265,6 +265,8 @@ class Activity:
         #: How many values each window's dimension has taken up; bounds `accumulators`.
         self._values: dict[tuple[str, int, str], int] = {}
         self._grains = grains(plan.zone)
+        #: By grain: the end of the last window that is closed, less the watermark.
+        self._closing = [closing(plan, grain, 0) for grain in self._grains]
         fields = sorted({name for dimension in plan.dimensions for name in dimension})
         self._fields = tuple(fields)
         # A dimension is the positions of its fields among the fields that a group is keyed by.
@@ -403,51 +405,45 @@ class Activity:
             changed.add(key)
         return changed
 
-    def open_visits(self, visits: Iterable[Visit], watermark: int) -> list[Visit]:
-        """Those that lie in a window that is open at `watermark`."""
-        horizon = self._horizon(watermark)
-        return [visit for visit in visits if any(end > horizon[grain] for grain, _, end in self._spans(visit[0]))]
-
     def _gathered(self, those: Iterable[Counted]) -> dict[tuple[WindowKey, int], tuple[list[int], list[int]]]:
         """By open window (and its end): the hashes of the ids in it, and of those who registered there."""
-        # The ids of one batch lie in few minutes and values: what these have in common is worked out once.
-        places: dict[tuple[int, tuple[str, ...]], list[tuple[str, list[tuple[WindowKey, int]]]]] = {}
-        horizons: dict[int, dict[str, int]] = {}
-        found: dict[tuple[WindowKey, int], tuple[list[int], list[int]]] = {}
+        # The ids of one batch lie in few minutes and values of each dimension: what they have in common is worked out
+        # once.
+        places: dict[tuple[tuple[int, ...], str, tuple[str, ...]], tuple[int, list[int], list[int]]] = {}
+        ends: dict[int, list[int]] = {}
+        dimensions = [("", ()), *self._dimensions]
         for who, visits, watermark in those:
-            horizon = horizons.get(watermark) or horizons.setdefault(watermark, self._horizon(watermark))
             (digest,) = _hashes([who])
             for minute, values, registered in visits:
-                windows = places.get((minute, values))
-                if windows is None:
-                    windows = places[minute, values] = self._windows(minute, values)
-                for grain, keys in windows:
-                    if keys[0][1] <= horizon[grain]:
-                        continue
-                    for key in keys:
-                        hashes, those_registered = found.setdefault(key, ([], []))
-                        hashes.append(digest)
-                        if registered:
-                            those_registered.append(digest)
+                own = ends.get(minute)
+                if own is None:
+                    own = ends[minute] = [end for _, _, end in self._spans(minute)]
+                open_ = tuple(
+                    [end if end > watermark + ahead else 0 for end, ahead in zip(own, self._closing, strict=True)]
+                )
+                for name, at in dimensions:
+                    key = (open_, name, tuple([values[p] for p in at]))
+                    place = places.get(key)
+                    if place is None:
+                        place = places[key] = (minute, [], [])
+                    place[1].append(digest)
+                    if registered:
+                        place[2].append(digest)
+        found: dict[tuple[WindowKey, int], tuple[list[int], list[int]]] = {}
+        for (open_, name, value), (minute, hashes, registrations) in places.items():
+            for (grain, start, end), is_open in zip(self._spans(minute), open_, strict=True):
+                if is_open:
+                    all_ = found.setdefault((WindowKey(grain, start, name, value), end), ([], []))
+                    all_[0].extend(hashes)
+                    all_[1].extend(registrations)
         return found
-
-    def _horizon(self, watermark: int) -> dict[str, int]:
-        return {grain: closing(self.plan, grain, watermark) for grain in self._grains}
 
     def _spans(self, minute: int) -> list[tuple[str, int, int]]:
         return [(grain, *bounds(grain, minute * MINUTE, self.plan.zone)) for grain in self._grains]
 
-    def _windows(self, minute: int, values: tuple[str, ...]) -> list[tuple[str, list[tuple[WindowKey, int]]]]:
-        """By grain: the windows of a visit, each with its end."""
-        dimensions = [("", ()), *[(name, tuple([values[p] for p in at])) for name, at in self._dimensions]]
-        return [
-            (grain, [(WindowKey(grain, start, name, value), end) for name, value in dimensions])
-            for grain, start, end in self._spans(minute)
-        ]
-
     def closed(self, watermark: int) -> list[WindowKey]:
         """The accumulators that nothing can change any more."""
-        horizon = self._horizon(watermark)
+        horizon = {grain: closing(self.plan, grain, watermark) for grain in self._grains}
         return [key for key, accumulator in self.accumulators.items() if accumulator.end <= horizon[key.grain]]
 
     def drop(self, keys: Iterable[WindowKey]) -> None:

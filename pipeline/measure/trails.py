@@ -4,18 +4,23 @@ An id that belongs to nobody (a device before login) leaves a trail: the minutes
 of the plan's dimensions there, as long as one of its windows can change, and its sessions where a funnel counts by
 session.
 
-An entry is bytes, and begins as those of funnels do (`funnel_state.HEAD`), with the time from which on it can be
-forgotten:
+Most ids leave little, and every event of theirs comes by here: so an entry is made to be added to. It is bytes, and
+begins as those of funnels do (`funnel_state.HEAD`), with the time from which on it can be forgotten:
 
-    base int64, epoch ms; ttl uint32, seconds; number of visits uint16
-    msgpack: sessions; texts; and for each visit its minute after the first one, whether it registered, and for each
-    field the place of its value among the texts
+    base   int64    minute of the first visit that was noted, epoch ms
+    ttl    uint32   seconds from base until every window is closed (`funnel_state.expires_at`)
+    flags  uint16   WIDE: the places are 32 bits
+    size   uint32   bytes of the texts
+    texts  msgpack  the sessions, and the values of the visits, each once
+    visits          of each: its minute after base int32, whether it registered uint8, and for each field the place of
+                    its value among the texts, uint8 or uint32
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
@@ -29,7 +34,15 @@ from schemas.event import Event
 from schemas.plan import Plan
 
 #: From so many visits on those of one hour, or day, are put together once their minutes can't change any more.
-_MANY = 8
+_MANY = 24
+_WIDE: Final = 1
+_SIZE: Final = struct.Struct("<I")
+_TEXTS: Final = HEAD.size + _SIZE.size
+#: Entries of one visit, and ends of minutes' windows, that are remembered: they are those of many ids.
+_REMEMBERED: Final = 4096
+
+#: A minute and the values of the plan's fields there, and whether the id registered.
+_Visits = dict[tuple[int, tuple[str, ...]], bool]
 
 
 class Trail(NamedTuple):
@@ -45,36 +58,52 @@ class Trails:
     def __init__(self, plan: Plan, fields: Sequence[str], entries: Entries) -> None:
         self._plan, self._fields, self.entries = plan, tuple(fields), entries
         self._grains = grains(plan.zone)
+        #: By grain: the end of the last window that is closed, less the watermark.
+        self._closing = [closing(plan, grain, 0) for grain in self._grains]
         self._by_session = any(funnel.per == "session" for funnel in plan.funnels.values())
         #: Until when an event's steps may matter to a funnel of its session, after its time.
         self._steps_ms = max(
             [funnel.window + 2 * 86_400_000 for funnel in plan.funnels.values() if funnel.per == "session"], default=0
         )
+        self._narrow, self._wide = (struct.Struct(f"<iB{len(fields)}{place}") for place in "BI")
+        self._value_of: Callable[[dict[str, Any], str], str] = (
+            text_value if any(name.startswith("properties.") for name in fields) else _text
+        )
+        self._alone: dict[tuple[int, tuple[str, ...], bool], bytes] = {}
+        self._ends: dict[int, list[int]] = {}
         self.changed: set[str] = set()
 
     def add(self, events: Iterable[Event], watermark: int) -> None:
         """Note accepted events of ids that belong to nobody."""
-        by_id: dict[str, list[Event]] = {}
+        fields, value_of, registration = self._fields, self._value_of, self._plan.registration
+        by_id: dict[str, list[tuple[Visit, str | None]]] = {}
         for event in events:
-            by_id.setdefault(event.actor, []).append(event)
-        registration = self._plan.registration
+            found = event.fields
+            values = tuple([value_of(found, name) for name in fields])
+            visit = (event.ts // MINUTE, values, event.name == registration)
+            by_id.setdefault(event.actor, []).append((visit, found.get("session_id") if self._by_session else None))
         for identifier, own in by_id.items():
-            trail = self._decode(self.entries.get(identifier))
-            visits = {(minute, values): registered for minute, values, registered in trail.visits}
-            sessions = dict.fromkeys(trail.sessions)
-            for event in own:
-                key = (event.ts // MINUTE, tuple([text_value(event.fields, name) for name in self._fields]))
-                visits[key] = visits.get(key, False) or event.name == registration
-                if self._by_session and (session := event.fields.get("session_id")):
-                    sessions[session] = None
-            if len(visits) > _MANY:
-                visits = self._closed_together(visits, watermark)
-            self.entries[identifier] = self._encode(visits, list(sessions))
-            self.changed.add(identifier)
+            before = self.entries.get(identifier) or b""
+            entry = self._with(before, *own[0]) if len(own) == 1 else None
+            if entry is None:
+                visits, sessions = self._read(before)
+                for (minute, values, registered), session in own:
+                    visits[minute, values] = visits.get((minute, values), False) or registered
+                    if session:
+                        sessions[session] = None
+                entry = self._encode(self._fewer(visits, watermark), sessions)
+            if entry != before:
+                self.entries[identifier] = entry
+                self.changed.add(identifier)
 
-    def of(self, identifier: str) -> Trail:
-        """The trail of an id, empty if it has none."""
-        return self._decode(self.entries.get(identifier))
+    def of(self, identifier: str, watermark: int) -> Trail:
+        """The trail of an id, as far as its windows are open at `watermark`: empty if it has none.
+
+        It is a function of the log, however much of it was put together when.
+        """
+        visits, sessions = self._read(self.entries.get(identifier) or b"")
+        found = self._closed_together(visits, watermark)
+        return Trail([(*visit, found[visit]) for visit in sorted(found)], list(sessions))
 
     def drop(self, identifier: str) -> None:
         """Forget the trail of an id: it is somebody's now."""
@@ -84,62 +113,112 @@ class Trails:
 
     def join(self, identifier: str, trail: Trail, watermark: int) -> None:
         """Note what was counted elsewhere and is counted for this id now, for it may turn out to be somebody's too."""
-        own = self.of(identifier)
-        visits = {(minute, values): registered for minute, values, registered in own.visits}
+        visits, sessions = self._read(self.entries.get(identifier) or b"")
         for minute, values, registered in trail.visits:
             visits[minute, values] = visits.get((minute, values), False) or registered
-        if len(visits) > _MANY:
-            visits = self._closed_together(visits, watermark)
-        self.entries[identifier] = self._encode(visits, list(dict.fromkeys([*own.sessions, *trail.sessions])))
+        sessions.update(dict.fromkeys(trail.sessions))
+        self.entries[identifier] = self._encode(self._fewer(visits, watermark), sessions)
         self.changed.add(identifier)
 
-    def _closed_together(
-        self, visits: dict[tuple[int, tuple[str, ...]], bool], watermark: int
-    ) -> dict[tuple[int, tuple[str, ...]], bool]:
+    def _with(self, entry: bytes, visit: Visit, session: str | None) -> bytes | None:
+        """The short way: an entry with one visit more. None if it would be a long one, or has to be made anew."""
+        if session:
+            return None
+        minute, values, registered = visit
+        if not entry:
+            alone = self._alone.get(visit)
+            if alone is None:
+                if len(self._alone) >= _REMEMBERED:
+                    self._alone.clear()
+                alone = self._alone[visit] = self._encode({(minute, values): registered}, {})
+            return alone
+        base, ttl, flags = HEAD.unpack_from(entry)
+        size = _SIZE.unpack_from(entry, HEAD.size)[0]
+        start, width = _TEXTS + size, self._narrow.size
+        if flags or len(entry) - start >= _MANY * width:
+            return None
+        sessions, texts = msgpack.unpackb(entry[_TEXTS:start])
+        known = len(texts)
+        places = []
+        for value in values:
+            if value not in texts:
+                texts.append(value)
+            places.append(texts.index(value))
+        if len(texts) > 256:
+            return None
+        row = self._narrow.pack(minute - base // MINUTE, registered, *places)
+        if len(texts) == known:
+            at = entry.find(row, start)
+            if at >= 0 and not (at - start) % width:
+                return entry
+            middle = entry[HEAD.size : start]
+        else:
+            packed = msgpack.packb((sessions, texts))
+            middle = _SIZE.pack(len(packed)) + packed
+        ttl = max(ttl, ttl_of(base, self._expires(minute, sessions)))
+        return HEAD.pack(base, ttl, 0) + middle + entry[start:] + row
+
+    def _fewer(self, visits: _Visits, watermark: int) -> _Visits:
+        return self._closed_together(visits, watermark) if len(visits) > _MANY else visits
+
+    def _closed_together(self, visits: _Visits, watermark: int) -> _Visits:
         """One visit for all of an hour (a day) with the same values, where their minutes (and hours) are closed."""
-        if self._open("minute", min(visits)[0], watermark) is not None:
-            return visits  # all are open
+        if not visits or self._ends_of(min(visits)[0])[0] > watermark + self._closing[0]:
+            return visits  # all minutes are open
+        horizons = [watermark + ahead for ahead in self._closing]
         found: dict[tuple[object, tuple[str, ...]], tuple[int, bool]] = {}
         for (minute, values), registered in sorted(visits.items()):
-            open_ = [start for grain in self._grains if (start := self._open(grain, minute, watermark)) is not None]
-            if open_:
-                key = (tuple(open_), values)
-                first, before = found.get(key, (minute, False))
-                found[key] = (first, before or registered)
+            open_ = tuple(
+                [end if end > horizon else 0 for end, horizon in zip(self._ends_of(minute), horizons, strict=False)]
+            )
+            if any(open_):
+                first, before = found.get((open_, values), (minute, False))
+                found[open_, values] = (first, before or registered)
         return {(minute, values): registered for (_, values), (minute, registered) in found.items()}
 
-    def _open(self, grain: str, minute: int, watermark: int) -> tuple[str, int] | None:
-        start, end = bounds(grain, minute * MINUTE, self._plan.zone)
-        return (grain, start) if end > closing(self._plan, grain, watermark) else None
+    def _ends_of(self, minute: int) -> list[int]:
+        """The ends of the windows around a minute, that of the minute first; at last, when the latest is closed."""
+        ends = self._ends.get(minute)
+        if ends is None:
+            if len(self._ends) >= _REMEMBERED:
+                self._ends.clear()
+            ends = [bounds(grain, minute * MINUTE, self._plan.zone)[1] for grain in self._grains]
+            # Some time more, for minutes stay open for links a little longer than for events.
+            ends.append(max(ends) + HOUR)
+            self._ends[minute] = ends
+        return ends
 
-    def _encode(self, visits: dict[tuple[int, tuple[str, ...]], bool], sessions: list[str]) -> bytes:
+    def _expires(self, minute: int, sessions: object) -> int:
+        closed = self._ends_of(minute)[-1]
+        return max(closed, (minute + 1) * MINUTE + self._steps_ms + HOUR) if sessions else closed
+
+    def _encode(self, visits: _Visits, sessions: dict[str, None]) -> bytes:
         if not visits:
             return b""
-        rows = sorted((minute, values, registered) for (minute, values), registered in visits.items())
-        base, latest = rows[0][0], rows[-1][0]
+        base, latest = next(iter(visits))[0], max(visits)[0]
         places: dict[str, int] = {}
-        flat: list[int] = []
-        for minute, values, registered in rows:
-            flat += (minute - base, int(registered))
-            flat += [places.setdefault(value, len(places)) for value in values]
-        ends = [bounds(grain, latest * MINUTE, self._plan.zone)[1] for grain in self._grains]
-        expires = max(*ends, (latest + 1) * MINUTE + (self._steps_ms if sessions else 0))
-        # Some time more, for minutes stay open for links a little longer than for events.
-        head = HEAD.pack(base * MINUTE, ttl_of(base * MINUTE, expires + HOUR), min(len(rows), 0xFFFF))
-        body: bytes = msgpack.packb((sessions, list(places), flat))
-        return head + body
+        rows = [
+            (minute - base, registered, *[places.setdefault(value, len(places)) for value in values])
+            for (minute, values), registered in visits.items()
+        ]
+        wide = len(places) > 256
+        layout = self._wide if wide else self._narrow
+        texts = msgpack.packb((list(sessions), list(places)))
+        ttl = ttl_of(base * MINUTE, self._expires(latest, sessions))
+        head = HEAD.pack(base * MINUTE, ttl, _WIDE if wide else 0) + _SIZE.pack(len(texts))
+        return b"".join([head, texts, *[layout.pack(*row) for row in rows]])
 
-    def _decode(self, entry: bytes | None) -> Trail:
+    def _read(self, entry: bytes) -> tuple[_Visits, dict[str, None]]:
         if not entry:
-            return Trail([], [])
-        base = HEAD.unpack_from(entry)[0] // MINUTE
-        sessions, texts, flat = msgpack.unpackb(entry[HEAD.size :])
-        width = 2 + len(self._fields)
-        visits: list[Visit] = []
-        for at in range(0, len(flat), width):
-            minute, registered, *places = flat[at : at + width]
-            visits.append((base + minute, tuple([texts[place] for place in places]), bool(registered)))
-        return Trail(visits, sessions)
+            return {}, {}
+        base, _, flags = HEAD.unpack_from(entry)
+        start = _TEXTS + _SIZE.unpack_from(entry, HEAD.size)[0]
+        sessions, texts = msgpack.unpackb(entry[_TEXTS:start])
+        first, visits = base // MINUTE, _Visits()
+        for minute, registered, *places in (self._wide if flags else self._narrow).iter_unpack(entry[start:]):
+            key = (first + minute, tuple([texts[place] for place in places]))
+            visits[key] = visits.get(key, False) or bool(registered)
+        return visits, dict.fromkeys(sessions)
 
     def expire(self, horizon: int) -> None:
         """Forget trails of which every window is closed at `horizon` (epoch ms)."""
@@ -150,3 +229,8 @@ class Trails:
         for identifier in self.entries.actors():
             if entry := self.entries.get(identifier):
                 yield identifier, entry
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    """`text_value` of a field of the envelope."""
+    return fields.get(name) or ""

@@ -140,7 +140,7 @@ class PartitionState:
         events = self.persons.counted_as(result)
         self._measure(events, version, watermark)
         if self.plan.identity.on:
-            self.persons.note(events, watermark)
+            self.persons.note(result, events, watermark)
             letters, changed = self.persons.follow(result, version)
             self.letters += letters
             self._changed(*changed)

@@ -21,7 +21,7 @@ from pipeline.measure.activity import Activity, Counted, WindowKey
 from pipeline.measure.entries import Entries
 from pipeline.measure.funnels import CounterKey, Funnels
 from pipeline.measure.trails import Trail, Trails
-from schemas.event import DEVICE, Event, plain_id
+from schemas.event import Event, plain_id
 from schemas.plan import Plan
 
 #: Behind the id of a device that is nobody's any more: as somebody else than whom was taken off the counters.
@@ -74,12 +74,16 @@ class Persons:
         accepted = [outcome is Outcome.ACCEPTED for outcome in result.outcomes]
         return list(compress(result.events, accepted))  # type: ignore[arg-type]
 
-    def note(self, events: Iterable[Event], watermark: int) -> None:
-        """Note where ids that belong to nobody yet were counted; `watermark` is the partition's before the events."""
+    def note(self, result: Classified, counted: Iterable[Event], watermark: int) -> None:
+        """Note where ids that belong to nobody yet were counted; `watermark` is the partition's before the batch."""
         if self._aliases:
-            self.trails.add([event for event in events if not event.actor.endswith(_AGAIN)], watermark)
+            self.trails.add([event for event in counted if not event.actor.endswith(_AGAIN)], watermark)
             return
-        self.trails.add([event for event in events if event.actor.startswith(DEVICE)], watermark)
+        events, outcomes = result.events, result.outcomes
+        alone = [events[i] for i in result.alone if outcomes[i] is Outcome.ACCEPTED]
+        self.trails.add(
+            [event for event in alone if event and event.actor[0] == "$" and event.actor[-1] != _AGAIN], watermark
+        )
 
     def follow(self, result: Classified, version: int) -> tuple[list[Letter], Changed]:
         """Do what the links and handovers of a batch say whose events are counted; `version`: the offset after it."""
@@ -126,11 +130,10 @@ class Persons:
         return letters, changed
 
     def _take_off(self, one: str, watermark: int, version: int, changed: Changed, gone: list[Counted]) -> Portion:
-        trail = self.trails.of(one)
-        visits = self._activity.open_visits(trail.visits, watermark)
+        visits, sessions = self.trails.of(one, watermark)
         if visits:
             gone.append((one, visits, watermark))
-        steps, counters = self._funnels.take_off(one, trail.sessions, watermark, version)
+        steps, counters = self._funnels.take_off(one, sessions, watermark, version)
         changed.counters.update(counters)
         self.trails.drop(one)
         return Portion(self._activity.fields, [Presence(*visit) for visit in visits], [Steps(*each) for each in steps])

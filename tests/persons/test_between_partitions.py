@@ -269,3 +269,31 @@ def test_four_links_are_followed(links: int, people: int) -> None:
     log.send("look", T + 9 * HOUR, device=D0)
     log.send("look", T + 9 * HOUR, user=users[-1])
     assert log.users((T + 9 * HOUR) // HOUR * HOUR, "hour") == people
+
+
+# -- how often it is told ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_link_is_told_once_however_many_events_say_it(at_once: bool) -> None:
+    log = Log()
+    for n in range(5):
+        log.send("look", T + n, device=D0, user=U1, p=1, fold=not at_once)
+    for n in range(5):
+        log.send("look", T + 10 + n, device=X0, user=U1, p=1, fold=not at_once)
+        log.send("look", T + 20 + n, device=D0, user=U1, p=1, fold=not at_once)
+    log.cluster.drain()
+    assert len(log.cluster.logs[0]) == 2
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_link_is_told_where_its_user_lives_though_it_came_elsewhere_before(at_once: bool) -> None:
+    log = Log()
+    log.send("look", T, device=D0, user=U1, p=0, fold=not at_once)
+    log.send("look", T + 1, device=D0, fold=not at_once)
+    log.cluster.drain()
+    log.send("look", T + 2, device=D0, user=U1, p=1, fold=not at_once)
+    log.cluster.drain()
+    assert log.users() == 1
+    headers = [name for record in log.cluster.logs[0] for name, _ in record.headers]
+    assert headers == ["streamgauge-link"]
