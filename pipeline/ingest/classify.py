@@ -31,7 +31,7 @@ from pipeline.ingest.links import (
     told_person,
 )
 from pipeline.ingest.partitioner import homes_of
-from pipeline.ingest.seen import U64, SeenIds
+from pipeline.ingest.seen import U64, HashTable, SeenIds
 from pipeline.ingest.validate import Rejection, Validator
 from schemas.event import EARLIEST_TS, LATEST_TS, Event
 from schemas.plan import Plan
@@ -46,8 +46,8 @@ UNFORESEEN = "unforeseen"
 NOT_OF_THE_RECORD = (MemoryError, RecursionError, OSError, StreamgaugeError)
 #: Records looked at together at least, where the watermark moves on fast.
 _MIN_PIECE = 64
-#: Pairs of user and device that are remembered as told.
-_MAX_TOLD = 500_000
+#: Pairs of user and device that are remembered as told, each 16 bytes at most.
+_MAX_TOLD = 2_000_000
 
 
 class Record(NamedTuple):
@@ -110,6 +110,8 @@ class Classified:
     handed: dict[int, tuple[str, int]] = field(default_factory=dict)
     #: Index of a record that is sent on to the number of links that it has passed by then; its person is the actor.
     hops: dict[int, int] = field(default_factory=dict)
+    #: Indexes of valid events without a user.
+    alone: list[int] = field(default_factory=list)
     #: Indexes of events of a device that is nobody's, after so many users claimed it.
     shared: list[int] = field(default_factory=list)
     #: The partition's watermark before the batch, and pieces of (indexes, watermarks after them).
@@ -151,10 +153,9 @@ class PartitionClassifier:
         self._identity = plan.identity.on
         alias = plan.identity.alias
         self._alias = (alias.event, alias.previous.removeprefix("properties.")) if alias is not None else None
-        #: By user a device, and other such pairs, that were told before, so that not every event tells. No part of the
-        #: state: telling again changes nothing.
-        self._told: dict[str, str] = {}
-        self._told_besides: set[tuple[str, str]] = set()
+        #: Hashes of pairs of user and device that were told before, so that not every event tells: no part of the
+        #: state, for telling again changes nothing. Two pairs of one hash are as rare as two event ids (`SeenIds`).
+        self._told = HashTable()
 
     def classify(self, records: Sequence[Record | Unreadable]) -> Classified:
         """Classify the next records of the partition, in offset order, and move the state past them."""
@@ -163,10 +164,14 @@ class PartitionClassifier:
         events: list[Event | None] = [None] * n
         result = Classified(records, outcomes, events)
         between: list[tuple[int, str]] = []
-        parse, max_future = self._validator.parse, self._max_future
+        parse, max_future, identity = self._validator.parse, self._max_future, self._identity
+        alone = result.alone
+        # Of events that have both ids; whether a pair is known is asked of all at once.
+        both: list[int] = []
+        pairs: list[int] = []
         for i, record in enumerate(records):
             try:
-                if record.headers and self._identity and (home := self._between_partitions(result, i)):
+                if record.headers and identity and (home := self._between_partitions(result, i)):
                     between.append((i, home))
                     continue
                 event = parse(record.value)
@@ -175,6 +180,14 @@ class PartitionClassifier:
                     ahead = (event.ts - written) // 1000
                     raise Rejection("time_in_future", f"ts {event.ts} is {ahead} s after it was written to Kafka")
                 events[i] = event
+                if identity:
+                    found = event.fields
+                    user = found.get("user_id")
+                    if not user:
+                        alone.append(i)
+                    elif device := found.get("anonymous_id"):
+                        both.append(i)
+                        pairs.append(hash((user, device)))
             except Rejection as why:
                 result.rejections[i] = Rejection("unreadable", record.why) if isinstance(record, Unreadable) else why
             except NOT_OF_THE_RECORD:
@@ -196,7 +209,7 @@ class PartitionClassifier:
             here = self._only_here(result, valid)
             batch = self._columns(result, here)
         result.watermark = self.watermark
-        leaving = self._identify(result, here) if self._identity else None
+        leaving = self._identify(result, here, self._claims(result, both, pairs)) if identity else None
         if here:
             self._duplicates_and_lateness(result, batch._replace(leaving=leaving))
         if leaving is not None:
@@ -272,43 +285,30 @@ class PartitionClassifier:
             return [i for j, i in enumerate(valid) if j not in away]
         return valid
 
-    def _identify(self, result: Classified, here: list[int]) -> npt.NDArray[np.bool_] | None:
-        """Find as whom each event counts, in the order of the log, and what the records claim.
+    def _identify(
+        self, result: Classified, here: list[int], claiming: list[tuple[int, Claim]]
+    ) -> npt.NDArray[np.bool_] | None:
+        """Find as whom each event counts, in the order of the log, and what becomes of the claims.
 
         Returns which of the events `here` count as somebody of another partition, None if none does.
         """
-        events, hops, told = result.events, result.hops, self._told
-        alias = self._alias[0] if self._alias is not None else None
-        claiming: list[tuple[int, Claim]] = []
-        looked_at: list[int] = []
-        for i, event in zip(here, _picked(events, here), strict=True):
-            fields = event.fields
-            user = fields.get("user_id")
-            if not user:
-                looked_at.append(i)
-                continue
-            if alias is not None:
-                looked_at.append(i)
-            device = fields.get("anonymous_id")
-            # One that was sent on as somebody claims where its user lives.
-            if i in hops or ((not device or told.get(user) == device) and event.name != alias):
-                continue
-            if event.name == alias or (user, device) not in self._told_besides:
-                claiming += [(i, claim) for claim in claims_of(fields, event.name, event.ts, self._alias)]
-                if device and told.setdefault(user, device) != device:
-                    self._told_besides.add((user, device))
-        if len(told) + len(self._told_besides) > _MAX_TOLD:
-            told.clear()
-            self._told_besides.clear()
+        events, hops = result.events, result.hops
         homes = homes_of([claim.id for _, claim in claiming], self._partitions) if claiming else ()
-        turns: list[tuple[int, Claim | Handover | None]] = [(i, None) for i in looked_at]
-        turns += result.claims.items()
-        turns += result.handovers.items()
+        turns: list[tuple[int, Claim | Handover | None]] = [*result.claims.items(), *result.handovers.items()]
         for (i, claim), home in zip(claiming, homes, strict=True):
             if home == self._partition:
                 turns.append((i, claim))
             else:
                 result.tellings.append((i, int(home), claim))
+        # Nearly everybody is nobody else: only whose links are known, or become known in this batch, take a turn.
+        claimed = {claim.id for _, claim in turns if isinstance(claim, Claim)}
+        knows = self.owners.knows
+        for i in here if self._alias is not None else result.alone:
+            event = events[i]
+            if event is not None and i not in result.forwarded and (event.actor in claimed or knows(event.actor)):
+                turns.append((i, None))
+        if not turns:
+            return None
         turns.sort(key=lambda turn: (turn[0], turn[1] is not None))
         moved: list[int] = []
         for i, found in turns:
@@ -336,6 +336,38 @@ class PartitionClassifier:
             return None
         result.forwarded |= away
         return np.fromiter((i in away for i in here), np.bool_, len(here))
+
+    def _claims(self, result: Classified, both: list[int], pairs: list[int]) -> list[tuple[int, Claim]]:
+        """What events claim that was not claimed before, as far as is remembered: nearly always nothing.
+
+        `both` are the indexes of those that have both ids, `pairs` the hashes of these.
+        """
+        events, hops, forwarded = result.events, result.hops, result.forwarded
+        found = np.array(pairs, np.int64).view(np.uint64) | np.uint64(1)
+        new = ~self._told.contains(found)
+        at: dict[int, None] = {}
+        fresh: set[int] = set()
+        for j, pair in zip(np.flatnonzero(new).tolist(), found[new].tolist(), strict=True):
+            i = both[j]
+            # One that was sent on as somebody claims where its user lives, as does one that came to a wrong partition.
+            if pair not in fresh and i not in hops and i not in forwarded and events[i] is not None:
+                fresh.add(pair)
+                at[i] = None
+        if fresh:
+            if self._told.used > _MAX_TOLD:
+                self._told = HashTable()
+            self._told.add(np.fromiter(fresh, np.uint64, len(fresh)))
+        if self._alias is not None:
+            # An alias claims each time, and needs no device.
+            name = self._alias[0]
+            aliases = [i for i, event in enumerate(events) if event is not None and event.name == name]
+            at |= dict.fromkeys(i for i in aliases if i not in hops and i not in forwarded)
+        claiming: list[tuple[int, Claim]] = []
+        for i in sorted(at):
+            event = events[i]
+            assert event is not None
+            claiming += [(i, claim) for claim in claims_of(event.fields, event.name, event.ts, self._alias)]
+        return claiming
 
     def _columns(self, result: Classified, here: list[int]) -> _Batch:
         """What the judgement needs of each record, as numbers."""

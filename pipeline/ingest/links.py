@@ -92,6 +92,10 @@ class Owners:
         entry = self._store.get(identifier)
         return None if not entry or entry[0] == self._SHARED else entry[1 + 8 * entry[0] :].decode()
 
+    def knows(self, identifier: str) -> bool:
+        """Whether anybody has claimed an id."""
+        return bool(self._store.get(identifier))
+
     def is_shared(self, identifier: str) -> bool:
         """Whether an id is nobody's, after too many users have claimed it."""
         entry = self._store.get(identifier)
