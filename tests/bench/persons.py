@@ -1,7 +1,9 @@
 """What it costs to know persons: the worker with and without `identity`, on events of which some are anonymous.
 
-Links are made once a user and device, so the first third of the events, in which most people log in for the first time,
-is told apart from the rest.
+Two workers, one with and one without, are given the same events piece by piece by turns: each is alone at work while it
+is measured, and what its partitions tell each other comes soon after what it is about, as it does in a stream that is
+not a backlog. Links are made once a user and device, so the first third of the events, in which most people log in for
+the first time, is told apart from the rest.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
 
@@ -27,59 +29,89 @@ from .worker import look
 #: Events of a device alone, of all; and how much slower the worker may be than without `identity`, at the first one.
 SHARES: Final = (0.1, 0.5)
 SLOWER: Final = 0.9
-_SECONDS = 1200.0
-_LOOK_SECONDS = 0.2
+LINKS: Final = ("login", "never")
+#: Of how many pieces each worker gets its events; a third of them are the beginning.
+_PIECES: Final = 12
+_SECONDS = 600.0
+#: Looking costs the worker something: about as often as a dashboard does.
+_LOOK_SECONDS = 0.5
+#: A worker is done when it has had nothing to do for so many looks.
+_QUIET: Final = 2
+
+
+class _Worker(NamedTuple):
+    settings: Settings
+    roles: list[tuple[int, str]]
+    #: CPU seconds for each piece.
+    cpu: list[float]
 
 
 async def section(sizes: Sizes, say: Say) -> list[Row]:
-    """Each share of anonymous events with `identity` and without it, by turns."""
+    """Each share of anonymous events with `identity` and without it."""
     rows = []
     for share in SHARES:
-        found: dict[str, list[tuple[float, float]]] = {"login": [], "never": []}
+        found: dict[str, list[list[float]]] = {link: [] for link in LINKS}
+        events = 3 * sizes.events
         for number in range(1, sizes.runs + 1):
-            for link, rates in found.items():
-                say(f"{share:.0%} anonymous, link: {link}, run {number} of {sizes.runs}")
-                rates.append(await _run(link, share, 3 * sizes.events, sizes.events // 5))
+            say(f"{share:.0%} anonymous, run {number} of {sizes.runs}")
+            for link, cpu in (await _run(share, events, sizes.events // 5)).items():
+                third = _PIECES // 3
+                found[link].append(
+                    [
+                        events / sum(cpu),
+                        events / 3 / sum(cpu[:third]),
+                        events * 2 / 3 / sum(cpu[third:]),
+                    ]
+                )
         kind = f"{share:.0%} of the events anonymous"
-        for part, name in enumerate(("all events", "the last two thirds")):
+        for part, name in enumerate(("all events", "the first third", "the last two thirds")):
             rows += [
                 Row(f"worker, {kind}, link: {link}, {name}", "1/CPU s", rounded(*[rate[part] for rate in rates]))
                 for link, rates in found.items()
             ]
             ratios = [a[part] / b[part] for a, b in zip(found["login"], found["never"], strict=True)]
-            target = SLOWER if share == SHARES[0] and part else None
+            target = SLOWER if share == SHARES[0] and part == 2 else None
             rows.append(Row(f"with identity to without, {kind}, {name}", "x", rounded(*ratios), target))
     return rows
 
 
-async def _run(link: str, share: float, events: int, users: int) -> tuple[float, float]:
-    """Events a CPU second of the worker: of all events, and of the last two thirds. A broker of its own: with identity,
-    a worker writes to the topic."""
-    async with new_place() as place:
-        plan = place.data / "plan.yaml"
-        plan.write_text(f"{ready_plans()['shop']}\nidentity: {{link: {link}}}\n", "utf-8")
-        settings = place.named(f"persons-{link}", plan=str(plan))
-        await ensure_topics(settings)
-        keys, values = make_events(events, int(time.time() * 1000), users=min(users, USERS), anonymous=share)
-        await produce(settings.kafka_bootstrap, settings.events_topic, keys, values)
-        del keys, values
-        return await _measure(place, settings, events)
-
-
-async def _measure(place: Place, settings: Settings, events: int) -> tuple[float, float]:
-    log = place.data / "worker.log"
-    async with contextlib.AsyncExitStack() as stack:
+async def _run(share: float, events: int, users: int) -> dict[str, list[float]]:
+    """CPU seconds of both workers for each piece of the events."""
+    keys, values = make_events(events, int(time.time() * 1000), users=min(users, USERS), anonymous=share)
+    async with new_place() as place, contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        roles = [await stack.enter_async_context(role_process("worker", settings, log))]
-        deadline = time.monotonic() + _SECONDS
-        first = third = await look(session, roles, log)
-        now = first
-        while now.accepted < events or now.lag:
-            check(deadline, f"the worker has counted {now.accepted} of {events} events", log)
-            await asyncio.sleep(_LOOK_SECONDS)
-            now = await look(session, roles, log)
-            if third is first and now.accepted >= events / 3:
-                third = now
-        if now.accepted != events:
-            raise RuntimeError(f"{now.accepted} of {events} events accepted")
-        return events / (now.cpu - first.cpu), (now.accepted - third.accepted) / (now.cpu - third.cpu)
+        workers = []
+        for link in LINKS:
+            plan = place.data / f"{link}.yaml"
+            plan.write_text(f"{ready_plans()['shop']}\nidentity: {{link: {link}}}\n", "utf-8")
+            # A topic of its own: with identity, a worker writes to it.
+            settings = place.named(f"persons-{link}", plan=str(plan), events_topic=f"events-{link}")
+            await ensure_topics(settings)
+            role = await stack.enter_async_context(role_process("worker", settings, place.data / f"persons-{link}.log"))
+            workers.append(_Worker(settings, [role], []))
+        size = events // _PIECES
+        for piece in range(_PIECES):
+            at = slice(piece * size, (piece + 1) * size)
+            for worker in workers if piece % 2 else workers[::-1]:
+                await _measure(place, session, worker, keys[at], values[at], (piece + 1) * size)
+        return {link: worker.cpu for link, worker in zip(LINKS, workers, strict=True)}
+
+
+async def _measure(
+    place: Place, session: aiohttp.ClientSession, worker: _Worker, keys: list[bytes], values: list[bytes], accepted: int
+) -> None:
+    """Give a worker a piece of the events, and wait until it has nothing left to do."""
+    settings, roles, cpu = worker
+    log = place.data / f"{settings.stream}.log"
+    deadline, quiet = time.monotonic() + _SECONDS, 0
+    first = now = await look(session, roles, log)
+    await produce(settings.kafka_bootstrap, settings.events_topic, keys, values)
+    while quiet < _QUIET:
+        check(deadline, f"the worker has counted {now.accepted} of {accepted} events", log)
+        await asyncio.sleep(_LOOK_SECONDS)
+        before, now = now, await look(session, roles, log)
+        done = now.accepted >= accepted and not now.lag and now.counts == before.counts
+        quiet = quiet + 1 if done else 0
+    if now.accepted != accepted:
+        raise RuntimeError(f"{now.accepted} of {accepted} events accepted")
+    cpu.append(now.cpu - first.cpu)
