@@ -71,7 +71,8 @@ class FunnelFold:
         self._order = "strict_order" in spec.modes
         self._codes = [code.to_bytes(self._codec.width, "little") for code in range(256)]
         self._shapes: dict[bytes, _Shape | None] = {}
-        self._low = self._high = 0  # the bucket looked up last
+        self._low = self._high = 0  # the bucket of a first step that was looked up last
+        self._last = (0, 0)  # and that of a last event
 
     def withdraw(self, entry: bytes, horizon: int) -> tuple[list[Event], list[Change]]:
         """Take everything out that an entry counts in buckets that are not final: its events, and the changes.
@@ -183,7 +184,10 @@ class FunnelFold:
         return self._codec.small[count].pack(base, ttl, count, *times[1:], codes) + tail, changes
 
     def _final_at(self, ts: int) -> int:
-        return self.spec.bounds(ts)[1] + self.spec.window_ms
+        """When the bucket of an event is final."""
+        if not self._last[0] <= ts < self._last[1]:
+            self._last = self.spec.bounds(ts)
+        return self._last[1] + self.spec.window_ms
 
     def _shape(self, codes: bytes) -> _Shape | None:
         try:
