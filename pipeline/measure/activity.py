@@ -407,28 +407,28 @@ class Activity:
 
     def _gathered(self, those: Iterable[Counted]) -> dict[tuple[WindowKey, int], tuple[list[int], list[int]]]:
         """By open window (and its end): the hashes of the ids in it, and of those who registered there."""
-        # The ids of one batch lie in few minutes and values of each dimension: what they have in common is worked out
-        # once.
+        # The ids of one batch lie in few minutes and values, and fewer of each dimension: what they have in common is
+        # worked out once.
         places: dict[tuple[tuple[int, ...], str, tuple[str, ...]], tuple[int, list[int], list[int]]] = {}
-        ends: dict[int, list[int]] = {}
+        by_visit: dict[tuple[tuple[int, ...], tuple[str, ...]], list[tuple[int, list[int], list[int]]]] = {}
+        ends: dict[tuple[int, int], tuple[int, ...]] = {}
         dimensions = [("", ()), *self._dimensions]
         for who, visits, watermark in those:
             (digest,) = _hashes([who])
             for minute, values, registered in visits:
-                own = ends.get(minute)
+                open_ = ends.get((minute, watermark))
+                if open_ is None:
+                    open_ = ends[minute, watermark] = self._open(minute, watermark)
+                own = by_visit.get((open_, values))
                 if own is None:
-                    own = ends[minute] = [end for _, _, end in self._spans(minute)]
-                open_ = tuple(
-                    [end if end > watermark + ahead else 0 for end, ahead in zip(own, self._closing, strict=True)]
-                )
-                for name, at in dimensions:
-                    key = (open_, name, tuple([values[p] for p in at]))
-                    place = places.get(key)
-                    if place is None:
-                        place = places[key] = (minute, [], [])
-                    place[1].append(digest)
+                    own = by_visit[open_, values] = [
+                        places.setdefault((open_, name, tuple([values[p] for p in at])), (minute, [], []))
+                        for name, at in dimensions
+                    ]
+                for _, hashes, registrations in own:
+                    hashes.append(digest)
                     if registered:
-                        place[2].append(digest)
+                        registrations.append(digest)
         found: dict[tuple[WindowKey, int], tuple[list[int], list[int]]] = {}
         for (open_, name, value), (minute, hashes, registrations) in places.items():
             for (grain, start, end), is_open in zip(self._spans(minute), open_, strict=True):
@@ -437,6 +437,11 @@ class Activity:
                     all_[0].extend(hashes)
                     all_[1].extend(registrations)
         return found
+
+    def _open(self, minute: int, watermark: int) -> tuple[int, ...]:
+        """By grain, the end of the window around a minute if that is open at `watermark`, else 0."""
+        spans = zip(self._spans(minute), self._closing, strict=True)
+        return tuple([end if end > watermark + ahead else 0 for (_, _, end), ahead in spans])
 
     def _spans(self, minute: int) -> list[tuple[str, int, int]]:
         return [(grain, *bounds(grain, minute * MINUTE, self.plan.zone)) for grain in self._grains]

@@ -93,6 +93,8 @@ class FunnelFold:
         self, entry: bytes | None, events: Sequence[Event], horizon: int
     ) -> tuple[bytes | None, list[Change]]:
         """Add events that `withdraw` gave elsewhere, however old: those of buckets that are final here are left out."""
+        if entry is None and (short := self._append(None, events, horizon)) is not None:
+            return short
         after, window = self.spec.bounds, self.spec.window_ms
         return self._merge(
             entry, [event for event in events if after(event[0])[1] + window > horizon], horizon, of_long_ago=True
