@@ -8,7 +8,21 @@ import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from . import archiver, catchup, costs, freshness, machine, memory, peers, persons, restart, scaling, soak, starts
+from . import (
+    archiver,
+    catchup,
+    costs,
+    devices,
+    freshness,
+    machine,
+    memory,
+    peers,
+    persons,
+    restart,
+    scaling,
+    soak,
+    starts,
+)
 from . import run as comparison
 from .rows import FAILED, Row
 from .run import Say
@@ -21,6 +35,7 @@ SECTIONS: Final[dict[str, Section]] = {
     "peers": peers.section,
     "archiver": archiver.section,
     "persons": persons.section,
+    "devices": devices.section,
     "freshness": freshness.section,
     "catchup": catchup.section,
     "scaling": scaling.section,
