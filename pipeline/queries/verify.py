@@ -22,7 +22,7 @@ from pipeline.measure.windows import SLIDING, bounds, grains
 from pipeline.queries.activity import activity_sql, window_end, window_start
 from pipeline.queries.conditions import value_sql
 from pipeline.queries.funnel import COLUMNS, FunnelQuery, cell_of, funnel_sql
-from pipeline.queries.persons import ID, with_person
+from pipeline.queries.persons import ID, owners, with_person
 from pipeline.queries.plan_funnels import funnel_query
 from pipeline.settings import Settings
 from schemas.duration import DAY, MINUTE
@@ -132,7 +132,7 @@ class _Check:
     def _events(self, columns: str = "*") -> str:
         """A sub-query of the events that count live, with their persons by what the workers know."""
         rows = f"(SELECT {columns} FROM {self._before('events_raw')} AND NOT late)"
-        return with_person(rows, self._before("links_raw"), self._before("handovers_raw"))
+        return with_person(rows, owners(self._before("links_raw"), self._before("handovers_raw")))
 
     def _before(self, table: str) -> str:
         return (
