@@ -19,8 +19,8 @@ begins as those of funnels do (`funnel_state.HEAD`), with the time from which on
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 import msgpack
 
@@ -36,8 +36,8 @@ from schemas.plan import Plan
 #: From so many visits on those of one hour, or day, are put together once their minutes can't change any more.
 _MANY = 24
 _WIDE: Final = 1
-_SIZE: Final = struct.Struct("<I")
-_TEXTS: Final = HEAD.size + _SIZE.size
+#: What an entry begins with: base, ttl, flags, size.
+_HEAD: Final = struct.Struct(f"{HEAD.format}I")
 #: Entries of one visit, and ends of minutes' windows, that are remembered: they are those of many ids.
 _REMEMBERED: Final = 4096
 
@@ -66,20 +66,18 @@ class Trails:
             [funnel.window + 2 * 86_400_000 for funnel in plan.funnels.values() if funnel.per == "session"], default=0
         )
         self._narrow, self._wide = (struct.Struct(f"<iB{len(fields)}{place}") for place in "BI")
-        self._value_of: Callable[[dict[str, Any], str], str] = (
-            text_value if any(name.startswith("properties.") for name in fields) else _text
-        )
+        self._plain = all(not name.startswith("properties.") for name in fields)
         self._alone: dict[tuple[int, tuple[str, ...], bool], bytes] = {}
         self._ends: dict[int, list[int]] = {}
         self.changed: set[str] = set()
 
     def add(self, events: Iterable[Event], watermark: int) -> None:
         """Note accepted events of ids that belong to nobody."""
-        fields, value_of, registration = self._fields, self._value_of, self._plan.registration
+        fields, plain, registration = self._fields, self._plain, self._plan.registration
         by_id: dict[str, list[tuple[Visit, str | None]]] = {}
         for event in events:
             found = event.fields
-            values = tuple([value_of(found, name) for name in fields])
+            values = tuple([(found.get(name) or "") if plain else text_value(found, name) for name in fields])
             visit = (event.ts // MINUTE, values, event.name == registration)
             by_id.setdefault(event.actor, []).append((visit, found.get("session_id") if self._by_session else None))
         for identifier, own in by_id.items():
@@ -132,12 +130,11 @@ class Trails:
                     self._alone.clear()
                 alone = self._alone[visit] = self._encode({(minute, values): registered}, {})
             return alone
-        base, ttl, flags = HEAD.unpack_from(entry)
-        size = _SIZE.unpack_from(entry, HEAD.size)[0]
-        start, width = _TEXTS + size, self._narrow.size
+        base, ttl, flags, size = _HEAD.unpack_from(entry)
+        start, width = _HEAD.size + size, self._narrow.size
         if flags or len(entry) - start >= _MANY * width:
             return None
-        sessions, texts = msgpack.unpackb(entry[_TEXTS:start])
+        sessions, texts = msgpack.unpackb(entry[_HEAD.size : start])
         known = len(texts)
         places = []
         for value in values:
@@ -151,12 +148,11 @@ class Trails:
             at = entry.find(row, start)
             if at >= 0 and not (at - start) % width:
                 return entry
-            middle = entry[HEAD.size : start]
+            packed = entry[_HEAD.size : start]
         else:
             packed = msgpack.packb((sessions, texts))
-            middle = _SIZE.pack(len(packed)) + packed
         ttl = max(ttl, ttl_of(base, self._expires(minute, sessions)))
-        return HEAD.pack(base, ttl, 0) + middle + entry[start:] + row
+        return _HEAD.pack(base, ttl, 0, len(packed)) + packed + entry[start:] + row
 
     def _fewer(self, visits: _Visits, watermark: int) -> _Visits:
         return self._closed_together(visits, watermark) if len(visits) > _MANY else visits
@@ -205,15 +201,15 @@ class Trails:
         layout = self._wide if wide else self._narrow
         texts = msgpack.packb((list(sessions), list(places)))
         ttl = ttl_of(base * MINUTE, self._expires(latest, sessions))
-        head = HEAD.pack(base * MINUTE, ttl, _WIDE if wide else 0) + _SIZE.pack(len(texts))
+        head = _HEAD.pack(base * MINUTE, ttl, _WIDE if wide else 0, len(texts))
         return b"".join([head, texts, *[layout.pack(*row) for row in rows]])
 
     def _read(self, entry: bytes) -> tuple[_Visits, dict[str, None]]:
         if not entry:
             return {}, {}
-        base, _, flags = HEAD.unpack_from(entry)
-        start = _TEXTS + _SIZE.unpack_from(entry, HEAD.size)[0]
-        sessions, texts = msgpack.unpackb(entry[_TEXTS:start])
+        base, _, flags, size = _HEAD.unpack_from(entry)
+        start = _HEAD.size + size
+        sessions, texts = msgpack.unpackb(entry[_HEAD.size : start])
         first, visits = base // MINUTE, _Visits()
         for minute, registered, *places in (self._wide if flags else self._narrow).iter_unpack(entry[start:]):
             key = (first + minute, tuple([texts[place] for place in places]))
@@ -229,8 +225,3 @@ class Trails:
         for identifier in self.entries.actors():
             if entry := self.entries.get(identifier):
                 yield identifier, entry
-
-
-def _text(fields: dict[str, Any], name: str) -> str:
-    """`text_value` of a field of the envelope."""
-    return fields.get(name) or ""
