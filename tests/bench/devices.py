@@ -6,6 +6,7 @@ of three events within two minutes, and once each is linked to a user who lives 
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import sys
@@ -43,6 +44,8 @@ _VISIT: Final = (
     ("view_item", 70_000, b'{"item_id":"i48213","category":"shoes","price":19.9}'),
 )
 _SECONDS = 1200.0
+_LOOK_SECONDS = 0.25
+_READY_SECONDS = 0.05
 _CHUNK: Final = 100_000
 
 
@@ -118,6 +121,7 @@ async def _quiet(
     now = await look(session, roles, log)
     while quiet < 4:
         check(deadline, f"the worker has counted {now.accepted} of {accepted} events", log)
+        await asyncio.sleep(_LOOK_SECONDS)
         before, now = now, await look(session, roles, log)
         quiet = quiet + 1 if now.accepted == accepted and not now.lag and now.counts == before.counts else 0
     return now.marks, now.count
@@ -133,9 +137,11 @@ async def _restart(
         deadline = time.monotonic() + _SECONDS
         while not (await page(session, url + "/health", log))["ready"]:
             check(deadline, "the worker is not ready", log)
+            await asyncio.sleep(_READY_SECONDS)
         now = await look(session, [(pid, url)], log)
         while (now.marks, now.count) != before:
             check(deadline, f"the worker stands at {now.marks}, {now.count} and not at {before}", log)
+            await asyncio.sleep(_READY_SECONDS)
             now = await look(session, [(pid, url)], log)
         return time.perf_counter() - started, peak_memory(pid)
 
