@@ -81,12 +81,17 @@ class MemorySnapshot:
     def apply(self, position: int, meta: dict[str, Any], entries: Iterable[Entry], offset: int | None) -> None:
         """Of two values of an entry the later one counts."""
         as_of, values = self._as_of, self.values
+        if self.position is None or position > self.position:
+            # Nearly always: nothing that is here can be later.
+            new = dict(entries)
+            values.update(new)
+            as_of.update(dict.fromkeys(new, position))
+            self.position, self.meta = position, meta
+            return
         for key, value in entries:
             if as_of.get(key, -1) <= position:
                 as_of[key] = position
                 values[key] = value
-        if self.position is None or position > self.position:
-            self.position, self.meta = position, meta
 
     def note(self, offset: int | None) -> None:
         """Nothing is kept beyond the process."""

@@ -304,6 +304,8 @@ class PartitionState:
         ids: dict[int, list[U64]] = {}
         taken: dict[int, list[U64]] = {}
         for key, value in snapshot.items():
+            if not value:
+                continue  # of an id that was handed over
             kind, *rest = msgpack.unpackb(key, use_list=False)
             if kind == _ACTIVITY:
                 name, start, dimension, values = rest
@@ -316,8 +318,7 @@ class PartitionState:
             elif kind == _OWNER:
                 self.classifier.owners.load(rest[0], value)
             elif kind == _TRAIL:
-                if value:
-                    self.persons.trails.entries[rest[0]] = value
+                self.persons.trails.entries[rest[0]] = value
             elif kind in (_IDS, _TAKEN):
                 marks = ids if kind == _IDS else taken
                 marks.setdefault(rest[0], []).append(np.frombuffer(value, np.uint64))
