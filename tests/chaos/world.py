@@ -22,6 +22,7 @@ from aiokafka.errors import KafkaError
 from kafka_harness import TcpProxy, free_port, spawn
 
 from pipeline.clickhouse.migrate import migrate
+from pipeline.metrics.install import install
 from pipeline.settings import Settings
 from pipeline.topics import ensure_topics
 from schemas.plan import Plan
@@ -187,6 +188,7 @@ class World:
     async def __aenter__(self) -> World:
         await ensure_topics(self.settings)
         await migrate(self.settings)
+        await install(self.settings, self.plan)  # which persons there are depends on the plan
         return self
 
     async def __aexit__(
