@@ -14,6 +14,7 @@ from typing import Any, Final
 from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
 from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in
 from pipeline.collect.protocols.fields import (
+    attributes,
     each,
     envelope,
     first,
@@ -120,16 +121,16 @@ def _event(request: Request, sent: int | None, event: dict[str, Any]) -> list[In
     if address == "$remote":
         incoming.address = request.address
     told: list[Incoming | Refused] = [incoming]
-    attributes = mapping(event.get("user_properties"))
-    undone = {key: attributes[key] for key in _UNDONE if key in attributes}
+    said = attributes(event.get("user_properties"))
+    undone = {key: said[key] for key in _UNDONE if key in said}
     if undone:
         whom = envelope(user_id=user, device_id=device, user_properties=undone)
         told.append(unsupported(whom, "an attribute is set, not added to or taken away"))
-    incoming.first_attributes = mapping(attributes.get("$setOnce"))
+    incoming.first_attributes = attributes(said.get("$setOnce"))
     incoming.attributes = (
-        {key: value for key, value in attributes.items() if key not in undone and key not in ("$set", "$setOnce")}
-        | mapping(attributes.get("$set"))
-        | {f"group.{kind}": key for kind, key in mapping(event.get("groups")).items()}
+        {key: value for key, value in said.items() if key not in undone and key not in ("$set", "$setOnce")}
+        | attributes(said.get("$set"))
+        | {f"group.{kind}": key for kind, key in attributes(event.get("groups")).items()}
     )
     if name != "$identify":
         given = event.get("event_properties")

@@ -15,9 +15,12 @@ from pipeline.collect.protocols.decode import Unreadable, base64_in
 
 #: A picture of one pixel, for an address that a page puts into an image.
 PIXEL: Final = Answer(
-    200, b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00"
-    b"\x01\x00\x01\x00\x00\x02\x01D\x00;", "image/gif", {"Cache-Control": "no-store"},
-)  # fmt: skip
+    200,
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00"
+    b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;",
+    "image/gif",
+    {"Cache-Control": "no-store"},
+)
 #: Events of one request: no SDK sends as many.
 MAX_EVENTS: Final = 10_000
 _MAX_LABEL: Final = 256
@@ -40,6 +43,11 @@ def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def attributes(value: Any) -> dict[str, Any]:
+    """What is told of a user: null is nothing."""
+    return {name: told for name, told in mapping(value).items() if told is not None}
+
+
 def identifier(value: Any) -> Any:
     """An id as it was sent, an integer as its text; None for none. What it means is for the validator to judge."""
     if type(value) is int:
@@ -54,6 +62,11 @@ def label(value: Any) -> str | None:
     if not isinstance(value, str) or not value:
         return None
     return _CONTROL.sub("", value)[:_MAX_LABEL] or None
+
+
+def referrer(value: Any) -> str | None:
+    """Where a person came from, as a label; SDKs write $direct for nowhere."""
+    return None if value == "$direct" else label(value)
 
 
 def first(*values: Any) -> Any:

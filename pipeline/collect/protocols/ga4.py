@@ -13,6 +13,7 @@ from typing import Any, Final
 from pipeline.collect.model import Answer, Incoming, Refused, Request, Result
 from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in, first_of
 from pipeline.collect.protocols.fields import (
+    attributes,
     each,
     envelope,
     first,
@@ -22,6 +23,7 @@ from pipeline.collect.protocols.fields import (
     mapping,
     milliseconds,
     nothing_stored,
+    referrer,
     refusals,
     whose,
 )
@@ -94,17 +96,19 @@ def _event(request: Request, outer: dict[str, Any], event: dict[str, Any]) -> li
         region=label(where.get("region_id")),
         city=label(where.get("city")),
         campaign=label(found.get("campaign")),
-        referrer=label(found.get("page_referrer")),
+        referrer=referrer(found.get("page_referrer")),
         properties=found if given is None or isinstance(given, dict) else given,
     )
     incoming = Incoming(fields)
     # Its requests come from servers: the person is whom they name.
     for key, value in whose(request, "server", outer.get("ip_override"), outer.get("user_agent")).items():
         setattr(incoming, key, value)
-    incoming.attributes = {
-        name: mapping(value).get("value") if isinstance(value, dict) else value
-        for name, value in mapping(outer.get("user_properties")).items()
-    }
+    incoming.attributes = attributes(
+        {
+            name: value.get("value") if isinstance(value, dict) else value
+            for name, value in mapping(outer.get("user_properties")).items()
+        }
+    )
     return [incoming]
 
 

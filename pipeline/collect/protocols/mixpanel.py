@@ -15,6 +15,7 @@ from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request,
 from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in, first_of, form_in, json_in, unpacked
 from pipeline.collect.protocols.fields import (
     PIXEL,
+    attributes,
     basic_user,
     each,
     envelope,
@@ -25,6 +26,7 @@ from pipeline.collect.protocols.fields import (
     mapping,
     nothing_stored,
     own_id,
+    referrer,
     refusals,
     seconds_or_milliseconds,
     sent_at,
@@ -152,16 +154,18 @@ def _event(request: Request, sent: int | None, event: dict[str, Any]) -> list[In
         region=label(found.get("$region")),
         city=label(found.get("$city")),
         campaign=label(found.get("utm_campaign")),
-        referrer=label(found.get("$referrer") if found.get("$referrer") != "$direct" else None),
+        referrer=referrer(found.get("$referrer")),
     )
     incoming = Incoming(fields, sent=sent)
     for key, value in whose(request, library, first(found.get("$ip"), found.get("ip")), None).items():
         setattr(incoming, key, value)
+    if ("ip", "0") in request.query:
+        incoming.address = ""
     if name == "$create_alias":
         # The alias is the new id.
         return [_linked(incoming, found.get("alias"), found.get("distinct_id"))]
     if name == "$identify":
-        return [_linked(incoming, found.get("$identified_id"), found.get("$anon_id"))]
+        return [_linked(incoming, first(found.get("$identified_id"), found.get("distinct_id")), _before(found))]
     if name == "$merge":
         pair = found.get("$distinct_ids")
         if not isinstance(pair, list) or len(pair) != 2:
@@ -195,6 +199,10 @@ def _ids(found: dict[str, Any]) -> tuple[Any, Any]:
     return user, device
 
 
+def _before(found: dict[str, Any]) -> Any:
+    return first(found.get("$anon_id"), found.get("$anon_distinct_id"), found.get("$device_id"))
+
+
 def _linked(incoming: Incoming, new: Any, old: Any) -> Incoming:
     """The old id is an old user's or a device's: nobody says which. The one that it isn't has no events."""
     new, old = identifier(new), identifier(old)
@@ -216,7 +224,9 @@ def _profile(request: Request, sent: int | None, update: dict[str, Any]) -> list
     fields = envelope(
         event=IDENTIFY, ts=seconds_or_milliseconds(update.get("$time")), user_id=user, anonymous_id=device
     )
-    incoming = Incoming(fields, sent, mapping(update.get("$set")), first_attributes=mapping(update.get("$set_once")))
+    incoming = Incoming(
+        fields, sent, attributes(update.get("$set")), first_attributes=attributes(update.get("$set_once"))
+    )
     undone = {key: update[key] for key in _UNDONE if key in update}
     told: list[Incoming | Refused] = [incoming] if incoming.attributes or incoming.first_attributes else []
     if undone or not told:

@@ -18,6 +18,7 @@ from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request,
 from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in, first_of
 from pipeline.collect.protocols.fields import (
     PIXEL,
+    attributes,
     each,
     envelope,
     first,
@@ -29,6 +30,7 @@ from pipeline.collect.protocols.fields import (
     milliseconds,
     nothing_stored,
     of_server,
+    referrer,
     refusals,
     sent_at,
     text,
@@ -200,7 +202,7 @@ def _event(request: Request, library: str, sent: int | None, event: dict[str, An
         language=label(first(found.get("$browser_language"), found.get("$locale"))),
         country=label(found.get("$geoip_country_code")),
         campaign=label(first(found.get("utm_campaign"), found.get("$utm_campaign"))),
-        referrer=label(found.get("$referrer") if found.get("$referrer") != "$direct" else None),
+        referrer=referrer(found.get("$referrer")),
     )
     incoming = Incoming(fields, sent=sent)
     for key, value in whose(request, lib, found.get("$ip"), found.get("$raw_user_agent")).items():
@@ -209,8 +211,8 @@ def _event(request: Request, library: str, sent: int | None, event: dict[str, An
         incoming.address = incoming.user_agent = ""
     if found.get("$geoip_disable") is True:
         incoming.address = ""
-    incoming.attributes = mapping(first(found.get("$set"), event.get("$set"))) | _groups(found)
-    incoming.first_attributes = mapping(first(found.get("$set_once"), event.get("$set_once")))
+    incoming.attributes = attributes(first(found.get("$set"), event.get("$set"))) | _groups(found)
+    incoming.first_attributes = attributes(first(found.get("$set_once"), event.get("$set_once")))
     told: list[Incoming | Refused] = [incoming]
     unset = first(found.get("$unset"), event.get("$unset"))
     if unset:
@@ -269,7 +271,8 @@ def _alias(incoming: Incoming, lib: str, alias: Any, distinct: Any) -> Incoming:
     """
     alias = identifier(alias)
     new, old = (alias, distinct) if lib in ("posthog-python", "web") else (distinct, alias)
-    incoming.fields |= {"event": IDENTIFY, "user_id": new, "anonymous_id": old}
+    told = {name: value for name, value in incoming.fields.items() if name not in ("user_id", "anonymous_id")}
+    incoming.fields = told | envelope(event=IDENTIFY, user_id=new, anonymous_id=old)
     incoming.alias = text(old)
     return incoming
 
@@ -283,13 +286,13 @@ def _group(
         return unsupported(event, "properties of a group alone are not kept: send them of a user of the group")
     incoming.fields["event"] = IDENTIFY
     incoming.attributes |= {f"group.{kind}": key} | {
-        f"group.{kind}.{name}": value for name, value in mapping(found.get("$group_set")).items()
+        f"group.{kind}.{name}": value for name, value in attributes(found.get("$group_set")).items()
     }
     return incoming
 
 
 def _groups(found: dict[str, Any]) -> dict[str, Any]:
-    return {f"group.{kind}": key for kind, key in mapping(found.get("$groups")).items()}
+    return {f"group.{kind}": key for kind, key in attributes(found.get("$groups")).items()}
 
 
 def _platform(lib: str) -> str | None:

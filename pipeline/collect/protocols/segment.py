@@ -15,6 +15,7 @@ from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request,
 from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in, first_of
 from pipeline.collect.protocols.fields import (
     PIXEL,
+    attributes,
     basic_user,
     each,
     envelope,
@@ -26,6 +27,7 @@ from pipeline.collect.protocols.fields import (
     milliseconds,
     nothing_stored,
     raw_of,
+    referrer,
     refusals,
     sent_at,
     text,
@@ -43,6 +45,8 @@ _SETTINGS: Final = re.compile(r"/v1/projects/([^/]+)/settings/?")
 #: What browsers ask for or tell besides events: the source's configuration, and metrics of the SDK itself.
 _SOURCE_CONFIG: Final = re.compile(r"/sourceConfig/?")
 _METRICS: Final = re.compile(r"/(?:v1/m|rsaMetrics)/?")
+#: What RudderStack's library for browsers writes into `context.app`: its own name, and its own version.
+_RUDDER_WEB: Final = "RudderLabs JavaScript SDK"
 #: Fields of a message that are said in the envelope, or that only its transport needs.
 _TRANSPORT: Final = frozenset({
     "type", "event", "userId", "anonymousId", "messageId", "timestamp", "originalTimestamp", "sentAt", "receivedAt",
@@ -127,11 +131,12 @@ def _message(request: Request, kind: str, sent: int | None, message: dict[str, A
     if kind not in _TYPES:
         return [Refused("unknown_type", f"type {kind!r:.60}: Segment's are {', '.join(_TYPES)}", raw_of(message))]
     context = mapping(message.get("context"))
+    app = mapping(context.get("app"))
     device, page = mapping(context.get("device")), mapping(context.get("page"))
     library = first(mapping(context.get("library")).get("name"), request.headers.get("user-agent"))
     given = message.get("properties")
     properties = dict(given) if isinstance(given, dict) else {}
-    traits = mapping(first(message.get("traits"), context.get("traits")))
+    traits = attributes(first(message.get("traits"), context.get("traits")))
     own = sent_at(message.get("sentAt"))
     # A time beside the original one has been corrected already, by whoever sends it again.
     original, when = message.get("originalTimestamp"), message.get("timestamp")
@@ -144,13 +149,13 @@ def _message(request: Request, kind: str, sent: int | None, message: dict[str, A
         anonymous_id=identifier(message.get("anonymousId")),
         session_id=identifier(context.get("sessionId")),
         platform=label(first(device.get("type"), _platform(message, library))),
-        app_version=label(mapping(context.get("app")).get("version")),
+        app_version=label(None if app.get("name") == _RUDDER_WEB else app.get("version")),
         os=label(mapping(context.get("os")).get("name")),
         device=label(first(device.get("model"), device.get("type"))),
         language=label(context.get("locale")),
         country=label(mapping(context.get("location")).get("country")),
         campaign=label(mapping(context.get("campaign")).get("name")),
-        referrer=label(
+        referrer=referrer(
             first(page.get("referrer"), mapping(context.get("referrer")).get("url"), properties.get("referrer"))
         ),
     )
@@ -169,7 +174,8 @@ def _message(request: Request, kind: str, sent: int | None, message: dict[str, A
             previous = identifier(message.get("previousId"))
             # It is an old user's id, or a device's: nobody says which. The one that it isn't has no events.
             incoming.alias = text(previous)
-            fields.setdefault("anonymous_id", previous)
+            if previous is not None:
+                fields.setdefault("anonymous_id", previous)
         case _:
             if kind != "track":
                 properties |= envelope(name=message.get("name"), category=message.get("category"))

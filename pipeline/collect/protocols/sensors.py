@@ -15,6 +15,7 @@ from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request,
 from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in, first_of
 from pipeline.collect.protocols.fields import (
     PIXEL,
+    attributes,
     each,
     envelope,
     first,
@@ -23,6 +24,7 @@ from pipeline.collect.protocols.fields import (
     label,
     mapping,
     raw_of,
+    referrer,
     refusals,
     seconds_or_milliseconds,
     sent_at,
@@ -130,7 +132,7 @@ def _message(request: Request, message: dict[str, Any]) -> list[Incoming | Refus
         region=label(found.get("$province")),
         city=label(found.get("$city")),
         campaign=label(first(found.get("$utm_campaign"), found.get("$latest_utm_campaign"))),
-        referrer=label(found.get("$referrer")),
+        referrer=referrer(None if found.get("$referrer") in _NOWHERE else found.get("$referrer")),
     )
     incoming = Incoming(fields, sent=sent_at(message.get("_flush_time")))
     for key, value in whose(
@@ -138,9 +140,9 @@ def _message(request: Request, message: dict[str, Any]) -> list[Incoming | Refus
     ).items():
         setattr(incoming, key, value)
     if kind == "profile_set":
-        incoming.attributes = found
+        incoming.attributes = attributes(found)
     elif kind == "profile_set_once":
-        incoming.first_attributes = found
+        incoming.first_attributes = attributes(found)
     else:
         unknown = {key: value for key, value in message.items() if key not in _TRANSPORT}
         others = {
@@ -150,9 +152,15 @@ def _message(request: Request, message: dict[str, Any]) -> list[Incoming | Refus
         }
         library = {key: value for key, value in library.items() if key not in found}
         fields["properties"] = unknown | library | others | found if given is None or isinstance(given, dict) else given
-    return [incoming]
+    told: list[Incoming | Refused] = [incoming]
+    if kind == "track_signup" and message.get("login_id") is None and not message.get("identities"):
+        # Libraries that can't say `$is_login_id` send the login id as `distinct_id` from now on.
+        told.append(Incoming(envelope(event=IDENTIFY, ts=fields.get("ts"), user_id=user, anonymous_id=user)))
+    return told
 
 
+#: What SDKs write where nobody sent the person.
+_NOWHERE: Final = ("直接打开", "url的domain解析失败")
 #: What a library calls itself: the platform it runs on.
 _PLATFORMS: Final = {
     "js": "web", "ios": "ios", "android": "android", "harmonyos": "harmony", "miniprogram": "miniprogram",

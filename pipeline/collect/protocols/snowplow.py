@@ -32,6 +32,7 @@ from pipeline.collect.protocols.fields import (
     milliseconds,
     nothing_stored,
     raw_of,
+    referrer,
     refusals,
     sent_at,
     text,
@@ -158,11 +159,13 @@ def _payload(request: Request, payload: dict[str, Any]) -> list[Incoming | Refus
         os=label(mobile.get("osType")),
         device=label(mobile.get("deviceModel")),
         language=label(payload.get("lang")),
-        referrer=label(payload.get("refr")),
+        referrer=referrer(payload.get("refr")),
         properties=properties,
     )
-    # A true timestamp is said to be right; a device's is corrected.
-    incoming = Incoming(fields, sent=None if exact else sent_at(payload.get("stm")))
+    # A true timestamp is said to be right; a device's is corrected. Python's tracker cuts `stm` to seconds, so that it
+    # can lie before the event.
+    sent, created = sent_at(payload.get("stm")), sent_at(payload.get("dtm"))
+    incoming = Incoming(fields, sent=None if exact or sent is None else max(sent, created or sent))
     tracker = text(payload.get("tv"))
     library = "server" if _SERVERS.match(tracker) else tracker
     for key, value in whose(request, library, payload.get("ip"), payload.get("ua")).items():
