@@ -133,7 +133,7 @@ def _message(request: Request, kind: str, sent: int | None, message: dict[str, A
     context = mapping(message.get("context"))
     app = mapping(context.get("app"))
     device, page = mapping(context.get("device")), mapping(context.get("page"))
-    library = first(mapping(context.get("library")).get("name"), request.headers.get("user-agent"))
+    library = mapping(context.get("library")).get("name")
     given = message.get("properties")
     properties = dict(given) if isinstance(given, dict) else {}
     traits = attributes(first(message.get("traits"), context.get("traits")))
