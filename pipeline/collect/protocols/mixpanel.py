@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
-from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in, first_of, form_in, json_in, unpacked
+from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of, form_in, json_in, unpacked
 from pipeline.collect.protocols.fields import (
     PIXEL,
     attributes,
@@ -25,6 +25,7 @@ from pipeline.collect.protocols.fields import (
     label,
     mapping,
     nothing_stored,
+    old_id,
     own_id,
     referrer,
     refusals,
@@ -44,7 +45,7 @@ _UNDONE: Final = ("$add", "$append", "$union", "$remove", "$unset", "$delete")
 
 
 @dataclass(frozen=True, slots=True)
-class Mixpanel:
+class MixpanelProtocol:
     """Mixpanel. `limit`: bytes that a request may have once it is unpacked."""
 
     limit: int = MAX_UNPACKED
@@ -59,7 +60,7 @@ class Mixpanel:
         """The project's token in the data; of an import without one, the user of Basic authentication."""
         try:
             data = self._data(request)
-        except Unreadable:
+        except Undecodable:
             data = None
         items = data if isinstance(data, list) else [data]
         item = mapping(items[0]) if items else {}
@@ -72,7 +73,7 @@ class Mixpanel:
         """The events of a request."""
         try:
             data = self._data(request)
-        except Unreadable as exc:
+        except Undecodable as exc:
             return [exc.refused(request.body or first_of(request.query).get("data", "").encode())]
         sent = sent_at(first_of(request.query).get("_"))
         found = _PATH.fullmatch(request.path)
@@ -127,7 +128,7 @@ def _options(request: Request) -> dict[str, str]:
         return {}
     try:
         return form_in(request.body)
-    except Unreadable:
+    except Undecodable:
         return {}
 
 
@@ -209,7 +210,7 @@ def _linked(incoming: Incoming, new: Any, old: Any) -> Incoming:
     if isinstance(old, str) and old.startswith(_DEVICE):
         old = old.removeprefix(_DEVICE)
     else:
-        incoming.alias = text(old)
+        incoming.alias = old_id(old, new)
     incoming.fields.pop("user_id", None)
     incoming.fields.pop("anonymous_id", None)
     incoming.fields |= {"event": IDENTIFY} | envelope(user_id=new, anonymous_id=old)
