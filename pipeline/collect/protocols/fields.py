@@ -214,6 +214,11 @@ def refusals(told: Sequence[Incoming | Refused], results: Sequence[Result]) -> l
     ]
 
 
+def refused_whole(request: Request, told: Sequence[Incoming | Refused]) -> bool:
+    """Whether nothing of a request could be read."""
+    return len(told) == 1 and isinstance(told[0], Refused) and bool(request.body) and told[0].raw == request.body
+
+
 def nothing_stored(results: Sequence[Result]) -> bool:
     """Whether all that a request told was refused."""
     return bool(results) and all(result.reason for result in results)

@@ -24,11 +24,11 @@ from pipeline.collect.protocols.fields import (
     json_answer,
     label,
     mapping,
-    nothing_stored,
     old_id,
     own_id,
     referrer,
     refusals,
+    refused_whole,
     seconds_or_milliseconds,
     sent_at,
     text,
@@ -94,13 +94,12 @@ class MixpanelProtocol:
         asked = first_of(request.query) | _options(request)
         if asked.get("img") == "1":
             return PIXEL
-        # Its SDKs take a 0 for a failure and don't send again.
-        status = 0 if nothing_stored(results) else 1
+        # Of a 0 its library for Python makes an exception, and keeps the same events in front of all others.
+        status = 0 if refused_whole(request, told) else 1
         if asked.get("verbose") == "1" or refused:
-            error = "; ".join(f"{one['reason']}: {one['detail']}" for one in refused[:5]) or None
-            return json_answer(
-                200 if status else 400, {"status": status, "error": error} | ({"refused": refused} if refused else {})
-            )
+            error = None if status else f"{refused[0]['reason']}: {refused[0]['detail']}"
+            said = {"status": status, "error": error} | ({"refused": refused} if refused else {})
+            return json_answer(200 if status else 400, said)
         return Answer(200, str(status).encode())
 
 

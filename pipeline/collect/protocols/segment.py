@@ -97,9 +97,10 @@ class SegmentProtocol:
         """The events of a request, or the configuration that it asks for."""
         if _METRICS.fullmatch(request.path):
             return json_answer(200, {"success": True})
-        if _SETTINGS.fullmatch(request.path):
-            # Without an address of its own the SDK goes on sending where it was told to.
-            return json_answer(200, {"integrations": {"Segment.io": {}}, "plan": {}, "edgeFunction": {}})
+        if settings := _SETTINGS.fullmatch(request.path):
+            # The library sends the key that it is told here; without an address, where it was told to send.
+            integrations = {"Segment.io": {"apiKey": settings[1]}}
+            return json_answer(200, {"integrations": integrations, "plan": {}, "edgeFunction": {}})
         if _SOURCE_CONFIG.fullmatch(request.path):
             source = {"id": self.key(request), "name": "streamgauge", "enabled": True, "workspaceId": "streamgauge",
                       "config": {"statsCollection": {"errors": {"enabled": False}, "metrics": {"enabled": False}}},

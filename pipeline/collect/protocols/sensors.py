@@ -26,6 +26,7 @@ from pipeline.collect.protocols.fields import (
     raw_of,
     referrer,
     refusals,
+    refused_whole,
     seconds_or_milliseconds,
     sent_at,
     text,
@@ -94,7 +95,7 @@ class SensorsProtocol:
         if request.path.startswith("/sa.gif"):
             return PIXEL
         refused = refusals(told, results)
-        if len(told) == 1 and isinstance(told[0], Refused) and told[0].raw == request.body and request.body:
+        if refused_whole(request, told):
             return json_answer(400, {"refused": refused})
         return json_answer(200, {"refused": refused} if refused else {})
 
