@@ -11,6 +11,7 @@ from pydantic_core import to_json
 from pipeline.ingest.classify import Classified, Outcome, origin_mark
 from pipeline.ingest.handover import HANDOVER_HEADER
 from pipeline.ingest.links import last
+from pipeline.ingest.refused import SOURCE_HEADER
 from pipeline.measure.rows import GapRow
 from schemas.event import CONTEXT_FIELDS, Event
 
@@ -27,8 +28,6 @@ LINK_COLUMNS: Final = ("stream", "partition", "offset", "id", "person", "kind", 
 HANDOVER_COLUMNS: Final = ("stream", "partition", "offset", "part", "id", "person", "watermark")
 #: Of the side table of users. The version is the time that the attributes were told for.
 ATTRIBUTE_COLUMNS: Final = ("actor", "name", "value", "imported_at")
-#: Header of a record whose value can't say who sent it through the front door.
-SOURCE_HEADER: Final = "streamgauge-source"
 #: When the rows are stored: the last column of every table, which whoever inserts them adds.
 STORED_AT: Final = "stored_at"
 

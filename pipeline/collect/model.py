@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from typing import Protocol as Interface
+
+from schemas.event import EARLIEST_TS, LATEST_TS
+
+#: The `event` of what is said of an id, and is no event.
+IDENTIFY: Final = "$identify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +30,12 @@ class Request:
 
 @dataclass(slots=True)
 class Incoming:
-    """One event as a protocol told it, in the project's form (`schemas.event`), whatever may be wrong with it."""
+    """One event as a protocol told it, in the project's form (`schemas.event`), whatever may be wrong with it.
 
-    #: The envelope. Without an `event_id` the door derives one.
+    One whose `event` is IDENTIFY is none that anybody did: it only tells whose an id is, and attributes.
+    """
+
+    #: The envelope. Without an `event_id` the door derives one; without a `ts` the event happened when it was received.
     fields: dict[str, Any]
     #: The client's clock when it sent the request, epoch ms, if the protocol says it.
     sent: int | None = None
@@ -35,6 +43,11 @@ class Incoming:
     attributes: dict[str, Any] = field(default_factory=dict)
     #: An old user id that belongs to the event's `user_id` from now on.
     alias: str = ""
+    #: Attributes that hold only where no other value is known: the earliest stays (`first_told`).
+    first_attributes: dict[str, Any] = field(default_factory=dict)
+    #: The person's own address and user agent, as far as known: not those of a server that sends for them.
+    address: str = ""
+    user_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,15 @@ class Protocol(Interface):
         """The events of the request in their order; or an answer at once, where it asks for a configuration."""
         ...
 
-    def answer(self, results: Sequence[Result]) -> Answer:
-        """The protocol's own words, results in the order of what `read` gave."""
+    def answer(self, request: Request, told: Sequence[Incoming | Refused], results: Sequence[Result]) -> Answer:
+        """The protocol's own words for what became of what `read` gave, results in its order."""
         ...
+
+
+def first_told(ts: int) -> int:
+    """The version of an attribute that only the first telling sets, where of two versions the later one holds.
+
+    It lies in the first months of 2000, before every version of an attribute that is set, and the earlier it was told
+    (`ts`, epoch ms) the later it is.
+    """
+    return EARLIEST_TS + (LATEST_TS - min(max(ts, EARLIEST_TS), LATEST_TS)) // 1000

@@ -32,6 +32,7 @@ from pipeline.ingest.links import (
     told_person,
 )
 from pipeline.ingest.partitioner import homes_of
+from pipeline.ingest.refused import REFUSED_HEADER, refusal
 from pipeline.ingest.seen import U64, SeenIds
 from pipeline.ingest.validate import Rejection, Validator
 from schemas.event import EARLIEST_TS, LATEST_TS, Event
@@ -215,6 +216,8 @@ class PartitionClassifier:
         """
         record = result.records[i]
         names = {name for name, _ in record.headers}
+        if REFUSED_HEADER in names:
+            raise refusal(record.headers)
         if ATTRIBUTES_HEADER in names:
             try:
                 told = result.attributes[i] = read_attributes(record.value)
