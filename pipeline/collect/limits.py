@@ -10,6 +10,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: What may come at once, in seconds of a source's rate.
 BURST_SECONDS: Final = 10.0
+#: What is no event: whoever waits as long as they were told must not be a rounding error too early.
+_ROUNDING: Final = 1e-6
 
 
 class Bucket:
@@ -29,8 +31,8 @@ class Bucket:
         self._left = min(full, self._left + (now - self._at) * self._rate)
         self._at = now
         wanted = min(float(events), full)
-        if wanted <= self._left:
-            self._left -= wanted
+        if wanted <= self._left + _ROUNDING:
+            self._left = max(0.0, self._left - wanted)
             return 0.0
         return (wanted - self._left) / self._rate
 
