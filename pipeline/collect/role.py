@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 
 from aiokafka.errors import KafkaError
@@ -28,6 +29,8 @@ async def run_collect(settings: Settings) -> None:
     sources = Sources(settings.collect_sources)
     door = FrontDoor(settings, sources, [Native()])
     door.serve(registry(CollectCollector(door)))
+    # Anybody can send bytes that are no request, and fill a disk with lines about them.
+    logging.getLogger("pipeline.serve.requests").addFilter(lambda record: record.levelno > logging.INFO)
     stop = stop_event()
     await door.start()
     announce("collect", port=door.port)

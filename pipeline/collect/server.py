@@ -27,7 +27,6 @@ from pipeline.collect.producer import Producer, Unavailable
 from pipeline.collect.reception import Reception, Taken
 from pipeline.collect.sources import Source, Sources
 from pipeline.errors import UserError
-from pipeline.ingest.classify import NOT_OF_THE_RECORD
 from pipeline.process import address
 from pipeline.serve import guard
 from pipeline.serve.server import render
@@ -37,6 +36,8 @@ log = logging.getLogger(__name__)
 
 #: Requests under way have so long to end when the process is asked to. Seconds.
 DRAIN_SECONDS: Final = 7.0
+#: What comes after a refusal is read and thrown away for so long, so that a client gets to see the answer. Seconds.
+_LINGER_SECONDS: Final = 1.0
 #: When a request that was refused for want of room, or of Kafka, may come again. Seconds.
 _RETRY_SECONDS: Final = 2
 #: Pairs of a query string.
@@ -111,7 +112,7 @@ class FrontDoor:
     async def start(self) -> None:
         """Listen. With port 0 any free port is taken; `port` says which."""
         settings = self._settings
-        self._runner = guard.BareRunner(self._handle, auto_decompress=False)
+        self._runner = guard.BareRunner(self._handle, auto_decompress=False, lingering_time=_LINGER_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, settings.collect_host, settings.collect_port, ssl_context=_tls(settings))
         try:
@@ -218,8 +219,6 @@ class FrontDoor:
             except Failure as failure:
                 log.debug("%s %s: %s", request.method, request.path, failure.detail)
                 response = _plain(failure.status, failure.reason, failure.detail, failure.retry_after)
-            except NOT_OF_THE_RECORD:
-                raise
             except Exception as exc:
                 self._met_a_mistake(request.path, exc)
                 response = _plain(500, "unforeseen", "a mistake in this program: it is logged")
@@ -290,6 +289,8 @@ class FrontDoor:
             raise Failure(408, "too_slow", f"no whole request within {guard.BODY_SECONDS:g} s") from None
         except web.RequestPayloadError as exc:
             raise Failure(400, "unreadable", f"the body can't be read: {exc}") from None
+        except ConnectionError:
+            raise Failure(400, "unreadable", "the connection was lost within the request") from None
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _keep_damaged(self, request: Request, why: str) -> None:
@@ -329,8 +330,8 @@ class FrontDoor:
             raise Failure(413, "too_large", f"a request of {source.name} may have {source.max_bytes} bytes")
         try:
             told = spoken.read(request)
-        except NOT_OF_THE_RECORD:
-            raise
+        except (MemoryError, OSError):
+            raise Failure(503, "busy", "this machine has no room for the request", _RETRY_SECONDS) from None
         except Exception as exc:
             self._met_a_mistake(request.path, exc)
             told = [Refused("unforeseen", f"{type(exc).__name__}: {exc}", request.body)]

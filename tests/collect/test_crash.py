@@ -1,4 +1,4 @@
-"""The front door killed amid requests, and asked to end: clients that try again lose nothing and count nothing twice."""
+"""The front door killed amid requests, and asked to end: clients that try again lose nothing, nothing counts twice."""
 
 from __future__ import annotations
 
