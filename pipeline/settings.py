@@ -115,6 +115,8 @@ class Settings(BaseSettings):
     collect_max_body: int = Field(4_000_000, ge=1_000, le=64 << 20, description="Bytes of a request, as it is sent")
     collect_max_waiting: int = Field(64 << 20, ge=1 << 20, le=16 << 30, description="Bytes that wait, all in all")
     collect_timeout_s: float = Field(10.0, ge=0.5, le=120, description="For Kafka's acknowledgement; then 503")
+    collect_places: str = Field("", description="Files of addresses (.mmdb, .xdb), separated by commas: who is where")
+    collect_places_language: str = Field("en", pattern=r"^[A-Za-z-]{2,10}$", description="Of their names: en, zh-CN")
     collect_ssl_certfile: Path | None = Field(None, description="The front door's certificate, where it speaks TLS")
     collect_ssl_keyfile: Path | None = None
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic_core import from_json, to_json
 
 from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
+from pipeline.collect.protocols.fields import whose
 
 PATH: Final = "/v1/events"
 #: Fields beside the envelope's that tell of the user, of an event whose name is `$identify` or of any other.
@@ -33,8 +34,16 @@ class Native:
             return bearer.strip()
         return request.headers.get("x-write-key", "") or _asked(request, "key")
 
-    def read(self, request: Request) -> list[Incoming | Refused] | Answer:
+    def read(self, request: Request) -> list[Incoming | Refused]:
         """The events of the body. What is no JSON in one line of many is refused by itself."""
+        told = self._read(request)
+        known = whose(request, None, None, None)
+        for one in told:
+            if isinstance(one, Incoming):
+                one.address, one.user_agent = known["address"], known["user_agent"]
+        return told
+
+    def _read(self, request: Request) -> list[Incoming | Refused]:
         sent = _asked(request, "sent")
         at = int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 16 else None
         body = request.body.removeprefix(b"\xef\xbb\xbf")

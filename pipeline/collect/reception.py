@@ -26,6 +26,7 @@ from schemas.plan import Plan
 #: Of what can't be an event so much is kept at most: with its headers it must fit into the topic.
 MAX_KEPT: Final = MAX_RECORD_BYTES - 50_000
 _MARK: Final = b"1"
+_NOTHING_TOLD: Final = "neither another id of the user nor an attribute: there is nothing to keep"
 #: Adds to an event what is known of where it came from; given the event and its source's name.
 Enrich = Callable[[Incoming], None]
 
@@ -91,12 +92,10 @@ class Reception:
         profile, refusal = self._profile(item, ts, received, source)
         name = fields.get("event")
         if name == IDENTIFY and IDENTIFY not in self._plan.events:
-            if refusal is None and not profile:
-                refusal = Rejection("empty", "neither an anonymous_id beside the user_id, nor attributes, nor an alias")
             if refusal is not None:
                 raw = to_json({**fields, "source": source, "$attributes": item.attributes})
                 return [_refused(raw, refusal.reason, refusal.detail, source)], Result(refusal.reason, refusal.detail)
-            return profile, Result("", note)
+            return profile, Result("", note or ("" if profile else _NOTHING_TOLD))
         if protocol != "native":
             self._rename(fields)
         if self._enrich is not None:
@@ -149,7 +148,7 @@ class Reception:
         if identify and user and device and self._plan.identity.on:
             links.append((DEVICE + device, "login"))
         # An SDK doesn't say whether an old id was a device's or a user's: then it is given as both.
-        if item.alias and (self._plan.aliases or item.alias != device):
+        if item.alias and item.alias != user and (self._plan.aliases or item.alias != device):
             links.append((item.alias, "alias"))
         for one, kind in links:
             value = link_value(Claim(one, user, kind, at))

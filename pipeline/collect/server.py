@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 import ssl
 import time
 from collections import Counter
@@ -45,11 +46,8 @@ _MAX_PAIRS: Final = 1_000
 #: Upper bounds of the histogram of requests' times, seconds.
 TIMES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _CODINGS: Final = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "zstd": "zstd"}
-#: What browsers may send besides the simple headers, and for how long they may remember that.
-_CORS_HEADERS: Final = (
-    "Authorization, Content-Encoding, Content-Type, X-Write-Key, AnonymousId, SP-Anonymous, PostHog-Sdk-Info, "
-    "PostHog-Request-Id, PostHog-Request-Timestamp, PostHog-Attempt"
-)
+#: Names of headers that a browser asks whether it may send, and how long it may remember the answer.
+_HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9_-]{1,100}(?:, ?[A-Za-z0-9_-]{1,100}){0,50}")
 _CORS_SECONDS: Final = "600"
 
 Clock = Callable[[], float]
@@ -61,6 +59,11 @@ class Failure(Exception):
     def __init__(self, status: int, reason: str, detail: str, retry_after: float = 0) -> None:
         super().__init__(detail)
         self.status, self.reason, self.detail, self.retry_after = status, reason, detail, retry_after
+
+
+def max_unpacked(settings: Settings) -> int:
+    """Bytes that a request may have once everything in it is unpacked."""
+    return max(8_000_000, settings.collect_max_body)
 
 
 class FrontDoor:
@@ -194,9 +197,11 @@ class FrontDoor:
         origin = request.headers.get("Origin", "")
         if not origin or not self._sources.allows(origin):
             return _plain(403, "origin_not_allowed", "no source lets pages of this origin send")
+        asked = request.headers.get("Access-Control-Request-Headers", "")
         headers = _cors(origin) | {
             "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-            "Access-Control-Allow-Headers": _CORS_HEADERS,
+            # No header of a request is trusted: SDKs may send what they like.
+            "Access-Control-Allow-Headers": asked if _HEADER_NAMES.fullmatch(asked) else "Authorization, Content-Type",
             "Access-Control-Max-Age": _CORS_SECONDS,
         }
         if request.headers.get("Access-Control-Request-Private-Network") == "true":
@@ -253,7 +258,7 @@ class FrontDoor:
             return made
         if len(packed) > 1 or packed[0] not in _CODINGS:
             raise Failure(415, "unsupported", f"Content-Encoding: use gzip, zstd or deflate, not {packed[0]!r:.40}")
-        most = max(8_000_000, self._settings.collect_max_body)
+        most = max_unpacked(self._settings)
         try:
             unpacked = codings.decode(body, _CODINGS[packed[0]], most)
         except codings.TooLargeError:

@@ -73,10 +73,10 @@ async def _read(bootstrap: str) -> dict[int, list[Any]]:
 class Door:
     """A `streamgauge collect` process and its broker. `key` is the one of a source that any page may use."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, plan_text: str = PLAN_TEXT, **settings: Any) -> None:
         self.folder = folder
         self.plan_file = folder / "plan.yaml"
-        self.plan_file.write_text(PLAN_TEXT)
+        self.plan_file.write_text(plan_text)
         self.plan: Plan = load_plan(str(self.plan_file))
         self.sources = folder / "sources.json"
         self.key = add_source(self.sources, "web", origins=("*",))
@@ -185,10 +185,10 @@ class Door:
         return Counter(outcome.name for one in self.judged().values() for outcome in one.outcomes)
 
     def accepted(self) -> list[dict[str, Any]]:
-        """The fields of all events that count."""
+        """The fields of all events that count: here, or where a worker sends them on to."""
         return [
             event.fields
             for one in self.judged().values()
             for event, outcome in zip(one.events, one.outcomes, strict=True)
-            if event is not None and outcome in (Outcome.ACCEPTED, Outcome.LATE)
+            if event is not None and outcome in (Outcome.ACCEPTED, Outcome.LATE, Outcome.FORWARDED)
         ]

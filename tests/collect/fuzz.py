@@ -79,6 +79,19 @@ def spoilt(rng: random.Random, data: bytes) -> bytes:
     return bytes(found)
 
 
+def _recorded() -> list[tuple[str, str, bytes]]:
+    """What real SDKs sent: method, target, body."""
+    found = []
+    for file in sorted((Path(__file__).parents[1] / "data" / "sdk").glob("*.jsonl")):
+        for line in map(json.loads, file.read_text("utf-8").splitlines()):
+            if "target" in line:
+                found.append((line["method"], line["target"], line["body"].encode()))
+    return found
+
+
+RECORDED = _recorded()
+
+
 def request(rng: random.Random, key: str, number: int) -> tuple[bytes, str]:
     """A request, and the id of its event if it is a good one."""
     now = int(time.time() * 1000)
@@ -86,6 +99,14 @@ def request(rng: random.Random, key: str, number: int) -> tuple[bytes, str]:
         good = {"event": "look", "event_id": f"good-{number}", "user_id": f"u{number % 100}", "ts": now}
         body = json.dumps(good).encode()
         return _http("POST", "/v1/events", key, body, ""), f"good-{number}"
+    if rng.random() < 0.4:
+        method, target, body = rng.choice(RECORDED)
+        if rng.random() < 0.7:
+            body = body.replace(b'"wk"', b'"%s"' % key.encode())
+            target = target.replace("wk", key)
+        for _ in range(rng.randrange(3)):
+            body = spoilt(rng, body)
+        return _http(method, target, key, body, ""), ""
     path = rng.choice(PATHS)
     if rng.random() < 0.3:
         path += ("&" if "?" in path else "?") + rng.choice(

@@ -155,9 +155,13 @@ def test_identify_links_and_tells_and_is_no_event(door: Door, before: dict[int, 
         {"user_id": "ida", "anonymous_id": "tablet", "$attributes": {"plan": "pro", "seats": 3}},
         {"user_id": "new-ida", "$alias": "ida"},
         {"event": "$identify", "user_id": "ida"},
+        {"event": "$identify"},
     ])  # fmt: skip
-    assert said.data["accepted"] == 2
-    assert said.data["errors"][0]["reason"] == "empty"
+    assert said.data["accepted"] == 3
+    assert said.data["notes"][0]["detail"].endswith("there is nothing to keep")
+    assert said.data["errors"] == [
+        {"index": 3, "reason": "missing_actor", "detail": "user_id or anonymous_id is needed: whose is it?"}
+    ]
     assert len(door.new(before)) == 4
     found = door.judged()
     links = {(link.claim.id, link.claim.person, link.claim.kind) for one in found.values() for link in one.links}
@@ -202,11 +206,12 @@ def shop(door: Door) -> str:
 
 def test_pages_send_where_their_origin_is_a_source_s(door: Door, shop: str, before: dict[int, int]) -> None:
     asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST",
+             "Access-Control-Request-Headers": "authorization,content-type",
              "Access-Control-Request-Private-Network": "true"}  # fmt: skip
     preflight = door.ask("OPTIONS", "/v1/events", None, asked)
     assert (preflight.status, preflight.headers["access-control-allow-origin"]) == (204, "https://shop.example")
     assert preflight.headers["access-control-allow-private-network"] == "true"
-    assert "Authorization" in preflight.headers["access-control-allow-headers"]
+    assert preflight.headers["access-control-allow-headers"] == "authorization,content-type"
     own = door.send(look(), key=shop, Origin="https://shop.example")
     assert (own.status, own.headers["access-control-allow-origin"], own.headers["vary"]) == (
         200, "https://shop.example", "Origin",
