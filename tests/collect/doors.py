@@ -185,10 +185,12 @@ class Door:
         return Counter(outcome.name for one in self.judged().values() for outcome in one.outcomes)
 
     def accepted(self) -> list[dict[str, Any]]:
-        """The fields of all events that count: here, or where a worker sends them on to."""
-        return [
-            event.fields
-            for one in self.judged().values()
-            for event, outcome in zip(one.events, one.outcomes, strict=True)
-            if event is not None and outcome in (Outcome.ACCEPTED, Outcome.LATE, Outcome.FORWARDED)
-        ]
+        """The fields of all events that count: here, or once where a worker sends them on to."""
+        here, sent_on = [], {}
+        for one in self.judged().values():
+            for event, outcome in zip(one.events, one.outcomes, strict=True):
+                if event is not None and outcome in (Outcome.ACCEPTED, Outcome.LATE):
+                    here.append(event.fields)
+                elif event is not None and outcome is Outcome.FORWARDED:
+                    sent_on[event.actor, event.event_id] = event.fields
+        return here + list(sent_on.values())

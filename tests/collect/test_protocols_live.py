@@ -53,7 +53,7 @@ def send(door: Door, line: dict[str, Any]) -> Said:
 
 
 def test_every_recorded_request_is_answered_as_its_sdk_expects_and_counts_once(door: Door) -> None:
-    lines = [line for line in recorded("python", "node", "browser")]
+    lines = recorded("python", "node", "browser")
     said = [send(door, line) for line in lines]
     # Where a call only asks for what is not done here (taking attributes away), that is said.
     odd = [(line["target"], one.body) for line, one in zip(lines, said, strict=True) if one.status not in (200, 204)]
