@@ -26,6 +26,8 @@ from schemas.plan import Plan
 #: Of what can't be an event so much is kept at most: with its headers it must fit into the topic.
 MAX_KEPT: Final = MAX_RECORD_BYTES - 50_000
 _MARK: Final = b"1"
+#: Actors whose partition is remembered.
+_REMEMBERED: Final = 100_000
 _NOTHING_TOLD: Final = "neither another id of the user nor an attribute: there is nothing to keep"
 #: Adds to an event what is known of where it came from; given the event and its source's name.
 Enrich = Callable[[Incoming], None]
@@ -52,6 +54,7 @@ class Reception:
     def __init__(self, plan: Plan, partitions: int, enrich: Enrich | None = None) -> None:
         self._plan, self._partitions, self._enrich = plan, partitions, enrich
         self._validator = Validator(plan)
+        self._homes: dict[bytes, int] = {}
         section = plan.collect
         self._events = section.events if section is not None else {}
         self._properties = section.properties if section is not None else {}
@@ -79,9 +82,16 @@ class Reception:
         """The records, each with the partition of its key; one without a key goes anywhere."""
         if not records:
             return []
-        keys = [record.key or b"%d" % len(record.value) for record in records]
-        homes = partitions_of(keys, self._partitions).tolist()
-        return [Outgoing(home, *record) for home, record in zip(homes, records, strict=True)]
+        homes = self._homes
+        keys = [record[0] or b"%d" % len(record[1]) for record in records]
+        unknown = list({key for key in keys if key not in homes})
+        if unknown:
+            # Actors come again and again: to hash one alone takes as long as a hundred together.
+            if len(homes) > _REMEMBERED:
+                homes.clear()
+                unknown = list(set(keys))
+            homes.update(zip(unknown, partitions_of(unknown, self._partitions).tolist(), strict=True))
+        return [Outgoing(homes[key], *record) for key, record in zip(keys, records, strict=True)]
 
     def _one(self, protocol: str, item: Incoming, source: str, received: int, ids: Ids) -> tuple[list[_Told], Result]:
         fields = item.fields
@@ -89,8 +99,11 @@ class Reception:
         made_id = "" if fields.get("event_id") else ids.of(fields, item.attributes, item.alias)
         sent_ts = fields.get("ts")
         ts, note = corrected(sent_ts, item.sent, received)
-        profile, refusal = self._profile(item, ts, received, source)
         name = fields.get("event")
+        profile: list[_Told] = []
+        refusal = None
+        if name == IDENTIFY or item.attributes or item.first_attributes or item.alias:
+            profile, refusal = self._profile(item, ts, received, source)
         if name == IDENTIFY and IDENTIFY not in self._plan.events:
             if refusal is not None:
                 raw = to_json({**fields, "source": source, "$attributes": item.attributes})
@@ -136,8 +149,6 @@ class Reception:
     def _profile(self, item: Incoming, ts: Any, received: int, source: str) -> tuple[list[_Told], Rejection | None]:
         """The records that link ids and tell attributes, and why some of that can't be."""
         identify = item.fields.get("event") == IDENTIFY
-        if not (identify or item.attributes or item.first_attributes or item.alias):
-            return [], None
         user, device = item.fields.get("user_id") or "", item.fields.get("anonymous_id") or ""
         said = milliseconds(ts)
         at = said if EARLIEST_TS <= said <= min(LATEST_TS, received + self._plan.max_future) else received
