@@ -62,7 +62,7 @@ _EMAIL: Final = {"email", "e-mail", "e_mail", "e mail"}
 _NONE: Final = {"", "(none)", "(not set)", "none"}
 
 
-class Visit(NamedTuple):
+class Arrival(NamedTuple):
     """What is known of how somebody came: `utm` parts in small letters, hosts of the referrer and of the page."""
 
     source: str = ""
@@ -80,22 +80,22 @@ def channel(fields: Mapping[str, Any], user_agent: str = "") -> dict[str, str]:
     """
     if not _tells(fields):
         return {}
-    visit = visit_of(fields, user_agent)
-    found = {"channel": group(visit)}
-    campaign = visit.campaign
+    arrival = arrival_of(fields, user_agent)
+    found = {"channel": group(arrival)}
+    campaign = arrival.campaign
     if campaign:
         found["campaign"] = campaign[:_MAX_LABEL]
     return {name: value for name, value in found.items() if value}
 
 
-def group(visit: Visit) -> str:
+def group(arrival: Arrival) -> str:
     """The channel of a visit, "" where nothing is known of it."""
-    source, medium = visit.source.lower(), visit.medium.lower()
-    campaign = visit.campaign.lower()
+    source, medium = arrival.source.lower(), arrival.medium.lower()
+    campaign = arrival.campaign.lower()
     if not source and medium in _NONE and not campaign:
-        return _untagged(visit)
-    if not source and visit.referrer and not _same_site(visit.referrer, visit.page):
-        source = visit.referrer
+        return _untagged(arrival)
+    if not source and arrival.referrer and not _same_site(arrival.referrer, arrival.page):
+        source = arrival.referrer
     paid = _PAID.fullmatch(medium) is not None
     own = _own(source)
     if own:
@@ -125,15 +125,15 @@ def group(visit: Visit) -> str:
     return next((name for holds, name in rules if holds), "Unassigned")
 
 
-def _untagged(visit: Visit) -> str:
+def _untagged(arrival: Arrival) -> str:
     """Of a visit without parameters the referrer tells, and the app in whose browser it happens, which hides it."""
-    if visit.referrer and _same_site(visit.referrer, visit.page):
+    if arrival.referrer and _same_site(arrival.referrer, arrival.page):
         return ""  # from a page of the site to the next
-    if visit.referrer:
-        return _own(visit.referrer) or _ORGANIC.get(_kind(visit.referrer), "Referral")
-    if not visit.page:
+    if arrival.referrer:
+        return _own(arrival.referrer) or _ORGANIC.get(_kind(arrival.referrer), "Referral")
+    if not arrival.page:
         return ""
-    return next((name for name, _, _, app in _OWN if app in visit.user_agent), "Direct")
+    return next((name for name, _, _, app in _OWN if app in arrival.user_agent), "Direct")
 
 
 _ORGANIC: Final = {
@@ -215,7 +215,7 @@ def _tells(fields: Mapping[str, Any]) -> bool:
     return bool(fields.get("referrer")) or (isinstance(properties, dict) and not _TELLING.isdisjoint(properties))
 
 
-def visit_of(fields: Mapping[str, Any], user_agent: str = "") -> Visit:
+def arrival_of(fields: Mapping[str, Any], user_agent: str = "") -> Arrival:
     """How the person of an event came, from wherever its SDK writes that."""
     properties = fields.get("properties")
     properties = properties if isinstance(properties, dict) else {}
@@ -230,7 +230,7 @@ def visit_of(fields: Mapping[str, Any], user_agent: str = "") -> Visit:
         or _text(fields.get("referrer"))
     )
     said = _said(properties, context) or _in_url(url)
-    return Visit(*said, _host(referrer), _host(url), user_agent) if said else Visit(
+    return Arrival(*said, _host(referrer), _host(url), user_agent) if said else Arrival(
         referrer=_host(referrer), page=_host(url), user_agent=user_agent
     )  # fmt: skip
 

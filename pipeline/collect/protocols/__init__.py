@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pipeline.collect.model import Protocol
-from pipeline.collect.protocols.amplitude import Amplitude
+from pipeline.collect.protocols.amplitude import AmplitudeProtocol
 from pipeline.collect.protocols.decode import MAX_UNPACKED
-from pipeline.collect.protocols.ga4 import GA4
-from pipeline.collect.protocols.mixpanel import Mixpanel
-from pipeline.collect.protocols.posthog import PostHog
-from pipeline.collect.protocols.segment import Segment
-from pipeline.collect.protocols.sensors import Sensors
-from pipeline.collect.protocols.snowplow import Snowplow
+from pipeline.collect.protocols.ga4 import GA4Protocol
+from pipeline.collect.protocols.mixpanel import MixpanelProtocol
+from pipeline.collect.protocols.posthog import PostHogProtocol
+from pipeline.collect.protocols.segment import SegmentProtocol
+from pipeline.collect.protocols.sensors import SensorsProtocol
+from pipeline.collect.protocols.snowplow import SnowplowProtocol
 
 
 def protocols(limit: int = MAX_UNPACKED) -> tuple[Protocol, ...]:
@@ -19,5 +19,11 @@ def protocols(limit: int = MAX_UNPACKED) -> tuple[Protocol, ...]:
     `limit`: bytes that a request may have once everything in it is unpacked.
     """
     return (
-        Segment(limit), PostHog(limit), Sensors(limit), Snowplow(limit), Amplitude(limit), Mixpanel(limit), GA4(limit),
-    )  # fmt: skip
+        SegmentProtocol(limit),
+        PostHogProtocol(limit),
+        SensorsProtocol(limit),
+        SnowplowProtocol(limit),
+        AmplitudeProtocol(limit),
+        MixpanelProtocol(limit),
+        GA4Protocol(limit),
+    )

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
-from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in
+from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in
 from pipeline.collect.protocols.fields import (
     attributes,
     each,
@@ -45,7 +45,7 @@ _UNDONE: Final = ("$add", "$append", "$prepend", "$unset", "$clearAll", "$preIns
 
 
 @dataclass(frozen=True, slots=True)
-class Amplitude:
+class AmplitudeProtocol:
     """Amplitude. `limit`: bytes that a request may have once it is unpacked."""
 
     limit: int = MAX_UNPACKED
@@ -59,14 +59,14 @@ class Amplitude:
         """The key in the body."""
         try:
             return text(mapping(data_in(request, self.limit)).get("api_key"))
-        except Unreadable:
+        except Undecodable:
             return ""
 
     def read(self, request: Request) -> list[Incoming | Refused] | Answer:
         """The events of a request."""
         try:
             data = data_in(request, self.limit)
-        except Unreadable as exc:
+        except Undecodable as exc:
             return [exc.refused(request.body)]
         sent = sent_at(mapping(data).get("client_upload_time"))
         return each(mapping(data).get("events"), request.body, partial(_event, request, sent))

@@ -26,7 +26,7 @@ _ESCAPE: Final = re.compile(
 )
 
 
-class Unreadable(Exception):
+class Undecodable(Exception):
     """Why bytes can't be read as events: a reason of docs/events.md and a sentence for a person."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -39,13 +39,13 @@ class Unreadable(Exception):
 
 
 def unpacked(data: bytes, limit: int) -> bytes:
-    """What is in `data`, which may be gzipped, more than once; at most `limit` bytes. Raises Unreadable."""
+    """What is in `data`, which may be gzipped, more than once; at most `limit` bytes. Raises Undecodable."""
     for _ in range(_MAX_LAYERS):
         if not data.startswith(_GZIP):
             break
         data = _gunzip(data, limit)
     if len(data) > limit:
-        raise Unreadable("too_large", f"more than {limit} bytes once it is unpacked")
+        raise Undecodable("too_large", f"more than {limit} bytes once it is unpacked")
     return data
 
 
@@ -54,16 +54,16 @@ def _gunzip(data: bytes, limit: int) -> bytes:
     try:
         out = unpacking.decompress(data, limit + 1)
     except zlib.error as exc:
-        raise Unreadable("unreadable", f"not gzip: {exc}") from None
+        raise Undecodable("unreadable", f"not gzip: {exc}") from None
     if len(out) > limit:
-        raise Unreadable("too_large", f"more than {limit} bytes once it is unpacked")
+        raise Undecodable("too_large", f"more than {limit} bytes once it is unpacked")
     if not unpacking.eof:
-        raise Unreadable("unreadable", "the gzip ends too early")
+        raise Undecodable("unreadable", "the gzip ends too early")
     return out
 
 
 def json_in(data: bytes) -> Any:
-    """The JSON in bytes. Raises Unreadable.
+    """The JSON in bytes. Raises Undecodable.
 
     Half a pair of surrogates, which JavaScript makes where it cuts an emoji, becomes U+FFFD: one event's text must not
     spoil a whole batch.
@@ -80,41 +80,41 @@ def json_in(data: bytes) -> Any:
         raise _unreadable_json(data, str(exc)) from None
 
 
-def _unreadable_json(data: bytes, message: str) -> Unreadable:
+def _unreadable_json(data: bytes, message: str) -> Undecodable:
     if not data.strip():
-        return Unreadable("empty", "the request has no body")
+        return Undecodable("empty", "the request has no body")
     try:
         data.decode()
     except UnicodeDecodeError as bad:
-        return Unreadable("not_utf8", f"byte {bad.start} is not UTF-8")
+        return Undecodable("not_utf8", f"byte {bad.start} is not UTF-8")
     if "recursion limit" in message:
-        return Unreadable("too_deep", "more than 200 levels of nesting")
-    return Unreadable("invalid_json", message)
+        return Undecodable("too_deep", "more than 200 levels of nesting")
+    return Undecodable("invalid_json", message)
 
 
 def base64_in(text: str) -> bytes:
     """The bytes in base64, also in its form for URLs, without padding, or with the spaces that a form makes of +.
 
-    Raises Unreadable.
+    Raises Undecodable.
     """
     text = text.translate(_BASE64).rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise Unreadable("unreadable", "not base64") from None
+        raise Undecodable("unreadable", "not base64") from None
 
 
 _BASE64: Final = str.maketrans(" -_", "++/", "\r\n\t")
 
 
 def form_in(data: bytes) -> dict[str, str]:
-    """The fields of a form, the first of each name. Raises Unreadable."""
+    """The fields of a form, the first of each name. Raises Undecodable."""
     try:
         pairs = parse_qsl(data.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS)
     except UnicodeDecodeError as bad:
-        raise Unreadable("not_utf8", f"byte {bad.start} is not UTF-8") from None
+        raise Undecodable("not_utf8", f"byte {bad.start} is not UTF-8") from None
     except ValueError:
-        raise Unreadable("unreadable", f"a form of more than {_MAX_FORM_FIELDS} fields") from None
+        raise Undecodable("unreadable", f"a form of more than {_MAX_FORM_FIELDS} fields") from None
     return first_of(pairs)
 
 
@@ -126,7 +126,7 @@ def first_of(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 def data_in(request: Request, limit: int, names: Sequence[str] = ("data",)) -> Any:
     """The JSON that a request carries: as its body whatever type that claims, in a form's field, or in its query.
 
-    A field may be base64, and gzipped inside. Raises Unreadable.
+    A field may be base64, and gzipped inside. Raises Undecodable.
     """
     query = first_of(request.query)
     body = unpacked(request.body, limit)
@@ -145,4 +145,4 @@ def _field_in(fields: dict[str, str], names: Sequence[str], limit: int) -> Any:
             if text.lstrip()[:1] in ("{", "["):
                 return json_in(text.encode("utf-8", "surrogatepass"))
             return json_in(unpacked(base64_in(text), limit))
-    raise Unreadable("empty" if not fields else "unreadable", f"no JSON, and no field {' or '.join(names)}")
+    raise Undecodable("empty" if not fields else "unreadable", f"no JSON, and no field {' or '.join(names)}")

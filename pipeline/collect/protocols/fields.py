@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from pipeline.collect.model import Answer, Incoming, Refused, Request, Result
-from pipeline.collect.protocols.decode import Unreadable, base64_in
+from pipeline.collect.protocols.decode import Undecodable, base64_in
 
 #: A picture of one pixel, for an address that a page puts into an image.
 PIXEL: Final = Answer(
@@ -124,6 +124,11 @@ def own_id(given: Any, actor: Any) -> Any:
     return f"{actor}/{given}"
 
 
+def old_id(old: Any, new: Any) -> str:
+    """An old user id, "" where it is none or the new one: libraries also send an alias of an id to itself."""
+    return old if isinstance(old, str) and old != new else ""
+
+
 def envelope(**fields: Any) -> dict[str, Any]:
     """The fields that there are."""
     return {name: value for name, value in fields.items() if value is not None}
@@ -159,7 +164,7 @@ def basic_user(request: Request) -> str:
         return ""
     try:
         return base64_in(rest.strip()).decode().partition(":")[0]
-    except (Unreadable, UnicodeDecodeError):
+    except (Undecodable, UnicodeDecodeError):
         return ""
 
 
@@ -207,6 +212,11 @@ def refusals(told: Sequence[Incoming | Refused], results: Sequence[Result]) -> l
         for at, (item, result) in enumerate(zip(told, results, strict=True))
         if result.reason
     ]
+
+
+def refused_whole(request: Request, told: Sequence[Incoming | Refused]) -> bool:
+    """Whether nothing of a request could be read."""
+    return len(told) == 1 and isinstance(told[0], Refused) and bool(request.body) and told[0].raw == request.body
 
 
 def nothing_stored(results: Sequence[Result]) -> bool:

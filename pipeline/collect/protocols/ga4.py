@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from pipeline.collect.model import Answer, Incoming, Refused, Request, Result
-from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in, first_of
+from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of
 from pipeline.collect.protocols.fields import (
     attributes,
     each,
@@ -33,7 +33,7 @@ _DEBUG: Final = "/debug/mp/collect"
 
 
 @dataclass(frozen=True, slots=True)
-class GA4:
+class GA4Protocol:
     """Google Analytics 4. `limit`: bytes that a request may have once it is unpacked. The key is the `api_secret`."""
 
     limit: int = MAX_UNPACKED
@@ -51,7 +51,7 @@ class GA4:
         """The events of a request; from the address that validates nothing is stored."""
         try:
             data = data_in(request, self.limit)
-        except Unreadable as exc:
+        except Undecodable as exc:
             told: list[Incoming | Refused] = [exc.refused(request.body)]
         else:
             outer = mapping(data)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
-from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in, first_of, form_in, json_in, unpacked
+from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of, form_in, json_in, unpacked
 from pipeline.collect.protocols.fields import (
     PIXEL,
     attributes,
@@ -24,10 +24,11 @@ from pipeline.collect.protocols.fields import (
     json_answer,
     label,
     mapping,
-    nothing_stored,
+    old_id,
     own_id,
     referrer,
     refusals,
+    refused_whole,
     seconds_or_milliseconds,
     sent_at,
     text,
@@ -44,7 +45,7 @@ _UNDONE: Final = ("$add", "$append", "$union", "$remove", "$unset", "$delete")
 
 
 @dataclass(frozen=True, slots=True)
-class Mixpanel:
+class MixpanelProtocol:
     """Mixpanel. `limit`: bytes that a request may have once it is unpacked."""
 
     limit: int = MAX_UNPACKED
@@ -59,7 +60,7 @@ class Mixpanel:
         """The project's token in the data; of an import without one, the user of Basic authentication."""
         try:
             data = self._data(request)
-        except Unreadable:
+        except Undecodable:
             data = None
         items = data if isinstance(data, list) else [data]
         item = mapping(items[0]) if items else {}
@@ -72,7 +73,7 @@ class Mixpanel:
         """The events of a request."""
         try:
             data = self._data(request)
-        except Unreadable as exc:
+        except Undecodable as exc:
             return [exc.refused(request.body or first_of(request.query).get("data", "").encode())]
         sent = sent_at(first_of(request.query).get("_"))
         found = _PATH.fullmatch(request.path)
@@ -93,13 +94,12 @@ class Mixpanel:
         asked = first_of(request.query) | _options(request)
         if asked.get("img") == "1":
             return PIXEL
-        # Its SDKs take a 0 for a failure and don't send again.
-        status = 0 if nothing_stored(results) else 1
+        # Of a 0 its library for Python makes an exception, and keeps the same events in front of all others.
+        status = 0 if refused_whole(request, told) else 1
         if asked.get("verbose") == "1" or refused:
-            error = "; ".join(f"{one['reason']}: {one['detail']}" for one in refused[:5]) or None
-            return json_answer(
-                200 if status else 400, {"status": status, "error": error} | ({"refused": refused} if refused else {})
-            )
+            error = None if status else f"{refused[0]['reason']}: {refused[0]['detail']}"
+            said = {"status": status, "error": error} | ({"refused": refused} if refused else {})
+            return json_answer(200 if status else 400, said)
         return Answer(200, str(status).encode())
 
 
@@ -127,7 +127,7 @@ def _options(request: Request) -> dict[str, str]:
         return {}
     try:
         return form_in(request.body)
-    except Unreadable:
+    except Undecodable:
         return {}
 
 
@@ -209,7 +209,7 @@ def _linked(incoming: Incoming, new: Any, old: Any) -> Incoming:
     if isinstance(old, str) and old.startswith(_DEVICE):
         old = old.removeprefix(_DEVICE)
     else:
-        incoming.alias = text(old)
+        incoming.alias = old_id(old, new)
     incoming.fields.pop("user_id", None)
     incoming.fields.pop("anonymous_id", None)
     incoming.fields |= {"event": IDENTIFY} | envelope(user_id=new, anonymous_id=old)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
-from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in, first_of
+from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of
 from pipeline.collect.protocols.fields import (
     PIXEL,
     attributes,
@@ -30,6 +30,7 @@ from pipeline.collect.protocols.fields import (
     milliseconds,
     nothing_stored,
     of_server,
+    old_id,
     referrer,
     refusals,
     sent_at,
@@ -49,7 +50,7 @@ _MOVED: Final = frozenset({"token", "api_key", "distinct_id", "$set", "$set_once
 
 
 @dataclass(frozen=True, slots=True)
-class PostHog:
+class PostHogProtocol:
     """PostHog. `limit`: bytes that a request may have once it is unpacked."""
 
     limit: int = MAX_UNPACKED
@@ -69,7 +70,7 @@ class PostHog:
     def _is_batch(self, request: Request) -> bool:
         try:
             data = data_in(request, self.limit)
-        except Unreadable:
+        except Undecodable:
             return True
         return not (isinstance(data, dict) and "events" in data and "batch" not in data)
 
@@ -85,7 +86,7 @@ class PostHog:
             return found_here
         try:
             data = data_in(request, self.limit)
-        except Unreadable:
+        except Undecodable:
             return ""
         items = data if isinstance(data, list) else [data]
         batch = mapping(items[0]).get("batch") if items else None
@@ -111,7 +112,7 @@ class PostHog:
             return [Refused("unsupported", "recordings of sessions are not kept", request.body)]
         try:
             data = data_in(request, self.limit)
-        except Unreadable as exc:
+        except Undecodable as exc:
             return [exc.refused(request.body)]
         outer = mapping(data)
         items = data if isinstance(data, list) else outer.get("batch", [outer])
@@ -273,7 +274,7 @@ def _alias(incoming: Incoming, lib: str, alias: Any, distinct: Any) -> Incoming:
     new, old = (alias, distinct) if lib in ("posthog-python", "web") else (distinct, alias)
     told = {name: value for name, value in incoming.fields.items() if name not in ("user_id", "anonymous_id")}
     incoming.fields = told | envelope(event=IDENTIFY, user_id=new, anonymous_id=old)
-    incoming.alias = text(old)
+    incoming.alias = old_id(old, new)
     return incoming
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
-from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in, first_of
+from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of
 from pipeline.collect.protocols.fields import (
     PIXEL,
     attributes,
@@ -26,6 +26,7 @@ from pipeline.collect.protocols.fields import (
     mapping,
     milliseconds,
     nothing_stored,
+    old_id,
     raw_of,
     referrer,
     refusals,
@@ -56,7 +57,7 @@ _TRANSPORT: Final = frozenset({
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class SegmentProtocol:
     """Segment and RudderStack. `limit`: bytes that a request may have once it is unpacked."""
 
     limit: int = MAX_UNPACKED
@@ -83,7 +84,7 @@ class Segment:
             return found
         try:
             data = data_in(request, self.limit)
-        except Unreadable:
+        except Undecodable:
             return ""
         first_message = (
             (mapping(data).get("batch") or [None])[:1] if isinstance(mapping(data).get("batch"), list) else []
@@ -96,9 +97,10 @@ class Segment:
         """The events of a request, or the configuration that it asks for."""
         if _METRICS.fullmatch(request.path):
             return json_answer(200, {"success": True})
-        if _SETTINGS.fullmatch(request.path):
-            # Without an address of its own the SDK goes on sending where it was told to.
-            return json_answer(200, {"integrations": {"Segment.io": {}}, "plan": {}, "edgeFunction": {}})
+        if settings := _SETTINGS.fullmatch(request.path):
+            # The library sends the key that it is told here; without an address, where it was told to send.
+            integrations = {"Segment.io": {"apiKey": settings[1]}}
+            return json_answer(200, {"integrations": integrations, "plan": {}, "edgeFunction": {}})
         if _SOURCE_CONFIG.fullmatch(request.path):
             source = {"id": self.key(request), "name": "streamgauge", "enabled": True, "workspaceId": "streamgauge",
                       "config": {"statsCollection": {"errors": {"enabled": False}, "metrics": {"enabled": False}}},
@@ -108,7 +110,7 @@ class Segment:
         kind = _PATHS.get(found[1], "") if found else ""
         try:
             data = data_in(request, self.limit)
-        except Unreadable as exc:
+        except Undecodable as exc:
             return [exc.refused(request.body)]
         if isinstance(data, dict):
             whole = sent_at(data.get("sentAt"))
@@ -173,7 +175,7 @@ def _message(request: Request, kind: str, sent: int | None, message: dict[str, A
         case "alias":
             previous = identifier(message.get("previousId"))
             # It is an old user's id, or a device's: nobody says which. The one that it isn't has no events.
-            incoming.alias = text(previous)
+            incoming.alias = old_id(previous, fields.get("user_id"))
             if previous is not None:
                 fields.setdefault("anonymous_id", previous)
         case _:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
-from pipeline.collect.protocols.decode import MAX_UNPACKED, Unreadable, data_in, first_of
+from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of
 from pipeline.collect.protocols.fields import (
     PIXEL,
     attributes,
@@ -26,6 +26,7 @@ from pipeline.collect.protocols.fields import (
     raw_of,
     referrer,
     refusals,
+    refused_whole,
     seconds_or_milliseconds,
     sent_at,
     text,
@@ -57,7 +58,7 @@ _UNDONE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sensors:
+class SensorsProtocol:
     """Sensors Analytics. `limit`: bytes that a request may have once it is unpacked."""
 
     limit: int = MAX_UNPACKED
@@ -73,7 +74,7 @@ class Sensors:
             return found
         try:
             data = self._data(request)
-        except Unreadable:
+        except Undecodable:
             return ""
         items = data if isinstance(data, list) else [data]
         return next((text(mapping(item).get("token")) for item in items[:1]), "")
@@ -82,7 +83,7 @@ class Sensors:
         """The events of a request."""
         try:
             data = self._data(request)
-        except Unreadable as exc:
+        except Undecodable as exc:
             return [exc.refused(request.body or first_of(request.query).get("data", "").encode())]
         return each(data if isinstance(data, list) else [data], request.body, partial(_message, request))
 
@@ -94,7 +95,7 @@ class Sensors:
         if request.path.startswith("/sa.gif"):
             return PIXEL
         refused = refusals(told, results)
-        if len(told) == 1 and isinstance(told[0], Refused) and told[0].raw == request.body and request.body:
+        if refused_whole(request, told):
             return json_answer(400, {"refused": refused})
         return json_answer(200, {"refused": refused} if refused else {})
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pipeline.collect.model import Answer, Incoming, Refused, Request, Result
 from pipeline.collect.protocols.decode import (
     MAX_UNPACKED,
-    Unreadable,
+    Undecodable,
     base64_in,
     first_of,
     json_in,
@@ -67,7 +67,7 @@ _NUMBERS: Final = frozenset({
 
 
 @dataclass(frozen=True, slots=True)
-class Snowplow:
+class SnowplowProtocol:
     """Snowplow. `limit`: bytes that a request may have once it is unpacked. The key is the app's id (`aid`)."""
 
     limit: int = MAX_UNPACKED
@@ -82,7 +82,7 @@ class Snowplow:
         """The app's id of the first payload."""
         try:
             payloads = self._payloads(request)
-        except Unreadable:
+        except Undecodable:
             return ""
         return next((text(mapping(payload).get("aid")) for payload in payloads[:1]), "")
 
@@ -90,7 +90,7 @@ class Snowplow:
         """The events of a request."""
         try:
             payloads = self._payloads(request)
-        except Unreadable as exc:
+        except Undecodable as exc:
             return [exc.refused(request.body)]
         return each(payloads, request.body, partial(_payload, request))
 
@@ -100,7 +100,7 @@ class Snowplow:
         data = json_in(unpacked(request.body, self.limit))
         payloads = mapping(data).get("data")
         if not isinstance(payloads, list):
-            raise Unreadable("not_an_object", "no payload_data: an object with a list `data`")
+            raise Undecodable("not_an_object", "no payload_data: an object with a list `data`")
         return payloads
 
     def answer(self, request: Request, told: Sequence[Incoming | Refused], results: Sequence[Result]) -> Answer:
@@ -117,7 +117,7 @@ def _payload(request: Request, payload: dict[str, Any]) -> list[Incoming | Refus
     try:
         unstructured = mapping(_json_field(payload, "ue_px", "ue_pr")).get("data")
         contexts = _contexts(mapping(_json_field(payload, "cx", "co")).get("data"))
-    except Unreadable as exc:
+    except Undecodable as exc:
         return [exc.refused(raw_of(payload))]
     kind = payload.get("e")
     name: Any

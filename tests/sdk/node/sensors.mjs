@@ -8,4 +8,3 @@ client.track("u1", "purchase", { amount: 19.9, $time });
 client.trackSignup("u1", "a1", { $time });
 client.profileSet("u1", { vip: true, $time });
 client.itemSet("book", "b1", { name: "x" });
-setTimeout(() => process.exit(0), 1500);

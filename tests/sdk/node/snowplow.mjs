@@ -7,4 +7,3 @@ tracker.track(buildSelfDescribingEvent({ event: { schema: "iglu:com.acme/purchas
 tracker.track(buildStructEvent({ category: "shop", action: "add_to_cart", value: 2.5 }));
 tracker.track(buildPageView({ pageUrl: "https://shop.example/", pageTitle: "Shop" }));
 tracker.flush();
-setTimeout(() => process.exit(0), 1500);

@@ -5,10 +5,19 @@ import sys
 import mixpanel
 
 host, key = sys.argv[1:]
-urls = dict(events_url=host + "/track", people_url=host + "/engage", groups_url=host + "/groups", import_url=host + "/import")
+urls = {
+    "events_url": f"{host}/track",
+    "people_url": f"{host}/engage",
+    "groups_url": f"{host}/groups",
+    "import_url": f"{host}/import",
+}
 # Its alias goes to the library's own address, whatever is configured: nobody can move it but here.
-mixpanel.Consumer.__init__.__defaults__ = (*(urls[name] for name in ("events_url", "people_url", "import_url")), None,
-    urls["groups_url"], *mixpanel.Consumer.__init__.__defaults__[5:])
+mixpanel.Consumer.__init__.__defaults__ = (
+    *(urls[name] for name in ("events_url", "people_url", "import_url")),
+    None,
+    urls["groups_url"],
+    *mixpanel.Consumer.__init__.__defaults__[5:],
+)
 client = mixpanel.Mixpanel(key, mixpanel.BufferedConsumer(max_size=10, **urls))
 at = 1795613398
 extra = {"time": at, "$insert_id": "i1"}

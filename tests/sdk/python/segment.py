@@ -13,8 +13,14 @@ client.track(
     "u1",
     "purchase",
     {"amount": 19.9, "when": at},
-    context={"ip": "203.0.113.9", "locale": "de-DE", "campaign": {"name": "autumn", "source": "newsletter", "medium": "email"},
-             "app": {"version": "4.2"}, "os": {"name": "iOS", "version": "18.1"}, "device": {"type": "ios", "model": "iPhone17,1"}},
+    context={
+        "ip": "203.0.113.9",
+        "locale": "de-DE",
+        "campaign": {"name": "autumn", "source": "newsletter", "medium": "email"},
+        "app": {"version": "4.2"},
+        "os": {"name": "iOS", "version": "18.1"},
+        "device": {"type": "ios", "model": "iPhone17,1"},
+    },
     timestamp=at,
     message_id="m2",
 )
