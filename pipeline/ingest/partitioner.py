@@ -9,6 +9,7 @@ hashed together with others of up to twice their length, in step after step of 4
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,8 @@ from schemas.event import plain_id
 U32 = npt.NDArray[np.uint32]
 _SEED = np.uint32(0x9747B28C)
 _M = np.uint32(0x5BD1E995)
+#: So many keys are hashed one by one.
+_FEW = 12
 
 
 def murmur2(keys: Sequence[bytes]) -> U32:
@@ -63,6 +66,21 @@ def homes_of(actors: Sequence[str], count: int) -> npt.NDArray[np.int64]:
     return partitions_of(keys, count)
 
 
+def murmur2_of(key: bytes) -> int:
+    """The hash of one key: quicker for a few, as numpy takes the same time for one and for a hundred."""
+    n = len(key)
+    h = 0x9747B28C ^ n
+    for k in struct.unpack_from(f"<{n // 4}I", key):
+        k = k * 0x5BD1E995 & 0xFFFFFFFF
+        h = h * 0x5BD1E995 & 0xFFFFFFFF ^ (k ^ k >> 24) * 0x5BD1E995 & 0xFFFFFFFF
+    if n % 4:
+        h = (h ^ int.from_bytes(key[n & ~3 :], "little")) * 0x5BD1E995 & 0xFFFFFFFF
+    h = (h ^ h >> 13) * 0x5BD1E995 & 0xFFFFFFFF
+    return h ^ h >> 15
+
+
 def partitions_of(keys: Sequence[bytes], count: int) -> npt.NDArray[np.int64]:
     """The partition of each key in a topic of `count` partitions."""
+    if len(keys) <= _FEW:
+        return np.array([(murmur2_of(key) & 0x7FFFFFFF) % count for key in keys], np.int64)
     return (murmur2(keys) & np.uint32(0x7FFFFFFF)).astype(np.int64) % count

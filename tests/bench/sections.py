@@ -8,7 +8,21 @@ import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from . import archiver, catchup, costs, freshness, machine, memory, peers, persons, restart, scaling, soak, starts
+from . import (
+    archiver,
+    catchup,
+    collect,
+    costs,
+    freshness,
+    machine,
+    memory,
+    peers,
+    persons,
+    restart,
+    scaling,
+    soak,
+    starts,
+)
 from . import run as comparison
 from .rows import FAILED, Row
 from .run import Say
@@ -20,6 +34,7 @@ SECTIONS: Final[dict[str, Section]] = {
     "worker": comparison.section,
     "peers": peers.section,
     "archiver": archiver.section,
+    "collect": collect.section,
     "persons": persons.section,
     "freshness": freshness.section,
     "catchup": catchup.section,

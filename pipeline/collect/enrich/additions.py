@@ -38,9 +38,10 @@ class Additions:
         if self._places is not None and incoming.address and not fields.get("country"):
             # All or nothing: a city of the one in the country of the other would be none.
             _add(fields, self._places.find(incoming.address))
-        properties = fields.setdefault("properties", {})
-        if self._address and incoming.address and isinstance(properties, dict):
-            properties.setdefault("ip", incoming.address)
+        if self._address and incoming.address:
+            properties = fields.setdefault("properties", {})
+            if isinstance(properties, dict):
+                properties.setdefault("ip", incoming.address)
 
 
 def _add(fields: dict[str, object], found: dict[str, str]) -> None:

@@ -78,6 +78,8 @@ def channel(fields: Mapping[str, Any], user_agent: str = "") -> dict[str, str]:
 
     `fields`: the envelope, with what SDKs know under `properties`.
     """
+    if not _tells(fields):
+        return {}
     arrival = arrival_of(fields, user_agent)
     found = {"channel": group(arrival)}
     campaign = arrival.campaign
@@ -195,6 +197,22 @@ _PREFIXES: Final = ("utm_", "$utm_", "$latest_utm_")
 #: Where they write the page's address and where it came from.
 _PAGES: Final = ("page_url", "$current_url", "page_location", "$url", "url")
 _REFERRERS: Final = ("page_referrer", "$referrer", "referrer", "$latest_referrer")
+
+
+#: All of these: most events have none, and tell nothing of how their person came.
+_TELLING: Final = frozenset(
+    {
+        *_PAGES,
+        *_REFERRERS,
+        "context",
+        *(f"{one}{name}" for one in _PREFIXES for name in ("source", "medium", "campaign")),
+    }
+)
+
+
+def _tells(fields: Mapping[str, Any]) -> bool:
+    properties = fields.get("properties")
+    return bool(fields.get("referrer")) or (isinstance(properties, dict) and not _TELLING.isdisjoint(properties))
 
 
 def arrival_of(fields: Mapping[str, Any], user_agent: str = "") -> Arrival:

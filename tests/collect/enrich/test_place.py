@@ -126,9 +126,9 @@ def test_the_address_is_kept_only_where_the_plan_says_so(mmdb: Path) -> None:
     Additions(("address",), Places([mmdb])).add(with_it)
     Additions(()).add(nothing)
     place = {"country": "DE", "region": "State of Berlin", "city": "Berlin"}
-    assert without.fields == {"event": "a", **place, "properties": {}}
+    assert without.fields == {"event": "a", **place}
     assert with_it.fields == {"event": "a", "properties": {"x": 1, "ip": "9.9.9.9"}}
-    assert nothing.fields == {"event": "a", "properties": {}}
+    assert nothing.fields == {"event": "a"}
 
 
 def test_nothing_is_added_to_what_is_no_event(mmdb: Path) -> None:

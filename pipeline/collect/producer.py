@@ -1,0 +1,167 @@
+"""Records on their way to Kafka: acknowledged by all in-sync replicas, bounded in bytes and in time.
+
+aiokafka makes a future for every record. A request here waits for all of its records together, so records are put into
+batches by partition ourselves: that costs a fraction, and whoever has been told that Kafka is away can be left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from pipeline.process import cancelled
+
+log = logging.getLogger(__name__)
+
+#: Of a batch: below the million and a bit that a topic takes, unless it was told to take less.
+_BATCH_BYTES: Final = 1 << 19
+#: What a record takes besides its key and value, about.
+_OVERHEAD: Final = 100
+
+
+class Outgoing(NamedTuple):
+    """A Kafka record. `partition` is where its key lives."""
+
+    partition: int
+    key: bytes | None
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes while it waits, about."""
+        return len(self.value) + len(self.key or b"") + _OVERHEAD
+
+
+class Unavailable(Exception):
+    """Kafka did not acknowledge records in time, or as many wait as may: to be sent again later."""
+
+
+class _Waiting:
+    """The records of one request."""
+
+    __slots__ = ("done", "left")
+
+    def __init__(self, left: int, done: asyncio.Future[None]) -> None:
+        self.left, self.done = left, done
+
+
+class Producer:
+    """Sends records to one topic. `max_bytes` may wait for their acknowledgement, each for `timeout_s`."""
+
+    def __init__(self, kafka: Mapping[str, Any], topic: str, partitions: int, max_bytes: int, timeout_s: float) -> None:
+        self._topic, self._max_bytes, self._timeout_s = topic, max_bytes, timeout_s
+        self._producer = AIOKafkaProducer(
+            **kafka,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=4 << 20,
+            request_timeout_ms=int(timeout_s * 1000),
+        )
+        self._queues: list[deque[tuple[Outgoing, int, _Waiting]]] = [deque() for _ in range(partitions)]
+        self._arrived = [asyncio.Event() for _ in range(partitions)]
+        self._pumps: list[asyncio.Task[None]] = []
+        #: Bytes of records that are not acknowledged yet.
+        self.waiting_bytes = 0
+        #: Records acknowledged since the start.
+        self.acknowledged = 0
+        #: Why Kafka takes nothing, "" while it does; since when, by `time.monotonic`.
+        self.problem = ""
+        self.problem_since = 0.0
+
+    async def start(self) -> None:
+        """Connect. Raises KafkaError."""
+        await self._producer.start()
+        self._pumps = [asyncio.create_task(self._pump(p), name=f"producing {p}") for p in range(len(self._queues))]
+
+    async def stop(self) -> None:
+        """End. What waits still is not sent."""
+        await cancelled(*self._pumps)
+        await self._producer.stop()
+
+    @property
+    def pumps(self) -> Sequence[asyncio.Task[None]]:
+        """The tasks that send; none of them ends by itself."""
+        return self._pumps
+
+    async def send(self, records: Sequence[Outgoing], timestamp_ms: int) -> None:
+        """Return when Kafka has acknowledged all records. Raises Unavailable: then some of them may be stored."""
+        if not records:
+            return
+        size = sum(record.size for record in records)
+        # One request larger than the bound is let in where nothing waits.
+        if self.waiting_bytes and self.waiting_bytes + size > self._max_bytes:
+            raise Unavailable(f"{self.waiting_bytes} bytes wait for Kafka, as many as may")
+        waiting = _Waiting(len(records), asyncio.get_running_loop().create_future())
+        self.waiting_bytes += size
+        for record in records:
+            self._queues[record.partition].append((record, timestamp_ms, waiting))
+            self._arrived[record.partition].set()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await waiting.done
+        except TimeoutError:
+            raise Unavailable(self.problem or f"no acknowledgement within {self._timeout_s:g} s") from None
+        finally:
+            waiting.done.cancel()  # nobody waits any more: what is not sent yet is left out
+
+    async def _pump(self, partition: int) -> None:
+        queue, arrived = self._queues[partition], self._arrived[partition]
+        while True:
+            if not queue:
+                arrived.clear()
+                await arrived.wait()
+            batch = self._producer.create_batch()
+            taken: list[tuple[Outgoing, int, _Waiting]] = []
+            while queue:
+                record, timestamp, waiting = queue[0]
+                if waiting.done.done():
+                    self.waiting_bytes -= record.size
+                    queue.popleft()
+                    continue
+                added = batch.append(
+                    key=record.key, value=record.value, timestamp=timestamp, headers=list(record.headers)
+                )
+                if added is None:
+                    break
+                taken.append(queue.popleft())
+            if not taken:
+                continue
+            batch.close()
+            await self._deliver(batch, partition, taken)
+
+    async def _deliver(self, batch: Any, partition: int, taken: list[tuple[Outgoing, int, _Waiting]]) -> None:
+        try:
+            future = await self._producer.send_batch(batch, self._topic, partition=partition)
+            await future
+        except (KafkaError, OSError) as exc:
+            self._failed(exc, taken)
+        else:
+            self.problem = ""
+            self.acknowledged += len(taken)
+            for _, _, waiting in taken:
+                waiting.left -= 1
+                if not waiting.left and not waiting.done.done():
+                    waiting.done.set_result(None)
+        finally:
+            self.waiting_bytes -= sum(record.size for record, _, _ in taken)
+
+    def _failed(self, exc: Exception, taken: list[tuple[Outgoing, int, _Waiting]]) -> None:
+        what = f"{type(exc).__name__}: {exc}".rstrip(": ")
+        if not self.problem:
+            self.problem_since = time.monotonic()
+        if self.problem != what:
+            log.warning("Kafka does not take records of the front door: %s", what)
+        # A record that is too large is no trouble of Kafka's; the door lets none pass that could be.
+        self.problem = what if not isinstance(exc, MessageSizeTooLargeError) else self.problem
+        for _, _, waiting in taken:
+            if not waiting.done.done():
+                waiting.done.set_exception(Unavailable(what))
