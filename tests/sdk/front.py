@@ -95,6 +95,8 @@ class Front:
                 if answer.status != 204:
                     self.send_header("Content-Type", answer.content_type)
                     self.send_header("Content-Length", str(len(answer.body)))
+                # Node uses a connection again that it was not told to be closed, and loses what it sends on it.
+                self.send_header("Connection", "close")
                 self.send_header("Access-Control-Allow-Origin", self.headers.get("Origin", "*"))
                 self.send_header("Access-Control-Allow-Credentials", "true")
                 self.send_header("Access-Control-Allow-Methods", "GET, POST")
