@@ -88,6 +88,12 @@ _NAMED: Final = {"coupon": ("code",), "exposure": ("experiment", "variant")}
 _CONTENT: Final = ("view", "complete", "like", "comment", "share", "create")
 
 
+def owners(*, aliases: bool) -> View:
+    """Whose an id is. Where there are aliases more than one link leads from an id to its person."""
+    sql = (files("sql") / "owners" / ("with_aliases.sql" if aliases else "of_devices.sql")).read_text("utf-8")
+    return View("owners", "whose a device ($device: and its id) or an old user id is", sql.strip())
+
+
 def facts(plan: Plan) -> list[View]:
     """All fact views, in an order in which each can be made."""
     zone = quoted(plan.timezone)

@@ -10,7 +10,7 @@ import hashlib
 import re
 from typing import Any, Final
 
-from pipeline.metrics.facts import View, facts
+from pipeline.metrics.facts import View, facts, owners
 from pipeline.metrics.installed import installed_view
 from pipeline.metrics.registry import metrics
 from pipeline.queries.conditions import quoted
@@ -20,25 +20,35 @@ from schemas.plan import Plan
 _MARK: Final = re.compile(r"\[catalogue ([0-9a-f]{16})\]$")
 
 
-def views(plan: Plan, database: str) -> list[tuple[str, str, str]]:
-    """Name, comment and statement of every view of the catalogue, in the order in which they can be made."""
+def views(plan: Plan, database: str, *, aliases: bool = False) -> list[tuple[str, str, str]]:
+    """Name, comment and statement of every view of the catalogue, in the order in which they can be made.
+
+    `aliases` says that some are stored already: the plan may have none any more.
+    """
     wanted = [*facts(plan)]
     wanted += [View(metric.name, f"{metric.group}: {metric.title}", metric.sql) for metric in metrics().values()]
-    found, chain = [], ""
+    # It has the same columns either way: what reads it stays.
+    found = [_statement(owners(aliases=aliases or plan.identity.alias is not None))]
+    chain = ""
     for view in wanted:
-        sql = view.sql.replace("{database}", database)
+        made = View(view.name, view.comment, view.sql.replace("{database}", database))
         # A view that selects `*` from another has the columns of the time at which it was made: when a fact
         # changes, so does the hash of everything after it.
-        digest = hashlib.blake2b(f"{chain}\0{view.name}\0{sql}".encode(), digest_size=8).hexdigest()
+        digest = _digest(made, f"{chain}\0")
         chain = digest if view.name not in metrics() else chain
-        comment = f"{view.comment} [catalogue {digest}]"
-        found.append((view.name, comment, f"CREATE OR REPLACE VIEW {view.name} COMMENT {quoted(comment)} AS {sql}"))
-    view = installed_view(plan)
+        found.append(_statement(made, digest))
     # The last: while the others are being made it still names the plan before.
-    digest = hashlib.blake2b(f"{view.name}\0{view.sql}".encode(), digest_size=8).hexdigest()
-    comment = f"{view.comment} [catalogue {digest}]"
-    found.append((view.name, comment, f"CREATE OR REPLACE VIEW {view.name} COMMENT {quoted(comment)} AS {view.sql}"))
+    found.append(_statement(installed_view(plan)))
     return found
+
+
+def _digest(view: View, before: str = "") -> str:
+    return hashlib.blake2b(f"{before}{view.name}\0{view.sql}".encode(), digest_size=8).hexdigest()
+
+
+def _statement(view: View, digest: str = "") -> tuple[str, str, str]:
+    comment = f"{view.comment} [catalogue {digest or _digest(view)}]"
+    return view.name, comment, f"CREATE OR REPLACE VIEW {view.name} COMMENT {quoted(comment)} AS {view.sql}"
 
 
 async def install(settings: Settings, plan: Plan) -> list[str]:
@@ -62,7 +72,8 @@ async def _install(client: Any, plan: Plan, database: str) -> list[str]:
     )
     there = dict(rows.result_rows)
     changed = []
-    wanted = views(plan, database)
+    aliases = await client.query("SELECT count() > 0 FROM links_raw WHERE kind = 'alias'")
+    wanted = views(plan, database, aliases=bool(aliases.result_rows[0][0]))
     for name, comment, statement in wanted:
         if there.get(name) != comment:
             await client.command(statement)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pipeline.metrics.facts import View, facts
+from pipeline.metrics.facts import View, facts, owners
 from pipeline.queries.conditions import quoted
 from schemas.plan import Plan
 
@@ -21,7 +21,7 @@ INSTALLED: Final = "SELECT product, fingerprint FROM installed_plan"
 def fingerprint(plan: Plan) -> str:
     """The same for two plans whose metrics read the events alike."""
     digest = hashlib.blake2b(digest_size=8)
-    for view in facts(plan):
+    for view in (owners(aliases=plan.identity.alias is not None), *facts(plan)):
         digest.update(f"{view.name}\0{view.sql}\0".encode())
     return digest.hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from pipeline.queries.verify import Verification
+from pipeline.queries.comparison import Verification
 from pipeline.terminal import cell, console, print_json, say
 
 

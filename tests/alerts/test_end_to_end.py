@@ -35,7 +35,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_prometheus
 RATE = 300.0
 #: Events of the time before are sent at once: people must have looked at things before they can pay.
 WARM_UP_MS = 120_000
-#: The shop's plan with alerts of seconds, so that nobody has to wait.
+#: The shop's plan with alerts of seconds, so that nobody has to wait. Of some 280 people in 25 s 68 % pay (standard
+#: deviation 3.5 points), and 40 % (2.9 points) once Android's can't: the bound lies four deviations from both. It is
+#: met after 13 s, the platform's after 18, which are longer ones in `for`: the cause is told before what it explains.
 ALERTING = """
 alerting:
   labels: [event, platform]
@@ -50,10 +52,10 @@ alerting:
       metric: conversion
       funnel: checkout
       step: pay
-      below: 42%
+      below: 54%
       at_least: 60
       over: 25s
-      for: 10s
+      for: 15s
       keep: 5s
       severity: critical
       todo: Roll back.
@@ -65,7 +67,7 @@ alerting:
       below: 20%
       at_least: 20
       over: 25s
-      for: 15s
+      for: 25s
       keep: 5s
       under: checkout_breaks
 """
@@ -228,6 +230,14 @@ async def test_a_broken_checkout_is_told_once_and_so_is_its_end(tmp_path: Path) 
         url = f"http://127.0.0.1:{dashboard.port}"
         now = await streamed(url, "/", lambda shown: "Checkout is failing" in shown.get("verdict", ""))
         assert "is well" not in now["verdict"]
+
+        # What the cause explains fires as well, and nobody is told of it.
+        explained = 'ALERTS{alertname="payments_fail_on_a_platform", alertstate="firing"}'
+
+        async def explains() -> bool:
+            return bool(await prometheus.client.query(explained))
+
+        await until(explains, "what is explained", 60)
 
         habits.switch(broken=False)
         await until(lambda: _has(hook, "resolved"), "the end", 120)

@@ -237,7 +237,7 @@ def test_what_is_forgotten_does_not_matter(
         assert FunnelFold(spec, linked).fold(whole, [], horizon)[0] == entry
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=settings.default.max_examples * 4, deadline=None)
 @given(history=histories(), lateness=st.sampled_from([0, 3, 10, 30]), data=st.data())
 def test_what_is_taken_off_one_and_put_on_another_is_as_if_they_had_been_one(
     history: tuple[FunnelSpec, list[Event], int], lateness: int, data: st.DataObject

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from metrics.world import World
+from metrics.world import ALIASED, World
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 
 
@@ -30,3 +30,15 @@ def opened(server: EmbeddedClickHouse) -> World:
 async def world(opened: World) -> AsyncIterator[World]:
     yield opened
     await opened.connection.close()
+
+
+@pytest.fixture(scope="package")
+def opened_with_aliases(server: EmbeddedClickHouse) -> World:
+    return asyncio.run(World(server, ALIASED).open())
+
+
+@pytest.fixture
+async def aliased(opened_with_aliases: World) -> AsyncIterator[World]:
+    """A world where users have old ids, too."""
+    yield opened_with_aliases
+    await opened_with_aliases.connection.close()

@@ -6,7 +6,7 @@ from datetime import date
 
 import aiohttp
 
-from metrics.world import PLAN, World, event
+from metrics.world import ALIASED, PLAN, World, event, link, visit
 from pipeline.clickhouse.client import connect
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.metrics import Limits, arguments_for, install, metrics
@@ -32,6 +32,22 @@ async def test_only_what_changed_is_made_again(server: EmbeddedClickHouse) -> No
     await world.command("CREATE OR REPLACE VIEW thresholds AS SELECT 1 AS x")
     assert sorted(await install(world.settings, other)) == ["old", "thresholds"]
     assert await world.sql("SELECT * FROM mine") == [(1,)]
+    await world.close()
+
+
+async def test_more_than_one_link_is_followed_where_there_are_aliases(server: EmbeddedClickHouse) -> None:
+    """In the plan, or stored when the plan had them."""
+    world = await World(server).open()
+    links = [link("d1", "u1"), link("u1", "u2", kind="alias")]
+    await world.tell([visit("d1", "open", "2026-11-01 10:00")], links)
+    assert await world.sql("SELECT person FROM events") == [("u1",)]
+    assert await install(world.settings, PLAN) == ["owners"]
+    assert await world.sql("SELECT person FROM events") == [("u2",)]
+    await world.tell([visit("d1", "open", "2026-11-01 10:00")], links[:1])
+    assert await install(world.settings, PLAN) == ["owners"]
+    assert await install(world.settings, ALIASED) == ["owners", "installed_plan"]
+    await world.tell([visit("d1", "open", "2026-11-01 10:00")], links)
+    assert await world.sql("SELECT person FROM events") == [("u2",)]
     await world.close()
 
 

@@ -12,6 +12,11 @@ from metrics.world import Event, World, event, link, plain, visit
 DAY = "2026-11-10"
 
 
+@pytest.fixture
+def world(aliased: World) -> World:
+    return aliased
+
+
 async def persons(world: World) -> list[str]:
     """The person of each event, in the order in which they were told."""
     return [row[0] for row in await world.sql("SELECT person FROM events ORDER BY event_id")]

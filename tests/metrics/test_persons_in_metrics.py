@@ -177,15 +177,15 @@ async def test_an_activation_on_the_other_side_of_the_login_counts(world: World)
     assert found == [(1, 1, 2.0)]
 
 
-async def test_a_profile_is_found_by_any_id(world: World) -> None:
+async def test_a_profile_is_found_by_any_id(aliased: World) -> None:
     rows = [visit("d1", "open", "2026-11-01 10:00", platform="web"), event("u0", "buy", "2026-11-02 10:00", BUY),
             event("u1", "open", "2026-11-03 10:00"), event("u2", "open", "2026-11-03 10:00")]  # fmt: skip
-    await world.tell(rows, [link("d1", "u0"), link("u0", "u1", kind="alias")])
+    await aliased.tell(rows, [link("d1", "u0"), link("u0", "u1", kind="alias")])
     for id_ in ("d1", "u0", "u1"):
-        found = await world.ask("user_profile", "actor events orders favourite_platform", actor=id_, on="2026-11-03")
+        found = await aliased.ask("user_profile", "actor events orders favourite_platform", actor=id_, on="2026-11-03")
         assert found == [("u1", 3, 1, "web")]
-    assert await world.ask("user_profile", "actor events", actor="u2", on="2026-11-03") == [("u2", 1)]
-    assert await world.ask("user_profile", "actor events", actor="nobody", on="2026-11-03") == []
+    assert await aliased.ask("user_profile", "actor events", actor="u2", on="2026-11-03") == [("u2", 1)]
+    assert await aliased.ask("user_profile", "actor events", actor="nobody", on="2026-11-03") == []
 
 
 async def test_who_invited_before_the_login_is_the_user(world: World) -> None:

@@ -68,6 +68,8 @@ meanings:
   thresholds: {high_value: 50}
 """
 PLAN = parse_plan(TEXT)
+#: The same, and users may have old ids.
+ALIASED = parse_plan(TEXT + "identity: {alias: {event: join, previous: properties.old}}\n")
 _RETENTION = 20_000  # days
 
 Event = dict[str, Any]

@@ -88,7 +88,7 @@ def run(cluster: Cluster, log: list[dict[str, Any]], plan: list[tuple[int, int, 
     cluster.drain()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=settings.default.max_examples * 3)
 @given(events(), st.integers(1, 3), st.lists(steps, max_size=30), st.sets(st.integers(0, 30), max_size=4))
 def test_live_is_the_rule_applied_to_the_whole_log(
     log: list[dict[str, Any]], partitions: int, plan: list[tuple[int, int, str]], astray: set[int]

@@ -27,7 +27,8 @@ from pipeline.ingest.classify import PartitionClassifier, Record
 from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.validate import Validator
 from pipeline.metrics import install
-from pipeline.queries.verify import Difference, Verification, verify
+from pipeline.queries.comparison import Difference, Verification
+from pipeline.queries.verify import verify
 from pipeline.state.partition import PartitionState
 from pipeline.worker.publisher import Publisher, decimal, moment
 from schemas.plan import Plan

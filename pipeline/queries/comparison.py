@@ -1,0 +1,113 @@
+"""What `verify` compares: the archive up to where the live windows are folded, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.clickhouse.client import Connection
+from pipeline.ingest.links import MAX_HOPS
+from pipeline.measure.activity import LG_K
+from pipeline.queries.persons import owners, with_person
+from pipeline.settings import Settings
+from schemas.plan import Plan
+
+#: Four standard errors of a HyperLogLog with 2^12 registers: 1.04 / sqrt(4096) each.
+USERS_RELATIVE_ERROR = 4 * 1.04 / 2 ** (LG_K / 2)
+#: Small counts are exact but for rounding and a few hash collisions.
+USERS_ABSOLUTE_ERROR = 3
+
+
+@dataclass
+class Difference:
+    """One figure that is not the same."""
+
+    measure: str
+    where: str
+    live: Any
+    archived: Any
+
+    def __str__(self) -> str:
+        return f"{self.measure} of {self.where}: live {self.live}, archived {self.archived}"
+
+
+@dataclass
+class Verification:
+    """What was compared, and what differs."""
+
+    windows: int = 0
+    funnels: int = 0
+    moving: int = 0
+    records: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    #: Partitions of which worker and archiver have not read the same records, and why.
+    left_out: dict[int, str] = field(default_factory=dict)
+    #: Windows and funnel counters that were closed when somebody in them was linked: live keeps what it said.
+    linked_later: int = 0
+    #: What only one of the plans has, the worker's or ours, and was not compared: a sentence each.
+    in_one_plan: list[str] = field(default_factory=list)
+    ok: bool = True
+
+    def summary(self) -> str:
+        """One line for a person."""
+        verdict = "no difference" if self.ok else f"{len(self.differences)} differences"
+        moving = f", {self.moving} windows still moving" if self.moving else ""
+        left_out = "".join(f"; partition {p} not compared: {why}" for p, why in sorted(self.left_out.items()))
+        changed = f"; the plan has changed: {len(self.in_one_plan)} things not compared" if self.in_one_plan else ""
+        later = (
+            f"; {self.linked_later} of them closed before somebody in them was linked, and keep what they said"
+            if self.linked_later
+            else ""
+        )
+        return (
+            f"verify: {verdict} in {self.windows:,} windows and {self.funnels:,} funnel counters "
+            f"over {self.records:,} records{later}{moving}{left_out}{changed}"
+        )
+
+    def differ(self, measure: str, where: str, live: Any, archived: Any) -> None:
+        """Note a difference."""
+        self.differences.append(Difference(measure, where, live, archived))
+        self.ok = False
+
+
+class Comparison:
+    """The raw events of the settings' stream before the offsets that the live rows are folded up to (`versions`)."""
+
+    def __init__(self, settings: Settings, plan: Plan) -> None:
+        self.settings, self.plan = settings, plan
+        self.connection = Connection(settings)
+        self.result = Verification()
+        #: By partition.
+        self.versions: dict[int, int] = {}
+        #: Links that lead from one id to its person: more than one where there are aliases.
+        self.hops = MAX_HOPS
+
+    async def query(self, sql: str, **parameters: Any) -> list[Any]:
+        """The rows of the answer; `stream`, `left_out` and `versions` are bound for all."""
+        parameters["stream"] = self.settings.stream
+        parameters["left_out"] = list(self.result.left_out)
+        parameters["versions"] = [self.versions.get(p, 0) for p in range(max(self.versions, default=-1) + 1)]
+        return await self.connection.query(sql, parameters)
+
+    def events(self, columns: str = "*") -> str:
+        """A sub-query of the events that count live, with their persons by what the workers know."""
+        rows = f"(SELECT {columns} FROM {self.before('events_raw')} AND NOT late)"
+        return with_person(rows, owners(self.before("links_raw"), self.before("handovers_raw"), self.hops))
+
+    def before(self, table: str) -> str:
+        """What follows FROM: the table's rows of the records that are folded."""
+        return (
+            f"{table} FINAL WHERE stream = {{stream:String}} AND NOT has({{left_out:Array(UInt16)}}, partition) "
+            "AND offset < {versions:Array(UInt64)}[partition + 1]"
+        )
+
+
+def close(estimate: float, exact: int, more: float = 0) -> bool:
+    """Within the sketch's error, and `more` besides."""
+    return abs(estimate - exact) <= max(USERS_ABSOLUTE_ERROR, USERS_RELATIVE_ERROR * exact) + more
+
+
+def when(ms: int) -> str:
+    """A time, epoch ms, for a person."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ms / 1000))
