@@ -121,7 +121,7 @@ SERVERS: dict[tuple[str, ...], list[Brief]] = {
         ("refused", "profile_append: an attribute is set, not appended to: send profile_set with the whole list"),
         ("refused", "profile_unset: attributes of a user are not taken away"),
         ("refused", "profile_delete: a user is not deleted by an SDK: whoever operates Streamgauge does that"),
-        ("refused", "item_set: things are not kept: import them as content_items"),
+        ("refused", "item_set: things are not kept: import them as content"),
         ("purchase", "u1", None, {"amount": 19.9}),
         ("$BindID", "u1", None, {}),
         ("refused", "track_id_unbind: a link is not taken back"),
@@ -160,7 +160,7 @@ SERVERS: dict[tuple[str, ...], list[Brief]] = {
         ("$SignUp", "u1", "a1", {}),
         ("$identify", "u1", "u1", {}),
         ("$identify", None, "u1", {}, {"vip": True}),
-        ("refused", "item_set: things are not kept: import them as content_items"),
+        ("refused", "item_set: things are not kept: import them as content"),
     ],
     ("node", "snowplow"): [
         ("purchase", "u1", None, {"amount": 19.9}),

@@ -52,8 +52,8 @@ _UNDONE: Final = {
     "profile_unset": "attributes of a user are not taken away",
     "profile_delete": "a user is not deleted by an SDK: whoever operates Streamgauge does that",
     "track_id_unbind": "a link is not taken back",
-    "item_set": "things are not kept: import them as content_items",
-    "item_delete": "things are not kept: import them as content_items",
+    "item_set": "things are not kept: import them as content",
+    "item_delete": "things are not kept: import them as content",
 }
 
 

@@ -92,8 +92,8 @@ def test_what_changes_when_a_library_sends_again_is_not_kept_and_what_tells_two_
 @pytest.mark.parametrize(
     ("kind", "detail"),
     [
-        ("item_set", "item_set: things are not kept: import them as content_items"),
-        ("item_delete", "item_delete: things are not kept: import them as content_items"),
+        ("item_set", "item_set: things are not kept: import them as content"),
+        ("item_delete", "item_delete: things are not kept: import them as content"),
         ("profile_increment", "profile_increment: an attribute is set, not added to: send profile_set with the sum"),
         (
             "profile_append",

@@ -33,6 +33,6 @@ client.set_group("company", "org1", EventOptions(**options))
 client.group_identify("company", "org1", Identify().set("n", 2), EventOptions(**options))
 client.revenue(Revenue(price=3.5, quantity=2, product_id="i7"), EventOptions(**options))
 client.flush()
-for _ in range(6):
+for _ in range(5):
     done.acquire(timeout=60)  # each is told to be done, where the library has to send it again, too
 client.shutdown()
