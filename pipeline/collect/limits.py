@@ -14,7 +14,7 @@ BURST_SECONDS: Final = 10.0
 _ROUNDING: Final = 1e-6
 
 
-class Bucket:
+class TokenBucket:
     """A token bucket: `rate` events a second, `BURST_SECONDS` of them at once."""
 
     __slots__ = ("_at", "_left", "_rate")

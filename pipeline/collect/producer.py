@@ -26,7 +26,7 @@ _BATCH_BYTES: Final = 1 << 19
 _OVERHEAD: Final = 100
 
 
-class Outgoing(NamedTuple):
+class Sendable(NamedTuple):
     """A Kafka record. `partition` is where its key lives."""
 
     partition: int
@@ -66,7 +66,7 @@ class Producer:
             max_request_size=4 << 20,
             request_timeout_ms=int(timeout_s * 1000),
         )
-        self._queues: list[deque[tuple[Outgoing, int, _Waiting]]] = [deque() for _ in range(partitions)]
+        self._queues: list[deque[tuple[Sendable, int, _Waiting]]] = [deque() for _ in range(partitions)]
         self._arrived = [asyncio.Event() for _ in range(partitions)]
         self._pumps: list[asyncio.Task[None]] = []
         #: Bytes of records that are not acknowledged yet.
@@ -92,7 +92,7 @@ class Producer:
         """The tasks that send; none of them ends by itself."""
         return self._pumps
 
-    async def send(self, records: Sequence[Outgoing], timestamp_ms: int) -> None:
+    async def send(self, records: Sequence[Sendable], timestamp_ms: int) -> None:
         """Return when Kafka has acknowledged all records. Raises Unavailable: then some of them may be stored."""
         if not records:
             return
@@ -120,7 +120,7 @@ class Producer:
                 arrived.clear()
                 await arrived.wait()
             batch = self._producer.create_batch()
-            taken: list[tuple[Outgoing, int, _Waiting]] = []
+            taken: list[tuple[Sendable, int, _Waiting]] = []
             while queue:
                 record, timestamp, waiting = queue[0]
                 if waiting.done.done():
@@ -138,7 +138,7 @@ class Producer:
             batch.close()
             await self._deliver(batch, partition, taken)
 
-    async def _deliver(self, batch: Any, partition: int, taken: list[tuple[Outgoing, int, _Waiting]]) -> None:
+    async def _deliver(self, batch: Any, partition: int, taken: list[tuple[Sendable, int, _Waiting]]) -> None:
         try:
             future = await self._producer.send_batch(batch, self._topic, partition=partition)
             await future
@@ -154,7 +154,7 @@ class Producer:
         finally:
             self.waiting_bytes -= sum(record.size for record, _, _ in taken)
 
-    def _failed(self, exc: Exception, taken: list[tuple[Outgoing, int, _Waiting]]) -> None:
+    def _failed(self, exc: Exception, taken: list[tuple[Sendable, int, _Waiting]]) -> None:
         what = f"{type(exc).__name__}: {exc}".rstrip(": ")
         if not self.problem:
             self.problem_since = time.monotonic()

@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from pipeline.collect.clock import corrected, milliseconds
 from pipeline.collect.ids import Ids
 from pipeline.collect.model import IDENTIFY, Incoming, Refused, Result, first_told
-from pipeline.collect.producer import Outgoing
+from pipeline.collect.producer import Sendable
 from pipeline.ingest.attributes import ATTRIBUTES_HEADER, attributes_value, read_attributes
 from pipeline.ingest.links import LINK_HEADER, Claim, Kind, link_value, read_link
 from pipeline.ingest.partitioner import partitions_of
@@ -36,7 +36,7 @@ Enrich = Callable[[Incoming], None]
 class Taken(NamedTuple):
     """What becomes of a request: the records to be sent, and of each event the result once they are."""
 
-    records: list[Outgoing]
+    records: list[Sendable]
     results: list[Result]
 
 
@@ -78,7 +78,7 @@ class Reception:
             results.append(result)
         return Taken(self._placed(records), results)
 
-    def _placed(self, records: Sequence[_Told]) -> list[Outgoing]:
+    def _placed(self, records: Sequence[_Told]) -> list[Sendable]:
         """The records, each with the partition of its key; one without a key goes anywhere."""
         if not records:
             return []
@@ -91,7 +91,7 @@ class Reception:
                 homes.clear()
                 unknown = list(set(keys))
             homes.update(zip(unknown, partitions_of(unknown, self._partitions).tolist(), strict=True))
-        return [Outgoing(homes[key], *record) for key, record in zip(keys, records, strict=True)]
+        return [Sendable(homes[key], *record) for key, record in zip(keys, records, strict=True)]
 
     def _one(self, protocol: str, item: Incoming, source: str, received: int, ids: Ids) -> tuple[list[_Told], Result]:
         fields = item.fields

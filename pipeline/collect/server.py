@@ -22,7 +22,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONT
 from pydantic_core import to_json
 
 from pipeline import codings
-from pipeline.collect.limits import Bucket, client_address, networks
+from pipeline.collect.limits import TokenBucket, client_address, networks
 from pipeline.collect.model import Answer, Protocol, Refused, Request
 from pipeline.collect.producer import Producer, Unavailable
 from pipeline.collect.reception import Reception, Taken
@@ -83,7 +83,7 @@ class FrontDoor:
         self._producer: Producer | None = None
         self._reception: Reception | None = None
         self._registry: CollectorRegistry | None = None
-        self._buckets: dict[str, tuple[float, Bucket]] = {}
+        self._buckets: dict[str, tuple[float, TokenBucket]] = {}
         self._runner: guard.BareRunner | None = None
         self._stopping = False
         self.port = settings.collect_port
@@ -165,7 +165,7 @@ class FrontDoor:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         transport = request.transport
         connection = transport.get_protocol() if transport is not None else None
-        if isinstance(connection, guard.Connection):
+        if isinstance(connection, guard.GuardedConnection):
             connection.begin()
         try:
             if request.method in ("GET", "HEAD") and request.path in ("/health", "/metrics"):
@@ -174,7 +174,7 @@ class FrontDoor:
                 return self._preflight(request)
             return await self._events(request)
         finally:
-            if isinstance(connection, guard.Connection):
+            if isinstance(connection, guard.GuardedConnection):
                 connection.end()
 
     def _operators(self, request: web.BaseRequest) -> web.Response:
@@ -377,7 +377,7 @@ class FrontDoor:
             return _UNLIMITED
         known = self._buckets.get(source.key_sha256)
         if known is None or known[0] != source.rate:
-            known = self._buckets[source.key_sha256] = source.rate, Bucket(source.rate, time.monotonic())
+            known = self._buckets[source.key_sha256] = source.rate, TokenBucket(source.rate, time.monotonic())
         return known[1]
 
     def _met_a_mistake(self, path: str, exc: Exception) -> None:

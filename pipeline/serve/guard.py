@@ -146,12 +146,12 @@ def middleware(door: Door, *, reads_bodies: bool = True) -> Any:
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         connection = request.transport.get_protocol() if request.transport is not None else None
-        if isinstance(connection, Connection):
+        if isinstance(connection, GuardedConnection):
             connection.begin()
         try:
             response = await _answer(request, handler)
         finally:
-            if isinstance(connection, Connection):
+            if isinstance(connection, GuardedConnection):
                 connection.end()
         if not response.prepared:
             response.headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -190,13 +190,13 @@ class Runner(web.AppRunner):
     def __init__(self, app: web.Application, *, idle_seconds: float = IDLE_SECONDS, **more: Any) -> None:
         super().__init__(app, access_log=None, logger=_log, keepalive_timeout=idle_seconds, **more)
         self._idle_seconds = idle_seconds
-        self._open: set[Connection] = set()
+        self._open: set[GuardedConnection] = set()
 
     @property
     def server(self) -> Any:
         """What makes the protocol of a connection."""
         made = super().server
-        return None if made is None else (lambda: Connection(made(), self._open, self._idle_seconds))
+        return None if made is None else (lambda: GuardedConnection(made(), self._open, self._idle_seconds))
 
 
 class BareRunner(web.ServerRunner):
@@ -206,19 +206,19 @@ class BareRunner(web.ServerRunner):
         made = web.Server(handler, access_log=None, logger=_log, keepalive_timeout=idle_seconds, **more)
         super().__init__(made)
         self._idle_seconds = idle_seconds
-        self._open: set[Connection] = set()
+        self._open: set[GuardedConnection] = set()
 
     @property
     def server(self) -> Any:
         """What makes the protocol of a connection."""
         made = super().server
-        return None if made is None else (lambda: Connection(made(), self._open, self._idle_seconds))
+        return None if made is None else (lambda: GuardedConnection(made(), self._open, self._idle_seconds))
 
 
-class Connection(asyncio.Protocol):
+class GuardedConnection(asyncio.Protocol):
     """A connection that is closed if the head of a request doesn't come, or nothing does."""
 
-    def __init__(self, inner: Any, others: set[Connection], idle_seconds: float) -> None:
+    def __init__(self, inner: Any, others: set[GuardedConnection], idle_seconds: float) -> None:
         self._inner, self._others, self._idle_seconds = inner, others, idle_seconds
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None

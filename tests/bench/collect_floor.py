@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 from pydantic_core import from_json, to_json
 
-from pipeline.collect.producer import Outgoing, Producer
+from pipeline.collect.producer import Producer, Sendable
 from pipeline.ingest.partitioner import partitions_of
 
 from .events import PARTITIONS
@@ -62,7 +62,7 @@ class Floor:
         events = events if isinstance(events, list) else [events]
         keys = [(event.get("user_id") or event["userId"]).encode() for event in events]
         homes = partitions_of(keys, PARTITIONS).tolist()
-        records = [Outgoing(home, key, to_json(event)) for home, key, event in zip(homes, keys, events, strict=True)]
+        records = [Sendable(home, key, to_json(event)) for home, key, event in zip(homes, keys, events, strict=True)]
         await self._producer.send(records, 0)
         return len(events)
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collect.limits import Bucket, client_address, networks
+from pipeline.collect.limits import TokenBucket, client_address, networks
 
 
 def test_a_bucket_lets_ten_seconds_through_at_once_and_then_the_rate() -> None:
-    bucket = Bucket(5, 100.0)
+    bucket = TokenBucket(5, 100.0)
     assert [bucket.take(1, 100.0) for _ in range(50)] == [0.0] * 50
     assert bucket.take(1, 100.0) == pytest.approx(0.2)
     assert bucket.take(1, 100.2) == 0.0
@@ -22,7 +22,7 @@ def test_a_bucket_lets_ten_seconds_through_at_once_and_then_the_rate() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.floats(0, 5)), max_size=60))
 def test_no_more_than_the_rate_goes_through(requests: list[tuple[int, float]]) -> None:
-    bucket, now, taken = Bucket(10, 0.0), 0.0, 0
+    bucket, now, taken = TokenBucket(10, 0.0), 0.0, 0
     for events, later in requests:
         now += later
         if not bucket.take(events, now):
