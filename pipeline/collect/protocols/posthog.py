@@ -31,6 +31,7 @@ from pipeline.collect.protocols.fields import (
     nothing_stored,
     of_server,
     old_id,
+    raw_of,
     referrer,
     refusals,
     sent_at,
@@ -283,6 +284,8 @@ def _group(
 ) -> Incoming | Refused:
     """A group becomes attributes of the user that the event names; a server's often names nobody."""
     kind, key = found.get("$group_type"), found.get("$group_key")
+    if not isinstance(kind, str) or key is None:
+        return Refused("missing_field", "a group without $group_type and $group_key", raw_of(event))
     if distinct == f"${kind}_{key}" or (server and is_uuid(distinct)):
         return unsupported(event, "properties of a group alone are not kept: send them of a user of the group")
     incoming.fields["event"] = IDENTIFY

@@ -198,3 +198,8 @@ def test_a_batch_of_amplitudes_at_the_same_address_is_amplitudes() -> None:
     theirs = post("/batch", {"api_key": "k", "events": [{"event_type": "a", "user_id": "u"}]})
     ours = post("/batch", {"api_key": "k", "batch": []})
     assert (protocol_of(theirs).name, protocol_of(ours).name) == ("amplitude", "posthog")
+
+
+def test_a_group_without_a_name_is_said() -> None:
+    found = one({"event": "$groupidentify", "distinct_id": "u1", "properties": {"$group_type": "company"}})
+    assert found == {"refused": "missing_field", "detail": "a group without $group_type and $group_key"}
