@@ -38,6 +38,9 @@ async def run_collect(settings: Settings) -> None:
     additions = additions_of(settings, plan)
     door = FrontDoor(settings, sources, [Native(), *protocols(max_unpacked(settings))])
     door.serve(registry(CollectCollector(door)))
+    # While Kafka is away they say so thirty times a second; the producer says it once.
+    for name in ("aiokafka", "aiokafka.producer.sender"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     # Anybody can send bytes that are no request, and fill a disk with lines about them.
     logging.getLogger("pipeline.serve.requests").addFilter(lambda record: record.levelno > logging.INFO)
     stop = stop_event()
