@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -330,38 +327,9 @@ def door(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Door]:
         made.close()
 
 
-def counted(door: Door) -> list[Brief]:
-    """What counts, of whom."""
-    assert {fields["source"] for fields in door.accepted()} == {"web"}
-    return sorted((brief(Incoming(fields)) for fields in door.accepted()), key=repr)
-
-
 def events_of(told: list[Brief]) -> list[Brief]:
     """Of what was told what is an event, without the attributes."""
     return sorted((one[:4] for one in told if one[0] not in ("$identify", "refused")), key=repr)
-
-
-@pytest.mark.parametrize("call", SERVERS, ids=" ".join)
-def test_through_the_real_front_door_each_event_of_a_server_counts_once(door: Door, call: tuple[str, ...]) -> None:
-    run(f"http://127.0.0.1:{door.port}", *call)
-    assert counted(door) == events_of(SERVERS[call])
-    assert "Traceback" not in door.log
-
-
-@pytest.mark.parametrize(
-    "call", [("python", "segment"), ("python", "posthog"), ("python", "amplitude"), ("node", "segment")], ids=" ".join
-)
-def test_what_a_library_sends_while_the_front_door_is_down_counts_once(door: Door, call: tuple[str, ...]) -> None:
-    door.end(signal.SIGKILL)
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run, f"http://127.0.0.1:{door.port}", *call)
-        # Its first attempt finds nobody.
-        waited = time.monotonic() + 1
-        while time.monotonic() < waited and not running.done():
-            time.sleep(0.05)
-        door.start()
-        running.result()
-    assert counted(door) == events_of(SERVERS[call])
 
 
 @pytest.mark.parametrize("script", BROWSERS)
