@@ -203,3 +203,10 @@ def test_a_batch_of_amplitudes_at_the_same_address_is_amplitudes() -> None:
 def test_a_group_without_a_name_is_said() -> None:
     found = one({"event": "$groupidentify", "distinct_id": "u1", "properties": {"$group_type": "company"}})
     assert found == {"refused": "missing_field", "detail": "a group without $group_type and $group_key"}
+
+
+def test_attributes_beside_the_properties_and_in_them_are_both_told() -> None:
+    found = one(
+        {"event": "$set", "distinct_id": "u1", "$set": {"a": 1}, "properties": {"$set": {"b": 2}, "$lib": "posthog-go"}}
+    )
+    assert found == {"event": "$identify", "user_id": "u1", "@attributes": {"a": 1, "b": 2}}
