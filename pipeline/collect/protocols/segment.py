@@ -85,12 +85,10 @@ class SegmentProtocol:
             data = data_in(request, self.limit)
         except Undecodable:
             return ""
-        first_message = (
-            (mapping(data).get("batch") or [None])[:1] if isinstance(mapping(data).get("batch"), list) else []
-        )
-        return text(mapping(data).get("writeKey")) or next(
-            (text(mapping(m).get("writeKey")) for m in first_message), ""
-        )
+        outer = mapping(data)
+        batch = outer.get("batch")
+        messages = [outer, *(batch[:1] if isinstance(batch, list) else ())]
+        return next((key for message in messages if (key := text(mapping(message).get("writeKey")))), "")
 
     def read(self, request: Request) -> list[Incoming | Refused] | Answer:
         """The events of a request, or the configuration that it asks for."""
