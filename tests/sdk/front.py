@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,15 +15,17 @@ from pipeline.collect.protocols import protocols
 
 
 class Front:
-    """Serves on a free port until it is left. `failing`: of so many requests with events it says that it can't."""
+    """Serves on a free port until it is left. `failing`: of so many requests with events it says that it can't.
+    `collect`: where its pages send instead, if not here.
+    """
 
-    def __init__(self, pages: Path | None = None, failing: int = 0) -> None:
+    def __init__(self, pages: Path | None = None, failing: int = 0, collect: str = "") -> None:
         #: Write key and what was told, of every request that was taken.
         self.told: list[tuple[str, Incoming | Refused]] = []
         #: Requests that no protocol knew.
         self.unknown: list[str] = []
         self.failing = failing
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(pages))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(pages, collect))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Front:
@@ -50,7 +53,7 @@ class Front:
         results = [Result(item.reason, item.detail) if isinstance(item, Refused) else Result() for item in told]
         return theirs.answer(request, told, results)
 
-    def _handler(self, pages: Path | None) -> type[BaseHTTPRequestHandler]:
+    def _handler(self, pages: Path | None, collect: str) -> type[BaseHTTPRequestHandler]:
         front = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -63,7 +66,10 @@ class Front:
                 page = pages / urlsplit(self.path).path.lstrip("/") if pages is not None else None
                 if page is not None and page.suffix in (".html", ".js") and page.is_file():
                     kind = "text/html" if page.suffix == ".html" else "text/javascript"
-                    self._send(Answer(200, page.read_bytes(), kind))
+                    body = page.read_bytes()
+                    if collect and page.suffix == ".html":
+                        body = body.replace(b"location.origin", json.dumps(collect).encode())
+                    self._send(Answer(200, body, kind))
                 elif urlsplit(self.path).path == "/favicon.ico":
                     self._send(Answer(204))
                 else:
@@ -89,6 +95,8 @@ class Front:
                 if answer.status != 204:
                     self.send_header("Content-Type", answer.content_type)
                     self.send_header("Content-Length", str(len(answer.body)))
+                # Node uses a connection again that it was not told to be closed, and loses what it sends on it.
+                self.send_header("Connection", "close")
                 self.send_header("Access-Control-Allow-Origin", self.headers.get("Origin", "*"))
                 self.send_header("Access-Control-Allow-Credentials", "true")
                 self.send_header("Access-Control-Allow-Methods", "GET, POST")

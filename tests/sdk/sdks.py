@@ -5,6 +5,7 @@ Run by `make sdk`, which installs them into build/sdk. Python's, Node's, and tho
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from collect.doors import Door
 from sdk.front import Front
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from pipeline.collect.model import Incoming, Refused
 from pipeline.collect.protocols.fields import is_uuid
+from pipeline.collect.sources import hashed
 
 HERE = Path(__file__).parent
 BUILT = HERE.parents[1] / "build" / "sdk"
@@ -62,13 +65,18 @@ def distinct(front: Front) -> list[Incoming | Refused]:
     return found
 
 
-def send(front: Front, language: str, script: str, *arguments: str) -> list[Brief]:
+def run(url: str, language: str, script: str, *arguments: str) -> None:
+    """Let a server's library make its calls."""
     if language == "python":
         command = [str(BUILT / "python/bin/python"), "-P", f"{script}.py"]
         folder = HERE / "python"
     else:
         command, folder = ["node", f"{script}.mjs"], BUILT / "node"
-    subprocess.run([*command, front.url, "wk", *arguments], cwd=folder, check=True, timeout=120)
+    subprocess.run([*command, url, "wk", *arguments], cwd=folder, check=True, timeout=120)
+
+
+def send(front: Front, *call: str) -> list[Brief]:
+    run(front.url, *call)
     return [brief(item) for item in distinct(front)]
 
 
@@ -291,3 +299,50 @@ def test_a_browsers_library_tells_each_call_once(browser: webdriver.Chrome, scri
     assert sorted((brief(item, device) for item in told), key=repr) == sorted(BROWSERS[script], key=repr)
     # PostHog's asks for the scripts of its surveys, although it is told that there are none.
     assert [asked for asked in front.unknown if "surveys.js" not in asked] == []
+
+
+PLAN = """
+product: SDKs
+unknown_events: keep
+lateness: 3650d
+dedupe: 30d
+bots: keep
+collect: {}
+events: {purchase: {value: amount, properties: {amount: number!}}}
+"""
+
+
+@pytest.fixture
+def door(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Door]:
+    """The real front door, as a process, on a broker."""
+    request.getfixturevalue("needs_embedded")
+    made = Door(tmp_path, plan_text=PLAN)
+    known = json.loads(made.sources.read_text())
+    known["sources"][0]["key_sha256"] = hashed("wk")
+    made.sources.write_text(json.dumps(known))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+def events_of(told: list[Brief]) -> list[Brief]:
+    """Of what was told what is an event, without the attributes."""
+    return sorted((one[:4] for one in told if one[0] not in ("$identify", "refused")), key=repr)
+
+
+@pytest.mark.parametrize("script", BROWSERS)
+def test_through_the_real_front_door_each_event_of_a_page_counts_once(
+    door: Door, browser: webdriver.Chrome, script: str
+) -> None:
+    with Front(BUILT / "browser", collect=f"http://127.0.0.1:{door.port}") as pages:
+        browser.get(f"{pages.url}/{script}.html")
+        WebDriverWait(browser, 30).until(lambda driver: driver.execute_script("return window.done === true"))
+        browser.get("about:blank")
+        expected = events_of(BROWSERS[script])
+        WebDriverWait(browser, 10).until(lambda _: len(door.accepted()) >= len(expected))
+    found = door.accepted()
+    device = next(fields["anonymous_id"] for fields in found)
+    assert sorted((brief(Incoming(fields), device) for fields in found), key=repr) == expected
+    assert pages.told == []

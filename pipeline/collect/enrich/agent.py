@@ -22,6 +22,8 @@ _APPS: Final = (
     ("Weibo", "Weibo"), ("baiduboxapp", "Baidu"), ("AlipayClient", "Alipay"), ("DingTalk", "DingTalk"),
     ("FBAN/", "Facebook"), ("Instagram", "Instagram"),
 )  # fmt: skip
+#: How a browser's begins; an app's begins with its own name.
+_BROWSERS: Final = ("Mozilla/", "Opera/")
 _DESKTOPS: Final = ("Windows", "Linux", "Ubuntu", "Chrome OS", "Debian", "Fedora")
 #: Libraries by which honest apps and servers send: no crawlers.
 _LIBRARY: Final = "http-library"
@@ -43,7 +45,7 @@ def _agent(user_agent: str) -> tuple[tuple[str, str], ...]:
     if device in ("Spider", "Other"):
         device = ""
     browser = next((app for word, app in _APPS if word in user_agent), "")
-    if not browser and found.user_agent:
+    if not browser and found.user_agent and user_agent.startswith(_BROWSERS):
         browser = found.user_agent.family
     known = {
         "device": device or ("Desktop" if system in _DESKTOPS else ""),

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 #: Characters of a URL that are looked at.
 _MAX_URL: Final = 4_000
 _MAX_LABEL: Final = 256
+#: Pages are few, and most events are of one that was seen a moment ago.
+_REMEMBERED: Final = 2_000
 
 #: Own groups: name, words by which `utm_source` means it, hosts, what its app's user agent has.
 _OWN: Final = (
@@ -229,9 +232,9 @@ def arrival_of(fields: Mapping[str, Any], user_agent: str = "") -> Arrival:
         or _text(page.get("referrer"))
         or _text(fields.get("referrer"))
     )
-    said = _said(properties, context) or _in_url(url)
-    return Arrival(*said, _host(referrer), _host(url), user_agent) if said else Arrival(
-        referrer=_host(referrer), page=_host(url), user_agent=user_agent
+    said = _said(properties, context) or _in_url(url[:_MAX_URL])
+    return Arrival(*said, _host(referrer[:_MAX_URL]), _host(url[:_MAX_URL]), user_agent) if said else Arrival(
+        referrer=_host(referrer[:_MAX_URL]), page=_host(url[:_MAX_URL]), user_agent=user_agent
     )  # fmt: skip
 
 
@@ -248,6 +251,7 @@ def _said(properties: Mapping[str, Any], context: Mapping[str, Any]) -> tuple[st
     return None
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _in_url(url: str) -> tuple[str, str, str] | None:
     query = _query(url)
     found = tuple(query.get(f"utm_{name}", "") for name in ("source", "medium", "campaign"))
@@ -265,14 +269,15 @@ def _text(value: Any) -> str:
 
 def _query(url: str) -> dict[str, str]:
     try:
-        return dict(reversed(parse_qsl(urlsplit(url[:_MAX_URL]).query, max_num_fields=100)))
+        return dict(reversed(parse_qsl(urlsplit(url).query, max_num_fields=100)))
     except ValueError:
         return {}
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _host(url: str) -> str:
     """The host of a URL, in small letters; "" of what is none."""
     try:
-        return (urlsplit(url[:_MAX_URL]).hostname or "").lower()
+        return (urlsplit(url).hostname or "").lower()
     except ValueError:
         return ""

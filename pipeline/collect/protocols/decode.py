@@ -20,6 +20,7 @@ MAX_UNPACKED: Final = 8_000_000
 _MAX_LAYERS: Final = 3
 _MAX_FORM_FIELDS: Final = 1_000
 _GZIP: Final = b"\x1f\x8b"
+_BOM: Final = b"\xef\xbb\xbf"
 #: An escape in JSON: a pair of surrogates, half a pair (group 1), or any other.
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
@@ -68,7 +69,7 @@ def json_in(data: bytes) -> Any:
     Half a pair of surrogates, which JavaScript makes where it cuts an emoji, becomes U+FFFD: one event's text must not
     spoil a whole batch.
     """
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = data.removeprefix(_BOM)
     try:
         return from_json(data)
     except ValueError as exc:
@@ -132,7 +133,7 @@ def data_in(request: Request, limit: int, names: Sequence[str] = ("data",)) -> A
     body = unpacked(request.body, limit)
     if not body.strip():
         return _field_in(query, names, limit)
-    start = body.lstrip()[:1]
+    start = body.removeprefix(_BOM).lstrip()[:1]
     if start in (b"{", b"["):
         return json_in(body)
     return _field_in(form_in(body), names, limit)

@@ -97,7 +97,7 @@ class MixpanelProtocol:
         # Of a 0 its library for Python makes an exception, and keeps the same events in front of all others.
         status = 0 if refused_whole(request, told) else 1
         if asked.get("verbose") == "1" or refused:
-            error = None if status else f"{refused[0]['reason']}: {refused[0]['detail']}"
+            error = None if status else "; ".join(f"{one['reason']}: {one['detail']}" for one in refused)
             said = {"status": status, "error": error} | ({"refused": refused} if refused else {})
             return json_answer(200 if status else 400, said)
         return Answer(200, str(status).encode())

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from pydantic_core import to_json
-
 from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
 from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of
 from pipeline.collect.protocols.fields import (
@@ -31,6 +29,7 @@ from pipeline.collect.protocols.fields import (
     nothing_stored,
     of_server,
     old_id,
+    raw_of,
     referrer,
     refusals,
     sent_at,
@@ -38,6 +37,7 @@ from pipeline.collect.protocols.fields import (
     unsupported,
     whose,
 )
+from pipeline.collect.protocols.posthog_configuration import OFF, configuration
 
 _EVENTS: Final = re.compile(r"/(?:e|capture|batch|i/v0/e|i/v0/ai/batch|i/v1/analytics/events)/?")
 _PER_EVENT: Final = re.compile(r"/i/v1/analytics/events/?")
@@ -102,10 +102,10 @@ class PostHogProtocol:
     def read(self, request: Request) -> list[Incoming | Refused] | Answer:
         """The events of a request, or the configuration that it asks for."""
         if found := _CONFIG.fullmatch(request.path):
-            return _configuration(found[1], bool(found[2]))
+            return configuration(found[1], bool(found[2]))
         if _FLAGS.fullmatch(request.path):
             flags = {"flags": {}, "featureFlags": {}, "featureFlagPayloads": {}, "errorsWhileComputingFlags": False}
-            return json_answer(200, flags | {"quotaLimited": [], "requestId": ""} | _OFF)
+            return json_answer(200, flags | {"quotaLimited": [], "requestId": ""} | OFF)
         if _SURVEYS.fullmatch(request.path):
             return json_answer(200, {"surveys": [], "earlyAccessFeatures": [], "experiments": []})
         if _RECORDINGS.fullmatch(request.path):
@@ -151,29 +151,6 @@ class PostHogProtocol:
         return json_answer(200, {"status": "Ok"} | ({"refused": refused} if refused else {}))
 
 
-#: What is not here, in the words of the configuration.
-_OFF: Final[dict[str, Any]] = {
-    "supportedCompression": ["gzip", "gzip-js", "base64"], "hasFeatureFlags": False, "sessionRecording": False,
-    "surveys": False, "heatmaps": False, "capturePerformance": False, "captureDeadClicks": False,
-    "autocaptureExceptions": False, "errorTracking": {"autocaptureExceptions": False, "suppressionRules": []},
-    "logs": {"captureConsoleLogs": False}, "conversations": False, "productTours": False, "siteApps": [],
-    "toolbarParams": {}, "isAuthenticated": False, "defaultIdentifiedOnly": True, "elementsChainAsString": True,
-    "config": {"enable_collect_everything": True},
-}  # fmt: skip
-
-
-def _configuration(key: str, script: bool) -> Answer:
-    config = {"token": key} | _OFF
-    if not script:
-        return json_answer(200, config)
-    name = to_json(key).decode()
-    body = (
-        f"(function(){{var w=window;w._POSTHOG_REMOTE_CONFIG=w._POSTHOG_REMOTE_CONFIG||{{}};"
-        f"w._POSTHOG_REMOTE_CONFIG[{name}]={{config:{to_json(config).decode()},siteApps:[]}}}})();"
-    )
-    return Answer(200, body.encode(), "text/javascript; charset=utf-8")
-
-
 def _event(request: Request, library: str, sent: int | None, event: dict[str, Any]) -> list[Incoming | Refused]:
     given = event.get("properties")
     found = dict(given) if isinstance(given, dict) else {}
@@ -212,8 +189,8 @@ def _event(request: Request, library: str, sent: int | None, event: dict[str, An
         incoming.address = incoming.user_agent = ""
     if found.get("$geoip_disable") is True:
         incoming.address = ""
-    incoming.attributes = attributes(first(found.get("$set"), event.get("$set"))) | _groups(found)
-    incoming.first_attributes = attributes(first(found.get("$set_once"), event.get("$set_once")))
+    incoming.attributes = attributes(event.get("$set")) | attributes(found.get("$set")) | _groups(found)
+    incoming.first_attributes = attributes(event.get("$set_once")) | attributes(found.get("$set_once"))
     told: list[Incoming | Refused] = [incoming]
     unset = first(found.get("$unset"), event.get("$unset"))
     if unset:
@@ -283,6 +260,8 @@ def _group(
 ) -> Incoming | Refused:
     """A group becomes attributes of the user that the event names; a server's often names nobody."""
     kind, key = found.get("$group_type"), found.get("$group_key")
+    if not isinstance(kind, str) or key is None:
+        return Refused("missing_field", "a group without $group_type and $group_key", raw_of(event))
     if distinct == f"${kind}_{key}" or (server and is_uuid(distinct)):
         return unsupported(event, "properties of a group alone are not kept: send them of a user of the group")
     incoming.fields["event"] = IDENTIFY

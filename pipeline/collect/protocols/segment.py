@@ -51,8 +51,7 @@ _RUDDER_WEB: Final = "RudderLabs JavaScript SDK"
 #: Fields of a message that are said in the envelope, or that only its transport needs.
 _TRANSPORT: Final = frozenset({
     "type", "event", "userId", "anonymousId", "messageId", "timestamp", "originalTimestamp", "sentAt", "receivedAt",
-    "properties", "traits", "context", "name", "category", "integrations", "writeKey", "_metadata", "channel",
-    "groupId", "previousId",
+    "properties", "context", "integrations", "writeKey", "_metadata", "channel",
 })  # fmt: skip
 
 
@@ -86,12 +85,10 @@ class SegmentProtocol:
             data = data_in(request, self.limit)
         except Undecodable:
             return ""
-        first_message = (
-            (mapping(data).get("batch") or [None])[:1] if isinstance(mapping(data).get("batch"), list) else []
-        )
-        return text(mapping(data).get("writeKey")) or next(
-            (text(mapping(m).get("writeKey")) for m in first_message), ""
-        )
+        outer = mapping(data)
+        batch = outer.get("batch")
+        messages = [outer, *(batch[:1] if isinstance(batch, list) else ())]
+        return next((key for message in messages if (key := text(mapping(message).get("writeKey")))), "")
 
     def read(self, request: Request) -> list[Incoming | Refused] | Answer:
         """The events of a request, or the configuration that it asks for."""
@@ -114,10 +111,11 @@ class SegmentProtocol:
             return [exc.refused(request.body)]
         if isinstance(data, dict):
             whole = sent_at(data.get("sentAt"))
+            common = mapping(data.get("context")) if "batch" in data else {}
             items = data.get("batch", [data] if kind else None)
         else:
-            whole, items = None, data
-        return each(items, request.body, partial(_message, request, kind, whole))
+            whole, items, common = None, data, {}
+        return each(items, request.body, partial(_message, request, kind, whole, common))
 
     def answer(self, request: Request, told: Sequence[Incoming | Refused], results: Sequence[Result]) -> Answer:
         """`success`, and what was refused; 400 if that is everything."""
@@ -128,11 +126,13 @@ class SegmentProtocol:
         return json_answer(200 if done else 400, {"success": done} | ({"refused": refused} if refused else {}))
 
 
-def _message(request: Request, kind: str, sent: int | None, message: dict[str, Any]) -> list[Incoming | Refused]:
+def _message(
+    request: Request, kind: str, sent: int | None, common: dict[str, Any], message: dict[str, Any]
+) -> list[Incoming | Refused]:
     kind = message.get("type") or kind
     if kind not in _TYPES:
         return [Refused("unknown_type", f"type {kind!r:.60}: Segment's are {', '.join(_TYPES)}", raw_of(message))]
-    context = mapping(message.get("context"))
+    context = common | mapping(message.get("context"))
     app = mapping(context.get("app"))
     device, page = mapping(context.get("device")), mapping(context.get("page"))
     library = mapping(context.get("library")).get("name")
@@ -179,10 +179,15 @@ def _message(request: Request, kind: str, sent: int | None, message: dict[str, A
             if previous is not None:
                 fields.setdefault("anonymous_id", previous)
         case _:
-            if kind != "track":
-                properties |= envelope(name=message.get("name"), category=message.get("category"))
-            properties |= {name: value for name, value in message.items() if name not in _TRANSPORT}
-            kept = {name: value for name, value in context.items() if name != "ip"}
+            # A page's name and category are among them.
+            unknown = {name: value for name, value in message.items() if name not in _TRANSPORT and value is not None}
+            properties = unknown | properties
+            told = message.get("context")
+            kept = (
+                {name: value for name, value in context.items() if name != "ip"}
+                if told is None or isinstance(told, dict)
+                else told
+            )
             if kept:
                 properties.setdefault("context", kept)
             fields["properties"] = properties if given is None or isinstance(given, dict) else given

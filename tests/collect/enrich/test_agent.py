@@ -36,8 +36,8 @@ ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, l
             {"device": "Pixel 8", "os": "Android", "browser": "Douyin"},
         ),
         # What apps and servers send with is no browser, and no crawler either.
-        ("okhttp/4.12.0", {"browser": "okhttp"}),
-        ("Shop/4.2 CFNetwork/1568.100.1 Darwin/24.0.0", {"device": "iOS-Device", "os": "iOS", "browser": "Shop"}),
+        ("okhttp/4.12.0", {}),
+        ("Shop/4.2 CFNetwork/1568.100.1 Darwin/24.0.0", {"device": "iOS-Device", "os": "iOS"}),
         ("", {}),
         ("   ", {}),
         ("something that nobody knows", {}),

@@ -8,11 +8,12 @@ import json
 import time
 import tracemalloc
 import zlib
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from collect.protocols.recorded import post, protocol_of, read, recorded, request
+from collect.protocols.recorded import lines, post, protocol_of, read, recorded, request
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +94,18 @@ def test_any_request_is_read_to_something(
     for theirs in SMALL:
         if theirs.matches(sent):
             told_of(theirs, sent)
+
+
+RECORDED = [recorded(line) for name in ("python.jsonl", "node.jsonl", "browser.jsonl") for line in lines(name)]
+
+
+@given(st.sampled_from(RECORDED), st.integers(0, 100_000), st.integers(0, 40), st.binary(max_size=12))
+def test_a_recorded_request_is_read_whatever_was_changed_in_it(sent: Request, at: int, cut: int, put: bytes) -> None:
+    at %= len(sent.body) + 1
+    changed = replace(sent, body=sent.body[:at] + put + sent.body[at + cut :])
+    for theirs in SMALL:
+        if theirs.matches(changed):
+            told_of(theirs, changed)
 
 
 @given(st.sampled_from(SMALL), st.binary(max_size=100), st.text(max_size=50), st.sampled_from(["GET", "POST", "PUT"]))

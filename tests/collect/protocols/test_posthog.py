@@ -198,3 +198,15 @@ def test_a_batch_of_amplitudes_at_the_same_address_is_amplitudes() -> None:
     theirs = post("/batch", {"api_key": "k", "events": [{"event_type": "a", "user_id": "u"}]})
     ours = post("/batch", {"api_key": "k", "batch": []})
     assert (protocol_of(theirs).name, protocol_of(ours).name) == ("amplitude", "posthog")
+
+
+def test_a_group_without_a_name_is_said() -> None:
+    found = one({"event": "$groupidentify", "distinct_id": "u1", "properties": {"$group_type": "company"}})
+    assert found == {"refused": "missing_field", "detail": "a group without $group_type and $group_key"}
+
+
+def test_attributes_beside_the_properties_and_in_them_are_both_told() -> None:
+    found = one(
+        {"event": "$set", "distinct_id": "u1", "$set": {"a": 1}, "properties": {"$set": {"b": 2}, "$lib": "posthog-go"}}
+    )
+    assert found == {"event": "$identify", "user_id": "u1", "@attributes": {"a": 1, "b": 2}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -330,6 +331,21 @@ def test_every_recorded_request_is_read_to_what_stands_beside_it(name: str) -> N
             assert [found.status, found.content_type, found.body.decode()] == line["answer"]
         else:
             assert [plain(item) for item in found] == line["told"]
+
+
+def test_the_same_request_again_at_another_time_from_another_place_tells_the_same() -> None:
+    for name in FILES:
+        for line in lines(name):
+            request = recorded(line)
+            again = replace(request, received=request.received + 3_600_000, address="192.0.2.1")
+            theirs = protocol_of(request)
+            first, second = theirs.read(request), theirs.read(again)
+            if isinstance(first, Answer) or isinstance(second, Answer):
+                continue
+            # Ids are made of this where there are none: else a retry would be another event.
+            assert [getattr(item, "fields", item) for item in first] == [
+                getattr(item, "fields", item) for item in second
+            ]
 
 
 def test_every_recorded_request_is_one_protocols_alone() -> None:

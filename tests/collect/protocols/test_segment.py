@@ -170,3 +170,46 @@ def test_a_pixel_carries_its_message_in_the_query() -> None:
     # {"event": "a", "userId": "u1"}
     (item,) = read(request("GET", "/v1/pixel/track?data=eyJldmVudCI6ICJhIiwgInVzZXJJZCI6ICJ1MSJ9"))
     assert plain(item) == {"event": "a", "user_id": "u1", "properties": {}}
+
+
+def test_the_context_of_a_batch_is_that_of_each_message_that_says_nothing_else() -> None:
+    batch = [
+        {"type": "track", "event": "a", "userId": "u"},
+        {"type": "track", "event": "b", "userId": "u", "context": {"locale": "de"}},
+    ]
+    told = [
+        plain(item)
+        for item in read(post("/v1/batch", {"batch": batch, "context": {"locale": "en", "ip": "203.0.113.9"}}))
+    ]
+    assert [item["language"] for item in told] == ["en", "de"]
+    assert [item["properties"] for item in told] == [{"context": {"locale": "en"}}, {"context": {"locale": "de"}}]
+    assert {item["@address"] for item in told} == {"203.0.113.9"}
+
+
+def test_what_a_message_says_beside_its_properties_never_replaces_them() -> None:
+    found = one(
+        {
+            "type": "track",
+            "event": "a",
+            "userId": "u",
+            "category": "x",
+            "traits": {"n": 1},
+            "properties": {"category": "y"},
+        }
+    )
+    assert found["properties"] == {"category": "y", "traits": {"n": 1}}
+
+
+@pytest.mark.parametrize("context", ["x", 7, ["x"]])
+def test_a_context_that_is_no_object_is_kept_as_it_is(context: Any) -> None:
+    assert one({"type": "track", "event": "a", "userId": "u", "context": context})["properties"] == {"context": context}
+
+
+def test_a_context_of_nothing_but_an_address_leaves_nothing() -> None:
+    found = one({"type": "track", "event": "a", "userId": "u", "context": {"ip": "203.0.113.9"}})
+    assert "203.0.113.9" not in str(found["properties"])
+
+
+def test_json_after_a_byte_order_mark_is_json() -> None:
+    (item,) = read(request("POST", "/v1/t", b'\xef\xbb\xbf{"event": "a", "userId": "u1"}'))
+    assert plain(item) == {"event": "a", "user_id": "u1", "properties": {}}
