@@ -25,7 +25,7 @@ class Native:
 
     def matches(self, request: Request) -> bool:
         """Whether it is the native path."""
-        return request.path == PATH and request.method == "POST"
+        return request.path in (PATH, PATH + "/") and request.method == "POST"
 
     def key(self, request: Request) -> str:
         """The write key: a bearer, the header `X-Write-Key`, or `key` in the query, where no header can be set."""

@@ -16,12 +16,15 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from pipeline.process import cancelled
+from pipeline.process import at_most, cancelled
 
 log = logging.getLogger(__name__)
 
 #: Of a batch: below the million and a bit that a topic takes, unless it was told to take less.
 _BATCH_BYTES: Final = 1 << 19
+#: How often it is looked whether Kafka is back, and how long leaving it may take.
+_LOOK_SECONDS: Final = 1.0
+_STOP_SECONDS: Final = 1.0
 #: What a record takes besides its key and value, about.
 _OVERHEAD: Final = 100
 
@@ -69,6 +72,7 @@ class Producer:
         self._queues: list[deque[tuple[Sendable, int, _Waiting]]] = [deque() for _ in range(partitions)]
         self._arrived = [asyncio.Event() for _ in range(partitions)]
         self._pumps: list[asyncio.Task[None]] = []
+        self._waiting: set[_Waiting] = set()
         #: Bytes of records that are not acknowledged yet.
         self.waiting_bytes = 0
         #: Records acknowledged since the start.
@@ -81,11 +85,19 @@ class Producer:
         """Connect. Raises KafkaError."""
         await self._producer.start()
         self._pumps = [asyncio.create_task(self._pump(p), name=f"producing {p}") for p in range(len(self._queues))]
+        self._pumps.append(asyncio.create_task(self._look_again(), name="looking whether Kafka is back"))
 
     async def stop(self) -> None:
         """End. What waits still is not sent."""
         await cancelled(*self._pumps)
-        await self._producer.stop()
+        await at_most(_STOP_SECONDS, "leaving Kafka", self._producer.stop())
+
+    def give_up(self) -> None:
+        """Whoever waits, and whoever comes, is told to send again later: this process is about to end."""
+        self.problem = "the front door is asked to end"
+        for waiting in self._waiting:
+            if not waiting.done.done():
+                waiting.done.set_exception(Unavailable(self.problem))
 
     @property
     def pumps(self) -> Sequence[asyncio.Task[None]]:
@@ -96,11 +108,14 @@ class Producer:
         """Return when Kafka has acknowledged all records. Raises Unavailable: then some of them may be stored."""
         if not records:
             return
+        if self.problem:
+            raise Unavailable(self.problem)
         size = sum(record.size for record in records)
         # One request larger than the bound is let in where nothing waits.
         if self.waiting_bytes and self.waiting_bytes + size > self._max_bytes:
             raise Unavailable(f"{self.waiting_bytes} bytes wait for Kafka, as many as may")
         waiting = _Waiting(len(records), asyncio.get_running_loop().create_future())
+        self._waiting.add(waiting)
         self.waiting_bytes += size
         for record in records:
             self._queues[record.partition].append((record, timestamp_ms, waiting))
@@ -111,7 +126,21 @@ class Producer:
         except TimeoutError:
             raise Unavailable(self.problem or f"no acknowledgement within {self._timeout_s:g} s") from None
         finally:
+            self._waiting.discard(waiting)
             waiting.done.cancel()  # nobody waits any more: what is not sent yet is left out
+
+    async def _look_again(self) -> None:
+        """While Kafka is away requests are refused at once, so somebody else has to notice that it is back."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if not self.problem:
+                continue
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    if await self._producer.client.force_metadata_update():
+                        self.problem = ""
+            except (KafkaError, OSError, TimeoutError):
+                pass  # it is not
 
     async def _pump(self, partition: int) -> None:
         queue, arrived = self._queues[partition], self._arrived[partition]

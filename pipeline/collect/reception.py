@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from pipeline.collect.clock import corrected, milliseconds
 from pipeline.collect.ids import Ids
@@ -71,7 +71,7 @@ class Reception:
                 continue
             try:
                 made, result = self._one(protocol, item, source, received, ids)
-            except ValueError as exc:  # a text that is no Unicode: half a character, out of a form
+            except (UnicodeError, PydanticSerializationError) as exc:  # half a character, out of a form
                 raw = repr(item.fields).encode("utf-8", "backslashreplace")
                 made, result = [_refused(raw, "not_utf8", str(exc), source)], Result("not_utf8", str(exc)[:500])
             records += made

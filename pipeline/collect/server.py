@@ -36,7 +36,7 @@ from pipeline.settings import Settings
 log = logging.getLogger(__name__)
 
 #: Requests under way have so long to end when the process is asked to. Seconds.
-DRAIN_SECONDS: Final = 7.0
+DRAIN_SECONDS: Final = 5.0
 #: What comes after a refusal is read and thrown away for so long, so that a client gets to see the answer. Seconds.
 _LINGER_SECONDS: Final = 1.0
 #: When a request that was refused for want of room, or of Kafka, may come again. Seconds.
@@ -115,7 +115,9 @@ class FrontDoor:
     async def start(self) -> None:
         """Listen. With port 0 any free port is taken; `port` says which."""
         settings = self._settings
-        self._runner = guard.BareRunner(self._handle, auto_decompress=False, lingering_time=_LINGER_SECONDS)
+        self._runner = guard.BareRunner(
+            self._handle, drain_seconds=DRAIN_SECONDS + 1, auto_decompress=False, lingering_time=_LINGER_SECONDS
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, settings.collect_host, settings.collect_port, ssl_context=_tls(settings))
         try:
@@ -131,6 +133,8 @@ class FrontDoor:
     async def stop(self) -> None:
         """Take no more connections, and let the requests under way end."""
         self._stopping = True
+        if self._producer is not None:
+            asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._producer.give_up)
         if self._runner is not None:
             await self._runner.cleanup()
 

@@ -202,9 +202,11 @@ class Runner(web.AppRunner):
 class BareRunner(web.ServerRunner):
     """The same for a handler without an application around it, which says itself when a request begins and ends."""
 
-    def __init__(self, handler: BareHandler, *, idle_seconds: float = IDLE_SECONDS, **more: Any) -> None:
+    def __init__(
+        self, handler: BareHandler, *, drain_seconds: float, idle_seconds: float = IDLE_SECONDS, **more: Any
+    ) -> None:
         made = web.Server(handler, access_log=None, logger=_log, keepalive_timeout=idle_seconds, **more)
-        super().__init__(made)
+        super().__init__(made, shutdown_timeout=drain_seconds)
         self._idle_seconds = idle_seconds
         self._open: set[GuardedConnection] = set()
 

@@ -134,6 +134,24 @@ class Door:
         self.process = None
         return code
 
+    def freeze(self) -> None:
+        """Stop the broker where it stands; return when all of its threads do."""
+        os.kill(self._broker_pid, signal.SIGSTOP)
+        tasks = Path(f"/proc/{self._broker_pid}/task")
+        deadline = time.monotonic() + 10
+        while any(task.joinpath("stat").read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    def thaw(self) -> None:
+        """Let the broker go on."""
+        os.kill(self._broker_pid, signal.SIGCONT)
+
+    @property
+    def _broker_pid(self) -> int:
+        assert self.broker.pid is not None
+        return self.broker.pid
+
     def close(self) -> None:
         """End everything."""
         if self.process is not None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import http.client
 import json
 import random
 import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aiohttp
@@ -94,6 +97,23 @@ def test_a_door_that_is_killed_three_times_loses_nothing_and_counts_nothing_twic
     wanted = {f"{c}/{n}/{e}" for c in range(CLIENTS) for n in range(REQUESTS) for e in range(EVENTS)}
     assert counted.keys() == wanted
     assert set(counted.values()) == {1}
+
+
+def test_asked_to_end_while_kafka_is_away_it_ends_in_time(door: Door) -> None:
+    door.freeze()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(door.send, {"event": "look", "user_id": "u1"})
+            deadline = time.monotonic() + 20
+            while not door.ask("GET", "/health").data["waiting_bytes"]:
+                assert time.monotonic() < deadline
+            began = time.monotonic()
+            assert door.end() == 0
+            assert time.monotonic() - began < 10
+            with contextlib.suppress(ConnectionError, http.client.HTTPException):
+                assert waiting.result().status == 503
+    finally:
+        door.thaw()
 
 
 def test_asked_to_end_it_answers_what_it_has_begun_and_takes_no_more(door: Door) -> None:

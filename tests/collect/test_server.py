@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import signal
 import socket
 import time
 import zlib
@@ -298,18 +296,35 @@ def test_operators_pages_are_for_who_calls_the_server_by_its_name(door: Door) ->
 
 
 def test_kafka_away_is_503_and_the_same_request_again_counts_once(door: Door) -> None:
-    assert door.broker.pid is not None
     request = look(event_id="away")
-    os.kill(door.broker.pid, signal.SIGSTOP)
+    door.freeze()
     try:
         said = door.send(request)
         assert (said.status, said.data["error"], said.headers["retry-after"]) == (503, "kafka_away", "2")
     finally:
-        os.kill(door.broker.pid, signal.SIGCONT)
+        door.thaw()
     deadline = time.monotonic() + 40
     while door.send(request).status != 200:
         assert time.monotonic() < deadline, door.log
     assert [event["event_id"] for event in door.accepted()].count("away") == 1
+
+
+def test_a_door_that_nobody_asks_notices_that_kafka_is_back(door: Door) -> None:
+    """A load balancer sends nothing to a door that is not ready."""
+    door.freeze()
+    try:
+        assert door.send(look()).status == 503
+        deadline = time.monotonic() + 30
+        while door.ask("GET", "/health").status == 200:
+            assert time.monotonic() < deadline
+        began = time.monotonic()
+        assert door.send(look()).status == 503
+        assert time.monotonic() - began < 1  # at once, while it is known
+    finally:
+        door.thaw()
+    while door.ask("GET", "/health").status != 200:
+        assert time.monotonic() < deadline
+    assert door.send(look()).status == 200
     assert door.ask("GET", "/health").status == 200
 
 

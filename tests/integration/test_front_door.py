@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from dashboard.browser import chromium
 from whole_system import Start, command, rows, until
@@ -115,3 +116,8 @@ async def test_what_an_sdk_tells_of_a_user_and_what_is_refused_is_in_clickhouse(
         ("ida", "plan", "pro", "ida")
     ]
     assert await rows(system, "SELECT event, actor, person FROM events") == [("app_open", "d7", "ida")]
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{system.dashboard.url}/part/quality-producers") as answer,
+    ):
+        assert "<td>local</td>" in (await answer.text()).replace('<td scope="row">', "<td>")

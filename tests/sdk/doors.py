@@ -7,7 +7,6 @@ the library then does by itself is all that is done.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -83,12 +82,11 @@ def test_every_event_counts_once(door: Door, call: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("call", [call for call in PATIENT if "amplitude" not in call], ids=" ".join)
 def test_it_counts_once_where_the_door_was_killed_before_it_could_answer(door: Door, call: tuple[str, ...]) -> None:
-    assert door.broker.pid is not None
-    os.kill(door.broker.pid, signal.SIGSTOP)
+    door.freeze()
     running = begin(door, *call)
     _until_waiting(door)
     door.end(signal.SIGKILL)
-    os.kill(door.broker.pid, signal.SIGCONT)
+    door.thaw()
     door.start()
     assert running.wait(120) == 0
     assert counted(door) == right(call)
@@ -96,14 +94,13 @@ def test_it_counts_once_where_the_door_was_killed_before_it_could_answer(door: D
 
 @pytest.mark.parametrize("call", PATIENT, ids=" ".join)
 def test_it_counts_once_where_kafka_was_away(door: Door, call: tuple[str, ...]) -> None:
-    assert door.broker.pid is not None
-    os.kill(door.broker.pid, signal.SIGSTOP)
+    door.freeze()
     running = begin(door, *call)
     _until_waiting(door)
     deadline = time.monotonic() + 30
     while 'status="503"' not in door.ask("GET", "/metrics").body.decode():
         assert time.monotonic() < deadline
-    os.kill(door.broker.pid, signal.SIGCONT)
+    door.thaw()
     assert running.wait(120) == 0
     assert counted(door) == right(call)
 
