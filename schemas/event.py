@@ -83,6 +83,8 @@ CONTEXT_FIELDS: Final = (
     "city",
     "bot",
 )
+#: Those of them that the front door sets. Before it was there, plans had properties of these names.
+ADDED_FIELDS: Final = CONTEXT_FIELDS[-5:]
 
 
 class EventDict(TypedDict, total=False):
