@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # in the order of their names, for the longest one is among the first.
 PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup tools demo test test-pure test-dates test-laws faults lint docs site bench chaos clean
+.PHONY: help setup tools demo test test-pure test-dates test-laws sdk faults lint docs site bench chaos clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,10 @@ test-dates: .venv/.ready  ## the tests that ask what day it is, on other days, f
 
 test-laws: .venv/.ready  ## the laws with ten times as many examples, for a night
 	@$(BIN)/python -m pytest -q -m "hypothesis and not faults" --hypothesis-profile=thorough $(PARALLEL) $(ARGS)
+
+sdk: .venv/.ready  ## the real SDKs of Segment, PostHog, 神策 and others, unmodified, against the front door (needs Node and npm)
+	@tests/sdk/install
+	@$(BIN)/python -m pytest -q tests/sdk/sdks.py tests/sdk/doors.py $(ARGS)
 
 faults: .venv/.ready  ## the tests of failures, on Apache Kafka (needs Java 17 and Maven; STORE=rocksdb)
 	@PIPELINE_STATE_STORE=$(or $(STORE),memory) $(BIN)/python -m pytest -q -m faults -n 2 --dist worksteal $(ARGS)

@@ -13,6 +13,7 @@ import os
 import ssl
 import tomllib
 from collections.abc import Set
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -107,6 +108,29 @@ class Settings(BaseSettings):
     dashboard_clickhouse_user: str | None = Field(None, description="A user that can only read")
     dashboard_clickhouse_password: SecretStr | None = None
 
+    collect_host: str = Field("127.0.0.1", description="Where the front door listens; beyond loopback give it TLS")
+    collect_port: _Port = Field(9111, description="0: any free one")
+    collect_sources: Path = Field(Path("sources.json"), description="Who may send: the file of `streamgauge sources`")
+    collect_proxies: str = Field("", description="Addresses and networks of proxies whose X-Forwarded-For is believed")
+    collect_max_body: int = Field(4_000_000, ge=1_000, le=64 << 20, description="Bytes of a request, as it is sent")
+    collect_max_waiting: int = Field(64 << 20, ge=1 << 20, le=16 << 30, description="Bytes that wait, all in all")
+    collect_timeout_s: float = Field(10.0, ge=0.5, le=120, description="For Kafka's acknowledgement; then 503")
+    collect_places: str = Field("", description="Files of addresses (.mmdb, .xdb), separated by commas: who is where")
+    collect_places_language: str = Field("en", pattern=r"^[A-Za-z-]{2,10}$", description="Of their names: en, zh-CN")
+    collect_ssl_certfile: Path | None = Field(None, description="The front door's certificate, where it speaks TLS")
+    collect_ssl_keyfile: Path | None = None
+
+    @field_validator("collect_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            for part in value.split(","):
+                if part.strip():
+                    ip_network(part.strip(), strict=False)
+        except ValueError:
+            raise ValueError("write addresses and networks, separated by commas: 10.0.0.7, 192.168.0.0/24") from None
+        return value
+
     @field_validator("kafka_bootstrap")
     @classmethod
     def _brokers(cls, value: str) -> str:
@@ -162,6 +186,8 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}KAFKA_SASL_USERNAME needs {PREFIX}KAFKA_SECURITY_PROTOCOL=SASL_SSL")
         if self.kafka_ssl_keyfile and not self.kafka_ssl_certfile:
             raise ValueError(f"{PREFIX}KAFKA_SSL_KEYFILE needs {PREFIX}KAFKA_SSL_CERTFILE")
+        if self.collect_ssl_keyfile and not self.collect_ssl_certfile:
+            raise ValueError(f"{PREFIX}COLLECT_SSL_KEYFILE needs {PREFIX}COLLECT_SSL_CERTFILE")
         if self.state_store == "rocksdb" and self.state_dir is None:
             raise ValueError(f"{PREFIX}STATE_STORE=rocksdb needs {PREFIX}STATE_DIR, a folder for this worker alone")
         if self.events_topic == self.rejected_topic:

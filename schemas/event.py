@@ -65,7 +65,8 @@ Timestamp = (
     Annotated[int, Field(description="epoch milliseconds, UTC")] | Annotated[str, AfterValidator(_to_ms), _TIME_SCHEMA]
 )
 
-#: Context fields: optional strings that describe where an event came from; each can be a dimension.
+#: Context fields: optional strings that describe where an event came from; each can be a dimension. `source` is who
+#: sent it through the front door, and is set there; `bot` the name of a program that crawls, else empty.
 CONTEXT_FIELDS: Final = (
     "platform",
     "app_version",
@@ -76,7 +77,14 @@ CONTEXT_FIELDS: Final = (
     "os",
     "language",
     "referrer",
+    "source",
+    "browser",
+    "region",
+    "city",
+    "bot",
 )
+#: Those of them that the front door sets. Before it was there, plans had properties of these names.
+ADDED_FIELDS: Final = CONTEXT_FIELDS[-5:]
 
 
 class EventDict(TypedDict, total=False):
@@ -97,6 +105,11 @@ class EventDict(TypedDict, total=False):
     os: Label | None
     language: Label | None
     referrer: Label | None
+    source: Label | None
+    browser: Label | None
+    region: Label | None
+    city: Label | None
+    bot: Label | None
     properties: NotRequired[dict[str, Any] | None]
 
 

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import SchemaError
 
 from schemas.alerts import Alerting, check_alerting
+from schemas.collect import Collect
 from schemas.duration import HOUR, Duration
 from schemas.funnel import Funnel
 from schemas.identity import Identity
@@ -148,6 +149,8 @@ class Plan(_Model):
     max_future: Duration = 300_000
     #: Ids that mean nobody ("null", "undefined", zeros): turned away, or counted as if they were somebody's.
     nobody_ids: Literal["reject", "keep"] = "reject"
+    #: Events of programs that crawl the web (the field `bot` names one): turned away, or counted as people's.
+    bots: Literal["reject", "keep"] = "reject"
     unknown_events: Literal["keep", "reject"] = "reject"
     unknown_properties: Literal["keep", "reject"] = "keep"
     dimensions: tuple[Dimension, ...] = (("event",), ("platform",), ("channel",))
@@ -155,6 +158,8 @@ class Plan(_Model):
     max_values: int = Field(default=1000, ge=1, le=100_000)
     #: Who is one person.
     identity: Identity = Field(default_factory=Identity)
+    #: What the front door does with events before they are judged.
+    collect: Collect | None = None
     registration: Name | None = None
     events: dict[Name, EventSpec] = Field(min_length=1)
     funnels: dict[Name, Funnel] = Field(default_factory=dict)
@@ -192,6 +197,9 @@ class Plan(_Model):
                 self._known("registration", self.registration)
             if self.identity.alias is not None:
                 self._known("identity.alias", self.identity.alias.event)
+            if self.collect is not None:
+                for event in (*self.collect.events.values(), *self.collect.properties):
+                    self._known("collect", event)
             for name, funnel in self.funnels.items():
                 for step in (*funnel.steps, *funnel.exclude):
                     self._known(f"funnels.{name}", step.event)
@@ -225,6 +233,13 @@ class Plan(_Model):
     def _known(self, where: str, event: str) -> None:
         if event not in self.events:
             raise ValueError(f"{where}: the event {event!r} is not among this plan's events")
+
+    @property
+    def aliases(self) -> bool:
+        """Whether an old user id may be linked to a new one: by an event of the plan, or by the front door."""
+        return self.identity.on and (
+            self.identity.alias is not None or (self.collect is not None and self.collect.aliases)
+        )
 
     @cached_property
     def zone(self) -> ZoneInfo:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 #: Fields of a plan that are true or false: there `yes` and `on` say what they mean.
-TRUE_OR_FALSE: Final = frozenset({"required", "absent", "print", "require_tls"})
+TRUE_OR_FALSE: Final = frozenset({"required", "aliases", "absent", "print", "require_tls"})
 
 _TAG: Final = "tag:yaml.org,2002:"
 #: Numbers that everybody reads alike.

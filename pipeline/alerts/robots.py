@@ -24,14 +24,14 @@ FEISHU_BYTES: Final = 20_000
 DINGTALK_BYTES: Final = 20_000
 
 
-class Request(NamedTuple):
+class Post(NamedTuple):
     """What is posted."""
 
     url: str
     body: dict[str, Any]
 
 
-def feishu(message: Message, url: str, secret: str | None, now: float, language: str) -> Request:
+def feishu(message: Message, url: str, secret: str | None, now: float, language: str) -> Post:
     """A post (rich text) for Feishu, cut to what it takes. `now` is epoch seconds."""
     # Timestamp and signature come on top.
     message = fitted(message, FEISHU_BYTES - 200, lambda one: _size(_feishu_body(one, language)))
@@ -39,7 +39,7 @@ def feishu(message: Message, url: str, secret: str | None, now: float, language:
     if secret is not None:
         timestamp = str(int(now))
         body = {"timestamp": timestamp, "sign": feishu_sign(timestamp, secret), **body}
-    return Request(url, body)
+    return Post(url, body)
 
 
 def _feishu_body(message: Message, language: str) -> dict[str, Any]:
@@ -55,14 +55,14 @@ def feishu_sign(timestamp: str, secret: str) -> str:
     return _digest(f"{timestamp}\n{secret}", "")
 
 
-def dingtalk(message: Message, url: str, secret: str | None, now: float) -> Request:
+def dingtalk(message: Message, url: str, secret: str | None, now: float) -> Post:
     """A Markdown message for DingTalk, cut to what it takes. `now` is epoch seconds."""
     body = _dingtalk_body(fitted(message, DINGTALK_BYTES, lambda one: _size(_dingtalk_body(one))))
     if secret is not None:
         timestamp = str(int(now * 1000))
         query = urlencode({"timestamp": timestamp, "sign": dingtalk_sign(timestamp, secret)})
         url = f"{url}{'&' if '?' in url else '?'}{query}"
-    return Request(url, body)
+    return Post(url, body)
 
 
 def _dingtalk_body(message: Message) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pydantic_core import to_json
 from pipeline.ingest.classify import Classified, Outcome, origin_mark
 from pipeline.ingest.handover import HANDOVER_HEADER
 from pipeline.ingest.links import last
+from pipeline.ingest.refused import SOURCE_HEADER
 from pipeline.measure.rows import GapRow
 from schemas.event import CONTEXT_FIELDS, Event
 
@@ -21,10 +22,12 @@ EVENT_COLUMNS: Final = (
     *_FIRST, *CONTEXT_FIELDS, "value", "properties", "late", "ingested_at", "origin",
     "watermark", "clock", "claim", "claimed", "counted_as",
 )  # fmt: skip
-REJECTED_COLUMNS: Final = ("stream", "partition", "offset", "at", "reason", "detail", "key", "value")
+REJECTED_COLUMNS: Final = ("stream", "partition", "offset", "at", "reason", "detail", "key", "value", "source")
 DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "event_id", "actor", "origin", "outcome")
 LINK_COLUMNS: Final = ("stream", "partition", "offset", "id", "person", "kind", "outcome", "ts", "watermark")
 HANDOVER_COLUMNS: Final = ("stream", "partition", "offset", "part", "id", "person", "watermark")
+#: Of the side table of users. The version is the time that the attributes were told for.
+ATTRIBUTE_COLUMNS: Final = ("actor", "name", "value", "imported_at")
 #: When the rows are stored: the last column of every table, which whoever inserts them adds.
 STORED_AT: Final = "stored_at"
 
@@ -51,6 +54,8 @@ class ArchiveBatch:
         #: What was said of who an id belongs to, and which counts went to whom.
         self.links: Columns = [[] for _ in LINK_COLUMNS]
         self.handovers: Columns = [[] for _ in HANDOVER_COLUMNS]
+        #: What was told of users and devices.
+        self.attributes: Columns = [[] for _ in ATTRIBUTE_COLUMNS]
         #: What was gone from the log before it was read.
         self.gaps: list[GapRow] = []
         #: Records taken in, whatever became of them.
@@ -69,7 +74,7 @@ class ArchiveBatch:
         for i, why in result.rejections.items():
             record = records[i]
             row = (stream, partition, record.offset, storable(record.timestamp), why.reason, why.detail,
-                   record.key or b"", record.value or b"")  # fmt: skip
+                   record.key or b"", record.value or b"", _source(record.headers))  # fmt: skip
             _append(self.rejected, row)
         for i, outcome in enumerate(outcomes):
             if outcome is Outcome.DUPLICATE or outcome is Outcome.FORWARDED_AGAIN:
@@ -88,6 +93,9 @@ class ArchiveBatch:
                 )
                 _append(self.duplicates, found)
         self._add_links(partition, result)
+        for told in result.attributes.values():
+            for name, text in told.values.items():
+                _append(self.attributes, (told.id, name, text, told.ts))
         self.records += len(records)
         self.bytes += sum([len(record.value or b"") for record in records])
         self.offsets[partition] = records[-1].offset + 1
@@ -139,6 +147,11 @@ class ArchiveBatch:
 def _append(columns: Columns, row: Sequence[Any]) -> None:
     for column, cell in zip(columns, row, strict=True):
         column.append(cell)
+
+
+def _source(headers: Sequence[tuple[str, bytes | None]]) -> str:
+    """Who sent a record through the front door, where its value can't say it; headers are a stranger's."""
+    return (last(headers, SOURCE_HEADER) or b"").decode("utf-8", "replace")[:256]
 
 
 def actor_of(event: Event) -> str:

@@ -14,7 +14,20 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.cli import alerts, database, demo, files, metrics, plan, rejected, replay, report, roles, simulate
+from pipeline.cli import (
+    alerts,
+    database,
+    demo,
+    files,
+    metrics,
+    plan,
+    rejected,
+    replay,
+    report,
+    roles,
+    simulate,
+    sources,
+)
 from pipeline.errors import StreamgaugeError, UserError
 from pipeline.terminal import make_streams_safe, say_lines
 
@@ -34,6 +47,7 @@ app.add_typer(plan.app, name="plan")
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(sources.app, name="sources")
 
 
 def main() -> None:

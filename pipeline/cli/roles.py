@@ -1,4 +1,4 @@
-"""`streamgauge worker`, `archiver` and `dashboard`: the processes of an installation."""
+"""`streamgauge worker`, `archiver`, `collect` and `dashboard`: the processes of an installation."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ def archiver(config: Config = None) -> None:
     from pipeline.archiver.role import run_archiver
 
     run(run_archiver(load_settings(config)))
+
+
+@app.command()
+def collect(config: Config = None) -> None:
+    """The front door: events over HTTP into Kafka. Any number of them."""
+    from pipeline.collect.role import run_collect
+
+    run(run_collect(load_settings(config)))
 
 
 @app.command()

@@ -37,7 +37,7 @@ class StoreError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Rows:
     """Column names and rows, and how long it took."""
 
     columns: tuple[str, ...]
@@ -69,10 +69,10 @@ class Store:
         #: What failed last, None while all is well.
         self.problem: StoreError | None = None
 
-    async def ask(self, sql: str, parameters: Mapping[str, Any] | None = None, *, keep: float = 3.0) -> Answer:
+    async def ask(self, sql: str, parameters: Mapping[str, Any] | None = None, *, keep: float = 3.0) -> Rows:
         """The answer to a query with bound parameters, at most `keep` seconds old. Raises StoreError."""
         key = (sql, repr(sorted((parameters or {}).items())))
-        found: Answer = await self.cached(key, keep, lambda: self._ask(sql, parameters or {}))
+        found: Rows = await self.cached(key, keep, lambda: self._ask(sql, parameters or {}))
         return found
 
     async def cached(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]]) -> Any:
@@ -128,12 +128,12 @@ class Store:
         self.problem = None
         return result
 
-    async def _ask(self, sql: str, parameters: Mapping[str, Any]) -> Answer:
+    async def _ask(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
         client = await self.client()
         began = time.monotonic()
         result = await client.query(sql, parameters=dict(parameters))
         rows = [tuple(row) for row in result.result_rows]
-        return Answer(tuple(result.column_names), rows, (time.monotonic() - began) * 1000)
+        return Rows(tuple(result.column_names), rows, (time.monotonic() - began) * 1000)
 
 
 def explain(exc: BaseException) -> StoreError:

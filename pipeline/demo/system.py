@@ -31,6 +31,7 @@ import aiohttp
 from pipeline.alerts.check import HOW_TO_GET_THEM
 from pipeline.alerts.conditions import needing_history
 from pipeline.clickhouse.migrate import migrate
+from pipeline.collect.sources import own_key
 from pipeline.demo.supervisor import Part, Patience, Supervisor
 from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.prometheus import Prometheus
@@ -39,8 +40,10 @@ from pipeline.errors import DependencyError
 from pipeline.metrics import install
 from pipeline.process import address, cancelled
 from pipeline.serve.answers import LIVE, LiveAnswer
+from pipeline.serve.guard import is_loopback
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topics
+from schemas.plan import EventSpec
 
 if TYPE_CHECKING:
     from pipeline.embedded.broker import EmbeddedBroker
@@ -49,13 +52,13 @@ log = logging.getLogger(__name__)
 
 READY_SECONDS = 60.0
 #: Where people look first; each is replaced by a free one if it is taken.
-USUAL_PORTS = {"Kafka": 9092, "ClickHouse": 8123, "worker": 9108, "archiver": 9109, "dashboard": 9110}
+USUAL_PORTS = {"Kafka": 9092, "ClickHouse": 8123, "worker": 9108, "archiver": 9109, "dashboard": 9110, "collect": 9111}
 _STOP_SECONDS = 12.0
 
 
 @dataclass
 class Role:
-    """A worker, archiver or dashboard process, and where its figures are."""
+    """A worker, archiver, dashboard or front door process, and where its figures are."""
 
     name: str
     process: Child | None = None
@@ -96,7 +99,10 @@ class System:
         self._reader: dict[str, str] = {}
         self.clickhouse_users: Path | None = None
         self.worker, self.archiver, self.dashboard = Role("worker"), Role("archiver"), Role("dashboard")
-        self.roles = (self.worker, self.archiver, self.dashboard)
+        self.collect = Role("collect")
+        self.roles = (self.worker, self.archiver, self.dashboard, self.collect)
+        #: The write key of a source that was made for whoever sits at this machine, "" where nobody but they may send.
+        self.key = ""
         self.prometheus: Prometheus | None = None
         #: Where alerts are evaluated, or why they are not.
         self.alerts_note = ""
@@ -135,6 +141,7 @@ class System:
 
     async def _start(self) -> None:
         plan_of(self.settings)  # a mistake in the plan shows before anything starts
+        self._make_source()
         starting: list[Coroutine[Any, Any, object]] = []
         if self._embedded_kafka:
             from pipeline.embedded.broker import EmbeddedBroker
@@ -166,7 +173,7 @@ class System:
             self._reader = {"clickhouse_user": READER, "clickhouse_password": clickhouse.users[READER]}
             self.clickhouse_users = clickhouse.users_file
         await asyncio.gather(ensure_topics(self.settings), self._migrate())
-        await asyncio.gather(self._start_role(self.worker), self._start_role(self.archiver))
+        await asyncio.gather(*(self._start_role(role) for role in (self.worker, self.archiver, self.collect)))
         await self._start_prometheus()
         await self._start_role(self.dashboard)
         needed: Part | None = None
@@ -202,6 +209,13 @@ class System:
             name, number = f"local-{int(now)}-{number}", number + 1
         return {"stream": name, "log_since_ms": int(now * 1000)}
 
+    def _make_source(self) -> None:
+        """Let this machine send to the front door: by a key that its owner finds in the folder."""
+        if "collect_sources" not in self.settings.model_fields_set:
+            self.settings = self.settings.model_copy(update={"collect_sources": self.data_dir / "sources.json"})
+        if is_loopback(self.settings.collect_host):
+            self.key = own_key(self.settings.collect_sources, self.data_dir / "collect.key")
+
     async def _migrate(self) -> None:
         await migrate(self.settings)
         await install(self.settings, plan_of(self.settings))
@@ -229,7 +243,9 @@ class System:
         port, taken = free_port(self._usual(role.name), role.port)
         if taken:
             self.notes.append(f"Port {USUAL_PORTS[role.name]} was taken: the {role.name} listens on {port}")
-        variable = "DASHBOARD_PORT" if role is self.dashboard else "METRICS_PORT"
+        variable = {self.dashboard.name: "DASHBOARD_PORT", self.collect.name: "COLLECT_PORT"}.get(
+            role.name, "METRICS_PORT"
+        )
         env = {**os.environ, **self.settings.environment(), f"PIPELINE_{variable}": str(port)}
         if role is self.dashboard:
             env |= {f"PIPELINE_{name.upper()}": secret for name, secret in self._reader.items()}
@@ -238,10 +254,14 @@ class System:
         command = [sys.executable, "-P", "-m", "pipeline.cli", role.name]
         log_file = self.data_dir / f"{role.name}.log"
         role.process = Child(f"the {role.name}", command, log_file, death_signal=signal.SIGTERM, env=env)
-        host = self.settings.dashboard_host if role is self.dashboard else self.settings.metrics_host
+        host = {
+            self.dashboard.name: self.settings.dashboard_host,
+            self.collect.name: self.settings.collect_host,
+        }.get(role.name, self.settings.metrics_host)
         # Who listens on every address is asked on the loopback one.
         host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-        role.url, role.port = f"http://{address(host, port)}", port
+        secure = role is self.collect and self.settings.collect_ssl_certfile is not None
+        role.url, role.port = f"{'https' if secure else 'http'}://{address(host, port)}", port
         role.process.start()
         self._scrape()
         await role.process.wait_ready(lambda: self._answers(role), READY_SECONDS)
@@ -296,9 +316,9 @@ class System:
         )
 
     async def wait_ready(self, timeout: float = READY_SECONDS) -> None:
-        """Return when both roles are ready; raises DependencyError naming the one that isn't."""
+        """Return when the roles that hold records are ready; raises DependencyError naming the one that isn't."""
         deadline = time.monotonic() + timeout
-        for role in (self.worker, self.archiver):
+        for role in (self.worker, self.archiver, self.collect):
             while True:
                 health = await self.ask(role, "/health")
                 if health and health.get("ready"):
@@ -329,6 +349,26 @@ class System:
             return None
 
 
+def send_lines(system: System) -> list[str]:
+    """How to send an event to the front door from a shell and from a web page, as lines that can be pasted."""
+    url = system.collect.url
+    if not system.key:
+        return [f"Front door  {url}/v1/events  (sources: {system.settings.collect_sources})"]
+    event = min(plan_of(system.settings).events.items(), key=lambda item: _needed(item[1]))[0]
+    return [
+        f"Front door  {url}/v1/events  (write key {system.key})",
+        f"Send one    curl {url}/v1/events -H 'Authorization: Bearer {system.key}' "
+        f"-d '{json.dumps({'event': event, 'user_id': 'u1'})}'",
+        f"In a page   <script>navigator.sendBeacon('{url}/v1/events?key={system.key}', "
+        f"JSON.stringify({{event: {json.dumps(event)}, anonymous_id: 'd1', ts: Date.now()}}))</script>",
+    ]
+
+
+def _needed(event: EventSpec) -> int:
+    """How many properties an event can't be without."""
+    return sum(spec.required for spec in event.properties.values())
+
+
 def where(system: System) -> list[str]:
     """Where things are, for a person."""
     settings = system.settings
@@ -343,6 +383,7 @@ def where(system: System) -> list[str]:
         f"Kafka       {settings.kafka_bootstrap}  (topic {settings.events_topic})",
         f"ClickHouse  {settings.clickhouse_url}{login}",
         f"Metrics     {system.worker.url}/metrics  (archiver: {system.archiver.url}/metrics)",
+        *send_lines(system),
         *filter(None, [system.alerts_note]),
         f"Try         curl {curl}{settings.clickhouse_url} -d '{query}'",
         *system.notes,

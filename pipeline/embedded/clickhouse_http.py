@@ -28,7 +28,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from pipeline.embedded import codings
+from pipeline import codings
 from pipeline.embedded.access import Role
 from pipeline.embedded.clickhouse_request import Question, RequestReader, url_parameters
 from pipeline.embedded.engine import Engine, EngineError, Job, RequestSummary, Stream

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import BodyPartReader, web
 
-from pipeline.embedded import codings
+from pipeline import codings
 from pipeline.embedded.engine import EngineError
 from pipeline.embedded.statement import Statement, parse_statement
 

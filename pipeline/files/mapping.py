@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeline.errors import UserError
-from schemas.event import CONTEXT_FIELDS
+from schemas.event import ADDED_FIELDS, CONTEXT_FIELDS
 
 #: Fields of the envelope that a column can be mapped to.
 TARGETS: Final = ("event_id", "event", "ts", "user_id", "anonymous_id", "session_id", *CONTEXT_FIELDS)
@@ -21,7 +21,7 @@ class ColumnMapping:
     """Target to column, and target to constant text. A target is an envelope field or `properties.NAME`.
 
     Columns that are not named keep their name: fields of the envelope stand for themselves, the rest goes to
-    the properties, unless `drop`.
+    the properties, unless `drop`; so do `city`, `source` and the others that the front door adds.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class ColumnMapping:
                     continue  # pandas writes its row numbers under no name
                 if column == "properties" and isinstance(value, dict):
                     properties = {**value, **properties}
-                elif column in TARGETS or column.startswith(_PROPERTY):
+                elif (column in TARGETS and column not in ADDED_FIELDS) or column.startswith(_PROPERTY):
                     if column not in event:
                         _put(event, properties, column, value)
                 else:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import xxhash
 
 from pipeline.errors import StreamgaugeError
+from pipeline.ingest.attributes import ATTRIBUTES_HEADER, Attributes, read_attributes
 from pipeline.ingest.clock import Believed, Standing, Times, believe
 from pipeline.ingest.handover import HANDOVER_HEADER, Handover, handover_mark, read_handover
 from pipeline.ingest.links import (
@@ -31,6 +32,7 @@ from pipeline.ingest.links import (
     told_person,
 )
 from pipeline.ingest.partitioner import homes_of
+from pipeline.ingest.refused import REFUSED_HEADER, refusal
 from pipeline.ingest.seen import U64, HashTable, SeenIds
 from pipeline.ingest.validate import Rejection, Validator
 from schemas.event import EARLIEST_TS, LATEST_TS, Event
@@ -86,7 +88,7 @@ class Outcome(IntEnum):
     REJECTED = 3  # not an event of the plan
     FORWARDED = 4  # its actor lives in another partition: sent on there, counted there
     FORWARDED_AGAIN = 5  # a duplicate that says it was sent on from where another came from: a crash's copy, or forged
-    LINK = 6  # no event: one partition tells another who an id belongs to, or hands over what it has counted of it
+    LINK = 6  # no event: it says who an id belongs to, hands over what was counted of it, or tells attributes
 
 
 @dataclass(slots=True)
@@ -106,6 +108,8 @@ class Classified:
     claims: dict[int, Claim] = field(default_factory=dict)
     #: Index to what another partition hands over.
     handovers: dict[int, Handover] = field(default_factory=dict)
+    #: Index to what a record tells of a user or device, and counts as nothing.
+    attributes: dict[int, Attributes] = field(default_factory=dict)
     #: Index of a handover to as whom it counts when its turn comes, and after how many links.
     handed: dict[int, tuple[str, int]] = field(default_factory=dict)
     #: Index of a record that is sent on to the number of links that it has passed by then; its person is the actor.
@@ -151,6 +155,7 @@ class PartitionClassifier:
         #: Whom the ids that live here belong to.
         self.owners = Owners(plan.identity.shared_device)
         self._identity = plan.identity.on
+        self._aliases = plan.aliases
         alias = plan.identity.alias
         self._alias = (alias.event, alias.previous.removeprefix("properties.")) if alias is not None else None
         #: Hashes of pairs of user and device that were told before, so that not every event tells: no part of the
@@ -171,7 +176,7 @@ class PartitionClassifier:
         pairs: list[int] = []
         for i, record in enumerate(records):
             try:
-                if record.headers and identity and (home := self._between_partitions(result, i)):
+                if record.headers and (home := self._no_event(result, i)):
                     between.append((i, home))
                     continue
                 event = parse(record.value)
@@ -196,7 +201,7 @@ class PartitionClassifier:
                 result.rejections[i] = unforeseen(exc)
         if between:
             self._refuse_astray(result, between)
-        whole = not (result.rejections or result.claims or result.handovers)
+        whole = not (result.rejections or between)
         valid = list(range(n)) if whole else [i for i, event in enumerate(events) if event is not None]
         try:
             here = self._only_here(result, valid)
@@ -217,19 +222,27 @@ class PartitionClassifier:
             result.forwarded = {i: p for i, p in result.forwarded.items() if result.outcomes[i] is Outcome.FORWARDED}
         return result
 
-    def _between_partitions(self, result: Classified, i: int) -> str:
-        """Of a record that is no event, but tells of a link or hands something over: the id in whose home it should be.
+    def _no_event(self, result: Classified, i: int) -> str:
+        """Of a record that is no event, but tells or hands over something: the id in whose home it should be.
 
         "" of all others. Raises Rejection if it should be one and can't be read.
         """
         record = result.records[i]
         names = {name for name, _ in record.headers}
-        if LINK_HEADER not in names and HANDOVER_HEADER not in names:
+        if REFUSED_HEADER in names:
+            raise refusal(record.headers)
+        if ATTRIBUTES_HEADER in names:
+            try:
+                told = result.attributes[i] = read_attributes(record.value)
+            except ValueError as exc:
+                raise Rejection("bad_attributes", str(exc)) from None
+            return told.id
+        if not self._identity or (LINK_HEADER not in names and HANDOVER_HEADER not in names):
             return ""
         try:
             if LINK_HEADER in names:
                 # What becomes of it is decided when all records before it are known.
-                claim = result.claims[i] = read_link(record.value, self._alias is not None)
+                claim = result.claims[i] = read_link(record.value, self._aliases)
                 return claim.id
             if not handover_mark(record.headers):
                 raise ValueError(f"{HANDOVER_HEADER}: PARTITION:OFFSET:PART")
@@ -239,7 +252,7 @@ class PartitionClassifier:
             raise Rejection("bad_link", str(exc)) from None
 
     def _refuse_astray(self, result: Classified, between: Sequence[tuple[int, str]]) -> None:
-        """Of the records between partitions, reject those that lie in another one than their id."""
+        """Of the records that are no events, reject those that lie in another one than their id."""
         homes = homes_of([one for _, one in between], self._partitions).tolist()
         for (i, one), home in zip(between, homes, strict=True):
             if home == self._partition:
@@ -247,6 +260,7 @@ class PartitionClassifier:
                 continue
             result.claims.pop(i, None)
             result.handovers.pop(i, None)
+            result.attributes.pop(i, None)
             result.rejections[i] = Rejection("bad_link", f"{one!r:.60} lives in another partition")
 
     def _goes_on(self, result: Classified, i: int) -> bool:
@@ -303,7 +317,7 @@ class PartitionClassifier:
         # Nearly everybody is nobody else: only whose links are known, or become known in this batch, take a turn.
         claimed = {claim.id for _, claim in turns if isinstance(claim, Claim)}
         knows = self.owners.knows
-        for i in here if self._alias is not None else result.alone:
+        for i in here if self._aliases else result.alone:
             event = events[i]
             if event is not None and i not in result.forwarded and (event.actor in claimed or knows(event.actor)):
                 turns.append((i, None))

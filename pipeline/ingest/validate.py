@@ -52,6 +52,7 @@ class Validator:
         self._values = {name: spec.value for name, spec in plan.events.items() if spec.value}
         self._refunds = _refunds(plan)
         self._keeps_nobody = plan.nobody_ids == "keep"
+        self._keeps_bots = plan.bots == "keep"
 
     def parse(self, value: bytes | None) -> Event:
         """Return the event in `value`; raises Rejection."""
@@ -67,6 +68,8 @@ class Validator:
             raise Rejection("missing_actor", "user_id or anonymous_id is needed: whose event is it?")
         if is_nobody(one) and not self._keeps_nobody:
             raise _nobody(fields)
+        if fields.get("bot") and not self._keeps_bots:
+            raise Rejection("bot", f"{fields['bot']}: a program that crawls, and no person")
         if not user:
             actor = DEVICE + one
         elif user.startswith(DEVICE):

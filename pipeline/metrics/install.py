@@ -28,7 +28,7 @@ def views(plan: Plan, database: str, *, aliases: bool = False) -> list[tuple[str
     wanted = [*facts(plan)]
     wanted += [View(metric.name, f"{metric.group}: {metric.title}", metric.sql) for metric in metrics().values()]
     # It has the same columns either way: what reads it stays.
-    found = [_statement(owners(aliases=aliases or plan.identity.alias is not None))]
+    found = [_statement(owners(aliases=aliases or plan.aliases))]
     chain = ""
     for view in wanted:
         made = View(view.name, view.comment, view.sql.replace("{database}", database))

@@ -21,7 +21,7 @@ INSTALLED: Final = "SELECT product, fingerprint FROM installed_plan"
 def fingerprint(plan: Plan) -> str:
     """The same for two plans whose metrics read the events alike."""
     digest = hashlib.blake2b(digest_size=8)
-    for view in (owners(aliases=plan.identity.alias is not None), *facts(plan)):
+    for view in (owners(aliases=plan.aliases), *facts(plan)):
         digest.update(f"{view.name}\0{view.sql}\0".encode())
     return digest.hexdigest()
 

@@ -48,6 +48,7 @@ _log: Final = logging.getLogger("pipeline.serve.requests")
 _log.addFilter(_OneLine())
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+BareHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
@@ -145,12 +146,12 @@ def middleware(door: Door, *, reads_bodies: bool = True) -> Any:
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         connection = request.transport.get_protocol() if request.transport is not None else None
-        if isinstance(connection, _Connection):
+        if isinstance(connection, GuardedConnection):
             connection.begin()
         try:
             response = await _answer(request, handler)
         finally:
-            if isinstance(connection, _Connection):
+            if isinstance(connection, GuardedConnection):
                 connection.end()
         if not response.prepared:
             response.headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -160,13 +161,13 @@ def middleware(door: Door, *, reads_bodies: bool = True) -> Any:
         hosts = request.headers.getall("Host", [])
         problem = refused(door, request.method, hosts, request.headers)
         if problem is not None:
-            return _refusal(*problem)
+            return refusal(*problem)
         if reads_bodies and request.body_exists:
             try:
                 async with asyncio.timeout(BODY_SECONDS):
                     await request.read()
             except TimeoutError:
-                return _refusal(408, f"no whole request within {BODY_SECONDS:g} s")
+                return refusal(408, f"no whole request within {BODY_SECONDS:g} s")
         try:
             return await handler(request)
         except web.HTTPException as exc:
@@ -176,7 +177,8 @@ def middleware(door: Door, *, reads_bodies: bool = True) -> Any:
     return guard
 
 
-def _refusal(status: int, reason: str) -> web.Response:
+def refusal(status: int, reason: str) -> web.Response:
+    """The answer to a request that is not let in."""
     response = web.Response(status=status, text=reason + "\n")
     response.force_close()
     return response
@@ -188,19 +190,37 @@ class Runner(web.AppRunner):
     def __init__(self, app: web.Application, *, idle_seconds: float = IDLE_SECONDS, **more: Any) -> None:
         super().__init__(app, access_log=None, logger=_log, keepalive_timeout=idle_seconds, **more)
         self._idle_seconds = idle_seconds
-        self._open: set[_Connection] = set()
+        self._open: set[GuardedConnection] = set()
 
     @property
     def server(self) -> Any:
         """What makes the protocol of a connection."""
         made = super().server
-        return None if made is None else (lambda: _Connection(made(), self._open, self._idle_seconds))
+        return None if made is None else (lambda: GuardedConnection(made(), self._open, self._idle_seconds))
 
 
-class _Connection(asyncio.Protocol):
+class BareRunner(web.ServerRunner):
+    """The same for a handler without an application around it, which says itself when a request begins and ends."""
+
+    def __init__(
+        self, handler: BareHandler, *, drain_seconds: float, idle_seconds: float = IDLE_SECONDS, **more: Any
+    ) -> None:
+        made = web.Server(handler, access_log=None, logger=_log, keepalive_timeout=idle_seconds, **more)
+        super().__init__(made, shutdown_timeout=drain_seconds)
+        self._idle_seconds = idle_seconds
+        self._open: set[GuardedConnection] = set()
+
+    @property
+    def server(self) -> Any:
+        """What makes the protocol of a connection."""
+        made = super().server
+        return None if made is None else (lambda: GuardedConnection(made(), self._open, self._idle_seconds))
+
+
+class GuardedConnection(asyncio.Protocol):
     """A connection that is closed if the head of a request doesn't come, or nothing does."""
 
-    def __init__(self, inner: Any, others: set[_Connection], idle_seconds: float) -> None:
+    def __init__(self, inner: Any, others: set[GuardedConnection], idle_seconds: float) -> None:
         self._inner, self._others, self._idle_seconds = inner, others, idle_seconds
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None

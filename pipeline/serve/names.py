@@ -1,4 +1,4 @@
-"""Every metric that a worker or an archiver exports: its name, what it means, its type and its labels.
+"""Every metric that a worker, an archiver or a front door exports: its name, what it means, its type and its labels.
 
 A figure of a partition is exported by the partition's owner alone and vanishes when it loses the partition: sums
 over workers are right. Those marked `when current` are exported only while the owner has folded everything that
@@ -17,7 +17,7 @@ class Name(NamedTuple):
     kind: Literal["gauge", "counter", "histogram"]
     meaning: str
     labels: tuple[str, ...] = ()
-    role: Literal["worker", "archiver"] = "worker"
+    role: Literal["worker", "archiver", "collect"] = "worker"
     when_current: bool = False
 
 
@@ -140,6 +140,29 @@ ARCHIVER_UNFORESEEN: Final = Name(
 ARCHIVE_FRESHNESS: Final = Name(
     "streamgauge_archive_freshness_seconds", "gauge", "How old the newest event was when it could be queried", (),
     "archiver",
+)  # fmt: skip
+
+# -- the front door -----------------------------------------------------------------------------------------------
+COLLECT_REQUESTS: Final = Name(
+    "streamgauge_collect_requests", "counter", "Requests answered; protocol is empty where none was recognised",
+    ("protocol", "status"), "collect",
+)  # fmt: skip
+COLLECT_EVENTS: Final = Name(
+    "streamgauge_collect_events", "counter", "Events in Kafka: outcome is stored, or the reason of rejection",
+    ("source", "protocol", "outcome"), "collect",
+)  # fmt: skip
+COLLECT_SECONDS: Final = Name(
+    "streamgauge_collect_request_seconds", "histogram", "How long requests of events took", (), "collect"
+)
+COLLECT_ACKNOWLEDGED: Final = Name(
+    "streamgauge_collect_acknowledged_records", "counter", "Records that Kafka acknowledged", (), "collect"
+)
+COLLECT_WAITING: Final = Name(
+    "streamgauge_collect_waiting_bytes", "gauge", "Bytes being read or waiting for Kafka", (), "collect"
+)
+COLLECT_UNFORESEEN: Final = Name(
+    "streamgauge_collect_unforeseen_requests", "counter",
+    "Requests that met a mistake in this program, since the start", (), "collect",
 )  # fmt: skip
 
 #: All of them.

@@ -67,6 +67,7 @@ MALFORMED: Final[Mapping[str, Malformation]] = {
     "actor_missing": Malformation("missing_actor", _without("user_id", "anonymous_id")),
     "actor_null": Malformation("missing_actor", _set(user_id=None, anonymous_id=None)),
     "actor_is_nobody": Malformation("nobody_id", _set(user_id="undefined", anonymous_id=None)),
+    "bot": Malformation("bot", _set(bot="Googlebot")),
     "id_is_a_number": Malformation("wrong_type", _set(event_id=17)),
     "time_is_a_word": Malformation("wrong_type", _set(ts="yesterday")),
     "time_without_zone": Malformation("wrong_type", _set(ts="2026-10-01T12:00:00")),

@@ -123,7 +123,7 @@ def _link(value: bytes | None, plan: Plan) -> ClaimSeen:
     fields = _object(value, "id", "person", "kind", "ts")
     one, person, kind, ts = fields["id"], fields["person"], fields["kind"], fields["ts"]
     must(is_text(one, at_least=1) and is_text(person, at_least=1))
-    must(kind in ("login", "import") or (kind == "alias" and plan.identity.alias is not None))
+    must(kind in ("login", "import") or (kind == "alias" and plan.aliases))
     must(_is_integer(ts, EARLIEST_TS, LATEST_TS))
     must(not means_nobody(one) and not means_nobody(person) and not person.startswith(_DEVICE))
     if kind == "alias":

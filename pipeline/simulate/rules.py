@@ -66,6 +66,7 @@ def _event(value: bytes | None, plan: Plan) -> Seen:
     user, device = fields.get("user_id"), fields.get("anonymous_id")
     must(bool(user or device))
     must(plan.nobody_ids == "keep" or not means_nobody(user or device))
+    must(plan.bots == "keep" or not fields.get("bot"))
     must(not (user or "").startswith("$device:"))
     ts = _time(fields.get("ts"))
     must(EARLIEST_TS <= ts <= LATEST_TS)

@@ -63,7 +63,7 @@ class Persons:
         #: Handovers that were taken, so that one that comes twice counts once.
         self.taken = SeenIds(plan.dedupe)
         self.unsaved_taken: list[tuple[int, U64]] = []
-        self._aliases = plan.identity.alias is not None
+        self._aliases = plan.aliases
 
     def counted_as(self, result: Classified) -> list[Event]:
         """The accepted events of a batch, each under whom it counts."""

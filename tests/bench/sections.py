@@ -11,6 +11,7 @@ from typing import Final
 from . import (
     archiver,
     catchup,
+    collect,
     costs,
     devices,
     freshness,
@@ -34,6 +35,7 @@ SECTIONS: Final[dict[str, Section]] = {
     "worker": comparison.section,
     "peers": peers.section,
     "archiver": archiver.section,
+    "collect": collect.section,
     "persons": persons.section,
     "devices": devices.section,
     "freshness": freshness.section,

@@ -44,12 +44,14 @@ def test_the_whole_system_is_there_and_each_role_runs_its_command(
     services: dict[str, dict[str, Any]],
 ) -> None:
     assert set(services) == {
-        "kafka", "clickhouse", "migrate", "worker", "archiver", "prometheus", "alertmanager", "bridge", "grafana"
+        "kafka", "clickhouse", "migrate", "worker", "archiver", "collect", "prometheus",
+        "alertmanager", "bridge", "grafana",
     }  # fmt: skip
     assert {name: s["command"] for name, s in services.items() if "build" in s} == {
         "migrate": ["migrate"],
         "worker": ["worker"],
         "archiver": ["archiver"],
+        "collect": ["collect"],
         "bridge": ["alerts", "bridge", "--host", "0.0.0.0", "--port", "9600"],
     }
 
@@ -83,7 +85,7 @@ def test_kafka_is_the_version_that_the_tests_run_against(services: dict[str, dic
 
 def test_only_loopback_ports_are_published(services: dict[str, dict[str, Any]]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    open_to_host = {"kafka", "clickhouse", "worker", "archiver", "prometheus", "alertmanager", "grafana"}
+    open_to_host = {"kafka", "clickhouse", "worker", "archiver", "collect", "prometheus", "alertmanager", "grafana"}
     assert set(published) == open_to_host
     for ports in published.values():
         assert all(re.fullmatch(r"127\.0\.0\.1:\d+(-\d+)?:\d+", port) for port in ports), ports
@@ -112,7 +114,9 @@ def test_what_is_mounted_exists_and_what_must_last_has_a_volume(
             else:
                 used.add(source)
     assert used == set(compose["volumes"])
-    assert used == {"kafka-data", "clickhouse-data", "prometheus-data", "alertmanager-data", "grafana-data"}
+    assert used == {
+        "kafka-data", "clickhouse-data", "prometheus-data", "alertmanager-data", "grafana-data", "sources"
+    }  # fmt: skip
     log_dirs = services["kafka"]["environment"]["KAFKA_LOG_DIRS"]
     assert services["kafka"]["volumes"] == [f"kafka-data:{log_dirs}"]
     build = services["worker"]["build"]
@@ -172,7 +176,7 @@ def test_analysts_can_read_the_database_and_nothing_else(services: dict[str, dic
 def test_prometheus_asks_the_roles_where_they_listen(services: dict[str, dict[str, Any]]) -> None:
     config = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text("utf-8"))
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}
-    for role in ("worker", "archiver"):
+    for role in ("worker", "archiver", "collect"):
         (discovery,) = jobs[role]["dns_sd_configs"]
         assert discovery["names"] == [role]
         assert services[role]["ports"][0].endswith(f":{discovery['port']}")

@@ -13,7 +13,7 @@ from pipeline.process import STOP_SECONDS
 from pipeline.settings import Settings
 
 KUBERNETES = Path(__file__).resolve().parents[2] / "deploy/kubernetes"
-ROLES = ("worker", "archiver")
+ROLES = ("worker", "archiver", "collect")
 
 
 def documents(name: str) -> dict[str, dict[str, Any]]:

@@ -53,8 +53,8 @@ def test_ctrl_c_ends_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
         text += line
     assert " events of the past 1 days are stored" in text
     ports = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", text)}
-    # Kafka, ClickHouse, the dashboard, the worker's and the archiver's metrics; Prometheus where it is installed.
-    assert len(ports) == 5 + (shutil.which("prometheus") is not None)
+    # Kafka, ClickHouse, dashboard, front door, worker, archiver; Prometheus where it is installed.
+    assert len(ports) == 6 + (shutil.which("prometheus") is not None)
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)

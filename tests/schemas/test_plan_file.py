@@ -160,8 +160,8 @@ MISTAKES = {
     "no step": ("product: x\nevents: {a: }\nfunnels:\n  f:\n    steps: []\n", ["line 5: funnels.f.steps: Tuple should have at least 1 item after validation, not 0"]),
     "no window": ("product: x\nevents: {a: }\nfunnels:\n  f:\n    steps: [a, a]\n    window: 0s\n", ["line 6: funnels.f.window: the conversion window must be longer than 0"]),
     "an empty condition": ("product: x\nevents: {a: }\nfunnels:\n  f:\n    steps:\n      - a\n      - {event: a, where: {platform: {}}}\n", ["line 7: funnels.f.steps.1.where.platform: an empty condition: use one of eq, ne, in, gt, gte, lt, lte"]),
-    "an unknown dimension": ("product: x\ndimensions: [colour]\nevents: {a: }\n", ["line 2: dimensions: 'colour' is neither a field of the envelope (event, platform, app_version, channel, campaign, country, device, os, language, referrer) nor properties.NAME"]),
-    "a property without a name": ("product: x\ndimensions: [properties.]\nevents: {a: }\n", ["line 2: dimensions: 'properties.' is neither a field of the envelope (event, platform, app_version, channel, campaign, country, device, os, language, referrer) nor properties.NAME"]),
+    "an unknown dimension": ("product: x\ndimensions: [colour]\nevents: {a: }\n", ["line 2: dimensions: 'colour' is neither a field of the envelope (event, platform, app_version, channel, campaign, country, device, os, language, referrer, source, browser, region, city, bot) nor properties.NAME"]),
+    "a property without a name": ("product: x\ndimensions: [properties.]\nevents: {a: }\n", ["line 2: dimensions: 'properties.' is neither a field of the envelope (event, platform, app_version, channel, campaign, country, device, os, language, referrer, source, browser, region, city, bot) nor properties.NAME"]),
     "several at once": (
         "product: x\nlateness: soon\ntimezone: Mars\nevents:\n  a: {vaule: n}\n",
         [

@@ -290,6 +290,8 @@ def _dimension(context: Context, dimension: tuple[str, ...]) -> str:
         "country": t("Countries", "国家/地区"), "app_version": t("App versions", "应用版本"),
         "campaign": t("Campaigns", "活动"), "device": t("Devices", "设备"), "os": t("Operating systems", "操作系统"),
         "language": t("Languages", "语言"), "referrer": t("Referrers", "来源"),
+        "source": t("Sources", "数据源"), "browser": t("Browsers", "浏览器"), "region": t("Regions", "省份/地区"),
+        "city": t("Cities", "城市"),
     }  # fmt: skip
     return " + ".join(names.get(field, field) for field in dimension)
 

@@ -48,17 +48,17 @@ SELECT name, sum(n) AS records, any(how) AS how FROM
 )
 GROUP BY name ORDER BY records DESC LIMIT 50"""
 _PRODUCERS_SQL: Final = """
-SELECT platform, version, sum(a) AS accepted, sum(l) AS late, sum(r) AS rejected FROM
+SELECT source, platform, version, sum(a) AS accepted, sum(l) AS late, sum(r) AS rejected FROM
 (
-    SELECT platform, app_version AS version, countIf(NOT late) AS a, countIf(late) AS l, 0 AS r FROM events
+    SELECT toString(source) AS source, platform, app_version AS version, countIf(NOT late) AS a, countIf(late) AS l, 0 AS r FROM events
     WHERE ts >= fromUnixTimestamp64Milli({low:Int64}) AND ts < fromUnixTimestamp64Milli({high:Int64})
-    GROUP BY platform, version
+    GROUP BY source, platform, version
     UNION ALL
-    SELECT JSONExtractString(value, 'platform'), JSONExtractString(value, 'app_version'), 0, 0, count() FROM rejected
+    SELECT source, JSONExtractString(value, 'platform'), JSONExtractString(value, 'app_version'), 0, 0, count() FROM rejected
     WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64})
-    GROUP BY 1, 2
+    GROUP BY 1, 2, 3
 )
-GROUP BY platform, version ORDER BY rejected / (accepted + late + rejected) DESC, accepted DESC LIMIT 50"""
+GROUP BY source, platform, version ORDER BY rejected / (accepted + late + rejected) DESC, accepted DESC LIMIT 50"""
 _LINKS_SQL: Final = f"""
 SELECT uniqExactIf(id, outcome = 'linked' AND kind != 'alias') AS linked, countIf(outcome = 'refused') AS refused,
     uniqExactIf(id, outcome = 'shared') AS shared
@@ -167,9 +167,10 @@ async def producers(context: Context) -> Safe:
     t = context.t
     answer = await context.store.ask(_PRODUCERS_SQL, _span(context), keep=15)
     rows = []
-    for platform, version, accepted, late, rejected in answer.rows:
+    for source, platform, version, accepted, late, rejected in answer.rows:
         total = accepted + late + rejected
-        name = " ".join(filter(None, (platform, version))) or t("(not given)", "（未提供）")
+        app = " ".join(filter(None, (platform, version)))
+        name = ": ".join(filter(None, (source, app))) or t("(not given)", "（未提供）")
         rows.append([name, t.number(accepted), t.percent(late / total, 2), t.percent(rejected / total, 2)])
     heads = [
         t("Producer", "上报端"), t("Accepted", "已接受"),

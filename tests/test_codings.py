@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.embedded import codings
+from pipeline import codings
 
 
 def encode(data: bytes, coding: str) -> bytes:

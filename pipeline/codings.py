@@ -1,5 +1,4 @@
-"""Compression of HTTP bodies, as ClickHouse's HTTP interface speaks it: gzip, deflate, lz4 (frames) and
-zstd."""
+"""Compression of HTTP bodies within bounds: gzip, deflate, zstd, and lz4 (frames), which ClickHouse speaks besides."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The front door: events over HTTP, from any SDK, into Kafka."""

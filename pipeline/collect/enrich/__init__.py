@@ -1,0 +1,1 @@
+"""What is added to an event where it does not say it itself."""

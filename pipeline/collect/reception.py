@@ -1,0 +1,192 @@
+"""From what a protocol read to records for Kafka, and what becomes of each event. Pure.
+
+An event that the plan rejects is sent all the same: worker and archiver reject it as any other, whole, where all
+rejected records are looked for. What is said of it here is what they say, for the validator is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import PydanticSerializationError, to_json
+
+from pipeline.collect.clock import corrected, milliseconds
+from pipeline.collect.ids import Ids
+from pipeline.collect.model import IDENTIFY, Incoming, Refused, Result, first_told
+from pipeline.collect.producer import Sendable
+from pipeline.ingest.attributes import ATTRIBUTES_HEADER, attributes_value, read_attributes
+from pipeline.ingest.links import LINK_HEADER, Claim, Kind, link_value, read_link
+from pipeline.ingest.partitioner import partitions_of
+from pipeline.ingest.refused import SOURCE_HEADER, refused_header
+from pipeline.ingest.validate import MAX_RECORD_BYTES, Rejection, Validator
+from schemas.event import DEVICE, EARLIEST_TS, LATEST_TS
+from schemas.plan import Plan
+
+#: Of what can't be an event so much is kept at most: with its headers it must fit into the topic.
+MAX_KEPT: Final = MAX_RECORD_BYTES - 50_000
+_MARK: Final = b"1"
+#: Actors whose partition is remembered.
+_REMEMBERED: Final = 100_000
+_NOTHING_TOLD: Final = "neither another id of the user nor an attribute: there is nothing to keep"
+#: Adds to an event what is known of where it came from; given the event and its source's name.
+Enrich = Callable[[Incoming], None]
+
+
+class Taken(NamedTuple):
+    """What becomes of a request: the records to be sent, and of each event the result once they are."""
+
+    records: list[Sendable]
+    results: list[Result]
+
+
+class _Told(NamedTuple):
+    """A record that hasn't got its partition yet."""
+
+    key: bytes | None
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Reception:
+    """Judges requests by a plan, for a topic of so many partitions."""
+
+    def __init__(self, plan: Plan, partitions: int, enrich: Enrich | None = None) -> None:
+        self._plan, self._partitions, self._enrich = plan, partitions, enrich
+        self._validator = Validator(plan)
+        self._homes: dict[bytes, int] = {}
+        section = plan.collect
+        self._events = section.events if section is not None else {}
+        self._properties = section.properties if section is not None else {}
+
+    def take(self, protocol: str, told: Sequence[Incoming | Refused], source: str, received: int) -> Taken:
+        """What becomes of the events of a request that was `received` then (epoch ms), by a source's key."""
+        records: list[_Told] = []
+        results: list[Result] = []
+        ids = Ids(protocol, source, received)
+        for item in told:
+            if isinstance(item, Refused):
+                records.append(_refused(item.raw, item.reason, item.detail, source))
+                results.append(Result(item.reason, item.detail))
+                continue
+            try:
+                made, result = self._one(protocol, item, source, received, ids)
+            except (UnicodeError, PydanticSerializationError) as exc:  # half a character, out of a form
+                raw = repr(item.fields).encode("utf-8", "backslashreplace")
+                made, result = [_refused(raw, "not_utf8", str(exc), source)], Result("not_utf8", str(exc)[:500])
+            records += made
+            results.append(result)
+        return Taken(self._placed(records), results)
+
+    def _placed(self, records: Sequence[_Told]) -> list[Sendable]:
+        """The records, each with the partition of its key; one without a key goes anywhere."""
+        if not records:
+            return []
+        homes = self._homes
+        keys = [record[0] or b"%d" % len(record[1]) for record in records]
+        unknown = list({key for key in keys if key not in homes})
+        if unknown:
+            # Actors come again and again: to hash one alone takes as long as a hundred together.
+            if len(homes) > _REMEMBERED:
+                homes.clear()
+                unknown = list(set(keys))
+            homes.update(zip(unknown, partitions_of(unknown, self._partitions).tolist(), strict=True))
+        return [Sendable(homes[key], *record) for key, record in zip(keys, records, strict=True)]
+
+    def _one(self, protocol: str, item: Incoming, source: str, received: int, ids: Ids) -> tuple[list[_Told], Result]:
+        fields = item.fields
+        # Said of the event as it was sent: a retry comes at another time.
+        made_id = "" if fields.get("event_id") else ids.of(fields, item.attributes, item.alias)
+        sent_ts = fields.get("ts")
+        ts, note = corrected(sent_ts, item.sent, received)
+        name = fields.get("event")
+        profile: list[_Told] = []
+        refusal = None
+        if name == IDENTIFY or item.attributes or item.first_attributes or item.alias:
+            profile, refusal = self._profile(item, ts, received, source)
+        if name == IDENTIFY and IDENTIFY not in self._plan.events:
+            if refusal is not None:
+                raw = to_json({**fields, "source": source, "$attributes": item.attributes})
+                return [_refused(raw, refusal.reason, refusal.detail, source)], Result(refusal.reason, refusal.detail)
+            return profile, Result("", note or ("" if profile else _NOTHING_TOLD))
+        if protocol != "native":
+            self._rename(fields)
+        if self._enrich is not None:
+            self._enrich(item)
+        if made_id:
+            fields["event_id"] = made_id
+        fields["ts"], fields["source"] = ts, source
+        value = to_json(fields)
+        try:
+            event = self._validator.parse(value)
+            if event.ts > received + self._plan.max_future:
+                ahead = (event.ts - received) // 1000
+                raise Rejection("time_in_future", f"ts {event.ts} is {ahead} s after it was received")
+        except Rejection as why:
+            key = _key(fields)
+            if len(value) > MAX_KEPT:
+                return [_refused(value, why.reason, why.detail, source, key)], Result(why.reason, why.detail)
+            return [_Told(key, value)], Result(why.reason, why.detail)
+        if refusal is not None:
+            # The event is good, and what it says besides of the user is not: that is kept, and told.
+            raw = to_json({"attributes": item.attributes, "alias": item.alias, "source": source})
+            profile.append(_refused(raw, refusal.reason, refusal.detail, source))
+            note = note or f"the event is stored; {refusal.reason}: {refusal.detail}"
+        elif not note and event.ts < received - self._plan.lateness:
+            note = "late: stored, and not counted live"
+        return [_Told(_key(fields), value), *profile], Result("", note)
+
+    def _rename(self, fields: dict[str, Any]) -> None:
+        """The plan's names for those of an SDK."""
+        name = fields.get("event")
+        if isinstance(name, str) and name in self._events:
+            name = fields["event"] = self._events[name]
+        names = self._properties.get(name) if isinstance(name, str) else None
+        properties = fields.get("properties")
+        if names and isinstance(properties, dict):
+            fields["properties"] = {names.get(key, key): value for key, value in properties.items()}
+
+    def _profile(self, item: Incoming, ts: Any, received: int, source: str) -> tuple[list[_Told], Rejection | None]:
+        """The records that link ids and tell attributes, and why some of that can't be."""
+        identify = item.fields.get("event") == IDENTIFY
+        user, device = item.fields.get("user_id") or "", item.fields.get("anonymous_id") or ""
+        said = milliseconds(ts)
+        at = said if EARLIEST_TS <= said <= min(LATEST_TS, received + self._plan.max_future) else received
+        made: list[_Told] = []
+        if not isinstance(user, str) or not isinstance(device, str) or not (user or device):
+            return [], Rejection("missing_actor", "user_id or anonymous_id is needed: whose is it?")
+        links: list[tuple[str, Kind]] = []
+        if identify and user and device and self._plan.identity.on:
+            links.append((DEVICE + device, "login"))
+        # An SDK doesn't say whether an old id was a device's or a user's: then it is given as both.
+        if item.alias and item.alias != user and (self._plan.aliases or item.alias != device):
+            links.append((item.alias, "alias"))
+        for one, kind in links:
+            value = link_value(Claim(one, user, kind, at))
+            try:
+                read_link(value, self._plan.aliases)
+            except ValueError as exc:
+                return made, Rejection("bad_link", str(exc))
+            made.append(_Told(one.removeprefix(DEVICE).encode(), value, ((LINK_HEADER, _MARK),)))
+        actor = user or DEVICE + device
+        for attributes, since in ((item.attributes, at), (item.first_attributes, first_told(at))):
+            if not attributes:
+                continue
+            value = attributes_value(actor, since, attributes, source)
+            try:
+                read_attributes(value)
+            except ValueError as exc:
+                return made, Rejection("bad_attributes", str(exc))
+            made.append(_Told((user or device).encode(), value, ((ATTRIBUTES_HEADER, _MARK),)))
+        return made, None
+
+
+def _key(fields: dict[str, Any]) -> bytes | None:
+    """The actor, as far as there is one."""
+    actor = fields.get("user_id") or fields.get("anonymous_id")
+    return actor.encode() if isinstance(actor, str) and len(actor) <= 1_024 else None
+
+
+def _refused(raw: bytes, reason: str, detail: str, source: str, key: bytes | None = None) -> _Told:
+    """The record of what can't be an event, cut where the topic takes nothing so large."""
+    return _Told(key, raw[:MAX_KEPT], (refused_header(reason, detail), (SOURCE_HEADER, source.encode())))

@@ -1,0 +1,10 @@
+// What a page with Amplitude's library does.
+import * as amplitude from "@amplitude/analytics-browser";
+const { host, key } = window.where;
+await amplitude.init(key, { serverUrl: host + "/2/httpapi", autocapture: false, fetchRemoteConfig: false }).promise;
+amplitude.track("view_item", { item_id: "i7" });
+amplitude.setUserId("u1");
+amplitude.identify(new amplitude.Identify().set("plan", "pro"));
+amplitude.track("purchase", { amount: 19.9 });
+await amplitude.flush().promise;
+window.done = true;
