@@ -39,9 +39,15 @@ COMMANDS = [
     "alerts render -o rules", "alerts check", "alerts bridge --port TAKEN", "alerts test", "rejected list",
     "rejected redrive", "plan show", "plan check", "plan check shop", "plan check nöpe.yaml", "plan export",
     "plan show --plan /proc", "verify --config /proc", "verify --config nöpe.toml",
+    "sources add web", "sources add änn", "sources list", "sources list --file /dev/null/s.json", "sources revoke web",
 ]  # fmt: skip
 #: Those that wait for what isn't there: what they say meanwhile.
-WAITING = {"worker": "waiting for Kafka", "archiver": "waiting for Kafka", "migrate": "waiting for ClickHouse"}
+WAITING = {
+    "worker": "waiting for Kafka",
+    "archiver": "waiting for Kafka",
+    "collect": "waiting for Kafka",
+    "migrate": "waiting for ClickHouse",
+}
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
-from crawleruseragents import CRAWLER_USER_AGENTS_DATA
+from pydantic_core import from_json
 from ua_parser import parse
+
+_found = find_spec("crawleruseragents")
+if _found is None or _found.origin is None:
+    raise ImportError("crawler-user-agents is not installed")
+#: Read by ourselves: the package reads it in the encoding of the machine, and ends where that is ASCII.
+_DATA: Final = Path(_found.origin).with_name("crawler-user-agents.json")
 
 #: Characters of a user agent that are looked at: those of people have less than half.
 _MAX_CHARACTERS: Final = 512
@@ -57,7 +65,8 @@ def _agent(user_agent: str) -> tuple[tuple[str, str], ...]:
 
 @cache
 def _crawlers() -> tuple[re.Pattern[str], ...]:
-    patterns = [entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA if _LIBRARY not in entry.get("tags", ())]
+    entries = from_json(_DATA.read_bytes())
+    patterns = [entry["pattern"] for entry in entries if _LIBRARY not in entry.get("tags", ())]
     # In parts: one alternation of all is slower to search.
     return tuple(re.compile("|".join(patterns[at : at + 25])) for at in range(0, len(patterns), 25))
 
