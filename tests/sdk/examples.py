@@ -17,8 +17,6 @@ import pytest
 from collect.doors import Door
 from dashboard.browser import chromium
 
-from pipeline.collect.sources import add_source
-
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
 PLAN = """
@@ -76,8 +74,7 @@ def test_an_example_sends_its_event_once(door: Door, tmp_path: Path, language: s
 
 
 def test_the_script_of_a_page_sends_as_the_page_is_left(door: Door, tmp_path: Path, needs_chromium: None) -> None:
-    key = add_source(door.sources, "page", origins=("null",))
-    url = f"http://127.0.0.1:{door.port}/v1/events?key={key}"
+    url = f"http://127.0.0.1:{door.port}/v1/events?key={door.key}"
     script = (EXAMPLES / "send.js").read_text("utf-8").replace("https://events.shop.example/v1/events?key=KEY", url)
     page = tmp_path / "page.html"
     bought = "{event: 'purchase', properties: {order_id: 'js-1', amount: 19.9}}"
@@ -88,6 +85,6 @@ def test_the_script_of_a_page_sends_as_the_page_is_left(door: Door, tmp_path: Pa
         browser.until(lambda: door.accepted() or None, "the event")
     (found,) = door.accepted()
     assert (found["event"], found["properties"], found["source"]) == (
-        "purchase", {"order_id": "js-1", "amount": 19.9}, "page",
+        "purchase", {"order_id": "js-1", "amount": 19.9}, "web",
     )  # fmt: skip
     assert re.fullmatch("[0-9a-f-]{36}", found["anonymous_id"])

@@ -269,7 +269,7 @@ BROWSERS: dict[str, list[Brief]] = {
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
+def chrome() -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     for argument in (
         "--headless=new",
@@ -282,6 +282,13 @@ def browser() -> Iterator[webdriver.Chrome]:
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver") or ""))
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def browser(chrome: webdriver.Chrome) -> webdriver.Chrome:
+    """A browser that knows nobody: cookies of one port are sent to all others, and libraries find their user there."""
+    chrome.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    return chrome
 
 
 @pytest.mark.parametrize("script", BROWSERS)
