@@ -6,6 +6,7 @@ the SQL that recomputes them (`pipeline.store`). Loading with line numbers is in
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -240,6 +241,12 @@ class Plan(_Model):
         return self.identity.on and (
             self.identity.alias is not None or (self.collect is not None and self.collect.aliases)
         )
+
+    @cached_property
+    def digest(self) -> str:
+        """The same for two plans by which records are judged and counted alike; alerts change nothing of that."""
+        text = self.model_dump_json(exclude={"alerting"})
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     @cached_property
     def zone(self) -> ZoneInfo:

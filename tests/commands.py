@@ -23,8 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 LOADED = (
     "pipeline.cli.main", "pipeline.alerts.check", "pipeline.alerts.history", "pipeline.archiver.load",
     "pipeline.archiver.rejected", "pipeline.clickhouse.migrate", "pipeline.demo.run", "pipeline.files.command",
-    "pipeline.files.sender", "pipeline.files.side_tables", "pipeline.metrics.command", "pipeline.queries.command",
-    "pipeline.render.picture", "pipeline.replay.command", "pipeline.report.command", "pipeline.simulate.command",
+    "pipeline.doctor.gather", "pipeline.files.sender", "pipeline.files.side_tables", "pipeline.metrics.command",
+    "pipeline.queries.command", "pipeline.render.picture", "pipeline.replay.command", "pipeline.report.command",
+    "pipeline.simulate.command",
 )  # fmt: skip
 
 _lock = threading.Lock()

@@ -9,6 +9,7 @@ from pipeline.archiver.archiver import Archiver
 from pipeline.archiver.collector import ArchiverCollector
 from pipeline.kafka.topic import watch
 from pipeline.process import announce, cancelled, collect_seldom, end_in_time, first_of, stop_event
+from pipeline.serve.answers import about
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topic
@@ -26,7 +27,7 @@ async def run_archiver(settings: Settings) -> None:
         settings.metrics_host,
         settings.metrics_port,
         registry(ArchiverCollector(archiver)),
-        archiver.health,
+        lambda: {**archiver.health(), **about(plan)},
         allowed_hosts=settings.allowed_hosts,
     )
     stop = stop_event()

@@ -18,6 +18,7 @@ from pipeline.cli import (
     alerts,
     database,
     demo,
+    doctor,
     files,
     metrics,
     plan,
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (demo, roles, report, files, simulate, replay, database):
+for commands in (demo, roles, report, files, simulate, replay, database, doctor):
     app.add_typer(commands.app)
 app.add_typer(plan.app, name="plan")
 app.add_typer(rejected.app, name="rejected")

@@ -21,6 +21,7 @@ from pipeline.collect.sources import Sources, read_sources
 from pipeline.errors import DependencyError, UserError
 from pipeline.kafka.topic import watch
 from pipeline.process import announce, cancelled, collect_seldom, end_in_time, first_of, stop_event
+from pipeline.serve.answers import about
 from pipeline.serve.server import registry
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topic
@@ -37,7 +38,7 @@ async def run_collect(settings: Settings) -> None:
     sources = Sources(settings.collect_sources)
     additions = additions_of(settings, plan)
     door = FrontDoor(settings, sources, [Native(), *protocols(max_unpacked(settings))])
-    door.serve(registry(CollectCollector(door)))
+    door.serve(registry(CollectCollector(door)), about(plan))
     # While Kafka is away they say so thirty times a second; the producer says it once.
     for name in ("aiokafka", "aiokafka.producer.sender"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -13,7 +13,7 @@ import re
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -83,6 +83,7 @@ class FrontDoor:
         self._producer: Producer | None = None
         self._reception: Reception | None = None
         self._registry: CollectorRegistry | None = None
+        self._about: Mapping[str, str] = {}
         self._buckets: dict[str, tuple[float, TokenBucket]] = {}
         self._runner: guard.BareRunner | None = None
         self._stopping = False
@@ -99,9 +100,9 @@ class FrontDoor:
         self.unforeseen = 0
         self.last_unforeseen = ""
 
-    def serve(self, registry: CollectorRegistry) -> None:
-        """Which figures `/metrics` shows."""
-        self._registry = registry
+    def serve(self, registry: CollectorRegistry, about: Mapping[str, str]) -> None:
+        """Which figures `/metrics` shows, and what `/health` says `about` this process besides."""
+        self._registry, self._about = registry, about
 
     def open(self, producer: Producer, reception: Reception) -> None:
         """From now on events are taken."""
@@ -188,7 +189,7 @@ class FrontDoor:
         if request.path == "/metrics":
             body = render(self._registry) if self._registry is not None else b""
             return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE, **_ALWAYS})
-        health = self.health()
+        health = {**self.health(), **self._about}
         return web.Response(
             body=to_json(health),
             status=200 if health["ready"] else 503,

@@ -32,6 +32,7 @@ from pipeline.alerts.check import HOW_TO_GET_THEM
 from pipeline.alerts.conditions import needing_history
 from pipeline.clickhouse.migrate import migrate
 from pipeline.collect.sources import own_key
+from pipeline.demo.folder import write_down
 from pipeline.demo.supervisor import Part, Patience, Supervisor
 from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.prometheus import Prometheus
@@ -195,8 +196,17 @@ class System:
             )
         for role in self.roles:
             self._role_part(role, needed)
+        self._write_down()
         self._supervisor = Supervisor(self._parts, self._say, self._patience)
         self._supervision = asyncio.create_task(self._supervisor.run(), name="supervisor")
+
+    def _write_down(self) -> None:
+        """For other commands: the settings, and where everything is."""
+        write_down(
+            self.data_dir,
+            self.settings.model_copy(update={"dashboard_workers": self.worker.url}),
+            {role.name: role.url for role in self.roles},
+        )
 
     def _new_log(self) -> dict[str, Any]:
         """The settings of a new log of the embedded broker, which forgets everything at its end: name, and since when.
@@ -309,6 +319,7 @@ class System:
         await broker.start()
         self.settings = self.settings.model_copy(update=self._new_log())
         await ensure_topics(self.settings)
+        self._write_down()
         self._say(
             f"the broker had its log in memory: events that were not stored yet are gone, those of before stay in "
             f"ClickHouse, live figures count anew, as the stream {self.settings.stream} "

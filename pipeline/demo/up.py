@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from pipeline.demo.folder import SETTINGS_FILE
 from pipeline.demo.supervisor import Patience
 from pipeline.demo.system import System, where
+from pipeline.doctor.gather import quick_look
 from pipeline.process import first_of, stop_event
 from pipeline.settings import Settings
 from pipeline.terminal import say
@@ -16,6 +18,8 @@ async def up(
     settings: Settings, data: Path, embedded_kafka: bool, embedded_clickhouse: bool, patience: Patience | None = None
 ) -> None:
     """The system without simulated users, until Ctrl-C. Raises DependencyError if a part can't be kept running."""
+    for line in quick_look(settings, data):
+        _say(line)
     stop = stop_event()
     system = System(
         settings, data, embedded_kafka=embedded_kafka, embedded_clickhouse=embedded_clickhouse, usual_ports=True,
@@ -30,7 +34,7 @@ async def up(
             changed += ("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD")
         found = system.settings.environment()
         say(f"Send        streamgauge send FILE --kafka {system.settings.kafka_bootstrap}")
-        say("For verify, rejected and others in another terminal:")
+        say(f"For verify, rejected and others in another terminal: --config {data / SETTINGS_FILE}, or")
         for name in changed:
             say(f"  export PIPELINE_{name}={found[f'PIPELINE_{name}']}")
         say("Ctrl-C ends it", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Final, NamedTuple
 
@@ -26,6 +27,8 @@ from pipeline.settings import Settings
 #: How often a role asks whether the topic is still the same.
 WATCH_SECONDS: Final = 3.0
 _TIMEOUT_MS: Final = 10_000
+#: Where operations are not told.
+_NOT_TOLD: Final = -(1 << 31)
 
 
 class Topic(NamedTuple):
@@ -52,6 +55,41 @@ async def describe(settings: Settings) -> Topic | None:
     if error or not partitions:
         return None
     return Topic(len(partitions), topic_id if topic_id.strip("0") else "")
+
+
+class TopicDetails(NamedTuple):
+    """A topic as its brokers stand: the fewest of its partitions' replicas, and what the asking user may do."""
+
+    partitions: int
+    replicas: int
+    in_sync: int
+    leaderless: int
+    #: Bits by number of Kafka's AclOperation; None where the broker doesn't tell.
+    operations: int | None
+
+
+async def describe_all(settings: Settings, names: Sequence[str]) -> tuple[int, dict[str, TopicDetails]]:
+    """How many brokers there are, and the details of those of the topics `names` that are there.
+
+    Raises what the client raises, NotImplementedError where the broker is too old.
+    """
+    client = AIOKafkaClient(**settings.kafka_kwargs(), request_timeout_ms=_TIMEOUT_MS)
+    try:
+        await client.bootstrap()
+        answer = await client.send(client.get_random_node(), _TopicRequest(*names))
+    finally:
+        await client.close()
+    found = {}
+    for error, name, _, _, partitions, operations, _ in answer.topics:
+        if not error and partitions:
+            found[name] = TopicDetails(
+                len(partitions),
+                min(len(replicas) for _, _, _, _, replicas, *_ in partitions),
+                min(len(isr) for _, _, _, _, _, isr, *_ in partitions),
+                sum(leader < 0 for _, _, leader, *_ in partitions),
+                None if operations == _NOT_TOLD else operations & 0xFFFFFFFF,
+            )
+    return len(answer.brokers), found
 
 
 async def watch(settings: Settings, known: Topic) -> None:
@@ -136,12 +174,12 @@ class _MetadataStruct(RequestStruct):  # type: ignore[misc]
 
 
 class _TopicRequest(Request[_MetadataStruct]):  # type: ignore[misc]
-    """Metadata in the version that tells a topic's id, which aiokafka doesn't have. Creates nothing."""
+    """Metadata as it tells a topic's id and what we may do, which aiokafka doesn't have. Creates nothing."""
 
     API_KEY = 3
 
-    def __init__(self, topic: str) -> None:
-        self._topic = topic
+    def __init__(self, *topics: str) -> None:
+        self._topics = topics
 
     def build(self, request_struct_class: type[_MetadataStruct]) -> _MetadataStruct:
-        return request_struct_class([("0" * 32, self._topic, {})], False, False, {})
+        return request_struct_class([("0" * 32, topic, {}) for topic in self._topics], False, True, {})

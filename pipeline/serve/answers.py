@@ -7,6 +7,9 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from pipeline import __version__
+from schemas.plan import Plan
+
 _EXACT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -78,6 +81,8 @@ class WorkerHealth(TypedDict):
     role: str
     ready: bool
     problems: Annotated[dict[str, str], _says("by dependency: what is wrong with it")]
+    version: Annotated[str, _says("of Streamgauge")]
+    plan: Annotated[str, _says("digest of the tracking plan: two processes with the same one judge alike")]
     partitions: Annotated[list[int], _says("partitions that it owns")]
 
 
@@ -88,10 +93,17 @@ class ArchiverHealth(TypedDict):
     role: str
     ready: bool
     problems: Annotated[dict[str, str], _says("by dependency: what is wrong with it")]
+    version: Annotated[str, _says("of Streamgauge")]
+    plan: Annotated[str, _says("digest of the tracking plan: two processes with the same one judge alike")]
     lag: Annotated[int | None, _says("records not stored yet; null while that is not known")]
     stored: Annotated[dict[int, int], _says("by partition: everything before this offset is in ClickHouse")]
     inserted: Annotated[int, _says("rows inserted since the start")]
     totals: Annotated[dict[str, int], _says("records since the start by what became of them")]
+
+
+def about(plan: Plan) -> dict[str, str]:
+    """What every role's `/health` says besides: its version, and which plan it goes by."""
+    return {"version": __version__, "plan": plan.digest}
 
 
 LIVE: TypeAdapter[LiveAnswer] = TypeAdapter(LiveAnswer)

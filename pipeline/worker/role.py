@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pipeline.kafka.topic import watch
 from pipeline.process import announce, at_most, collect_seldom, end_in_time, first_of, stop_event
-from pipeline.serve.answers import LiveAnswer
+from pipeline.serve.answers import LiveAnswer, about
 from pipeline.serve.numbers import snapshot
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings, plan_of
@@ -35,7 +35,7 @@ async def run_worker(settings: Settings) -> None:
         settings.metrics_host,
         settings.metrics_port,
         registry(WorkerCollector(app)),
-        lambda: health(app),
+        lambda: {**health(app), **about(plan)},
         lambda: live_numbers(app),
         allowed_hosts=settings.allowed_hosts,
     )

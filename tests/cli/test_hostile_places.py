@@ -40,6 +40,7 @@ COMMANDS = [
     "rejected redrive", "plan show", "plan check", "plan check shop", "plan check nöpe.yaml", "plan export",
     "plan show --plan /proc", "verify --config /proc", "verify --config nöpe.toml",
     "sources add web", "sources add änn", "sources list", "sources list --file /dev/null/s.json", "sources revoke web",
+    "doctor", "doctor --json --lang zh", "doctor --data nöthing", "doctor --lang xx",
 ]  # fmt: skip
 #: Those that wait for what isn't there: what they say meanwhile.
 WAITING = {
