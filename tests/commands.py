@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: What the commands load when they are called.
 LOADED = (
     "pipeline.cli.main", "pipeline.alerts.check", "pipeline.alerts.history", "pipeline.archiver.load",
-    "pipeline.archiver.rejected", "pipeline.clickhouse.migrate", "pipeline.demo.run", "pipeline.files.command",
+    "pipeline.archiver.rejected", "pipeline.backup.give", "pipeline.backup.take", "pipeline.clickhouse.migrate",
+    "pipeline.demo.run", "pipeline.files.command",
     "pipeline.doctor.gather", "pipeline.files.sender", "pipeline.files.side_tables", "pipeline.metrics.command",
     "pipeline.queries.command", "pipeline.render.picture", "pipeline.replay.command", "pipeline.report.command",
     "pipeline.simulate.command",

@@ -16,6 +16,7 @@ import typer
 from pipeline import __version__
 from pipeline.cli import (
     alerts,
+    backup,
     database,
     demo,
     doctor,
@@ -42,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (demo, roles, report, files, simulate, replay, database, doctor):
+for commands in (demo, roles, report, files, simulate, replay, database, doctor, backup):
     app.add_typer(commands.app)
 app.add_typer(plan.app, name="plan")
 app.add_typer(rejected.app, name="rejected")

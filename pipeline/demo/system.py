@@ -79,7 +79,10 @@ class Role:
 
 
 class System:
-    """Starts the parts that `settings` don't point elsewhere; `async with` ends them."""
+    """Starts the parts that `settings` don't point elsewhere; `async with` ends them.
+
+    With `only_servers` it starts none of the roles, and makes nothing in Kafka and ClickHouse.
+    """
 
     def __init__(
         self,
@@ -89,9 +92,11 @@ class System:
         embedded_kafka: bool = True,
         embedded_clickhouse: bool = True,
         usual_ports: bool = False,
+        only_servers: bool = False,
         patience: Patience | None = None,
         say: Callable[[str], None] = log.warning,
     ) -> None:
+        self._only_servers = only_servers
         self.settings, self.data_dir = settings, data_dir
         self._usual_ports = usual_ports
         self._embedded_kafka, self._embedded_clickhouse = embedded_kafka, embedded_clickhouse
@@ -142,7 +147,8 @@ class System:
 
     async def _start(self) -> None:
         plan_of(self.settings)  # a mistake in the plan shows before anything starts
-        self._make_source()
+        if not self._only_servers:
+            self._make_source()
         starting: list[Coroutine[Any, Any, object]] = []
         if self._embedded_kafka:
             from pipeline.embedded.broker import EmbeddedBroker
@@ -173,6 +179,8 @@ class System:
             self.settings = self.settings.model_copy(update=clickhouse.access)
             self._reader = {"clickhouse_user": READER, "clickhouse_password": clickhouse.users[READER]}
             self.clickhouse_users = clickhouse.users_file
+        if self._only_servers:
+            return
         await asyncio.gather(ensure_topics(self.settings), self._migrate())
         await asyncio.gather(*(self._start_role(role) for role in (self.worker, self.archiver, self.collect)))
         await self._start_prometheus()

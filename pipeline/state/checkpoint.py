@@ -53,6 +53,38 @@ def encode(checkpoint: Checkpoint, writer: bytes) -> Iterator[bytes]:
         yield msgpack.packb((head, entries))
 
 
+class Positions:
+    """Up to where the records of a changelog save the state: the largest position whose checkpoint is all there."""
+
+    def __init__(self) -> None:
+        self.complete: int | None = None
+        self._parts: dict[tuple[bytes, int], set[int]] = {}
+
+    def add(self, record: bytes) -> None:
+        """Take a record. Raises ValueError if it is not one that this version understands."""
+        (version, writer, position, part, parts, _), _ = msgpack.unpackb(record)
+        if version != _VERSION:
+            raise ValueError(f"changelog record of version {version}; this program reads version {_VERSION}")
+        seen = self._parts.setdefault((writer, position), set())
+        seen.add(part)
+        if len(seen) == parts:
+            del self._parts[writer, position]
+            self.complete = max(position, self.complete or 0)
+
+
+def with_topic(record: bytes, topic_id: str) -> bytes:
+    """The record of a checkpoint as if it had been counted from another topic, which holds the same log.
+
+    Raises ValueError if it is not one that this version understands.
+    """
+    (version, writer, position, part, parts, meta), entries = msgpack.unpackb(record)
+    if version != _VERSION:
+        raise ValueError(f"changelog record of version {version}; this program reads version {_VERSION}")
+    changed = None if meta is None else {**meta, "topic": topic_id}
+    packed: bytes = msgpack.packb(((version, writer, position, part, parts, changed), entries))
+    return packed
+
+
 class Snapshot(Protocol):
     """Where restored entries are put together: in memory, or on disk (`disk.Disk`)."""
 

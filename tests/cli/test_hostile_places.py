@@ -40,6 +40,8 @@ COMMANDS = [
     "rejected redrive", "plan show", "plan check", "plan check shop", "plan check nöpe.yaml", "plan export",
     "plan show --plan /proc", "verify --config /proc", "verify --config nöpe.toml",
     "sources add web", "sources add änn", "sources list", "sources list --file /dev/null/s.json", "sources revoke web",
+    "backup nöthing", "backup /dev/null/x", "backup x --data nöthing", "restore nöthing",
+    "restore x --data /dev/null/x",
     "doctor", "doctor --json --lang zh", "doctor --data nöthing", "doctor --lang xx",
 ]  # fmt: skip
 #: Those that wait for what isn't there: what they say meanwhile.

@@ -1,0 +1,73 @@
+"""`streamgauge backup` and `restore`: everything into a folder, and back into an empty place."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import AsJson, Config, PlanOption, run
+from pipeline.settings import load_settings
+from pipeline.terminal import print_json, say
+
+app = typer.Typer()
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="The folder of back-ups; each adds what has changed.")],
+    data: Annotated[Path | None, typer.Option(help="The folder of a running `streamgauge up`.")] = None,
+    keep: Annotated[int | None, typer.Option(min=1, help="Remove all back-ups but the newest so many.")] = None,
+    plan: PlanOption = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Back up everything as of one place in the log, while it works."""
+    from pipeline.backup.take import backup as run_backup
+    from pipeline.demo.folder import settings_in
+
+    settings = load_settings(settings_in(data, config), plan=plan)
+    taken = run(run_backup(settings, folder, keep, _quiet if as_json else say), logging.WARNING)
+    if as_json:
+        print_json(taken._asdict())
+        return
+    say(f"{taken.name}: {taken.rows:,} rows, {taken.records:,} records of the log, {taken.written / 1e6:,.1f} MB new")
+    if not taken.live:
+        say("without the log: this broker keeps none, so live figures count anew after a restore")
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="The folder of back-ups.")],
+    data: Annotated[Path | None, typer.Option(help="Restore into this empty folder, for `streamgauge up`.")] = None,
+    at: Annotated[str | None, typer.Option(help="The name of a back-up; else the newest.")] = None,
+    files: Annotated[Path, typer.Option(help="Without --data: where the plan and the sources go.")] = Path("restored"),
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Restore a back-up into an empty place: the folder of an `up`, or the Kafka and ClickHouse of the settings."""
+    from pipeline.backup.give import restore as run_restore
+    from pipeline.demo.restored import restore_into
+
+    settings, tell = load_settings(config), _quiet if as_json else say
+    work = (
+        run_restore(settings, folder, files, at, tell)
+        if data is None
+        else restore_into(settings, folder, data, at, tell)
+    )
+    given = run(work, logging.WARNING)
+    if as_json:
+        print_json({name: value for name, value in given._asdict().items() if name != "settings"})
+        return
+    say(f"{given.name} restored: {given.rows:,} rows, {given.records:,} records of the log")
+    say(f"Its stream is {given.settings.stream}, its plan {given.settings.plan}")
+    if not given.live:
+        say("Live figures count anew: the back-up has no log")
+    if data is not None:
+        say(f"Start it with: streamgauge up --data {data} --plan {given.settings.plan}")
+
+
+def _quiet(_: str) -> None:
+    """JSON is one document."""
