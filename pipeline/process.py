@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Awaitable, Coroutine
@@ -29,6 +30,31 @@ def address(host: str, port: int | str) -> str:
 def announce(role: str, **where: int | str) -> None:
     """One line of JSON on standard output, for whoever started the process: where it can be asked."""
     print(json.dumps({"role": role, **where}), flush=True)
+
+
+def notify(*state: str) -> None:
+    """Tell systemd (`Type=notify`) how it stands: `READY=1`, `STATUS=…`; nothing where nobody asked to be told.
+
+    One datagram (https://www.freedesktop.org/software/systemd/man/sd_notify.html). That nobody reads it stops nothing.
+    """
+    where = os.environ.get("NOTIFY_SOCKET", "")
+    if where[:1] not in ("/", "@"):
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        try:
+            sender.sendto("\n".join(state).encode(), "\0" + where[1:] if where.startswith("@") else where)
+        except OSError as exc:
+            log.warning("%s could not be told that %s: %s", where, state[0], exc)
+
+
+async def keep_watchdog() -> None:
+    """Give systemd a sign of life as often as it asks for one (`WatchdogSec`), or none; for ever."""
+    asked, mine = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", str(os.getpid()))
+    if not asked.isdecimal() or int(asked) == 0 or mine != str(os.getpid()):
+        await asyncio.Event().wait()
+    while True:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(int(asked) / 3e6)
 
 
 def stop_event() -> asyncio.Event:

@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     )
     state_dir: Path | None = Field(None, description="Where the worker keeps files; each worker needs its own")
 
+    log_format: Literal["text", "json"] = Field("text", description="json: one object a line, for programs")
+    log_level: Literal["debug", "info", "warning", "error"] | None = Field(None, description="Else what suits")
+
     metrics_host: str = "127.0.0.1"
     metrics_port: _Port = Field(9108, description="0: any free one")
     allowed_hosts: str = Field(

@@ -12,6 +12,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 from rich.console import Console
@@ -77,6 +78,25 @@ class PlainFormatter(logging.Formatter):
         """The line of a record."""
         record.message = plain(record.message)
         return super().formatMessage(record)
+
+
+class JsonFormatter(logging.Formatter):
+    """A log record as one line of JSON, all ASCII: whatever a stranger has sent begins no line and colours nothing."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line: time (UTC), level, logger, message; for an error its traceback."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        line = {
+            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = record.stack_info
+        return json.dumps(line)
 
 
 def make_streams_safe(streams: Iterable[Any] | None = None) -> None:

@@ -105,7 +105,9 @@ class Machine:
         return [line.split("--no-install-recommends ")[1] for line in lines if "--no-install-recommends" in line]
 
 
-PROGRAMS = ("java", "mvn", "chromium", "chromedriver", "promtool", "amtool", "docker-compose", "faketime")
+PROGRAMS = (
+    "java", "mvn", "chromium", "chromedriver", "promtool", "amtool", "docker-compose", "systemd-analyze", "faketime",
+)  # fmt: skip
 
 
 def test_what_is_missing_is_installed_and_a_failure_ends_only_the_strict_way(tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+from pathlib import Path
 
 import pytest
 
 from pipeline.dashboard.server import Dashboard
 from pipeline.errors import UserError
-from pipeline.process import address, cancelled, first_of
+from pipeline.process import address, cancelled, first_of, keep_watchdog, notify
 from pipeline.settings import Settings, load_settings
 from schemas.plan_io import load_plan
 
@@ -87,3 +89,43 @@ async def test_who_can_not_listen_names_the_address_as_the_web_writes_it() -> No
         dashboard = Dashboard(settings, load_plan("shop"))
         with pytest.raises(UserError, match=rf"^\[::1\]:{port} can't be listened on"):
             await dashboard.start()
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_told_in_one_datagram(abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"@streamgauge-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind("\0" + name[1:] if abstract else name)
+        receiver.settimeout(5)
+        notify("READY=1")  # nobody has asked
+        monkeypatch.setenv("NOTIFY_SOCKET", name)
+        notify("READY=1", "STATUS=all is well")
+        assert receiver.recv(1000) == b"READY=1\nSTATUS=all is well"
+
+
+def test_nobody_who_listens_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for where in (str(tmp_path / "none"), "relative", "vsock:2:7", ""):
+        monkeypatch.setenv("NOTIFY_SOCKET", where)
+        notify("READY=1")
+
+
+async def test_the_watchdog_is_fed_as_often_as_it_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "notify"))
+        receiver.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "300000")
+        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+        feeding = asyncio.create_task(keep_watchdog())
+        loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+        for _ in range(3):
+            assert await asyncio.wait_for(loop.sock_recv(receiver, 100), 5) == b"WATCHDOG=1"
+        assert loop.time() - began >= 0.19
+        await cancelled(feeding)
+        # Another process is meant: ours is none of its business.
+        monkeypatch.setenv("WATCHDOG_PID", "1")
+        feeding = asyncio.create_task(keep_watchdog())
+        await asyncio.sleep(0)
+        with pytest.raises(BlockingIOError):
+            receiver.recv(100)
+        await cancelled(feeding)

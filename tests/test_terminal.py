@@ -21,7 +21,7 @@ from whole_system import ROOT, command
 from pipeline.alerts.prometheus import ActiveAlert
 from pipeline.demo.terminal import alerts_panel, funnel_panel
 from pipeline.metrics.spreadsheet import harmless, harmless_csv
-from pipeline.terminal import PlainFormatter, cell, json_text, plain
+from pipeline.terminal import JsonFormatter, PlainFormatter, cell, json_text, plain
 
 #: What a terminal would obey: colours, its title, the clipboard, going up a line, a bell, an 8-bit control, a new line.
 ATTACKS = {
@@ -84,6 +84,23 @@ EVENTS = [
     {"event_id": "t5", "event": "share", "user_id": "u-t", "ts": 1795168755000, "a\nline 99: fine": 1},
     {"event_id": "t6", "event": "\u001b[31m[red]buy", "user_id": "u-t", "ts": 1795168755000},
 ]
+
+
+def test_a_record_as_json_is_one_line_of_ascii_whatever_it_says() -> None:
+    """A stranger's line break begins no line, and the traceback is in it too."""
+    try:
+        raise ValueError("bad\nlevel=critical \x1b[31m\u2028北")
+    except ValueError:
+        record = logging.LogRecord("a.b", logging.ERROR, "f.py", 1, "said %s\r\n{}", ("x\x00y",), sys.exc_info())
+    record.created = 1_795_168_755.0625
+    line = JsonFormatter().format(record)
+    assert line.isascii()
+    assert line.isprintable()
+    found = json.loads(line)
+    assert "bad\nlevel=critical" in found.pop("exception")
+    assert found == {
+        "time": "2026-11-20T09:59:15.062Z", "level": "error", "logger": "a.b", "message": "said x\x00y\r\n{}",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("arguments", [["check"], ["send", "--dry-run"], ["replay"]])

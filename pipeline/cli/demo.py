@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import AsJson, Config, FaultOption, PlanOption, run
+from pipeline.cli.options import AsJson, Config, FaultOption, LogFormat, PlanOption, run
 from pipeline.errors import UserError
 from pipeline.settings import load_settings
 
@@ -50,10 +50,11 @@ def up(
     ] = None,
     plan: PlanOption = None,
     data: Annotated[Path, typer.Option(help="Folder for data and logs.")] = Path("data"),
+    log_format: LogFormat = None,
     config: Config = None,
 ) -> None:
     """Run everything on this machine, for events of your own."""
     from pipeline.demo.up import up as run_up
 
-    settings = load_settings(config, plan=plan, kafka_bootstrap=kafka, clickhouse_url=clickhouse)
-    run(run_up(settings, data, kafka is None, clickhouse is None), logging.WARNING)
+    settings = load_settings(config, plan=plan, kafka_bootstrap=kafka, clickhouse_url=clickhouse, log_format=log_format)
+    run(run_up(settings, data, kafka is None, clickhouse is None), logging.WARNING, settings)

@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 something was found (a difference, an invalid line), 2 a m
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 from typing import Annotated
@@ -30,6 +31,7 @@ from pipeline.cli import (
     simulate,
     sources,
 )
+from pipeline.cli.options import logs_json
 from pipeline.errors import StreamgaugeError, UserError
 from pipeline.terminal import make_streams_safe, say_lines
 
@@ -109,6 +111,10 @@ def _of_a_client(exc: Exception) -> str | None:
 
 
 def _fail(message: str, code: int) -> None:
+    if logs_json():
+        # Whoever reads the log reads the last line, too.
+        logging.getLogger("streamgauge").critical(message)
+        sys.exit(code)
     say_lines(f"streamgauge: {message}".split("\n"), file=sys.stderr)
     sys.exit(code)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Config, PlanOption, run
+from pipeline.cli.options import Config, LogFormat, PlanOption, run
 from pipeline.errors import UserError
 from pipeline.settings import load_settings, plan_of
 
@@ -15,27 +15,30 @@ app = typer.Typer()
 
 
 @app.command()
-def worker(config: Config = None) -> None:
+def worker(log_format: LogFormat = None, config: Config = None) -> None:
     """The worker: folds the events topic into live counters. Any number of them."""
     from pipeline.worker.role import run_worker
 
-    run(run_worker(load_settings(config)))
+    settings = load_settings(config, log_format=log_format)
+    run(run_worker(settings), settings=settings)
 
 
 @app.command()
-def archiver(config: Config = None) -> None:
+def archiver(log_format: LogFormat = None, config: Config = None) -> None:
     """The archiver: stores every event in ClickHouse. Any number of them."""
     from pipeline.archiver.role import run_archiver
 
-    run(run_archiver(load_settings(config)))
+    settings = load_settings(config, log_format=log_format)
+    run(run_archiver(settings), settings=settings)
 
 
 @app.command()
-def collect(config: Config = None) -> None:
+def collect(log_format: LogFormat = None, config: Config = None) -> None:
     """The front door: events over HTTP into Kafka. Any number of them."""
     from pipeline.collect.role import run_collect
 
-    run(run_collect(load_settings(config)))
+    settings = load_settings(config, log_format=log_format)
+    run(run_collect(settings), settings=settings)
 
 
 @app.command()
@@ -47,17 +50,18 @@ def dashboard(
         ),
     ] = None,
     plan: PlanOption = None,
+    log_format: LogFormat = None,
     config: Config = None,
 ) -> None:
     """The dashboard in the browser: live figures, funnels, every metric, data quality."""
     from pipeline.dashboard.auth import set_password as write_password
     from pipeline.dashboard.role import run_dashboard
 
-    settings = load_settings(config, plan=plan)
+    settings = load_settings(config, plan=plan, log_format=log_format)
     if set_password is not None:
         if settings.dashboard_password_file is None:
             raise UserError("name the file in PIPELINE_DASHBOARD_PASSWORD_FILE first")
         password = typer.prompt(f"Password of {set_password}", hide_input=True, confirmation_prompt=True)
         write_password(settings.dashboard_password_file, set_password, password)
         return
-    run(run_dashboard(settings, plan_of(settings)), logging.WARNING)
+    run(run_dashboard(settings, plan_of(settings)), logging.WARNING, settings)
