@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -105,16 +106,31 @@ async def test_what_an_sdk_tells_of_a_user_and_what_is_refused_is_in_clickhouse(
     )  # fmt: skip
     assert said.stdout.startswith('{"accepted":2,"rejected":2,')
 
+    # An SDK adds to an attribute, loses the answer, and tells it again.
+    added = [{"$token": system.key, "$distinct_id": "ida", "$time": 1_790_000_000, "$add": {"orders": 2}}]
+    for _ in range(2):
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{system.collect.url}/engage", data={"data": json.dumps(added)}) as answer,
+        ):
+            assert (answer.status, await answer.text()) == (200, "1")
+
     async def stored() -> Any:
         found = await rows(system, "SELECT reason, source, value FROM rejected ORDER BY reason")
-        return found if len(found) == 2 and await rows(system, "SELECT 1 FROM events") else None
+        return (
+            found
+            if len(found) == 2
+            and await rows(system, "SELECT 1 FROM attribute_changes_raw")
+            and await rows(system, "SELECT 1 FROM events")
+            else None
+        )
 
     found = await until(stored, "rows", SEEN_WITHIN)
     assert [(reason, source) for reason, source, _ in found] == [("invalid_json", "local"), ("wrong_type", "local")]
     assert found[0][2] == "not JSON"
-    assert await rows(system, "SELECT actor, name, value, person FROM user_attributes") == [
-        ("ida", "plan", "pro", "ida")
-    ]
+    assert await rows(system, "SELECT actor, name, value, person FROM user_attributes ORDER BY name") == [
+        ("ida", "orders", "2", "ida"), ("ida", "plan", "pro", "ida"),
+    ]  # fmt: skip
     assert await rows(system, "SELECT event, actor, person FROM events") == [("app_open", "d7", "ida")]
     async with (
         aiohttp.ClientSession() as session,
