@@ -86,6 +86,51 @@ async def test_the_curl_line_and_the_page_s_snippet_count_and_the_door_comes_bac
     ]  # fmt: skip
 
 
+#: What the page Events shows: of each record its words, without what is folded.
+SHOWN = (
+    "return [...document.querySelectorAll('.part tr')].slice(1).map(r => [...r.cells].map(c => c.innerText).join(' '))"
+)
+
+
+async def test_whoever_pastes_the_line_sees_the_event_come_in(
+    start: Start, needs_curl: None, needs_chromium: None
+) -> None:
+    system = await start()
+    watched = line(system, "Watch").split()[0]
+    curl = line(system, "Send one")
+
+    def paste(user: str) -> None:
+        said = subprocess.run(
+            ["bash", "-c", f"{curl.replace('u1', user)} -sS"], capture_output=True, text=True, check=True, timeout=30
+        ).stdout
+        assert '"accepted":1' in said
+
+    def watch() -> None:
+        with chromium(system.dashboard.url) as browser:
+            browser.open("/events")
+            assert watched == browser.driver.current_url
+            assert "Nothing came in the last 15 minutes that fits." in browser.text(".part")
+            paste("u1")
+            (row,) = browser.until(lambda: browser.js(SHOWN) or None, "the event", SEEN_WITHIN)
+            assert row.split()[1:] == ["accepted", "app_open", "u1", "–", "local"]
+            # While it is open to be read the list waits.
+            browser.js("document.querySelector('.part summary').click()")
+            paste("u2")
+            asked = (
+                "return performance.getEntriesByType('resource').filter(e => e.name.includes('/part/events')).length"
+            )
+            before = browser.js(asked)
+            browser.until(lambda: browser.js(asked) > before + 4 or None, "the list asked for again", SEEN_WITHIN)
+            assert len(browser.js("return document.querySelectorAll('.part details[open]')")) == 1
+            assert len(browser.js(SHOWN)) == 1
+            browser.js("document.querySelector('.part summary').click()")
+            browser.until(lambda: len(browser.js(SHOWN)) == 2 or None, "the second event", SEEN_WITHIN)
+            assert [row.split()[3] for row in browser.js(SHOWN)] == ["u2", "u1"]
+            assert browser.complaints() == []
+
+    await asyncio.to_thread(watch)
+
+
 async def _is(system: System, count: int) -> bool:
     return await accepted(system) == count
 
