@@ -87,7 +87,7 @@ FROM
 ORDER BY stored_at DESC, partition, offset DESC, outcome LIMIT {{rows:UInt32}}"""
 
 
-class Arrival(NamedTuple):
+class Came(NamedTuple):
     """A record: what became of it, where it lies in the log, and what it says. `ts` is epoch ms."""
 
     outcome: str
@@ -138,7 +138,7 @@ async def rows(context: Context) -> Safe:
     # By whole seconds: browsers that ask at the same time ask once.
     bounds = {"since": context.now // 1_000 * 1_000 - SPAN, "rows": ROWS}
     answer = await context.store.ask(SQL, {**asked, **bounds}, keep=1)
-    found = [Arrival(*row) for row in answer.rows]
+    found = [Came(*row) for row in answer.rows]
     heads = [
         t("When", "时间"), t("What became of it", "处理结果"), t("Event", "事件"), t("User", "用户"), t("Device", "设备"),
         t("Source", "来源"),
@@ -152,7 +152,7 @@ async def rows(context: Context) -> Safe:
     )
 
 
-def _cells(context: Context, row: Arrival) -> list[Child]:
+def _cells(context: Context, row: Came) -> list[Child]:
     t = context.t
     said = h("span", t(*OUTCOMES[row.outcome]), class_="bad-word" if row.outcome == "rejected" else None)
     held = _held(context, row)
@@ -168,7 +168,7 @@ def _cells(context: Context, row: Arrival) -> list[Child]:
     ]
 
 
-def _held(context: Context, row: Arrival) -> list[Child]:
+def _held(context: Context, row: Came) -> list[Child]:
     """What is behind a record: why it was refused, what it says, where it lies."""
     t = context.t
     lies = t(f"partition {row.partition}, offset {row.offset}", f"分区 {row.partition}，位移 {row.offset}")
@@ -188,7 +188,7 @@ def _held(context: Context, row: Arrival) -> list[Child]:
     return [_compared(context, row.event, _object(row.body), ""), place]
 
 
-def _link(t: Language, row: Arrival) -> str:
+def _link(t: Language, row: Came) -> str:
     return {
         "linked": t("The device, or old id, is this user's from now on.", "该设备（或旧 ID）从此归这个用户。"),
         "refused": t("It is another user's already, and stays theirs.", "已归另一个用户，不变。"),
@@ -196,7 +196,7 @@ def _link(t: Language, row: Arrival) -> str:
     }.get(row.reason, row.reason)
 
 
-def _refused(context: Context, row: Arrival) -> list[Child]:
+def _refused(context: Context, row: Came) -> list[Child]:
     """Of a rejected record its properties beside the plan's, where it can be read, and its bytes."""
     # Hexadecimal, for it may be any bytes.
     shown = bytes.fromhex(row.body).decode("utf-8", "backslashreplace")
