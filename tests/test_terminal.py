@@ -206,6 +206,12 @@ def test_a_formula_becomes_text(text: str) -> None:
     assert rows == [["name", "n"], ["'" + text, "-5"], ["a", "'" + text]]
 
 
+@pytest.mark.parametrize("text", ["\uf000x", "ｘ", "\uffff", "＜1", "é"])
+def test_a_letter_that_shares_a_byte_with_a_wide_sign_is_none(text: str) -> None:
+    """＝ is three bytes in UTF-8, and other letters begin with the same."""
+    assert harmless_csv(f'"{text}",1\n'.encode()) == f'"{text}",1\n'.encode()
+
+
 @given(st.lists(st.lists(st.one_of(st.integers(), st.text()), min_size=2, max_size=2), min_size=1))
 def test_only_formulas_change(rows: list[list[int | str]]) -> None:
     def written(value: int | str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 #: In what ClickHouse writes, text stands in quotes, and numbers do not: a quote after a comma or the end of a line that
 #: is followed by such a character begins a text (within one, quotes are doubled).
-_IN_CSV: Final = re.compile('(?:(?<=[,\n])|^)"(?=[=+\\-@\t\r＝＋－＠])'.encode())
+_IN_CSV: Final = re.compile('(?:(?<=[,\n])|^)"(?:(?=[=+\\-@\t\r])|(?=＝|＋|－|＠))'.encode())
 
 
 def harmless(value: Any) -> Any:
