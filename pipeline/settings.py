@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="json: one object a line, for programs")
     log_level: Literal["debug", "info", "warning", "error"] | None = Field(None, description="Else what suits")
 
+    otel_endpoint: str | None = Field(None, description="An OpenTelemetry collector (OTLP over HTTP), for traces")
+    otel_sample: float = Field(0.001, ge=0, le=1, description="Share of the front door's requests that are traced")
+
     metrics_host: str = "127.0.0.1"
     metrics_port: _Port = Field(9108, description="0: any free one")
     allowed_hosts: str = Field(
@@ -168,6 +171,13 @@ class Settings(BaseSettings):
         if not urls or not all(urlsplit(url).scheme in ("http", "https") and urlsplit(url).hostname for url in urls):
             raise ValueError("write http://127.0.0.1:9108, several separated by commas")
         return ",".join(urls)
+
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _collector(cls, value: str | None) -> str | None:
+        if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
+            raise ValueError("write it like http://127.0.0.1:4318, without /v1/traces")
+        return value.rstrip("/") if value else None
 
     @field_validator("prometheus_url")
     @classmethod

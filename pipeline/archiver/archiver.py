@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownMemberIdError
@@ -43,6 +43,9 @@ from pipeline.kafka.consumer import MAX_POLL_INTERVAL_MS, LogConsumer
 from pipeline.measure.rows import GapRow
 from pipeline.settings import Settings
 from schemas.plan import Plan
+
+if TYPE_CHECKING:
+    from pipeline.telemetry.spans import Spans
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +98,9 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         #: When records were last taken in, or there was nothing to take in.
         self.stepped_at = time.monotonic()
         self._ended: BaseException | None = None
+        #: Where traced records are told (None: nowhere), and those of the batch, with when they were taken in.
+        self.spans: Spans | None = None
+        self._traced: list[tuple[float, Any]] = []
 
     # -- figures -------------------------------------------------------------------------------------------------
 
@@ -312,6 +318,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             if why.reason == UNFORESEEN:
                 self._set_aside(f"partition {partition}, offset {records[i].offset}: {why.detail}")
         self._begin_batch()
+        if self.spans is not None:
+            self._traced += [(time.time(), one) for one in self.spans.traced(partition, records)]
         self._batch.add(partition, result)
         self._next[partition] = records[-1].offset + 1
 
@@ -324,7 +332,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _start_writing(self) -> None:
         batch, self._batch = self._batch, ArchiveBatch(self._settings.stream)
-        self._writing = asyncio.create_task(self._write(batch))
+        traced, self._traced = self._traced, []
+        self._writing = asyncio.create_task(self._write(batch, traced))
 
     async def _finish_writing(self) -> None:
         if self._writing is not None:
@@ -338,7 +347,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             self._start_writing()
             await self._finish_writing()
 
-    async def _write(self, batch: ArchiveBatch) -> None:
+    async def _write(self, batch: ArchiveBatch, traced: Sequence[tuple[float, Any]] = ()) -> None:
         if self._same_topic is not None:
             await self._same_topic
         if batch.gaps:
@@ -366,6 +375,9 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
                 self.inserted += len(columns[0])
                 for column in rows:
                     column.clear()  # the driver's objects are a cycle, and would hold the rows until it is collected
+        if self.spans is not None:
+            for began, one in traced:
+                self.spans.done("store", [one], began, time.time())
         if newest is not None:
             self.freshness_ms = max(0, int(time.time() * 1000) - newest)
         self.stored |= {p: offset for p, offset in batch.offsets.items() if p in self.stored}
@@ -403,7 +415,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         except TimeoutError:
             log.warning("ClickHouse is slow: the next owner repeats what was not inserted")
         self._writing = None
-        self._batch = ArchiveBatch(self._settings.stream)
+        self._batch, self._traced = ArchiveBatch(self._settings.stream), []
         self._classifiers.clear()
         self._next.clear()
         self._gaps.clear()

@@ -12,6 +12,7 @@ from pipeline.process import announce, cancelled, collect_seldom, end_in_time, f
 from pipeline.serve.answers import about
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings, plan_of
+from pipeline.telemetry.start import telemetry
 from pipeline.topics import ensure_topic
 
 #: For the last insert of a stop.
@@ -23,10 +24,11 @@ async def run_archiver(settings: Settings) -> None:
     plan = plan_of(settings)
     topic = await ensure_topic(settings)
     archiver = Archiver(settings, plan, topic.partitions, topic.id)
+    figures = registry(ArchiverCollector(archiver))
     server = LiveServer(
         settings.metrics_host,
         settings.metrics_port,
-        registry(ArchiverCollector(archiver)),
+        figures,
         lambda: {**archiver.health(), **about(plan)},
         allowed_hosts=settings.allowed_hosts,
     )
@@ -36,7 +38,8 @@ async def run_archiver(settings: Settings) -> None:
     collect_seldom()
     running = asyncio.create_task(archiver.run(), name="archiver")
     try:
-        await first_of(stop.wait(), watch(settings, topic), running)
+        async with telemetry(settings, "archiver", figures) as archiver.spans:
+            await first_of(stop.wait(), watch(settings, topic), running)
     finally:
         end_in_time(sys.exception())
         archiver.stop()

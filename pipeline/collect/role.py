@@ -24,6 +24,7 @@ from pipeline.process import announce, cancelled, collect_seldom, end_in_time, f
 from pipeline.serve.answers import about
 from pipeline.serve.server import registry
 from pipeline.settings import Settings, plan_of
+from pipeline.telemetry.start import telemetry
 from pipeline.topics import ensure_topic
 from schemas.collect import Addition, Collect
 from schemas.plan import Plan
@@ -38,7 +39,8 @@ async def run_collect(settings: Settings) -> None:
     sources = Sources(settings.collect_sources)
     additions = additions_of(settings, plan)
     door = FrontDoor(settings, sources, [Native(), *protocols(max_unpacked(settings))])
-    door.serve(registry(CollectCollector(door)), about(plan))
+    figures = registry(CollectCollector(door))
+    door.serve(figures, about(plan))
     # While Kafka is away they say so thirty times a second; the producer says it once.
     for name in ("aiokafka", "aiokafka.producer.sender"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -67,7 +69,8 @@ async def run_collect(settings: Settings) -> None:
         except (KafkaError, OSError) as exc:
             raise DependencyError(f"Kafka at {settings.kafka_bootstrap} can't be reached: {exc}") from exc
         door.open(producer, Reception(plan, topic.partitions, additions.add))
-        await first_of(stop.wait(), watch(settings, topic), *producer.pumps)
+        async with telemetry(settings, "collect", figures) as door.spans:
+            await first_of(stop.wait(), watch(settings, topic), *producer.pumps)
     finally:
         end_in_time(sys.exception())
         await cancelled(starting)

@@ -14,7 +14,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -32,6 +32,10 @@ from pipeline.process import address
 from pipeline.serve import guard
 from pipeline.serve.server import render
 from pipeline.settings import Settings
+from pipeline.telemetry.context import TRACEPARENT
+
+if TYPE_CHECKING:
+    from pipeline.telemetry.spans import Spans
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +91,8 @@ class FrontDoor:
         self._buckets: dict[str, tuple[float, TokenBucket]] = {}
         self._runner: guard.BareRunner | None = None
         self._stopping = False
+        #: Where requests are traced; None: nowhere.
+        self.spans: Spans | None = None
         self.port = settings.collect_port
         #: Bytes of requests that are being read or are under way.
         self.reading = 0
@@ -365,15 +371,28 @@ class FrontDoor:
         taken = reception.take(spoken.name, told, source.name, request.received)
         if dry:
             return spoken.answer(request, told, taken.results)
-        await self._send(spoken, source, taken, request.received)
+        await self._send(spoken, source, taken, request.received, request.headers.get(TRACEPARENT, ""))
         return spoken.answer(request, told, taken.results)
 
-    async def _send(self, spoken: Protocol, source: Source, taken: Taken, received: int) -> None:
+    async def _send(self, spoken: Protocol, source: Source, taken: Taken, received: int, traceparent: str = "") -> None:
         producer, _ = self._ready()
+        if self.spans is not None and taken.records:
+            about = {"streamgauge.protocol": spoken.name, "streamgauge.source": source.name}
+            span = self.spans.begin("receive", traceparent, about)
+        else:
+            span = None
+        records = taken.records
+        if span is not None:
+            # One record of a request stands for all.
+            mark = (TRACEPARENT, span.parent.header())
+            records = [records[0]._replace(headers=(*records[0].headers, mark)), *records[1:]]
         try:
-            await producer.send(taken.records, received)
+            await producer.send(records, received)
         except Unavailable as exc:
             raise Failure(503, "kafka_away", f"not stored, send it again: {exc}", _RETRY_SECONDS) from None
+        finally:
+            if span is not None:
+                span.end(**{"streamgauge.events": len(records)})
         for result in taken.results:
             self.events[source.name, spoken.name, result.reason or "stored"] += 1
 

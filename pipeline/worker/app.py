@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import faust
 from faust.types import TP
@@ -35,6 +35,9 @@ from pipeline.worker.transport import Batch, BatchConsumer, BatchSchema, BatchTr
 from pipeline.worker.truncation import Truncation
 from schemas.event import plain_id
 from schemas.plan import Plan
+
+if TYPE_CHECKING:
+    from pipeline.telemetry.spans import Spans
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +116,8 @@ class WorkerApp(faust.App):
         #: Since when there has been something that waits for an open transaction.
         self.held_since: float | None = None
         self._publish_now, self._published = asyncio.Event(), asyncio.Event()
+        #: Where traced records are told; None: nowhere.
+        self.spans: Spans | None = None
 
     def fail(self, exc: BaseException) -> None:
         """End the worker: going on would lose something."""
@@ -209,6 +214,9 @@ class WorkerApp(faust.App):
         newest = state.reached if state.reached > before else None
         seconds = time.perf_counter() - started
         self.counters.folded(batch.partition, len(batch.records), batch.records[-1].timestamp or 0, newest, seconds)
+        if self.spans is not None and (parents := self.spans.traced(batch.partition, batch.records)):
+            ended = time.time()
+            self.spans.done("fold", parents, ended - seconds, ended)
         letters, state.letters = state.letters, []
         if result.rejections or result.forwarded or letters:
             await self._send_aside(batch.partition, result, letters)

@@ -13,6 +13,7 @@ from pipeline.serve.answers import LiveAnswer, about
 from pipeline.serve.numbers import snapshot
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings, plan_of
+from pipeline.telemetry.start import telemetry
 from pipeline.topics import ensure_topic
 from pipeline.worker.app import WorkerApp, background, make_app
 from pipeline.worker.collector import WorkerCollector
@@ -31,10 +32,11 @@ async def run_worker(settings: Settings) -> None:
     topic = await ensure_topic(settings)
     publisher = Publisher(settings, plan)
     app = make_app(settings, plan, topic.partitions, publisher, topic.id)
+    figures = registry(WorkerCollector(app))
     server = LiveServer(
         settings.metrics_host,
         settings.metrics_port,
-        registry(WorkerCollector(app)),
+        figures,
         lambda: {**health(app), **about(plan)},
         lambda: live_numbers(app),
         allowed_hosts=settings.allowed_hosts,
@@ -45,7 +47,7 @@ async def run_worker(settings: Settings) -> None:
     collect_seldom()
     try:
         await app.start()
-        async with background(app) as loops:
+        async with telemetry(settings, "worker", figures) as app.spans, background(app) as loops:
             await first_of(stop.wait(), app.wait_until_stopped(), watch(settings, topic), *loops)
             if app.crash_reason is not None:
                 raise app.crash_reason
