@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgpack
@@ -38,6 +38,8 @@ from pipeline.topics import changelog_topic, ensure_topics
 _SILENT_SECONDS: Final = 30.0
 _ARCHIVER_SECONDS: Final = 120.0
 _TRIES: Final = 5
+#: The end of the log is looked through as a whole: a worker that has caught up leaves some thousand records.
+MOST_BEHIND: Final = 2_000_000
 _REQUEST_MS: Final = 30_000
 #: Requests of a restore: DeleteRecords and AlterConfigs.
 _NEEDED: Final = frozenset({21, 33})
@@ -68,25 +70,26 @@ async def take_state(settings: Settings, partitions: int, keep: Keep) -> dict[in
     topic = changelog_topic(settings)
     for _ in range(_TRIES):
         positions = {p: Positions() for p in range(partitions)}
-        records: dict[int, list[bytes]] = {p: [] for p in range(partitions)}
+        packing = {p: _Packing(keep) for p in range(partitions)}
         async with _reading(settings, topic, partitions) as log:
             begins = dict(log.begins)
             async for partition, record in log.records():
                 if record.value is not None:
                     positions[partition].add(record.value)
-                    records[partition].append(record.value)
+                    await packing[partition].add(record.value)
             if begins != await log.beginnings():
                 continue  # it was shortened while it was read: what was read may lack what has been written again
         async with _reading(settings, settings.events_topic, partitions) as events:
-            found = {}
+            found: dict[int, tuple[int, tuple[str, ...]]] = {}
             for p in range(partitions):
                 position = positions[p].complete
                 # Nothing was folded of it yet: all that there is comes next.
-                found[p] = (
-                    (events.begins[p], ())
-                    if position is None
-                    else (position, tuple([await keep(blob) for blob in _packed(records[p])]))
-                )
+                found[p] = (events.begins[p], ()) if position is None else (position, await packing[p].end())
+            behind = sum(max(0, end - found[p][0]) for p, end in events.ends.items())
+        if behind > MOST_BEHIND:
+            raise DependencyError(
+                f"the worker has {behind:,} records to count: back up when it has caught up (`streamgauge doctor`)"
+            )
         return found
     raise DependencyError(f"the topic {topic} was shortened {_TRIES} times while it was read: try again")
 
@@ -347,18 +350,27 @@ class _reading:  # noqa: N801 - reads as a word
         await self._consumer.stop()
 
 
-def _packed(values: Sequence[bytes]) -> Iterator[bytes]:
-    """Checkpoints as blobs."""
-    waiting: list[bytes] = []
-    size = 0
-    for value in values:
-        waiting.append(value)
-        size += len(value)
-        if size >= BLOB_BYTES:
-            yield msgpack.packb(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield msgpack.packb(waiting)
+class _Packing:
+    """Checkpoints of a partition on their way into blobs."""
+
+    def __init__(self, keep: Keep) -> None:
+        self._keep, self._waiting, self._size = keep, list[bytes](), 0
+        self._blobs: list[str] = []
+
+    async def add(self, value: bytes) -> None:
+        self._waiting.append(value)
+        self._size += len(value)
+        if self._size >= BLOB_BYTES:
+            await self._pack()
+
+    async def end(self) -> tuple[str, ...]:
+        if self._waiting:
+            await self._pack()
+        return tuple(self._blobs)
+
+    async def _pack(self) -> None:
+        self._blobs.append(await self._keep(msgpack.packb(self._waiting)))
+        self._waiting, self._size = [], 0
 
 
 def _unpacked(blob: bytes) -> list[bytes]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from pipeline.backup.give import Restored, restore
 from pipeline.backup.repository import Repository
 from pipeline.demo.system import System
+from pipeline.embedded.users import private_folder
 from pipeline.errors import UserError
 from pipeline.settings import Settings
+
+#: In a folder into which a back-up is being restored.
+_HALF: Final = "restore-is-not-done"
 
 
 async def restore_into(
@@ -19,8 +24,19 @@ async def restore_into(
     _refuse_folder(data)
     repository = Repository(folder)
     repository.check(*repository.manifest(name))  # before anything is started
+    private_folder(data)
+    mark = data / _HALF
+    mark.touch(mode=0o600)
     async with System(settings, data, only_servers=True) as system:
-        return await restore(system.settings, folder, data, name, say)
+        given = await restore(system.settings, folder, data, name, say)
+    mark.unlink()
+    return given
+
+
+def refuse_half(data: Path) -> None:
+    """Raise UserError if a restore into the folder was broken off: it has a part of a back-up."""
+    if (data / _HALF).exists():
+        raise UserError(f"a restore into {data} was broken off: remove the folder, and restore again")
 
 
 def _refuse_folder(data: Path) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.demo.folder import SETTINGS_FILE
+from pipeline.demo.restored import refuse_half
 from pipeline.demo.supervisor import Patience
 from pipeline.demo.system import System, where
 from pipeline.doctor.gather import quick_look
@@ -24,6 +25,7 @@ async def up(
 ) -> None:
     """The system without simulated users, until Ctrl-C. Raises DependencyError if a part can't be kept running."""
     tell: Callable[[str], None] = log.warning if settings.log_format == "json" else _say
+    refuse_half(data)
     for line in quick_look(settings, data):
         tell(line)
     stop = stop_event()

@@ -82,6 +82,12 @@ async def test_what_is_stored_comes_back_into_an_empty_folder_and_nothing_else(s
     said = await run("restore", kept, "--data", str(tmp_path / "third"), code=2)
     assert said == f"streamgauge: the back-up is damaged: {blob} does not have its checksum\n"
     assert not (tmp_path / "third").exists()
+    # One that is broken off leaves its mark, and nobody starts on the folder.
+    (new / "restore-is-not-done").touch()
+    done = await asyncio.to_thread(command, "up", "--data", str(new))
+    assert (done.returncode, done.stderr) == (
+        2, f"streamgauge: a restore into {new} was broken off: remove the folder, and restore again\n"
+    )  # fmt: skip
     # With --keep the older one goes.
     third = await run("backup", kept, "--data", str(tmp_path), "--keep", "1", "--json")
     assert repository.names() == [third["name"]]
