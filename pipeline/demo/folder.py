@@ -19,6 +19,7 @@ from pipeline.settings import Settings
 
 SETTINGS_FILE: Final = "settings.toml"
 ADDRESSES_FILE: Final = "addresses.json"
+STREAM_FILE: Final = "stream.json"
 
 
 def write_down(folder: Path, settings: Settings, addresses: Mapping[str, str]) -> None:
@@ -57,6 +58,25 @@ def addresses_in(folder: Path) -> dict[str, str]:
     if not isinstance(found, dict) or not all(isinstance(url, str) for url in found.values()):
         raise UserError(f"{path} can't be read: it is no list of addresses")
     return found
+
+
+def name_stream(folder: Path, log: str, stream: str) -> None:
+    """Note that the log which would name the stream `log` holds that of a back-up: `stream`. Raises OSError."""
+    _write(folder / STREAM_FILE, json.dumps({log: stream}) + "\n")
+
+
+def stream_in(folder: Path, log: str) -> str:
+    """The stream of the log that would name it `log`. Raises UserError if the note can't be read."""
+    path = folder / STREAM_FILE
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return log
+    except (OSError, ValueError) as exc:
+        raise UserError(f"{path} can't be read: {exc}") from None
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
+        raise UserError(f"{path} can't be read: it names no stream")
+    return str(found.get(log, log))
 
 
 #: What other commands need, set or not.

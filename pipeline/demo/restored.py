@@ -8,6 +8,7 @@ from typing import Final
 
 from pipeline.backup.give import Restored, restore
 from pipeline.backup.repository import Repository
+from pipeline.demo.folder import name_stream
 from pipeline.demo.system import System
 from pipeline.embedded.users import private_folder
 from pipeline.errors import UserError
@@ -29,6 +30,9 @@ async def restore_into(
     mark.touch(mode=0o600)
     async with System(settings, data, only_servers=True) as system:
         given = await restore(system.settings, folder, data, name, say)
+        if given.live:
+            # The log has a new name of its own, and offsets of the one that was backed up.
+            name_stream(data, system.settings.stream, given.settings.stream)
     mark.unlink()
     return given
 

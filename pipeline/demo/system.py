@@ -32,7 +32,7 @@ from pipeline.alerts.check import HOW_TO_GET_THEM
 from pipeline.alerts.conditions import needing_history
 from pipeline.clickhouse.migrate import migrate
 from pipeline.collect.sources import own_key
-from pipeline.demo.folder import write_down
+from pipeline.demo.folder import stream_in, write_down
 from pipeline.demo.supervisor import Part, Patience, Supervisor
 from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.prometheus import Prometheus
@@ -179,6 +179,8 @@ class System:
             self.settings = self.settings.model_copy(update=clickhouse.access)
             self._reader = {"clickhouse_user": READER, "clickhouse_password": clickhouse.users[READER]}
             self.clickhouse_users = clickhouse.users_file
+        stream = stream_in(self.data_dir, self.settings.stream)
+        self.settings = self.settings.model_copy(update={"stream": stream})
         if self._only_servers:
             return
         await asyncio.gather(ensure_topics(self.settings), self._migrate())
