@@ -16,7 +16,7 @@ from pipeline.ingest.handover import HANDOVER_HEADER
 #: Values of about so many bytes are a blob; and a batch.
 BLOB_BYTES: Final = 16 << 20
 _BATCH_BYTES: Final = 500_000
-#: Records of a batch that only takes offsets: 125 KB, and an eighth of a second for Kafka.
+#: Records of a batch that only takes offsets: 113 KB.
 FILLER: Final = 200_000
 _ZSTD: Final = 4
 #: PARTITION:OFFSET of a record that was sent on; a handover has its part behind that.

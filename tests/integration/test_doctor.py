@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from small_disk import small_disk
-from whole_system import Start, command, until
+from whole_system import Start, command, rows, until
 
 from pipeline.clickhouse.client import Connection
 from pipeline.demo.system import System
@@ -43,6 +44,27 @@ async def test_each_planted_fault_is_named_and_a_system_without_one_is_well(star
     # What the embedded broker does not tell is not said to be well.
     assert {one["severity"] for one in found["advice"]} == {"unknown"}
     assert ("unknown", "the clock of Kafka could not be looked at: there is no record yet") in told(found, "clocks")
+
+    # A release of an app that broke the contract.
+    file = tmp_path / "events.jsonl"
+    now = int(time.time() * 1000)
+    file.write_text("".join(json.dumps({"event_id": f"e{n}", "event": "buy", "user_id": "u", "ts": now}) + "\n"
+                            for n in range(40)))  # fmt: skip
+    env = {"PIPELINE_KAFKA_BOOTSTRAP": system.settings.kafka_bootstrap}
+    done = await asyncio.to_thread(command, "send", str(file), env=env)
+    assert done.returncode == 0, done.stderr
+
+    async def stored() -> bool:
+        return bool(await rows(system, "SELECT count() FROM rejected") == [(40,)])
+
+    await until(stored, "40 rejected records")
+    code, found = await doctor(tmp_path)
+    assert code == 1
+    [(severity, sentence)] = told(found, "rejected")
+    assert severity == "warning"
+    assert sentence.startswith(
+        "100.0 % of the last hour's 40 records were rejected, most as unknown_event: the plan has no event 'buy'; it "
+    )
 
     # Another plan than the roles' and the database's.
     code, found = await doctor(tmp_path, "--plan", "content")
