@@ -32,6 +32,7 @@ from pipeline.kafka.topic import describe
 from pipeline.settings import Settings
 from pipeline.state.checkpoint import Positions, with_topic
 from pipeline.topics import changelog_topic, ensure_topics
+from schemas.duration import DAY
 
 #: How long a log may stand still while it is read, and how long the archiver may take to come to the worker's place.
 #: Seconds.
@@ -44,6 +45,7 @@ _REQUEST_MS: Final = 30_000
 #: Requests of a restore: DeleteRecords and AlterConfigs.
 _NEEDED: Final = frozenset({21, 33})
 _STAMP: Final = "message.timestamp.type"
+_RETENTION: Final = "retention.ms"
 
 Keep = Callable[[bytes], Awaitable[str]]
 
@@ -188,10 +190,13 @@ async def give_log(settings: Settings, log: KeptLog, repository: Repository, say
             if code:
                 raise for_code(code)(f"topic {topic} could not be created")
         await ensure_topics(settings)
+        # Nothing of it is too old while it is put back.
+        usual = await _retention(admin, topic)
+        await _set(admin, topic, {_STAMP: "CreateTime", _RETENTION: "-1"})
         writer = _Writer(settings)
         await writer.start()
         try:
-            await _fill(writer, topic, log, repository, say)
+            oldest = await _fill(writer, topic, log, repository, say)
             found = await describe(settings)
             changelog = changelog_topic(settings)
             for p, one in enumerate(log.partitions):
@@ -212,26 +217,55 @@ async def give_log(settings: Settings, log: KeptLog, repository: Repository, say
                 if one.position
             }
         )
-        if log.append_time:
-            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {_STAMP: "LogAppendTime"})])
+        stamp = {_STAMP: "LogAppendTime" if log.append_time else "CreateTime"}
+        await _set(admin, topic, stamp | retention_for(usual, oldest, int(time.time() * 1000)))
     finally:
         await admin.close()
     for group in (settings.group, f"{settings.group}-archiver"):
         await _commit(settings, group, {p: one.position for p, one in enumerate(log.partitions)})
 
 
-async def _fill(writer: _Writer, topic: str, log: KeptLog, repository: Repository, say: Callable[[str], None]) -> None:
-    full = filler(FILLER)
+def retention_for(usual: int, oldest: int | None, now: int) -> dict[str, str]:
+    """The setting of a topic whose oldest record is of the time `oldest`: the roles need some days to come to read it.
+
+    `usual` is what it would have (-1: for ever), all in ms; nothing is set where that is enough.
+    """
+    needed = 0 if oldest is None else now - oldest + 7 * DAY
+    return {_RETENTION: str(needed)} if 0 <= usual < needed else {}
+
+
+async def _retention(admin: AIOKafkaAdminClient, topic: str) -> int:
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    found = {entry[0]: entry[1] for answer in answers for *_, entries in answer.resources for entry in entries}
+    return int(found.get(_RETENTION) or -1)
+
+
+async def _set(admin: AIOKafkaAdminClient, topic: str, config: dict[str, str]) -> None:
+    """These settings of a topic, and the broker's for all others."""
+    for answer in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)]):
+        for code, message, *_ in answer.resources:
+            if code:
+                raise for_code(code)(f"the settings of {topic} can't be changed: {message}")
+
+
+async def _fill(
+    writer: _Writer, topic: str, log: KeptLog, repository: Repository, say: Callable[[str], None]
+) -> int | None:
+    """Put the log into the topic; the time of its oldest record, None if it has none."""
+    full, oldest = filler(FILLER), None
     for p, one in enumerate(log.partitions):
         at = 0
         while at < one.position:
             count = min(FILLER, one.position - at)
             await writer.write(topic, p, at, full if count == FILLER else filler(count))
             at += count
-        records = (record for blob in one.tail for record in unpack(repository.get(blob)))
+        records = [record for blob in one.tail for record in unpack(repository.get(blob))]
+        times = [record.timestamp for record in records if record.timestamp > 0]
+        oldest = min([*times, oldest] if oldest is not None else times, default=None)
         for base, batch in batches(records, one.position, one.end):
             await writer.write(topic, p, base, batch)
         say(f"{topic} {p}: from offset {one.position:,}, {one.end - one.position:,} records")
+    return oldest
 
 
 async def _commit(settings: Settings, group: str, positions: Mapping[int, int]) -> None:

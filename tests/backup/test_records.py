@@ -7,6 +7,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.backup.log import retention_for
 from pipeline.backup.records import KeptRecord, batches, ends_with_causes, filler, pack, unpack
 from pipeline.errors import UserError
 from pipeline.state.checkpoint import Checkpoint, Positions, encode, with_topic
@@ -108,3 +109,15 @@ def test_a_state_is_as_far_as_its_last_whole_checkpoint() -> None:
     assert [with_topic(value, "old") for value in renamed] == large
     assert b"new" in renamed[0]
     assert renamed[1] == large[1]
+
+
+@pytest.mark.parametrize(
+    ("usual_days", "age_days", "set_days"), [(30, 1, None), (30, 90, 97), (7, 1, 8), (-1, 90, None), (7, None, None)]
+)
+def test_a_log_that_was_put_back_is_not_too_old_at_once(usual_days: int, age_days: int | None, set_days: int) -> None:
+    """Kafka removes what is older than its retention within minutes, read or not."""
+    now, day = 1_795_168_755_000, 86_400_000
+    found = retention_for(
+        -1 if usual_days < 0 else usual_days * day, None if age_days is None else now - age_days * day, now
+    )
+    assert found == ({} if set_days is None else {"retention.ms": str(set_days * day)})
