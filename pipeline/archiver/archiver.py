@@ -36,7 +36,8 @@ from pipeline.archiver.rows import (
 from pipeline.clickhouse.client import Connection
 from pipeline.clickhouse.gaps import GAP_COLUMNS, GAPS_TABLE, gap_columns
 from pipeline.clickhouse.topic import same_topic
-from pipeline.ingest.classify import UNFORESEEN, Outcome, PartitionClassifier
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import UNFORESEEN, Outcome
 from pipeline.ingest.validate import Validator
 from pipeline.kafka.consumer import MAX_POLL_INTERVAL_MS, LogConsumer
 from pipeline.measure.rows import GapRow

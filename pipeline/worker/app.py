@@ -16,8 +16,8 @@ import faust
 from faust.types import TP
 
 from pipeline.errors import BrokenPromiseError, StreamgaugeError, UserError
-from pipeline.ingest.classify import ORIGIN_HEADER, UNFORESEEN, Classified
 from pipeline.ingest.links import person_header
+from pipeline.ingest.records import ORIGIN_HEADER, UNFORESEEN, Classified
 from pipeline.ingest.validate import Validator
 from pipeline.kafka.consumer import LogFetcher
 from pipeline.measure.rows import ActivityRow, FunnelRow, GapRow, PartitionRow
