@@ -9,10 +9,10 @@ A producer may depend on this module alone. One event is one JSON object:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, NotRequired, Required
 
+import msgspec
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
@@ -38,7 +38,8 @@ _RFC3339: Final = re.compile(
 )
 
 
-def _to_ms(text: str) -> int:
+def milliseconds_of(text: str) -> int:
+    """Epoch ms of an RFC 3339 text with a zone; raises ValueError (PydanticCustomError) if it is none."""
     found = _RFC3339.fullmatch(text)
     if found is None:
         raise PydanticCustomError("time_type", "input should be an RFC 3339 time with a zone")
@@ -53,8 +54,17 @@ def _to_ms(text: str) -> int:
 
 
 def _as_sent(text: str) -> str:
-    _to_ms(text)
+    milliseconds_of(text)
     return text
+
+
+def is_time(text: str) -> bool:
+    """Whether a text is an RFC 3339 time with a zone."""
+    try:
+        milliseconds_of(text)
+    except ValueError:
+        return False
+    return True
 
 
 _TIME_SCHEMA: Final = WithJsonSchema({"type": "string", "format": "date-time"})
@@ -62,7 +72,8 @@ _TIME_SCHEMA: Final = WithJsonSchema({"type": "string", "format": "date-time"})
 TimeText = Annotated[str, AfterValidator(_as_sent), _TIME_SCHEMA]
 #: Epoch milliseconds, or an RFC 3339 text with a zone, which becomes them.
 Timestamp = (
-    Annotated[int, Field(description="epoch milliseconds, UTC")] | Annotated[str, AfterValidator(_to_ms), _TIME_SCHEMA]
+    Annotated[int, Field(description="epoch milliseconds, UTC")]
+    | Annotated[str, AfterValidator(milliseconds_of), _TIME_SCHEMA]
 )
 
 #: Context fields: optional strings that describe where an event came from; each can be a dimension. `source` is who
@@ -113,8 +124,7 @@ class EventDict(TypedDict, total=False):
     properties: NotRequired[dict[str, Any] | None]
 
 
-@dataclass(slots=True)
-class Event:
+class Event(msgspec.Struct, gc=False):
     """A valid event. `ts` is epoch ms, `value` is in 10^-6 units, `fields` is the event as it was sent.
 
     `actor` is as whom it counts: the user_id, else `$device:` and the anonymous_id.

@@ -7,7 +7,7 @@ rejected records are looked for. What is said of it here is what they say, for t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -51,9 +51,17 @@ class _Told(NamedTuple):
 class Reception:
     """Judges requests by a plan, for a topic of so many partitions."""
 
-    def __init__(self, plan: Plan, partitions: int, enrich: Enrich | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        partitions: int,
+        enrich: Enrich | None = None,
+        validation: Literal["fast", "pydantic"] = "fast",
+    ) -> None:
         self._plan, self._partitions, self._enrich = plan, partitions, enrich
-        self._validator = Validator(plan)
+        self._validator = Validator(plan, validation)
+        #: Events judged so far: of some both ways of validation are asked.
+        self._judged = 0
         self._homes: dict[bytes, int] = {}
         section = plan.collect
         self._events = section.events if section is not None else {}
@@ -118,7 +126,8 @@ class Reception:
         fields["ts"], fields["source"] = ts, source
         value = to_json(fields)
         try:
-            event = self._validator.parse(value)
+            self._judged += 1
+            event = self._validator.parse(value, self._judged)
             if event.ts > received + self._plan.max_future:
                 ahead = (event.ts - received) // 1000
                 raise Rejection("time_in_future", f"ts {event.ts} is {ahead} s after it was received")
