@@ -9,7 +9,7 @@ A producer may depend on this module alone. One event is one JSON object:
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, NotRequired, Required
 
 import msgspec
@@ -33,6 +33,8 @@ Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256, patt
 Label = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 #: An id that may be missing; SDKs send an empty one for that, too.
 OptionalId = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
 )
@@ -46,9 +48,8 @@ def milliseconds_of(text: str) -> int:
     if found[1] is None:
         raise PydanticCustomError("time_zone", "input should be a time with a zone (Z, +08:00)")
     try:
-        moment = datetime.fromisoformat(text.upper())
-        # In two parts: the float of the whole would round.
-        return int(moment.replace(microsecond=0).timestamp()) * 1000 + moment.microsecond // 1000
+        # In whole numbers: the float of a timestamp would round.
+        return (datetime.fromisoformat(text.upper()) - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):
         raise PydanticCustomError("time_type", "input should be a time that exists") from None
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 
-from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
+from pipeline.collect.model import IDENTIFY, STORED, Answer, Incoming, Refused, Request, Result
 from pipeline.collect.protocols.fields import whose
 
 PATH: Final = "/v1/events"
@@ -37,10 +37,10 @@ class Native:
     def read(self, request: Request) -> list[Incoming | Refused]:
         """The events of the body. What is no JSON in one line of many is refused by itself."""
         told = self._read(request)
-        known = whose(request, None, None, None)
+        address, agent = whose(request, None, None, None)
         for one in told:
             if isinstance(one, Incoming):
-                one.address, one.user_agent = known["address"], known["user_agent"]
+                one.address, one.user_agent = address, agent
         return told
 
     def _read(self, request: Request) -> list[Incoming | Refused]:
@@ -64,7 +64,7 @@ class Native:
         """How many were taken, and of each that was not, where it stands in the request and why."""
         said = []
         for at, (item, result) in enumerate(zip(told, results, strict=True)):
-            if not (result.reason or result.detail):
+            if result is STORED or not (result.reason or result.detail):
                 continue
             one: dict[str, Any] = {"index": at}
             event_id = item.fields.get("event_id") if isinstance(item, Incoming) else None
@@ -73,7 +73,7 @@ class Native:
             if result.reason:
                 one["reason"] = result.reason
             said.append({**one, "detail": result.detail})
-        refused = sum(1 for result in results if result.reason)
+        refused = sum([1 for result in results if result.reason])
         body = {
             "accepted": len(results) - refused,
             "rejected": refused,

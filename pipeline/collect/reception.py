@@ -7,13 +7,14 @@ rejected records are looked for. What is said of it here is what they say, for t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+import msgspec
 from pydantic_core import PydanticSerializationError, to_json
 
 from pipeline.collect.clock import corrected, milliseconds
 from pipeline.collect.ids import Ids
-from pipeline.collect.model import IDENTIFY, Incoming, Refused, Result, first_told
+from pipeline.collect.model import IDENTIFY, STORED, Incoming, Refused, Result, first_told
 from pipeline.collect.producer import Sendable
 from pipeline.ingest.attributes import ATTRIBUTES_HEADER, attributes_value, read_attributes
 from pipeline.ingest.links import LINK_HEADER, Claim, Kind, link_value, read_link
@@ -26,6 +27,7 @@ from schemas.plan import Plan
 #: Of what can't be an event so much is kept at most: with its headers it must fit into the topic.
 MAX_KEPT: Final = MAX_RECORD_BYTES - 50_000
 _MARK: Final = b"1"
+_ENCODE: Final = msgspec.json.Encoder().encode
 #: Actors whose partition is remembered.
 _REMEMBERED: Final = 100_000
 _NOTHING_TOLD: Final = "neither another id of the user nor an attribute: there is nothing to keep"
@@ -40,12 +42,8 @@ class Taken(NamedTuple):
     results: list[Result]
 
 
-class _Told(NamedTuple):
-    """A record that hasn't got its partition yet."""
-
-    key: bytes | None
-    value: bytes
-    headers: Sequence[tuple[str, bytes]] = ()
+#: A record that hasn't got its partition yet: key, value, headers.
+_Told: TypeAlias = tuple[bytes | None, bytes, Sequence[tuple[str, bytes]]]
 
 
 class Reception:
@@ -106,7 +104,9 @@ class Reception:
         # Said of the event as it was sent: a retry comes at another time.
         made_id = "" if fields.get("event_id") else ids.of(fields, item.attributes, item.alias)
         sent_ts = fields.get("ts")
-        ts, note = corrected(sent_ts, item.sent, received)
+        ts, note = (
+            corrected(sent_ts, item.sent, received) if item.sent is not None or sent_ts is None else (sent_ts, "")
+        )
         name = fields.get("event")
         profile: list[_Told] = []
         refusal = None
@@ -124,7 +124,7 @@ class Reception:
         if made_id:
             fields["event_id"] = made_id
         fields["ts"], fields["source"] = ts, source
-        value = to_json(fields)
+        value = _json(fields)
         try:
             self._judged += 1
             event = self._validator.parse(value, self._judged)
@@ -135,7 +135,7 @@ class Reception:
             key = _key(fields)
             if len(value) > MAX_KEPT:
                 return [_refused(value, why.reason, why.detail, source, key)], Result(why.reason, why.detail)
-            return [_Told(key, value)], Result(why.reason, why.detail)
+            return [(key, value, ())], Result(why.reason, why.detail)
         if refusal is not None:
             # The event is good, and what it says besides of the user is not: that is kept, and told.
             raw = to_json({"attributes": item.attributes, "alias": item.alias, "source": source})
@@ -143,7 +143,7 @@ class Reception:
             note = note or f"the event is stored; {refusal.reason}: {refusal.detail}"
         elif not note and event.ts < received - self._plan.lateness:
             note = "late: stored, and not counted live"
-        return [_Told(_key(fields), value), *profile], Result("", note)
+        return [(_key(fields), value, ()), *profile], Result("", note) if note else STORED
 
     def _rename(self, fields: dict[str, Any]) -> None:
         """The plan's names for those of an SDK."""
@@ -176,7 +176,7 @@ class Reception:
                 read_link(value, self._plan.aliases)
             except ValueError as exc:
                 return made, Rejection("bad_link", str(exc))
-            made.append(_Told(one.removeprefix(DEVICE).encode(), value, ((LINK_HEADER, _MARK),)))
+            made.append((one.removeprefix(DEVICE).encode(), value, ((LINK_HEADER, _MARK),)))
         actor = user or DEVICE + device
         for attributes, since in ((item.attributes, at), (item.first_attributes, first_told(at))):
             if not attributes:
@@ -186,8 +186,15 @@ class Reception:
                 read_attributes(value)
             except ValueError as exc:
                 return made, Rejection("bad_attributes", str(exc))
-            made.append(_Told((user or device).encode(), value, ((ATTRIBUTES_HEADER, _MARK),)))
+            made.append(((user or device).encode(), value, ((ATTRIBUTES_HEADER, _MARK),)))
         return made, None
+
+
+def _json(fields: dict[str, Any]) -> bytes:
+    """An event as JSON; raises UnicodeError, PydanticSerializationError."""
+    value: bytes = _ENCODE(fields)
+    # The quick encoder writes null for what is no number: that has to stay what it is, for the validator.
+    return to_json(fields) if b"null" in value else value
 
 
 def _key(fields: dict[str, Any]) -> bytes | None:
@@ -198,4 +205,4 @@ def _key(fields: dict[str, Any]) -> bytes | None:
 
 def _refused(raw: bytes, reason: str, detail: str, source: str, key: bytes | None = None) -> _Told:
     """The record of what can't be an event, cut where the topic takes nothing so large."""
-    return _Told(key, raw[:MAX_KEPT], (refused_header(reason, detail), (SOURCE_HEADER, source.encode())))
+    return (key, raw[:MAX_KEPT], (refused_header(reason, detail), (SOURCE_HEADER, source.encode())))

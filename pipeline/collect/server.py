@@ -287,8 +287,8 @@ class FrontDoor:
             await producer.send(taken.records, received)
         except Unavailable as exc:
             raise Failure(503, "kafka_away", f"not stored, send it again: {exc}", RETRY_SECONDS) from None
-        for result in taken.results:
-            self.events[source.name, spoken.name, result.reason or "stored"] += 1
+        for reason, count in Counter([result.reason for result in taken.results]).items():
+            self.events[source.name, spoken.name, reason or "stored"] += count
 
     def _bucket(self, source: Source) -> Any:
         if not source.rate:
