@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 from pydantic_core import to_json
 
-from pipeline.ingest.classify import Classified, Outcome, origin_mark
 from pipeline.ingest.handover import HANDOVER_HEADER
 from pipeline.ingest.links import last
+from pipeline.ingest.records import Classified, Outcome, origin_mark
 from pipeline.ingest.refused import SOURCE_HEADER
 from pipeline.measure.rows import GapRow
 from schemas.event import CONTEXT_FIELDS, Event

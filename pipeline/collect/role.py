@@ -15,8 +15,9 @@ from pipeline.collect.enrich.place import Places
 from pipeline.collect.native import Native
 from pipeline.collect.producer import Producer
 from pipeline.collect.protocols import protocols
+from pipeline.collect.reading import max_unpacked
 from pipeline.collect.reception import Reception
-from pipeline.collect.server import FrontDoor, max_unpacked
+from pipeline.collect.server import FrontDoor
 from pipeline.collect.sources import Sources, read_sources
 from pipeline.errors import DependencyError, UserError
 from pipeline.kafka.topic import watch

@@ -14,9 +14,10 @@ import msgpack
 import numpy as np
 
 from pipeline.errors import AnotherTopicError
-from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record, Unreadable
+from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.clock import Standing
 from pipeline.ingest.links import Owners
+from pipeline.ingest.records import Classified, Outcome, Record, Unreadable
 from pipeline.ingest.seen import U64, SeenIds
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity, WindowKey

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier
+from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.handover import Handover, Portion, Presence, Steps, handover_header, handover_mark, parts
 from pipeline.ingest.links import LINK_HEADER, Link, link_value
 from pipeline.ingest.partitioner import homes_of
+from pipeline.ingest.records import Classified, Outcome
 from pipeline.ingest.seen import U64, SeenIds
 from pipeline.measure.activity import Activity, Counted, WindowKey
 from pipeline.measure.entries import Entries

@@ -11,7 +11,7 @@ from typing import Any
 import faust
 
 from pipeline.errors import BrokenPromiseError, StreamgaugeError, UserError
-from pipeline.ingest.classify import UNFORESEEN
+from pipeline.ingest.records import UNFORESEEN
 from pipeline.ingest.validate import Validator
 from pipeline.settings import Settings
 from pipeline.state.disk import Disk

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.ingest.classify import ORIGIN_HEADER, Classified
 from pipeline.ingest.links import person_header
+from pipeline.ingest.records import ORIGIN_HEADER, Classified
 from pipeline.settings import Settings
 from pipeline.state.persons import Letter
 from pipeline.worker.delivery import Headers, Outgoing

@@ -23,8 +23,9 @@ from pipeline.archiver.rows import (
 from pipeline.clickhouse.client import Connection
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.errors import UserError
-from pipeline.ingest.classify import PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.partitioner import partitions_of
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.metrics import install
 from pipeline.queries.comparison import Difference, Verification

@@ -111,23 +111,23 @@ def test_a_rebalance_or_a_recovery_is_told(app: WorkerApp) -> None:
 
 def test_an_archiver_whose_fetching_has_died_or_hears_nothing_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     archiver = Archiver(Settings(clickhouse_timeout_s=5.0), PLAN, partitions=1)
-    archiver.stored = {0: 5}
-    now = archiver.stepped_at = time.monotonic()
+    archiver.progress.stored = {0: 5}
+    now = archiver.progress.stepped_at = time.monotonic()
     fetcher = SimpleNamespace(failure=ZeroDivisionError("a mistake"), answered_at=now)
     consumer = SimpleNamespace(fetcher=fetcher, readable_end=lambda tp: 5)
-    monkeypatch.setattr(archiver, "_consumer", consumer)
+    monkeypatch.setattr(archiver.progress, "consumer", consumer)
     found = archiver.health()
     assert (found["ready"], found["problems"]["fetching"]) == (False, "ZeroDivisionError('a mistake')")
     fetcher.failure, fetcher.answered_at = None, now - 12  # type: ignore[assignment]
     found = archiver.health()
     assert (found["ready"], found["problems"]["kafka"]) == (False, "not joined yet")
-    monkeypatch.setattr(archiver, "_assigned", True)
+    monkeypatch.setattr(archiver.progress, "assigned", True)
     assert archiver.health()["problems"] == {"kafka": "no answer for 12 s"}
 
 
 async def test_an_archiver_that_has_ended_or_stands_still_is_not_ready() -> None:
     archiver = Archiver(Settings(clickhouse_timeout_s=5.0), PLAN, partitions=1)
-    archiver.stepped_at = time.monotonic() - 16
+    archiver.progress.stepped_at = time.monotonic() - 16
     assert archiver.health()["problems"]["archiving"] == "nothing taken in for 16 s"
     broken = Archiver(Settings(kafka_bootstrap="127.0.0.1:1"), PLAN, partitions=1)
     with pytest.raises(Exception, match="127"):
