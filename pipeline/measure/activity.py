@@ -1,33 +1,25 @@
 """Live activity of one partition: events, users, sessions, registrations and value per window and dimension value.
 
-Users, sessions and registrations are HyperLogLog sketches (Apache DataSketches, lg_k = 12: exact for small counts,
-standard error 1.04 / sqrt(4096) = 1.6 % at most for large ones). Sketches merge, so longer spans are
-unions, never sums: an event goes into the sketches of its minute, and those of its hour and day take in the minute's
-when they are looked at. Everything here is a function of the accepted events alone: neither their order nor the batches
-they came in change a count.
+Users, sessions and registrations are sketches (`sketches`). Everything here is a function of the accepted events alone:
+neither their order nor the batches they came in change a count.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-import msgpack
-import xxhash
-from datasketches import hll_sketch, hll_union, tgt_hll_type
-
+from pipeline.measure.accumulator import Accumulator, Group, users_of
 from pipeline.measure.conditions import text_value
 from pipeline.measure.rows import ActivityRow
+from pipeline.measure.sketches import hashes_of
 from pipeline.measure.windows import bounds, closing, grains
 from schemas.duration import MINUTE
 from schemas.event import Event
 from schemas.plan import Plan
 
-LG_K: Final = 12
 #: The value under which a dimension's values beyond the plan's `max_values` are counted.
 OTHER: Final = ("(other)",)
-_TYPE: Final = tgt_hll_type.HLL_4
 
 
 class WindowKey(NamedTuple):
@@ -43,215 +35,6 @@ class WindowKey(NamedTuple):
 Visit: TypeAlias = tuple[int, tuple[str, ...], bool]
 #: An id, where it was counted, and the watermark (epoch ms) at which a window must be open to change.
 Counted: TypeAlias = tuple[str, Iterable[Visit], int]
-#: What an accumulator counts distinct things with: a minute's is updated, a wider one takes in those of its minutes.
-Distinct: TypeAlias = Any  # hll_sketch or hll_union
-
-
-class Accumulator:
-    """The counters of one window and dimension value."""
-
-    __slots__ = (
-        "_gone", "_gone_registrations", "_minutes", "_registrations", "_sessions", "_users", "end", "events", "value",
-        "version", "wide",
-    )  # fmt: skip
-
-    def __init__(self, end: int, wide: bool) -> None:
-        self.end, self.wide = end, wide
-        self.version = 0
-        self.events = 0
-        self.value = 0
-        self._users: Distinct = self._new()
-        self._sessions: Distinct | None = None
-        self._registrations: Distinct | None = None
-        #: Who was counted here and is counted as somebody else now: a sketch can't forget, so they are taken off.
-        self._gone: hll_sketch | None = None
-        self._gone_registrations: hll_sketch | None = None
-        #: Minutes that have changed since their sketches were taken in.
-        self._minutes: set[Accumulator] = set()
-
-    def _new(self) -> Distinct:
-        return hll_union(LG_K) if self.wide else hll_sketch(LG_K, _TYPE)
-
-    @property
-    def users(self) -> Distinct:
-        """Distinct actors."""
-        self._take_in()
-        return self._users
-
-    @property
-    def sessions(self) -> Distinct | None:
-        """Distinct sessions, None if no event had one."""
-        self._take_in()
-        return self._sessions
-
-    @property
-    def registrations(self) -> Distinct | None:
-        """Distinct actors of the registration event, None if there was none."""
-        self._take_in()
-        return self._registrations
-
-    def add(self, group: _Group, version: int, minute: Accumulator | None) -> None:
-        """Count a group of events; `minute` is the accumulator that has counted all of it, None if there is none."""
-        self.version = version
-        self.events += group.events
-        self.value += group.value
-        if minute is not None:
-            self._minutes.add(minute)
-            return
-        _update(self._users, group.actors)
-        if group.sessions:
-            self._sessions = self._sessions or self._new()
-            _update(self._sessions, group.sessions)
-        if group.registered:
-            self._registrations = self._registrations or self._new()
-            _update(self._registrations, group.registered)
-
-    def take_off(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
-        """Count these (hashes of ids) no longer, and some of them as registered: they are counted as somebody else."""
-        self.version = version
-        self._gone = self._gone or hll_sketch(LG_K, _TYPE)
-        _update(self._gone, hashes)
-        if registered:
-            self._gone_registrations = self._gone_registrations or hll_sketch(LG_K, _TYPE)
-            _update(self._gone_registrations, registered)
-
-    def put_on(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
-        """Count these, whose events are counted elsewhere."""
-        self.version = version
-        _update(self._users, hashes)
-        if registered:
-            self._registrations = self._registrations or self._new()
-            _update(self._registrations, registered)
-
-    @property
-    def gone(self) -> hll_sketch | None:
-        """Those of `users` that are counted as somebody else."""
-        return self._gone
-
-    def figures(self) -> tuple[float, float, float]:
-        """Estimates of users, sessions and registrations."""
-        users, sessions, registrations = self.users, self._sessions, self._registrations
-        return (
-            _difference(users, self._gone),
-            sessions.get_estimate() if sessions else 0.0,
-            _difference(registrations, self._gone_registrations) if registrations else 0.0,
-        )
-
-    def _take_in(self) -> None:
-        for minute in self._minutes:
-            self._users.update(minute._users)
-            if minute._sessions is not None:
-                self._sessions = self._sessions or self._new()
-                self._sessions.update(minute._sessions)
-            if minute._registrations is not None:
-                self._registrations = self._registrations or self._new()
-                self._registrations.update(minute._registrations)
-        self._minutes.clear()
-
-    def dump(self) -> bytes:
-        """The accumulator as bytes, for a checkpoint."""
-        distinct = (self.users, self._sessions, self._registrations)
-        return msgpack.packb(  # type: ignore[no-any-return]
-            (
-                self.end,
-                self.version,
-                self.events,
-                str(self.value),  # may outgrow 64 bits
-                *[None if found is None else _bytes(found) for found in distinct],
-                *([] if self._gone is None else [_bytes(self._gone)]),
-                *([] if self._gone_registrations is None else [_bytes(self._gone_registrations)]),
-            )
-        )
-
-    @classmethod
-    def load(cls, data: bytes, wide: bool) -> Accumulator:
-        """The accumulator that `dump` wrote."""
-        end, version, events, value, users, sessions, registrations, *gone = msgpack.unpackb(data)
-        accumulator = cls(end, wide)
-        accumulator.version, accumulator.events, accumulator.value = version, events, int(value)
-        accumulator._users = accumulator._growing(users)
-        accumulator._sessions = accumulator._growing(sessions) if sessions else None
-        accumulator._registrations = accumulator._growing(registrations) if registrations else None
-        sketches = [union([hll_sketch.deserialize(one)]) for one in gone]
-        accumulator._gone, accumulator._gone_registrations = (*sketches, None, None)[:2]
-        return accumulator
-
-    def _growing(self, data: bytes) -> Distinct:
-        """What was dumped, so that it can be updated again: a sketch read back from its compact form can't."""
-        sketch = hll_sketch.deserialize(data)
-        if not self.wide:
-            return union([sketch])
-        found = hll_union(LG_K)
-        found.update(sketch)
-        return found
-
-
-def users_of(accumulators: Sequence[Accumulator]) -> float:
-    """Estimated persons of several windows, each once."""
-    gone = [accumulator.gone for accumulator in accumulators if accumulator.gone is not None]
-    return _difference(union(accumulator.users for accumulator in accumulators), union(gone) if gone else None)
-
-
-def _difference(found: Distinct, gone: hll_sketch | None) -> float:
-    """Those found and not gone. Of estimates: they may miss, and there are never less than none."""
-    estimate: float = found.get_estimate()
-    return estimate if gone is None else max(0.0, estimate - gone.get_estimate())
-
-
-def _hashes(texts: Iterable[str]) -> list[int]:
-    """What a sketch is updated with: 63 bits, because an integer of 64 would cost it three times as much."""
-    return [digest >> 1 for digest in map(xxhash.xxh3_64_intdigest, map(str.encode, texts))]
-
-
-def _update(found: Distinct, hashes: Iterable[int]) -> None:
-    # Without a loop in Python, and without a set before it: of 4,000 events of 200,000 users that takes 31 ns an update
-    # against 57. Only with few users is a set quicker, and they are no problem.
-    deque(map(found.update, hashes), maxlen=0)
-
-
-def _bytes(found: Distinct) -> bytes:
-    sketch = found.get_result(_TYPE) if isinstance(found, hll_union) else found
-    return sketch.serialize_compact()  # type: ignore[no-any-return]
-
-
-def union(sketches: Iterable[hll_sketch]) -> hll_sketch:
-    """The sketch of everything that any of `sketches` has seen."""
-    result = hll_union(LG_K)
-    for sketch in sketches:
-        result.update(sketch)
-    return result.get_result(_TYPE)
-
-
-class _Group:
-    """Events of one batch that fall into the same accumulator; actors and sessions once for each event."""
-
-    __slots__ = ("actors", "events", "registered", "sessions", "value")
-
-    def __init__(self) -> None:
-        self.events = 0
-        self.value = 0
-        self.actors: list[int] = []
-        self.sessions: list[int] = []
-        self.registered: list[int] = []
-
-    @classmethod
-    def of(cls, rows: Sequence[tuple[str, str | None, int, str]], registration: str | None) -> _Group:
-        """Events, each as its actor, session, value and name."""
-        group = cls()
-        actors, sessions, values, names = zip(*rows, strict=True)
-        group.events, group.value = len(rows), sum(values)
-        group.actors = _hashes(actors)
-        group.sessions = _hashes(filter(None, sessions))
-        if registration in names:
-            group.registered = [a for a, name in zip(group.actors, names, strict=True) if name == registration]
-        return group
-
-    def merge(self, other: _Group) -> None:
-        self.events += other.events
-        self.value += other.value
-        self.actors += other.actors
-        self.sessions += other.sessions
-        self.registered += other.registered
 
 
 class Activity:
@@ -282,7 +65,7 @@ class Activity:
         """
         finest = self._group(events)
         changed: set[WindowKey] = set()
-        minutes: dict[tuple[int, str, tuple[str, ...]], _Group] = {}
+        minutes: dict[tuple[int, str, tuple[str, ...]], Group] = {}
         for (minute, *found_values), group in finest.items():
             values = [value or "" for value in found_values]
             _merge_into(minutes, (minute, "", ()), group)
@@ -307,7 +90,7 @@ class Activity:
                     narrow = accumulator
         return changed
 
-    def _group(self, events: Sequence[Event]) -> dict[tuple[Any, ...], _Group]:
+    def _group(self, events: Sequence[Event]) -> dict[tuple[Any, ...], Group]:
         """The events by minute and values of all dimensions' fields."""
         # Column by column: a pass over one of them is far quicker than its share of a pass over whole events.
         fields = [event.fields for event in events]
@@ -329,7 +112,7 @@ class Activity:
             else:
                 same.append(row)
         registration = self.plan.registration
-        return {key: _Group.of(rows, registration) for key, rows in members.items()}
+        return {key: Group.of(rows, registration) for key, rows in members.items()}
 
     def _key(self, grain: str, start: int, dimension: str, value: tuple[str, ...]) -> WindowKey:
         """The accumulator's key; `(other)` once the window holds as many values of the dimension as the plan allows."""
@@ -414,7 +197,7 @@ class Activity:
         ends: dict[tuple[int, int], tuple[int, ...]] = {}
         dimensions = [("", ()), *self._dimensions]
         for who, visits, watermark in those:
-            (digest,) = _hashes([who])
+            (digest,) = hashes_of([who])
             for minute, values, registered in visits:
                 open_ = ends.get((minute, watermark))
                 if open_ is None:
@@ -498,9 +281,9 @@ class Activity:
 
 
 def _merge_into(
-    groups: dict[tuple[int, str, tuple[str, ...]], _Group], key: tuple[int, str, tuple[str, ...]], group: _Group
+    groups: dict[tuple[int, str, tuple[str, ...]], Group], key: tuple[int, str, tuple[str, ...]], group: Group
 ) -> None:
     found = groups.get(key)
     if found is None:
-        found = groups[key] = _Group()
+        found = groups[key] = Group()
     found.merge(group)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.measure.activity import Activity, union
+from pipeline.measure.activity import Activity
+from pipeline.measure.sketches import union
 from schemas.event import Event
 from schemas.plan import Plan
 
