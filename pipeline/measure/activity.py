@@ -46,6 +46,8 @@ class Activity:
         self.accumulators: dict[WindowKey, Accumulator] = {}
         #: Those of minutes by dimension and start: whoever asks for the last ones must not go through all windows.
         self._minutes: dict[str, dict[int, dict[tuple[str, ...], Accumulator]]] = {}
+        #: The start of the latest minute that there ever was.
+        self._latest = 0
         #: How many values each window's dimension has taken up; bounds `accumulators`.
         self._values: dict[tuple[str, int, str], int] = {}
         self._grains = grains(plan.zone)
@@ -154,6 +156,7 @@ class Activity:
     def _put(self, key: WindowKey, accumulator: Accumulator) -> Accumulator:
         self.accumulators[key] = accumulator
         if key.grain == "minute":
+            self._latest = max(self._latest, key.start)
             self._minutes.setdefault(key.dimension, {}).setdefault(key.start, {})[key.value] = accumulator
         return accumulator
 
@@ -286,10 +289,13 @@ class Activity:
     def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, float]]:
         """Per value of a dimension: events and users of the minute windows that start at `since` (ms) or later."""
         found: dict[tuple[str, ...], list[Accumulator]] = {}
-        for start, values in self._minutes.get(dimension, {}).items():
-            if start >= since:
-                for value, accumulator in values.items():
-                    found.setdefault(value, []).append(accumulator)
+        minutes = self._minutes.get(dimension, {})
+        all_since = range(-(-since // MINUTE) * MINUTE, self._latest + MINUTE, MINUTE)
+        # Of many minutes few are recent; of few, with one in the far future, there are fewer than since then.
+        few = len(all_since) < len(minutes)
+        for start in all_since if few else [start for start in minutes if start >= since]:
+            for value, accumulator in minutes.get(start, {}).items():
+                found.setdefault(value, []).append(accumulator)
         return {
             value: (
                 sum(accumulator.events for accumulator in accumulators),
