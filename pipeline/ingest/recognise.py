@@ -22,13 +22,11 @@ from schemas.plan import EventSpec, Plan, PropertySpec, Scalar
 #: From here on a float may not hold the integer that was sent: Pydantic's way looks again.
 _EXACT: Final = 2.0**53 - 1
 #: Levels of lists and objects within a property: far fewer than Pydantic reads (200 in all).
-_LEVELS: Final = 50
+_LEVELS: Final = 5
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 #: As numbers: to look for a byte takes a tenth of looking for a text.
 _BACKSLASH: Final = 0x5C
 _DELETE: Final = 0x7F
-_SIMPLE: Final = frozenset({str, int, bool, type(None)})
-_SCALARS: Final = _SIMPLE | {float}
 #: Shapes remembered of an event, and characters of the names of one: a stranger chooses them.
 _SHAPES: Final = 256
 _NAMES: Final = 2_048
@@ -55,8 +53,6 @@ class _Shape(NamedTuple):
     texts: tuple[_Rule, ...]
     numbers: tuple[_Rule, ...]
     rest: tuple[_Rule, ...]
-    #: Whether there are some that the plan doesn't name.
-    others: bool
     #: The order in which Pydantic gives them, None if that is how they came.
     order: tuple[str, ...] | None
 
@@ -69,20 +65,18 @@ class _Spec:
         self._rules = {rule.name: rule for rule in rules}
         self._required = {rule.name for rule in rules if rule.required}
         self._keeps = (spec.unknown_properties or plan.unknown_properties) == "keep"
-        self._shapes: dict[tuple[str, ...], _Shape | None] = {}
+        #: By the names that were sent.
+        self.shapes: dict[tuple[str, ...], _Shape] = {}
         self.needed = bool(self._required)
 
     def shape(self, names: tuple[str, ...]) -> _Shape | None:
         """What properties of these names must be; None if they aren't recognised, whatever they are."""
-        try:
-            return self._shapes[names]
-        except KeyError:
-            made = self._made(names)
-            if sum(map(len, names)) <= _NAMES:
-                if len(self._shapes) >= _SHAPES:
-                    self._shapes.clear()
-                self._shapes[names] = made
-            return made
+        made = self._made(names)
+        if made is not None and sum(map(len, names)) <= _NAMES:
+            if len(self.shapes) >= _SHAPES:
+                self.shapes.clear()
+            self.shapes[names] = made
+        return made
 
     def _made(self, names: tuple[str, ...]) -> _Shape | None:
         others = tuple([name for name in names if name not in self._rules])
@@ -94,13 +88,23 @@ class _Spec:
         texts = tuple([rule for rule in rules if rule.kind is str and rule.also is None])
         numbers = tuple([rule for rule in rules if rule.kind in (int, float) and rule.also is None])
         rest = tuple([rule for rule in rules if rule not in texts and rule not in numbers])
-        return _Shape(texts, numbers, rest, bool(others), None if order == names else order)
+        return _Shape(texts, numbers, rest, None if order == names else order)
+
+
+def _anything() -> Any:
+    """A property of any kind, as far as it is read without doubt: its levels, and a float at the first of them."""
+    within: Any = str | int | float | bool | None
+    for _ in range(_LEVELS - 1):
+        within = str | int | float | bool | None | list[within] | dict[str, within]
+    number: Any = Annotated[float, msgspec.Meta(ge=-_EXACT, le=_EXACT)]
+    return str | int | number | bool | None | list[within] | dict[str, within]
 
 
 def _envelope() -> type[msgspec.Struct]:
     text: Any = Annotated[str, msgspec.Meta(max_length=256)]
     identifier: Any = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
     optional: Any = text | None | UnsetType
+    properties: Any = dict.__class_getitem__((str, _anything()))
     fields: list[Any] = []
     for name in EventDict.__annotations__:
         if name == "ts":
@@ -108,7 +112,7 @@ def _envelope() -> type[msgspec.Struct]:
         elif name in _REQUIRED:
             fields.append((name, identifier))
         elif name == "properties":
-            fields.append((name, dict[str, Any] | None | UnsetType, UNSET))
+            fields.append((name, properties | None | UnsetType, UNSET))
         else:
             fields.append((name, optional, UNSET))
     return msgspec.defstruct("Envelope", fields, forbid_unknown_fields=True, gc=False)
@@ -148,23 +152,25 @@ class Recogniser:
             for text in fields.values():
                 if type(text) is str and _CONTROL.search(text):
                     return None
-        if sent is UNSET or sent is None:
+        if not sent or sent is UNSET:
             if spec.needed:
                 return None
-            if sent is None:
-                fields["properties"] = None
+            if sent is not UNSET:
+                fields["properties"] = sent
             return fields
-        shape = spec.shape(tuple(sent))
+        names = tuple(sent)
+        shape = spec.shapes.get(names) or spec.shape(names)
         if shape is None or not _hold(sent, shape):
             return None
-        fields["properties"] = sent if shape.order is None else {name: sent[name] for name in shape.order}
+        order = shape.order
+        fields["properties"] = sent if order is None else {name: sent[name] for name in order}
         return fields
 
 
 def _hold(sent: dict[str, Any], shape: _Shape) -> bool:
     """Whether properties are what their rules say. An integer where the plan has a number becomes one."""
     one: Any
-    texts, numbers, rest, others, _ = shape
+    texts, numbers, rest, _ = shape
     for name, _, high, required, _, _ in texts:
         one = sent[name]
         if type(one) is str:
@@ -190,24 +196,7 @@ def _hold(sent: dict[str, Any], shape: _Shape) -> bool:
             one = sent[name] = float(one)
         if type(one) is not kind or (also is not None and not also(one)):
             return False
-        if (kind is list or kind is dict) and not _is_flat(one, _LEVELS):
-            return False
-    if others:
-        for one in [one for one in sent.values() if type(one) not in _SIMPLE]:
-            if type(one) is float:
-                if not -_EXACT <= one <= _EXACT:
-                    return False
-            elif not _is_flat(one, _LEVELS):
-                return False
     return True
-
-
-def _is_flat(item: Any, levels: int) -> bool:
-    """Whether a list or an object has no more than so many levels within."""
-    inside = item.values() if type(item) is dict else item
-    if _SCALARS.issuperset(map(type, inside)):
-        return True
-    return levels > 0 and all(_is_flat(one, levels - 1) for one in inside if type(one) not in _SCALARS)
 
 
 def _rule(name: str, spec: PropertySpec, is_value: bool) -> _Rule:

@@ -147,7 +147,7 @@ def test_it_keeps_no_more_shapes_than_it_may() -> None:
     for number in range(2_000):
         value = look(f',"properties":{{"x{number}":1,"{"long" * 300}{number}":2}}')
         assert recogniser.recognise(value) is not None
-    assert len(recogniser._specs["look"]._shapes) <= 256
+    assert len(recogniser._specs["look"].shapes) <= 256
 
 
 def test_what_differs_stops_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
