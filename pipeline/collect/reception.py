@@ -64,6 +64,7 @@ class Reception:
         section = plan.collect
         self._events = section.events if section is not None else {}
         self._properties = section.properties if section is not None else {}
+        self._renames = bool(self._events or self._properties)
 
     def take(self, protocol: str, told: Sequence[Incoming | Refused], source: str, received: int) -> Taken:
         """What becomes of the events of a request that was `received` then (epoch ms), by a source's key."""
@@ -101,13 +102,14 @@ class Reception:
 
     def _one(self, protocol: str, item: Incoming, source: str, received: int, ids: Ids) -> tuple[list[_Told], Result]:
         fields = item.fields
-        # Said of the event as it was sent: a retry comes at another time.
-        besides = (item.attributes, item.alias, *([item.changes] if item.changes else ()))
-        made_id = "" if fields.get("event_id") else ids.of(fields, *besides)
-        sent_ts = fields.get("ts")
-        ts, note = (
-            corrected(sent_ts, item.sent, received) if item.sent is not None or sent_ts is None else (sent_ts, "")
-        )
+        made_id = ""
+        if not fields.get("event_id"):
+            # Said of the event as it was sent: a retry comes at another time.
+            besides = (item.attributes, item.alias, *([item.changes] if item.changes else ()))
+            made_id = ids.of(fields, *besides)
+        ts, note = fields.get("ts"), ""
+        if item.sent is not None or ts is None:
+            ts, note = corrected(ts, item.sent, received)
         name = fields.get("event")
         profile: list[_Told] = []
         refusal = None
@@ -118,7 +120,7 @@ class Reception:
                 raw = to_json({**fields, "source": source, **_said(item)})
                 return [_refused(raw, refusal.reason, refusal.detail, source)], Result(refusal.reason, refusal.detail)
             return profile, Result("", note or ("" if profile else _NOTHING_TOLD))
-        if protocol != "native":
+        if self._renames and protocol != "native":
             self._rename(fields)
         if self._enrich is not None:
             self._enrich(item)
@@ -144,7 +146,8 @@ class Reception:
             note = note or f"the event is stored; {refusal.reason}: {refusal.detail}"
         elif not note and event.ts < received - self._plan.lateness:
             note = "late: stored, and not counted live"
-        return [(_key(fields), value, ()), *profile], Result("", note) if note else STORED
+        mine: _Told = (_key(fields), value, ())
+        return [mine, *profile] if profile else [mine], Result("", note) if note else STORED
 
     def _rename(self, fields: dict[str, Any]) -> None:
         """The plan's names for those of an SDK."""

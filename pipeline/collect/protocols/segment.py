@@ -144,20 +144,24 @@ def _message(
     corrected = original is not None and when is not None
     own = sent_at(message["sentAt"]) if "sentAt" in message else None
     library = mapping(context.get("library")).get("name")
-    fields = {
+    fields: dict[str, Any] = {
         "event_id": identifier(message.get("messageId")),
         "event": message.get("event") if kind == "track" else kind if kind in ("page", "screen") else IDENTIFY,
         "ts": milliseconds(when if when is not None else original),
         "user_id": identifier(message.get("userId")),
-        "anonymous_id": identifier(message.get("anonymousId")),
     }
+    if "anonymousId" in message:
+        fields["anonymous_id"] = identifier(message["anonymousId"])
     # Libraries of servers say nothing but who they are.
     if context.keys() <= _BARE:
-        fields["platform"] = _platform(message, library)
-        fields["referrer"] = referrer(mapping(given).get("referrer"))
+        if platform := _platform(message, library):
+            fields["platform"] = platform
+        if isinstance(given, dict) and "referrer" in given:
+            fields["referrer"] = referrer(given["referrer"])
     else:
         fields |= _surroundings(message, context, mapping(given), library)
-    fields = {name: value for name, value in fields.items() if value is not None}
+    if None in fields.values():
+        fields = {name: value for name, value in fields.items() if value is not None}
     address, agent = whose(request, library, context.get("ip"), context.get("userAgent"))
     sent = None if corrected else own if own is not None else sent
     incoming = Incoming(fields, sent, address=address, user_agent=agent)
