@@ -97,7 +97,7 @@ class Accumulator:
         self.version = 0
         self.events = 0
         self.value = 0
-        self._users: Distinct = self._new()
+        self._users: Distinct = new_union() if wide else new_sketch()
         self._sessions: Distinct | None = None
         self._registrations: Distinct | None = None
         #: Who was counted here and is counted as somebody else now: a sketch can't forget, so they are taken off.
@@ -183,7 +183,9 @@ class Accumulator:
 
     def figures(self) -> tuple[float, float, float]:
         """Estimates of users, sessions and registrations."""
-        users, sessions, registrations = self.users, self._sessions, self._registrations
+        if self._minutes:
+            self._take_in()
+        users, sessions, registrations = self._users, self._sessions, self._registrations
         return (
             difference(users, self._gone),
             sessions.get_estimate() if sessions else 0.0,
@@ -191,8 +193,6 @@ class Accumulator:
         )
 
     def _take_in(self) -> None:
-        if not self._minutes:
-            return
         for minute in dict.fromkeys(self._minutes):
             self._users.update(minute._users)
             if minute._sessions is not None:
@@ -205,14 +205,16 @@ class Accumulator:
 
     def dump(self) -> bytes:
         """The accumulator as bytes, for a checkpoint."""
-        distinct = (self.users, self._sessions, self._registrations)
+        users = self.users
         return _packer.pack(  # type: ignore[no-any-return]
             (
                 self.end,
                 self.version,
                 self.events,
                 str(self.value),  # may outgrow 64 bits
-                *[None if found is None else dumped(found) for found in distinct],
+                dumped(users),
+                None if self._sessions is None else dumped(self._sessions),
+                None if self._registrations is None else dumped(self._registrations),
                 *([] if self._gone is None else [dumped(self._gone)]),
                 *([] if self._gone_registrations is None else [dumped(self._gone_registrations)]),
             )

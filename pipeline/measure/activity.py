@@ -157,7 +157,14 @@ class Activity:
         self.accumulators[key] = accumulator
         if key.grain == "minute":
             self._latest = max(self._latest, key.start)
-            self._minutes.setdefault(key.dimension, {}).setdefault(key.start, {})[key.value] = accumulator
+            starts = self._minutes.get(key.dimension)
+            if starts is None:
+                starts = self._minutes[key.dimension] = {}
+            values = starts.get(key.start)
+            if values is None:
+                starts[key.start] = {key.value: accumulator}
+            else:
+                values[key.value] = accumulator
         return accumulator
 
     def rows(self, keys: Iterable[WindowKey], partition: int) -> Iterator[ActivityRow]:

@@ -48,8 +48,9 @@ def update(found: Distinct, hashes: Sequence[int]) -> None:
 
 def dumped(found: Distinct) -> bytes:
     """A sketch or union as bytes."""
-    sketch = found.get_result(_TYPE) if isinstance(found, hll_union) else found
-    return sketch.serialize_compact()  # type: ignore[no-any-return]
+    if isinstance(found, hll_union):
+        found = found.get_result(_TYPE)
+    return found.serialize_compact()  # type: ignore[no-any-return]
 
 
 def union(sketches: Iterable[hll_sketch]) -> hll_sketch:
