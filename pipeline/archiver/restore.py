@@ -51,7 +51,7 @@ class Restoring:
         )
         #: Claims on ids of this partition that changed something, in the order of the log.
         self.links_sql: Final = (
-            f"SELECT id, person, any(outcome) {scope.replace('events_raw', 'links_raw')} "
+            f"SELECT id, person, any(kind) {scope.replace('events_raw', 'links_raw')} "
             "GROUP BY offset, id, person ORDER BY offset"
         )
         #: What was sent on and came twice is known by its origin, whatever became of it the first time.
@@ -68,7 +68,7 @@ async def restore(classifier: PartitionClassifier, questions: Restoring, ask: As
     parameters["first"] = (await ask(questions.first_sql, parameters))[0][0]
     events = await ask(questions.events_sql, parameters)
     forwarded = await ask(questions.forwarded_sql, parameters)
-    classifier.owners.restore(await ask(questions.links_sql, parameters))
+    classifier.restore_links(await ask(questions.links_sql, parameters))
     classifier.watermark = max(0, watermark)
     # A row of before the clock was kept: what the watermark has reached was believed.
     classifier.clock = Standing(*clock) if any(clock) else Standing(now=classifier.watermark)

@@ -23,16 +23,20 @@ from schemas.nobody import is_nobody
 
 #: Header of a record that tells the home of an id that a user claims it.
 LINK_HEADER: Final = "streamgauge-link"
+#: Its value where a claim is told, and where it is an alias that was decided.
+TOLD: Final = b"1"
+DECIDED: Final = b"decided"
 #: Header of a record that was sent on because its actor is linked: `HOPS:PERSON`, as whom it counts.
 PERSON_HEADER: Final = "streamgauge-person"
-#: Links that are followed from one id to the next: device, old user, new user. A circle of aliases ends here.
+#: Links that are followed from one id to the next: device, old user, new user.
 MAX_HOPS: Final = 4
 _PERSON: Final = re.compile(rb"([1-9]):([^\x00-\x1f\x7f]{1,1024})")
 _ID: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 
 Kind = Literal["login", "alias", "import"]
-#: What became of a claim. One that changes nothing (the same user again) is none.
-Ruling = Literal["linked", "refused", "shared"]
+#: What became of a claim. One that changes nothing (the same user again) is none. An alias that is `decided` is linked
+#: in the home of its id, which is told.
+Ruling = Literal["linked", "refused", "shared", "decided"]
 
 
 class Claim(NamedTuple):
@@ -45,6 +49,16 @@ class Claim(NamedTuple):
     person: str
     kind: Kind
     ts: int
+
+
+class Telling(NamedTuple):
+    """A claim of record number `at` of a batch that another partition has to know; `decided` if it is an alias that
+    holds."""
+
+    at: int
+    partition: int
+    claim: Claim
+    decided: bool = False
 
 
 class Link(NamedTuple):
@@ -131,11 +145,6 @@ class Owners:
             return "shared"
         self._put(identifier, bytes([refused + 1]) + others + mark + owner)
         return "refused"
-
-    def restore(self, links: Sequence[tuple[str, str, Ruling]]) -> None:
-        """Rule again as the log did: claims that changed something, in its order, with what became of them."""
-        for identifier, person, _ in links:
-            self.claim(identifier, person)
 
     def _put(self, identifier: str, entry: bytes) -> None:
         self._store[identifier] = entry

@@ -15,7 +15,7 @@ from pipeline.errors import StreamgaugeError
 from pipeline.ingest.attributes import Attributes
 from pipeline.ingest.clock import Believed, Times
 from pipeline.ingest.handover import Handover
-from pipeline.ingest.links import Claim, Link, last
+from pipeline.ingest.links import Claim, Link, Telling, last
 from pipeline.ingest.seen import U64
 from pipeline.ingest.validate import Rejection
 from schemas.event import Event
@@ -80,10 +80,12 @@ class Classified:
     forwarded: dict[int, int] = field(default_factory=dict)  # index to the partition it belongs to
     #: Claims of records of this batch that changed something, in the order of the log.
     links: list[Link] = field(default_factory=list)
-    #: Claims on ids that live in other partitions, by the partition that decides: (index, partition, claim).
-    tellings: list[tuple[int, int, Claim]] = field(default_factory=list)
+    #: Claims that other partitions decide on, and aliases that this one has decided.
+    tellings: list[Telling] = field(default_factory=list)
     #: Index to the claim of a record that tells of a link.
     claims: dict[int, Claim] = field(default_factory=dict)
+    #: Those of them that say it of an alias that holds.
+    decided: set[int] = field(default_factory=set)
     #: Index to what another partition hands over.
     handovers: dict[int, Handover] = field(default_factory=dict)
     #: Index to what a record tells of a user or device, and counts as nothing.

@@ -12,10 +12,15 @@ from pipeline.simulate.rules import Seen, Wrong, is_text, json_of, means_nobody,
 from schemas.event import EARLIEST_TS, LATEST_TS
 from schemas.plan import Plan
 
-Ruling = Literal["linked", "refused", "shared"]
+#: An alias that is `decided` is linked where its old id lives.
+Ruling = Literal["linked", "refused", "shared", "decided"]
 Headers = Sequence[tuple[str, bytes | None]]
 #: Links that are followed from one id to the next.
 MOST_LINKS: Final = 4
+#: Aliases that may follow each other: a device comes before them.
+MOST_ALIASES: Final = MOST_LINKS - 1
+#: In the home of this name aliases are decided.
+ALIASES: Final = "$aliases"
 _DEVICE: Final = "$device:"
 
 
@@ -53,6 +58,41 @@ class OwnersSeen:
     def of(self, one: str) -> str | None:
         """Whose an id is."""
         return None if one in self.shared else next(iter(self.users.get(one, ())), None)
+
+
+class AliasesSeen:
+    """Every alias, in the order of the log of the partition that decides on them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._most = plan.identity.shared_device
+        #: By old id: the new one.
+        self.new: dict[str, str] = {}
+        #: By old id: who has claimed it.
+        self.users: dict[str, list[str]] = {}
+
+    def claim(self, claim: ClaimSeen) -> Ruling | None:
+        """What becomes of an alias; None if it is nothing new."""
+        old, new = claim.id, claim.person
+        users = self.users.setdefault(old, [])
+        if new in users:
+            return None
+        after = self._after(new)
+        # Of all aliases that follow each other with this one, the first is this one or leads to it.
+        longest = max(self._after(one).index(old) for one in [old, *self.new] if old in self._after(one))
+        if old not in self.new and old not in after and longest + len(after) <= MOST_ALIASES:
+            users.append(new)
+            self.new[old] = new
+            return "decided"
+        if len(users) + (old not in self.new) >= self._most:
+            return None
+        users.append(new)
+        return "refused"
+
+    def _after(self, one: str) -> list[str]:
+        found = [one]
+        while found[-1] in self.new:
+            found.append(self.new[found[-1]])
+        return found
 
 
 def follow(one: str, hops: int, owners: OwnersSeen) -> tuple[str, int]:
@@ -99,20 +139,22 @@ def told_person(headers: Headers) -> tuple[str, int] | None:
     return person, int(hops)
 
 
-def letter_of(value: bytes | None, headers: Headers, plan: Plan) -> tuple[str, ClaimSeen | None] | None:
-    """What a record between partitions says: where it belongs (an id), and its claim, None for a handover.
+def letter_of(value: bytes | None, headers: Headers, plan: Plan) -> tuple[str, ClaimSeen | None, bool] | None:
+    """What a record between partitions says: where it belongs (an id), its claim (None: a handover), and whether that
+    is an alias that was decided.
 
     None if it is no such record. Raises Wrong if it should be one.
     """
     names = {name for name, _ in headers}
     if "streamgauge-link" in names:
         claim = _link(value, plan)
-        return claim.id, claim
+        decided = claim.kind == "alias" and header(headers, "streamgauge-link") == b"decided"
+        return claim.id, claim, decided
     if "streamgauge-handover" not in names:
         return None
     numbers = (header(headers, "streamgauge-handover") or b"").split(b":")
     must(len(numbers) == 3 and all(map(_is_number, numbers, (10, 19, 6))))
-    return _handover(value), None
+    return _handover(value), None, False
 
 
 def _is_number(text: bytes, digits: int) -> bool:

@@ -14,6 +14,7 @@ import msgpack
 import numpy as np
 
 from pipeline.errors import AnotherTopicError
+from pipeline.ingest.aliases import Aliases
 from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.clock import Standing
 from pipeline.ingest.links import Owners
@@ -33,7 +34,7 @@ from schemas.event import Event
 from schemas.plan import Plan
 
 _ACTIVITY, _FUNNEL_COUNTER, _FUNNEL_ACTOR, _IDS = "a", "c", "f", "i"
-_OWNER, _TRAIL, _TAKEN = "o", "d", "h"
+_OWNER, _TRAIL, _TAKEN, _ALIAS = "o", "d", "h", "l"
 #: Numbers of pieces of ids that are written again begin here, apart from those of new ids.
 _REWRITTEN: Final = 1_000_000
 #: Entries written again with one checkpoint: some 50 ms of work.
@@ -71,6 +72,8 @@ class PartitionState:
         self.funnels = Funnels(plan, self._view_entries)
         self._owners = self._new_entries(_OWNER)
         self.classifier.owners = Owners(plan.identity.shared_device, self._owners)
+        self._aliases = self._new_entries(_ALIAS)
+        self.classifier.aliases = Aliases(plan.identity.shared_device, self._aliases)
         self.persons = Persons(
             plan, partition, partitions, self.classifier, self.activity, self.funnels, self._new_entries(_TRAIL)
         )
@@ -205,6 +208,7 @@ class PartitionState:
         for number, (generation, hashes) in enumerate(_joined(self._unsaved_ids)):
             entries.append((_pack(_IDS, generation, self.position, number), hashes.tobytes()))
         entries += [(_pack(_OWNER, one), value) for one, value in self.persons.changed_owners()]
+        entries += [(_pack(_ALIAS, one), value) for one, value in self.persons.changed_aliases()]
         entries += [(_pack(_TRAIL, one), value) for one, value in self.persons.changed_trails()]
         for number, (generation, marks) in enumerate(_joined(self.persons.unsaved_taken)):
             entries.append((_pack(_TAKEN, generation, self.position, number), marks.tobytes()))
@@ -244,6 +248,8 @@ class PartitionState:
                 yield _pack(_ACTIVITY, *cell_key), accumulator.dump()
         for one in self._owners.actors():
             yield _pack(_OWNER, one), self._owners.get(one) or b""
+        for one in self._aliases.actors():
+            yield _pack(_ALIAS, one), self._aliases.get(one) or b""
         for one, entry in self.persons.trails.dump():
             yield _pack(_TRAIL, one), entry
         for kind, seen in ((_IDS, self.classifier.seen), (_TAKEN, self.persons.taken)):
@@ -318,6 +324,8 @@ class PartitionState:
                 self.funnels.load_actor(name, definition, breakdown, actor, value)
             elif kind == _OWNER:
                 self.classifier.owners.load(rest[0], value)
+            elif kind == _ALIAS:
+                self.classifier.aliases.load(rest[0], value)
             elif kind == _TRAIL:
                 self.persons.trails.entries[rest[0]] = value
             elif kind in (_IDS, _TAKEN):

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.ingest.aliases import ALIASES
 from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.handover import Handover, Portion, Presence, Steps, handover_header, handover_mark, parts
-from pipeline.ingest.links import LINK_HEADER, Link, link_value
+from pipeline.ingest.links import DECIDED, LINK_HEADER, TOLD, Link, link_value
 from pipeline.ingest.partitioner import homes_of
 from pipeline.ingest.records import Classified, Outcome
 from pipeline.ingest.seen import U64, SeenIds
@@ -90,8 +91,13 @@ class Persons:
         """Do what the links and handovers of a batch say whose events are counted; `version`: the offset after it."""
         changed = Changed(set(), set())
         letters = [
-            Letter(partition, plain_id(claim.id).encode(), link_value(claim), ((LINK_HEADER, b"1"),))
-            for _, partition, claim in result.tellings
+            Letter(
+                partition,
+                plain_id(ALIASES if claim.kind == "alias" and not decided else claim.id).encode(),
+                link_value(claim),
+                ((LINK_HEADER, DECIDED if decided else TOLD),),
+            )
+            for _, partition, claim, decided in result.tellings
         ]
         turns: list[tuple[int, Link | Handover]] = [(link.at, link) for link in result.links if link.ruling == "linked"]
         turns += result.handovers.items()
@@ -193,6 +199,12 @@ class Persons:
         owners = self._classifier.owners
         changed, owners.changed = owners.changed, set()
         return ((one, owners.entry(one)) for one in changed)
+
+    def changed_aliases(self) -> Iterator[tuple[str, bytes]]:
+        """The aliases that changed since the last call."""
+        aliases = self._classifier.aliases
+        changed, aliases.changed = aliases.changed, set()
+        return ((one, aliases.entry(one)) for one in changed)
 
     def changed_trails(self) -> Iterator[tuple[str, bytes]]:
         """The trails that changed since the last call; empty where there is none any more."""
