@@ -49,10 +49,11 @@ class Restoring:
         self.events_sql: Final = (
             f"SELECT offset, any(event_id), any({_MARK}), any(origin) {after} GROUP BY offset ORDER BY offset"
         )
-        #: Claims on ids of this partition that changed something, in the order of the log.
+        #: Claims on ids of this partition that changed something, in the order of the log. Of one record those that
+        #: were linked come before those that were refused, and these before one too many.
         self.links_sql: Final = (
             f"SELECT id, person, any(kind) {scope.replace('events_raw', 'links_raw')} "
-            "GROUP BY offset, id, person ORDER BY offset"
+            "GROUP BY offset, id, person ORDER BY offset, any(outcome)"
         )
         #: What was sent on and came twice is known by its origin, whatever became of it the first time.
         copies = after.replace("events_raw", "duplicates_raw")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pipeline.ingest.aliases import ALIASES, Aliases, deciding
 from pipeline.ingest.attributes import ATTRIBUTES_HEADER, read_attributes
-from pipeline.ingest.handover import HANDOVER_HEADER, Handover, handover_mark, read_handover
+from pipeline.ingest.handover import HANDOVER_HEADER, Handover, read_handovers
 from pipeline.ingest.links import (
     DECIDED,
     LINK_HEADER,
@@ -25,7 +25,7 @@ from pipeline.ingest.links import (
     Telling,
     claims_of,
     last,
-    read_link,
+    read_links,
     resolve,
 )
 from pipeline.ingest.partitioner import homes_of
@@ -57,10 +57,10 @@ class Attribution:
         #: state, for telling again changes nothing. Two pairs of one hash are as rare as two event ids (`SeenIds`).
         self._told = HashTable()
 
-    def no_event(self, result: Classified, i: int) -> str:
-        """Of a record that is no event, but tells or hands over something: the id in whose home it should be.
+    def no_event(self, result: Classified, i: int) -> list[str]:
+        """Of a record that is no event, but tells or hands over something: the ids in whose home it should be.
 
-        "" of all others. Raises Rejection if it should be one and can't be read.
+        None of all others. Raises Rejection if it should be one and can't be read.
         """
         record = result.records[i]
         names = {name for name, _ in record.headers}
@@ -71,37 +71,42 @@ class Attribution:
                 told = result.attributes[i] = read_attributes(record.value)
             except ValueError as exc:
                 raise Rejection("bad_attributes", str(exc)) from None
-            return told.id
+            return [told.id]
         if not self.on or (LINK_HEADER not in names and HANDOVER_HEADER not in names):
-            return ""
+            return []
         try:
             if LINK_HEADER in names:
-                # What becomes of it is decided when all records before it are known.
-                claim = result.claims[i] = read_link(record.value, self._aliases)
-                if claim.kind == "alias" and last(record.headers, LINK_HEADER) == DECIDED:
+                # What becomes of them is decided when all records before are known.
+                claims = read_links(record.value, self._aliases)
+                result.claims += [(i, claim) for claim in claims]
+                if last(record.headers, LINK_HEADER) == DECIDED:
                     result.decided.add(i)
-                elif claim.kind == "alias" and self._decides:
-                    return ALIASES
-                return claim.id
-            if not handover_mark(record.headers):
-                raise ValueError(f"{HANDOVER_HEADER}: PARTITION:OFFSET:PART")
-            handover = result.handovers[i] = read_handover(record.value)
-            return handover.person
+                elif self._decides:
+                    return [ALIASES if claim.kind == "alias" else claim.id for claim in claims]
+                return [claim.id for claim in claims]
+            handovers = read_handovers(record.value, record.headers)
+            result.handovers += [(i, handover) for handover in handovers]
+            return [handover.person for handover in handovers]
         except ValueError as exc:
             raise Rejection("bad_link", str(exc)) from None
 
     def refuse_astray(self, result: Classified, between: Sequence[tuple[int, str]]) -> None:
-        """Of the records that are no events, reject those that lie in another one than their id."""
+        """Of the records that are no events, reject those that lie in another home than that of their ids."""
         homes = homes_of([one for _, one in between], self._partitions).tolist()
+        astray: set[int] = set()
         for (i, one), home in zip(between, homes, strict=True):
             if home == self._partition:
                 result.outcomes[i] = Outcome.LINK
-                continue
-            result.claims.pop(i, None)
+            elif i not in astray:
+                astray.add(i)
+                result.rejections[i] = Rejection("bad_link", f"{one!r:.60} lives in another partition")
+        for i in astray:
+            result.outcomes[i] = Outcome.REJECTED
             result.decided.discard(i)
-            result.handovers.pop(i, None)
             result.attributes.pop(i, None)
-            result.rejections[i] = Rejection("bad_link", f"{one!r:.60} lives in another partition")
+        if astray:
+            result.claims = [found for found in result.claims if found[0] not in astray]
+            result.handovers = [found for found in result.handovers if found[0] not in astray]
 
     def identify(
         self, result: Classified, here: list[int], claiming: list[tuple[int, Claim]]
@@ -111,8 +116,8 @@ class Attribution:
         Returns which of the events `here` count as somebody of another partition, None if none does.
         """
         events, hops = result.events, result.hops
-        turns: list[tuple[int, Claim | Handover | None]] = [*result.handovers.items()]
-        claiming = [*result.claims.items(), *claiming]
+        turns: list[tuple[int, Claim | Handover | None]] = [*result.handovers]
+        claiming = [*result.claims, *claiming]
         # Whoever decides on an alias tells its home, and who learns of one otherwise tells who decides.
         where = [ALIASES if claim.kind == "alias" and i not in result.decided else claim.id for i, claim in claiming]
         homes = homes_of(where, self._partitions).tolist() if claiming else ()
@@ -134,7 +139,7 @@ class Attribution:
         moved: list[tuple[int, str]] = []
         for i, found in turns:
             if isinstance(found, Handover):
-                result.handed[i] = resolve(self.owners, found.person, found.hops)
+                result.handed.append(resolve(self.owners, found.person, found.hops))
                 continue
             if found is not None:
                 if found.kind != "alias" or not self._decides or self._decide(result, i, found):

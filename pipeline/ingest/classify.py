@@ -71,8 +71,8 @@ class PartitionClassifier(History):
         pairs: list[int] = []
         for i, record in enumerate(records):
             try:
-                if record.headers and (home := self._whose.no_event(result, i)):
-                    between.append((i, home))
+                if record.headers and (homes := self._whose.no_event(result, i)):
+                    between += [(i, home) for home in homes]
                     continue
                 event = parse(record.value)
                 written = record.timestamp

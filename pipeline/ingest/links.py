@@ -15,8 +15,9 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol
 
 import xxhash
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
+from typing_extensions import TypedDict
 
 from schemas.event import DEVICE, EARLIEST_TS, LATEST_TS, Identifier, plain_id
 from schemas.nobody import is_nobody
@@ -151,10 +152,10 @@ class Owners:
         self.changed.add(identifier)
 
 
-class _LinkRecord(BaseModel):
-    """The value of a record that tells of a link. The id stands in it as it was sent: `kind` says whose it is."""
+class _LinkRecord(TypedDict):
+    """A claim in the value of a record. The id stands in it as it was sent: `kind` says whose it is."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
 
     id: Identifier
     person: Identifier
@@ -162,26 +163,41 @@ class _LinkRecord(BaseModel):
     ts: Annotated[int, Field(ge=EARLIEST_TS, le=LATEST_TS)]
 
 
-def link_value(claim: Claim) -> bytes:
-    """The value of the record that tells of a claim."""
-    return to_json({**claim._asdict(), "id": plain_id(claim.id)})
+_ONE: Final = TypeAdapter(_LinkRecord)
+_MANY: Final = TypeAdapter(Annotated[list[_LinkRecord], Field(min_length=1)])
 
 
-def read_link(value: bytes | None, aliases: bool) -> Claim:
-    """The claim in a record's value; without `aliases` the plan has none.
+def link_value(*claims: Claim) -> bytes:
+    """The value of the record that tells of claims: of one its object, of several a list of them."""
+    told = [{"id": plain_id(one), "person": person, "kind": kind, "ts": ts} for one, person, kind, ts in claims]
+    return to_json(told[0] if len(told) == 1 else told)
 
-    Raises ValueError with words for a person if it is none.
+
+def read_links(value: bytes | None, aliases: bool) -> list[Claim]:
+    """The claims in a record's value; without `aliases` the plan has none.
+
+    Raises ValueError with words for a person if it is none, or if one of them is none.
     """
     try:
-        found = _LinkRecord.model_validate_json(value or b"")
+        found = _MANY.validate_json(value) if value and is_list(value) else [_ONE.validate_json(value or b"")]
     except ValidationError as exc:
         raise ValueError(words(exc)) from None
-    if found.kind == "alias" and not aliases:
+    return [_claim(told, aliases) for told in found]
+
+
+def is_list(value: bytes) -> bool:
+    """Whether JSON may be a list: it begins like one."""
+    return value.lstrip(b" \t\r\n").startswith(b"[")
+
+
+def _claim(told: _LinkRecord, aliases: bool) -> Claim:
+    plain, person, kind = told["id"], told["person"], told["kind"]
+    if kind == "alias" and not aliases:
         raise ValueError("kind: the plan has no alias")
-    one = found.id if found.kind == "alias" else DEVICE + found.id
-    if (found.kind == "alias" and found.id.startswith(DEVICE)) or not may_link(one, found.person):
+    one = plain if kind == "alias" else DEVICE + plain
+    if (kind == "alias" and plain.startswith(DEVICE)) or not may_link(one, person):
         raise ValueError("an id that means nobody, or itself, links to nobody")
-    return Claim(one, found.person, found.kind, found.ts)
+    return Claim(one, person, kind, told["ts"])
 
 
 def may_link(one: str, user: str) -> bool:

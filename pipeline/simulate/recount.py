@@ -17,12 +17,13 @@ from pipeline.simulate.recount_persons import (
     AliasesSeen,
     ClaimSeen,
     Headers,
+    Letter,
     OwnersSeen,
     Ruling,
     claims_of,
     follow,
     header,
-    letter_of,
+    letters_of,
     told_person,
 )
 from pipeline.simulate.rules import Seen, Wrong, event_of
@@ -99,17 +100,25 @@ class _Judge:
     def judge(self, record: Logged) -> Judged:
         """What must become of the next record."""
         try:
-            letter = letter_of(record.value, record.headers, self.plan) if self.plan.identity.on else None
+            letters = letters_of(record.value, record.headers, self.plan) if self.plan.identity.on else []
         except Wrong:
             return Judged("rejected")
-        if letter is None:
+        if not letters:
             return self._event(record)
-        one, claim, decided = letter
-        told_here = claim is not None and claim.kind == "alias" and not decided and self.aliases is not None
-        if not self._lives_here(one) and not told_here:
+        if not all(self._belongs_here(letter) for letter in letters):
             return Judged("rejected")
-        links, tells = self._claimed([claim] if claim is not None else [], decided=decided)
-        return Judged("link", links=links, tells=tells, watermark=self.watermark)
+        links: list[tuple[ClaimSeen, Ruling]] = []
+        tells: list[tuple[int, ClaimSeen, bool]] = []
+        for letter in letters:
+            if letter.claim is not None:
+                ruled, told = self._claimed([letter.claim], decided=letter.decided)
+                links += ruled
+                tells += told
+        return Judged("link", links=tuple(links), tells=tuple(tells), watermark=self.watermark)
+
+    def _belongs_here(self, letter: Letter) -> bool:
+        alias = letter.claim is not None and letter.claim.kind == "alias"
+        return self._lives_here(letter.home) or (alias and not letter.decided and self.aliases is not None)
 
     def _lives_here(self, one: str) -> bool:
         return home_of(one, self.partitions) == self.partition

@@ -1,3 +1,8 @@
+-- One record may hand over the counts of several ids.
+ALTER TABLE handovers_raw
+    ADD COLUMN IF NOT EXISTS item UInt32 COMMENT 'number of the handover in its record' AFTER offset,
+    MODIFY ORDER BY (stream, partition, offset, item);
+
 -- Aliases (old user ids) are decided by one partition, which tells the home of the old id: so of one that holds there are
 -- two rows where these are different partitions. Whose an id is, is said by the home alone (outcome `linked`).
 ALTER TABLE links_raw

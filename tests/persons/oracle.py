@@ -78,8 +78,9 @@ class Oracle:
             if (origin := header(record.headers, "streamgauge-origin")) is not None:
                 sent_on.add((p, origin.decode()))
             if (link := header(record.headers, "streamgauge-link")) is not None:
-                claim = json.loads(record.value or b"")
-                told.add((p, claim["id"], claim["person"], claim["kind"], link == b"decided"))
+                found = json.loads(record.value or b"")
+                for claim in found if isinstance(found, list) else [found]:
+                    told.add((p, claim["id"], claim["person"], claim["kind"], link == b"decided"))
         forwarded: set[tuple[int, str]] = set()
         tells: set[tuple[int, str, str, str, bool]] = set()
         for (p, offset), one in self.judged.items():

@@ -8,6 +8,7 @@ import pytest
 from persons.test_answers import D0, D1, DAY, HOUR, MINUTE, TEXT, U0, U1, V0, V1, Log, T, by_home
 from pydantic_core import to_json
 
+from pipeline.ingest.links import read_links
 from pipeline.measure.activity import OTHER
 from schemas.plan_io import parse_plan
 
@@ -138,7 +139,7 @@ def test_an_event_that_is_sent_on_makes_no_other_a_duplicate(at_once: bool) -> N
 
 def test_a_long_history_comes_in_parts_and_whole() -> None:
     log = Log(parse_plan(TEXT.replace("lateness: 1h", "lateness: 30d")))
-    platforms = [f"{n}-{'x' * 200}" for n in range(400)]
+    platforms = [f"{n}-{'x' * 200}" for n in range(2000)]
     for n, platform in enumerate(platforms):
         event = {"event_id": f"p{n}", "event": "rename", "ts": T + n * MINUTE, "anonymous_id": D0, "platform": platform}
         log.cluster.write(0, to_json(event | {"properties": {"old": "-1"}}))
@@ -149,7 +150,7 @@ def test_a_long_history_comes_in_parts_and_whole() -> None:
     assert max(len(letter.value or b"") for letter in letters) < 500_000
     found = log.cluster.measures().activity
     minutes = [c for w, c in found.items() if (w.grain, w.dimension) == ("minute", "")]
-    assert (len(minutes), {round(c.users) for c in minutes}) == (400, {1})
+    assert (len(minutes), {round(c.users) for c in minutes}) == (2000, {1})
 
 
 def test_what_is_handed_to_an_old_id_goes_on_to_the_new_one() -> None:
@@ -283,7 +284,9 @@ def test_a_link_is_told_once_however_many_events_say_it(at_once: bool) -> None:
         log.send("look", T + 10 + n, device=X0, user=U1, p=1, fold=not at_once)
         log.send("look", T + 20 + n, device=D0, user=U1, p=1, fold=not at_once)
     log.cluster.drain()
-    assert len(log.cluster.logs[0]) == 2
+    found = [claim for record in log.cluster.logs[0] for claim in read_links(record.value, aliases=False)]
+    assert [claim.id for claim in found] == [f"$device:{D0}", f"$device:{X0}"]
+    assert len(log.cluster.logs[0]) == (1 if at_once else 2)  # those of one batch go together
 
 
 @pytest.mark.parametrize("at_once", [True, False])
