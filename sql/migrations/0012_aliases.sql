@@ -13,3 +13,24 @@ CREATE OR REPLACE VIEW links AS
 SELECT stream, partition, offset, substring(l.id, if(startsWith(l.id, '$device:'), 9, 1)) AS id, person, kind, outcome, ts, stored_at
 FROM links_raw AS l FINAL
 WHERE outcome != 'decided';
+
+-- Whose a row is. The ids that are shared and their offsets come out of one query: of two, each has its own order of the
+-- rows, where the table has several parts, and an id got the offset of another one.
+CREATE OR REPLACE VIEW events AS
+WITH
+    (
+        SELECT (groupArray(concat(toString(stream), '\0', id)), groupArray(offset))
+        FROM links_raw WHERE outcome = 'shared'
+    ) AS shared
+SELECT
+    e.* EXCEPT (counted_as, origin, watermark, clock, claim, claimed),
+    if(
+        o.person = '' OR (
+            o.is_shared
+            AND e.offset >= transform(
+                concat(toString(e.stream), '\0', e.counted_as), shared.1, shared.2, toUInt64(18446744073709551615))),
+        e.counted_as,
+        o.person) AS person
+FROM events_raw AS e FINAL
+LEFT ANY JOIN owners AS o ON o.id = e.counted_as
+SETTINGS do_not_merge_across_partitions_select_final = 1, use_hash_table_stats_for_join_reordering = 0;
