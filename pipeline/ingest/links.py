@@ -117,12 +117,8 @@ class Owners:
         return bool(entry) and entry[0] == self._SHARED  # type: ignore[index]
 
     def entry(self, identifier: str) -> bytes:
-        """What is kept of an id, as `load` takes it; empty for nothing."""
+        """What is kept of an id; empty for nothing."""
         return self._store.get(identifier) or b""
-
-    def load(self, identifier: str, entry: bytes) -> None:
-        """Put back what `entry` gave."""
-        self._store[identifier] = entry
 
     def claim(self, identifier: str, person: str) -> Ruling | None:
         """A user claims an id: what becomes of that, None if it is nothing new."""
@@ -256,7 +252,8 @@ def claims_of(fields: dict[str, Any], name: str, ts: int, alias: tuple[str, str]
     if not user or is_nobody(user):
         return
     device = fields.get("anonymous_id")
-    if device and may_link(DEVICE + device, user):
+    # Of a user, an event has neither an id that means nobody nor a device's name: no more has to be asked.
+    if device and not is_nobody(device):
         yield Claim(DEVICE + device, user, "login", ts)
     if alias is not None and name == alias[0]:
         old = (fields.get("properties") or {}).get(alias[1])
