@@ -66,12 +66,8 @@ class Aliases:
         return "refused"
 
     def entry(self, identifier: str) -> bytes:
-        """What is kept of an id, as `load` takes it; empty for nothing."""
+        """What is kept of an id; empty for nothing."""
         return self._store.get(identifier) or b""
-
-    def load(self, identifier: str, entry: bytes) -> None:
-        """Put back what `entry` gave."""
-        self._store[identifier] = entry
 
     def _way(self, one: str) -> list[str]:
         """An id, and those that it leads to."""

@@ -19,7 +19,7 @@ from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.clock import Standing
 from pipeline.ingest.links import Owners
 from pipeline.ingest.records import Classified, Outcome, Record, Unreadable
-from pipeline.ingest.seen import U64, SeenIds
+from pipeline.ingest.seen import U64, SeenIds, distinct
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity, WindowKey
 from pipeline.measure.entries import Entries, in_memory
@@ -69,6 +69,7 @@ class PartitionState:
         self.activity = Activity(plan)
         self.disk = disk
         self._entries: dict[bytes, DiskEntries] = {}
+        self._in_memory: dict[bytes, Entries] = {}
         self.funnels = Funnels(plan, self._view_entries)
         self._owners = self._new_entries(_OWNER)
         self.classifier.owners = Owners(plan.identity.shared_device, self._owners)
@@ -104,10 +105,11 @@ class PartitionState:
 
     def _new_entries(self, *kind: str) -> Entries:
         """Entries by actor or id, in memory or on disk."""
-        if self.disk is None:
-            return in_memory()
         # The key of an entry without its last part, the actor.
         prefix = _pack(*kind, "")[:-1]
+        if self.disk is None:
+            found = self._in_memory[prefix] = in_memory()
+            return found
         entries = self._entries[prefix] = DiskEntries(self.disk, prefix)
         return entries
 
@@ -310,31 +312,28 @@ class PartitionState:
         self.gaps = [(first, end, watermark) for first, end, watermark in meta.get("gaps", ())]
         ids: dict[int, list[U64]] = {}
         taken: dict[int, list[U64]] = {}
+        prefixes = tuple(self._in_memory)
         for key, value in snapshot.items():
             if not value:
                 continue  # of an id that was handed over
+            if key.startswith(prefixes):
+                # Nearly all of them: what they are is not worth unpacking.
+                prefix = next(prefix for prefix in prefixes if key.startswith(prefix))
+                self._in_memory[prefix][_text(key, len(prefix))] = value
+                continue
             kind, *rest = msgpack.unpackb(key, use_list=False)
             if kind == _ACTIVITY:
                 name, start, dimension, values = rest
                 self.activity.load(WindowKey(name, start, dimension, values), value)
             elif kind == _FUNNEL_COUNTER:
                 self.funnels.load_counter(CounterKey(*rest), value)
-            elif kind == _FUNNEL_ACTOR:
-                name, definition, breakdown, actor = rest
-                self.funnels.load_actor(name, definition, breakdown, actor, value)
-            elif kind == _OWNER:
-                self.classifier.owners.load(rest[0], value)
-            elif kind == _ALIAS:
-                self.classifier.aliases.load(rest[0], value)
-            elif kind == _TRAIL:
-                self.persons.trails.entries[rest[0]] = value
             elif kind in (_IDS, _TAKEN):
                 marks = ids if kind == _IDS else taken
                 marks.setdefault(rest[0], []).append(np.frombuffer(value, np.uint64))
         seen = self.classifier.seen
         for generation in sorted(ids)[-seen.KEPT - 1 :]:
             seen.move_to(generation)
-            seen.add(np.unique(np.concatenate(ids[generation])))
+            seen.add(distinct(np.concatenate(ids[generation])))
         self.persons.restore_taken(taken)
         self._unpublished_accumulators = set(self.activity.accumulators)
         self._unpublished_counters = set(self.funnels.counter_keys())
@@ -423,6 +422,12 @@ class PartitionState:
         if self.disk is not None:
             self._dropped += [_pack(_ACTIVITY, *key) for key in closed]
             self._dropped += [_pack(_FUNNEL_COUNTER, *key) for key in counters]
+
+
+def _text(packed: bytes, start: int) -> str:
+    """The text at the end of what msgpack has packed, which begins there."""
+    head = packed[start]
+    return packed[start + (1 if head < 0xC0 else 2 if head == 0xD9 else 3) :].decode()
 
 
 def _pack(*parts: Any) -> bytes:

@@ -17,7 +17,7 @@ from pipeline.ingest.handover import Handover, Portion, Presence, Steps, handove
 from pipeline.ingest.links import DECIDED, LINK_HEADER, TOLD, Claim, Link, link_value
 from pipeline.ingest.partitioner import homes_of
 from pipeline.ingest.records import Classified, Outcome
-from pipeline.ingest.seen import U64, SeenIds
+from pipeline.ingest.seen import U64, SeenIds, distinct
 from pipeline.measure.activity import Activity, Counted, WindowKey
 from pipeline.measure.entries import Entries
 from pipeline.measure.funnels import CounterKey, Funnels
@@ -40,6 +40,10 @@ class Letter(NamedTuple):
 
 #: Claims that are told in one record: far below what a topic takes.
 _CLAIMS: Final = 500
+
+
+#: The share of an id that was never counted: most devices that are linked.
+_NOTHING: Final = Portion((), (), ())
 
 
 class Changed(NamedTuple):
@@ -152,9 +156,11 @@ class Persons:
         visits, sessions = self.trails.of(one, watermark)
         if visits:
             gone.append((one, visits, watermark))
-        steps, counters = self._funnels.take_off(one, sessions, watermark, version)
-        changed.counters.update(counters)
         self.trails.drop(one)
+        steps, counters = self._funnels.take_off(one, sessions, watermark, version)
+        if not visits and not steps:
+            return _NOTHING
+        changed.counters.update(counters)
         return Portion(self._activity.fields, [Presence(*visit) for visit in visits], [Steps(*each) for each in steps])
 
     def _put_on(self, handover: Handover, version: int, changed: Changed, come: list[Counted]) -> None:
@@ -228,4 +234,4 @@ class Persons:
         """Remember the handovers that were taken, by generation."""
         for generation in sorted(marks)[-self.taken.KEPT - 1 :]:
             self.taken.move_to(generation)
-            self.taken.add(np.unique(np.concatenate(list(marks[generation]))))
+            self.taken.add(distinct(np.concatenate(list(marks[generation]))))
