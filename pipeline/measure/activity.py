@@ -47,6 +47,8 @@ class Activity:
         self._minutes: dict[str, dict[int, dict[tuple[str, ...], Accumulator]]] = {}
         #: How many values each window's dimension has taken up; bounds `accumulators`.
         self._values: dict[tuple[str, int, str], int] = {}
+        #: And how many links have brought persons to, whether these have events or not.
+        self._brought: dict[tuple[str, int, str], int] = {}
         self._grains = grains(plan.zone)
         #: By grain: the end of the last window that is closed, less the watermark.
         self._closing = [closing(plan, grain, 0) for grain in self._grains]
@@ -180,13 +182,28 @@ class Activity:
         """Count ids in their windows; returns those that changed."""
         changed: set[WindowKey] = set()
         for (key, end), (hashes, registered) in self._gathered(those).items():
-            accumulator = self.accumulators.get(key)
-            if accumulator is None:
-                # It takes no place from a value that events have: whoever counts those alone must find the same places.
-                accumulator = self._put(key, Accumulator(end, key.grain != "minute"))
-            accumulator.put_on(hashes, registered, version)
-            changed.add(key)
+            # It takes no place from a value that events have: whoever counts those alone must find the same places. And
+            # events take none from it: links come after the events of their batch, and batches must change nothing.
+            found = self._brought_to(key, end)
+            self.accumulators[found].put_on(hashes, registered, version)
+            changed.add(found)
         return changed
+
+    def _brought_to(self, key: WindowKey, end: int) -> WindowKey:
+        """Where those are counted whom a link brings; `(other)` once links have brought to as many values as may be."""
+        accumulator = self.accumulators.get(key)
+        if key.dimension and key.value != OTHER and (accumulator is None or not accumulator.brought):
+            slot = (key.grain, key.start, key.dimension)
+            if self._brought.get(slot, 0) >= self.plan.max_values:
+                key = key._replace(value=OTHER)
+                accumulator = self.accumulators.get(key)
+            else:
+                self._brought[slot] = self._brought.get(slot, 0) + 1
+                accumulator = accumulator or self._put(key, Accumulator(end, key.grain != "minute"))
+                accumulator.brought = True
+        if accumulator is None:
+            self._put(key, Accumulator(end, key.grain != "minute"))
+        return key
 
     def _gathered(self, those: Iterable[Counted]) -> dict[tuple[WindowKey, int], tuple[list[int], list[int]]]:
         """By open window (and its end): the hashes of the ids in it, and of those who registered there."""
@@ -246,10 +263,9 @@ class Activity:
                 if not starts[key.start]:
                     del starts[key.start]
             if gone.events and key.dimension:
-                slot = (key.grain, key.start, key.dimension)
-                self._values[slot] = self._values.get(slot, 1) - 1
-                if self._values[slot] <= 0:
-                    del self._values[slot]
+                _one_less(self._values, (key.grain, key.start, key.dimension))
+            if gone.brought and key.dimension:
+                _one_less(self._brought, (key.grain, key.start, key.dimension))
 
     def close(self) -> None:
         """Forget everything: sketches that live when the interpreter ends are reported as leaks by their library."""
@@ -262,6 +278,11 @@ class Activity:
         if accumulator.events and key.dimension and key.value != OTHER and not self._has_place(key):
             slot = (key.grain, key.start, key.dimension)
             self._values[slot] = self._values.get(slot, 0) + 1
+        before = self.accumulators.get(key)
+        accumulator.brought = accumulator.brought and key.value != OTHER
+        if accumulator.brought and key.dimension and (before is None or not before.brought):
+            slot = (key.grain, key.start, key.dimension)
+            self._brought[slot] = self._brought.get(slot, 0) + 1
         self._put(key, accumulator)
 
     def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, float]]:
@@ -278,6 +299,14 @@ class Activity:
             )
             for value, accumulators in found.items()
         }
+
+
+def _one_less(counts: dict[tuple[str, int, str], int], slot: tuple[str, int, str]) -> None:
+    left = counts.get(slot, 1) - 1
+    if left > 0:
+        counts[slot] = left
+    else:
+        counts.pop(slot, None)
 
 
 def _merge_into(

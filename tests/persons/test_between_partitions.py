@@ -217,6 +217,23 @@ def test_values_beyond_the_most_are_counted_together_for_the_device_and_by_thems
     assert by_value(log, figure="events") == {"a": 1, "b": 1, "d": 1, "ios": 1, OTHER[0]: 2}
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_links_bring_to_as_many_values_as_may_be_and_the_others_together(restarted: bool) -> None:
+    """Devices of a dimension with ever new values, or a forged handover: no window outgrows what it may hold."""
+    log = Log(parse_plan(TEXT.replace("dimensions: [platform]", "dimensions: [platform]\nmax_values: 2")))
+    for number, user in enumerate([U0, U0, V0, U0, V0]):
+        share = {"fields": ["platform"], "visits": [[T // MINUTE, [f"p{number}"], False]], "steps": []}
+        value = to_json({"id": f"$device:d{number}", "person": user, "hops": 1, "watermark": 0, **share})
+        log.cluster.write(0, value, [("streamgauge-handover", b"1:%d:0" % number)])
+        log.cluster.drain()
+        if restarted:
+            log.cluster.save(0)
+            log.cluster.crash(0)
+    assert by_value(log) == {"p0": 1, "p1": 1, OTHER[0]: 2}
+    log.send("look", T, user=V0)  # events have their own places
+    assert by_value(log) == {"p0": 1, "p1": 1, "ios": 1, OTHER[0]: 2}
+
+
 def test_values_of_a_plan_with_other_dimensions() -> None:
     log = Log()
     share = {"fields": ["channel", "platform"], "visits": [(T // MINUTE, ["mail", "web"], False)], "steps": []}
