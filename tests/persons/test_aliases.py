@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -188,6 +189,29 @@ def test_live_is_the_rule_for_any_graph_of_aliases(
     assert figures(cluster.measures()) == oracle.figures()
     assert cluster.published() == oracle.figures()
     assert all(oracle.owners.get(one.person[0]) is None for one in oracle.events)  # nobody's way ends in the middle
+
+
+@given(renames(), st.integers(1, 3), st.randoms(use_true_random=False))
+def test_who_takes_over_from_what_is_stored_decides_as_before(
+    log: list[dict[str, Any]], partitions: int, rng: Any
+) -> None:
+    """An archiver reads the claims by offset, and of one record those that were linked first: many stand in one."""
+    cluster = Cluster(PLAN, partitions)
+    run(cluster, log, [], set())
+    for p, records in enumerate(cluster.logs):
+        going_on, restored = (PartitionClassifier(PLAN, Validator(PLAN), p, partitions) for _ in range(2))
+        batch = ArchiveBatch("s")
+        if records:
+            batch.add(p, going_on.classify(records))
+        rows = [(row[2], row[6], row[3], row[4], row[5]) for row in zip(*batch.links, strict=True)]
+        rng.shuffle(rows)
+        restored.restore_links([row[2:] for row in sorted(rows, key=lambda row: row[:2])])
+        ids = [f"u{n}" for n in range(1, 8)]
+        for one, other in product([*ids, "$device:d1", "$device:d2"], ids):
+            assert restored.owners.of(one) == going_on.owners.of(one)
+            assert restored.owners.is_shared(one) == going_on.owners.is_shared(one)
+            assert restored.aliases.claim(one, other) == going_on.aliases.claim(one, other)
+            assert restored.owners.claim(one, other) == going_on.owners.claim(one, other)
 
 
 @pytest.fixture(scope="module")
