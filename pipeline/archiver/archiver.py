@@ -44,7 +44,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, settings: Settings, plan: Plan, partitions: int, topic_id: str = "") -> None:
         self._settings, self._plan, self._partitions = settings, plan, partitions
-        self._validator = Validator(plan)
+        self._validator = Validator(plan, settings.validation)
         self.connection = Connection(settings)
         self.inserter = Inserter(settings, self.connection, topic_id)
         self._consumer: LogConsumer | None = None

@@ -10,6 +10,7 @@ from typing import Final
 
 from pipeline.archiver.rows import (
     ATTRIBUTE_COLUMNS,
+    CHANGE_COLUMNS,
     DUPLICATE_COLUMNS,
     EVENT_COLUMNS,
     HANDOVER_COLUMNS,
@@ -79,6 +80,7 @@ class Inserter:
             ("links_raw", LINK_COLUMNS, batch.links),
             ("handovers_raw", HANDOVER_COLUMNS, batch.handovers),
             ("user_attributes_raw", ATTRIBUTE_COLUMNS, batch.attributes),
+            ("attribute_changes_raw", CHANGE_COLUMNS, batch.changes),
             ("events_raw", EVENT_COLUMNS, batch.events),
             ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
             ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),

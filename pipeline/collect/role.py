@@ -66,8 +66,8 @@ async def run_collect(settings: Settings) -> None:
             await producer.start()
         except (KafkaError, OSError) as exc:
             raise DependencyError(f"Kafka at {settings.kafka_bootstrap} can't be reached: {exc}") from exc
-        door.open(producer, Reception(plan, topic.partitions, additions.add))
-        await first_of(stop.wait(), watch(settings, topic), *producer.pumps)
+        door.open(producer, Reception(plan, topic.partitions, additions.add, settings.validation))
+        await first_of(stop.wait(), watch(settings, topic), door.failing(), *producer.pumps)
     finally:
         end_in_time(sys.exception())
         await cancelled(starting)

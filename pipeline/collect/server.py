@@ -26,7 +26,7 @@ from pipeline.collect.producer import Producer, Unavailable
 from pipeline.collect.reading import Damaged, Reader
 from pipeline.collect.reception import Reception, Taken
 from pipeline.collect.sources import Source, Sources
-from pipeline.errors import UserError
+from pipeline.errors import BrokenPromiseError, UserError
 from pipeline.process import address
 from pipeline.serve import guard
 from pipeline.serve.server import render
@@ -63,6 +63,9 @@ class FrontDoor:
         self._buckets: dict[str, tuple[float, TokenBucket]] = {}
         self._runner: guard.BareRunner | None = None
         self._stopping = False
+        #: A promise that could not be kept: the process ends.
+        self._broken: BrokenPromiseError | None = None
+        self._ends = asyncio.Event()
         self.port = settings.collect_port
         self.reader = Reader(settings)
         #: Answers by protocol and status; events by source, protocol and what became of them ("stored", or a reason).
@@ -82,6 +85,12 @@ class FrontDoor:
     def open(self, producer: Producer, reception: Reception) -> None:
         """From now on events are taken."""
         self._producer, self._reception = producer, reception
+
+    async def failing(self) -> None:
+        """Raise the BrokenPromiseError that a request met, as soon as one has."""
+        await self._ends.wait()
+        assert self._broken is not None
+        raise self._broken
 
     @property
     def producer(self) -> Producer | None:
@@ -192,6 +201,10 @@ class FrontDoor:
             except Failure as failure:
                 log.debug("%s %s: %s", request.method, request.path, failure.detail)
                 response = refusal(failure.status, failure.reason, failure.detail, failure.retry_after)
+            except BrokenPromiseError as exc:
+                self._broken = self._broken or exc
+                self._ends.set()
+                response = refusal(500, "unforeseen", "a mistake in this program: it ends")
             except Exception as exc:
                 self._met_a_mistake(request.path, exc)
                 response = refusal(500, "unforeseen", "a mistake in this program: it is logged")
@@ -274,8 +287,8 @@ class FrontDoor:
             await producer.send(taken.records, received)
         except Unavailable as exc:
             raise Failure(503, "kafka_away", f"not stored, send it again: {exc}", RETRY_SECONDS) from None
-        for result in taken.results:
-            self.events[source.name, spoken.name, result.reason or "stored"] += 1
+        for reason, count in Counter([result.reason for result in taken.results]).items():
+            self.events[source.name, spoken.name, reason or "stored"] += count
 
     def _bucket(self, source: Source) -> Any:
         if not source.rate:

@@ -74,7 +74,7 @@ class PartitionClassifier(History):
                 if record.headers and (homes := self._whose.no_event(result, i)):
                     between += [(i, home) for home in homes]
                     continue
-                event = parse(record.value)
+                event = parse(record.value, record.offset)
                 written = record.timestamp
                 if written is not None and EARLIEST_TS <= written < event.ts - max_future:
                     ahead = (event.ts - written) // 1000

@@ -15,6 +15,7 @@ from pipeline.measure.sketches import (
     Distinct,
     difference,
     dumped,
+    hash_of,
     hashes_of,
     loaded,
     new_sketch,
@@ -22,6 +23,8 @@ from pipeline.measure.sketches import (
     union,
     update,
 )
+
+_packer = msgpack.Packer()  # `packb` makes a new one each time, which is half of its work
 
 
 class Group:
@@ -40,6 +43,15 @@ class Group:
     def of(cls, rows: Sequence[tuple[str, str | None, int, str]], registration: str | None) -> Group:
         """Events, each as its actor, session, value and name."""
         group = cls()
+        if len(rows) == 1:  # where events are sparse nearly all are alone
+            ((actor, session, group.value, name),) = rows
+            group.events = 1
+            group.actors = [hash_of(actor)]
+            if session:
+                group.sessions = [hash_of(session)]
+            if name == registration:
+                group.registered = group.actors
+            return group
         actors, sessions, values, names = zip(*rows, strict=True)
         group.events, group.value = len(rows), sum(values)
         group.actors = hashes_of(actors)
@@ -48,13 +60,28 @@ class Group:
             group.registered = [a for a, name in zip(group.actors, names, strict=True) if name == registration]
         return group
 
-    def merge(self, other: Group) -> None:
-        """Put other events to these."""
-        self.events += other.events
-        self.value += other.value
-        self.actors += other.actors
-        self.sessions += other.sessions
-        self.registered += other.registered
+
+class Portion:
+    """Groups of events of some minutes that fall into the same wider window, and the accumulators that have them."""
+
+    __slots__ = ("events", "loose", "minutes", "value")
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.value = 0
+        self.minutes: list[Accumulator] = []
+        #: Groups that no minute counts by themselves.
+        self.loose: list[Group] = []
+
+    def add(self, groups: Sequence[Group], minute: Accumulator | None) -> None:
+        """Put groups to these; `minute` has counted all of them, and nothing that belongs elsewhere."""
+        for group in groups:
+            self.events += group.events
+            self.value += group.value
+        if minute is not None:
+            self.minutes.append(minute)
+        else:
+            self.loose += groups
 
 
 class Accumulator:
@@ -72,14 +99,14 @@ class Accumulator:
         self.brought = False
         self.events = 0
         self.value = 0
-        self._users: Distinct = self._new()
+        self._users: Distinct = new_union() if wide else new_sketch()
         self._sessions: Distinct | None = None
         self._registrations: Distinct | None = None
         #: Who was counted here and is counted as somebody else now: a sketch can't forget, so they are taken off.
         self._gone: hll_sketch | None = None
         self._gone_registrations: hll_sketch | None = None
         #: Minutes that have changed since their sketches were taken in.
-        self._minutes: set[Accumulator] = set()
+        self._minutes: list[Accumulator] = []
 
     def _new(self) -> Distinct:
         return new_union() if self.wide else new_sketch()
@@ -102,21 +129,37 @@ class Accumulator:
         self._take_in()
         return self._registrations
 
-    def add(self, group: Group, version: int, minute: Accumulator | None) -> None:
-        """Count a group of events; `minute` is the accumulator that has counted all of it, None if there is none."""
+    def count(self, groups: Sequence[Group], version: int) -> None:
+        """Count groups of events."""
         self.version = version
-        self.events += group.events
-        self.value += group.value
-        if minute is not None:
-            self._minutes.add(minute)
-            return
-        update(self._users, group.actors)
-        if group.sessions:
+        for group in groups:
+            self.events += group.events
+            self.value += group.value
+        self._see(groups)
+
+    def take(self, portion: Portion, version: int) -> None:
+        """Count what minutes have counted: their sketches are taken in when this one is looked at."""
+        self.version = version
+        self.events += portion.events
+        self.value += portion.value
+        self._minutes += portion.minutes
+        if portion.loose:
+            self._see(portion.loose)
+
+    def _see(self, groups: Sequence[Group]) -> None:
+        """Put the groups' hashes into the sketches, those of all of them at once."""
+        actors, sessions, registered = groups[0].actors, groups[0].sessions, groups[0].registered
+        if len(groups) > 1:
+            actors = [one for group in groups for one in group.actors]
+            sessions = [one for group in groups for one in group.sessions]
+            registered = [one for group in groups for one in group.registered]
+        update(self._users, actors)
+        if sessions:
             self._sessions = self._sessions or self._new()
-            update(self._sessions, group.sessions)
-        if group.registered:
+            update(self._sessions, sessions)
+        if registered:
             self._registrations = self._registrations or self._new()
-            update(self._registrations, group.registered)
+            update(self._registrations, registered)
 
     def take_off(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
         """Count these (hashes of ids) no longer, and some of them as registered: they are counted as somebody else."""
@@ -142,7 +185,9 @@ class Accumulator:
 
     def figures(self) -> tuple[float, float, float]:
         """Estimates of users, sessions and registrations."""
-        users, sessions, registrations = self.users, self._sessions, self._registrations
+        if self._minutes:
+            self._take_in()
+        users, sessions, registrations = self._users, self._sessions, self._registrations
         return (
             difference(users, self._gone),
             sessions.get_estimate() if sessions else 0.0,
@@ -150,7 +195,7 @@ class Accumulator:
         )
 
     def _take_in(self) -> None:
-        for minute in self._minutes:
+        for minute in dict.fromkeys(self._minutes):
             self._users.update(minute._users)
             if minute._sessions is not None:
                 self._sessions = self._sessions or self._new()
@@ -162,14 +207,16 @@ class Accumulator:
 
     def dump(self) -> bytes:
         """The accumulator as bytes, for a checkpoint."""
-        distinct = (self.users, self._sessions, self._registrations)
-        return msgpack.packb(  # type: ignore[no-any-return]
+        users = self.users
+        return _packer.pack(  # type: ignore[no-any-return]
             (
                 self.end,
                 self.version,
                 self.events,
                 str(self.value),  # may outgrow 64 bits
-                *[None if found is None else dumped(found) for found in distinct],
+                dumped(users),
+                None if self._sessions is None else dumped(self._sessions),
+                None if self._registrations is None else dumped(self._registrations),
                 *([] if self._gone is None else [dumped(self._gone)]),
                 *([] if self._gone_registrations is None else [dumped(self._gone_registrations)]),
                 *([True] if self.brought else []),

@@ -7,9 +7,10 @@ neither their order nor the batches they came in change a count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from pipeline.measure.accumulator import Accumulator, Group, users_of
+from pipeline.measure.accumulator import Accumulator, Group, Portion, users_of
 from pipeline.measure.conditions import text_value
 from pipeline.measure.rows import ActivityRow
 from pipeline.measure.sketches import hashes_of
@@ -45,6 +46,8 @@ class Activity:
         self.accumulators: dict[WindowKey, Accumulator] = {}
         #: Those of minutes by dimension and start: whoever asks for the last ones must not go through all windows.
         self._minutes: dict[str, dict[int, dict[tuple[str, ...], Accumulator]]] = {}
+        #: The start of the latest minute that there ever was.
+        self._latest = 0
         #: How many values each window's dimension has taken up; bounds `accumulators`.
         self._values: dict[tuple[str, int, str], int] = {}
         #: And how many links have brought persons to, whether these have events or not.
@@ -65,40 +68,51 @@ class Activity:
 
         Returns the keys of the accumulators that changed.
         """
-        finest = self._group(events)
         changed: set[WindowKey] = set()
-        minutes: dict[tuple[int, str, tuple[str, ...]], Group] = {}
-        for (minute, *found_values), group in finest.items():
-            values = [value or "" for value in found_values]
-            _merge_into(minutes, (minute, "", ()), group)
-            for name, positions in self._dimensions:
-                _merge_into(minutes, (minute, name, tuple([values[p] for p in positions])), group)
-        ends: dict[tuple[str, int], tuple[int, int]] = {}
-        for minute in {key[0] for key in minutes}:
-            for grain in self._grains:
-                ends[grain, minute] = bounds(grain, minute * MINUTE, self.plan.zone)
-        for (minute, name, value), group in minutes.items():
-            narrow: Accumulator | None = None
-            for grain in self._grains:  # the minute first
-                start, end = ends[grain, minute]
-                key = self._key(grain, start, name, value)
-                accumulator = self.accumulators.get(key)
-                if accumulator is None:
-                    accumulator = self._put(key, Accumulator(end, grain != "minute"))
-                accumulator.add(group, version, narrow)
+        minutes: dict[tuple[int, str, tuple[str, ...]], list[Group]] = {}
+        places: dict[tuple[str | None, ...], list[tuple[str, tuple[str, ...]]]] = {}
+        for (minute, found), group in self._group(events).items():
+            own = places.get(found)
+            if own is None:
+                own = places[found] = self._places(found)
+            for name, value in own:
+                same = minutes.get((minute, name, value))
+                if same is None:
+                    minutes[minute, name, value] = [group]
+                else:
+                    same.append(group)
+        # The wider windows take in what is new of a quarter of an hour at once: of all zones' days it lies within one.
+        quarters: dict[tuple[int, str, tuple[str, ...]], Portion] = {}
+        for (minute, name, value), groups in minutes.items():
+            key, narrow = self._accumulator("minute", minute * MINUTE, (minute + 1) * MINUTE, name, value)
+            narrow.count(groups, version)
+            changed.add(key)
+            portion = quarters.get((minute // 15, name, value))
+            if portion is None:
+                portion = quarters[minute // 15, name, value] = Portion()
+            # A minute's `(other)` is several values, of which its hour may count some by themselves.
+            portion.add(groups, None if key.value == OTHER else narrow)
+        spans = {quarter: self._spans(quarter * 15)[1:] for quarter, _, _ in quarters}
+        for (quarter, name, value), portion in quarters.items():
+            for grain, start, end in spans[quarter]:
+                key, wide = self._accumulator(grain, start, end, name, value)
+                wide.take(portion, version)
                 changed.add(key)
-                # A minute's `(other)` is several values, of which its hour may count some by themselves.
-                if grain == "minute" and key.value == value:
-                    narrow = accumulator
         return changed
 
-    def _group(self, events: Sequence[Event]) -> dict[tuple[Any, ...], Group]:
+    def _places(self, found: tuple[str | None, ...]) -> list[tuple[str, tuple[str, ...]]]:
+        """Dimension and value of everything that counts an event with these values of the fields; the total first."""
+        values = [value or "" for value in found]
+        return [("", ()), *[(name, tuple([values[p] for p in at])) for name, at in self._dimensions]]
+
+    def _group(self, events: Sequence[Event]) -> dict[tuple[int, tuple[str | None, ...]], Group]:
         """The events by minute and values of all dimensions' fields."""
         # Column by column: a pass over one of them is far quicker than its share of a pass over whole events.
         fields = [event.fields for event in events]
         value_of: Any = dict.get if self._plain else text_value
         columns = [[value_of(found, name) for found in fields] for name in self._fields]
-        keys = zip([event.ts // MINUTE for event in events], *columns, strict=True)
+        values = zip(*columns, strict=True) if columns else repeat(())
+        keys = zip([event.ts // MINUTE for event in events], values, strict=bool(columns))
         rows = zip(
             [event.actor for event in events],
             [found.get("session_id") for found in fields],
@@ -106,7 +120,7 @@ class Activity:
             [event.name for event in events],
             strict=True,
         )
-        members: dict[tuple[Any, ...], list[tuple[str, str | None, int, str]]] = {}
+        members: dict[tuple[int, tuple[str | None, ...]], list[tuple[str, str | None, int, str]]] = {}
         for key, row in zip(keys, rows, strict=True):
             same = members.get(key)
             if same is None:
@@ -116,18 +130,25 @@ class Activity:
         registration = self.plan.registration
         return {key: Group.of(rows, registration) for key, rows in members.items()}
 
-    def _key(self, grain: str, start: int, dimension: str, value: tuple[str, ...]) -> WindowKey:
-        """The accumulator's key; `(other)` once the window holds as many values of the dimension as the plan allows."""
+    def _accumulator(
+        self, grain: str, start: int, end: int, dimension: str, value: tuple[str, ...]
+    ) -> tuple[WindowKey, Accumulator]:
+        """Where events are counted: `(other)` once the window holds as many values of the dimension as the plan allows.
+
+        Whoever asks counts at once: the order of first events decides who gets a place, not that of batches.
+        """
         key = WindowKey(grain, start, dimension, value)
-        if dimension and not self._has_place(key):
-            count = self._values.get((grain, start, dimension), 0)
+        found = self.accumulators.get(key)
+        # One without events, whose persons came by a link, has no place of its own.
+        if dimension and (found is None or not found.events):
+            slot = (grain, start, dimension)
+            count = self._values.get(slot, 0)
             if count >= self.plan.max_values:
-                return WindowKey(grain, start, dimension, OTHER)
-            self._values[grain, start, dimension] = count + 1
-            # Reserve the place at once: the order of first events decides, not that of batches.
-            if key not in self.accumulators:
-                self._put(key, Accumulator(bounds(grain, start, self.plan.zone)[1], grain != "minute"))
-        return key
+                key = WindowKey(grain, start, dimension, OTHER)
+                found = self.accumulators.get(key)
+            else:
+                self._values[slot] = count + 1
+        return key, found or self._put(key, Accumulator(end, grain != "minute"))
 
     def _has_place(self, key: WindowKey) -> bool:
         """Whether a value has a place of its own. One without events, whose persons came by a link, has none."""
@@ -137,7 +158,15 @@ class Activity:
     def _put(self, key: WindowKey, accumulator: Accumulator) -> Accumulator:
         self.accumulators[key] = accumulator
         if key.grain == "minute":
-            self._minutes.setdefault(key.dimension, {}).setdefault(key.start, {})[key.value] = accumulator
+            self._latest = max(self._latest, key.start)
+            starts = self._minutes.get(key.dimension)
+            if starts is None:
+                starts = self._minutes[key.dimension] = {}
+            values = starts.get(key.start)
+            if values is None:
+                starts[key.start] = {key.value: accumulator}
+            else:
+                values[key.value] = accumulator
         return accumulator
 
     def rows(self, keys: Iterable[WindowKey], partition: int) -> Iterator[ActivityRow]:
@@ -181,29 +210,42 @@ class Activity:
     def put_on(self, those: Iterable[Counted], version: int) -> set[WindowKey]:
         """Count ids in their windows; returns those that changed."""
         changed: set[WindowKey] = set()
-        for (key, end), (hashes, registered) in self._gathered(those).items():
-            # It takes no place from a value that events have: whoever counts those alone must find the same places. And
-            # events take none from it: links come after the events of their batch, and batches must change nothing.
-            found = self._brought_to(key, end)
-            self.accumulators[found].put_on(hashes, registered, version)
-            changed.add(found)
+        gathered = self._gathered(those)
+        full: set[WindowKey] = set()
+        # The widest first: what has no place there has none in the narrower ones, which a wider one takes in.
+        for grain in self._grains[::-1]:
+            for (key, end), (hashes, registered) in gathered.items():
+                if key.grain != grain:
+                    continue
+                # It takes no place from a value that events have: whoever counts those alone must find the same places.
+                # And events take none from it: links come after the events of their batch, which must change nothing.
+                has_place = not (full and self._within(key, full)) and self._bring(key, end)
+                if not has_place:
+                    full.add(key)
+                    key = key._replace(value=OTHER)
+                accumulator = self.accumulators.get(key) or self._put(key, Accumulator(end, key.grain != "minute"))
+                accumulator.put_on(hashes, registered, version)
+                changed.add(key)
         return changed
 
-    def _brought_to(self, key: WindowKey, end: int) -> WindowKey:
-        """Where those are counted whom a link brings; `(other)` once links have brought to as many values as may be."""
+    def _within(self, key: WindowKey, full: set[WindowKey]) -> bool:
+        wider = self._grains[self._grains.index(key.grain) + 1 :]
+        return any(
+            key._replace(grain=grain, start=bounds(grain, key.start, self.plan.zone)[0]) in full for grain in wider
+        )
+
+    def _bring(self, key: WindowKey, end: int) -> bool:
+        """Whether a link may bring persons to this value: to so many of each window as it may have of events."""
         accumulator = self.accumulators.get(key)
-        if key.dimension and key.value != OTHER and (accumulator is None or not accumulator.brought):
-            slot = (key.grain, key.start, key.dimension)
-            if self._brought.get(slot, 0) >= self.plan.max_values:
-                key = key._replace(value=OTHER)
-                accumulator = self.accumulators.get(key)
-            else:
-                self._brought[slot] = self._brought.get(slot, 0) + 1
-                accumulator = accumulator or self._put(key, Accumulator(end, key.grain != "minute"))
-                accumulator.brought = True
-        if accumulator is None:
-            self._put(key, Accumulator(end, key.grain != "minute"))
-        return key
+        if not key.dimension or key.value == OTHER or (accumulator is not None and accumulator.brought):
+            return True
+        slot = (key.grain, key.start, key.dimension)
+        if self._brought.get(slot, 0) >= self.plan.max_values:
+            return False
+        self._brought[slot] = self._brought.get(slot, 0) + 1
+        accumulator = accumulator or self._put(key, Accumulator(end, key.grain != "minute"))
+        accumulator.brought = True
+        return True
 
     def _gathered(self, those: Iterable[Counted]) -> dict[tuple[WindowKey, int], tuple[list[int], list[int]]]:
         """By open window (and its end): the hashes of the ids in it, and of those who registered there."""
@@ -288,10 +330,13 @@ class Activity:
     def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, float]]:
         """Per value of a dimension: events and users of the minute windows that start at `since` (ms) or later."""
         found: dict[tuple[str, ...], list[Accumulator]] = {}
-        for start, values in self._minutes.get(dimension, {}).items():
-            if start >= since:
-                for value, accumulator in values.items():
-                    found.setdefault(value, []).append(accumulator)
+        minutes = self._minutes.get(dimension, {})
+        all_since = range(-(-since // MINUTE) * MINUTE, self._latest + MINUTE, MINUTE)
+        # Of many minutes few are recent; of few, with one in the far future, there are fewer than since then.
+        few = len(all_since) < len(minutes)
+        for start in all_since if few else [start for start in minutes if start >= since]:
+            for value, accumulator in minutes.get(start, {}).items():
+                found.setdefault(value, []).append(accumulator)
         return {
             value: (
                 sum(accumulator.events for accumulator in accumulators),
@@ -307,12 +352,3 @@ def _one_less(counts: dict[tuple[str, int, str], int], slot: tuple[str, int, str
         counts[slot] = left
     else:
         counts.pop(slot, None)
-
-
-def _merge_into(
-    groups: dict[tuple[int, str, tuple[str, ...]], Group], key: tuple[int, str, tuple[str, ...]], group: Group
-) -> None:
-    found = groups.get(key)
-    if found is None:
-        found = groups[key] = Group()
-    found.merge(group)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 import xxhash
@@ -26,13 +26,21 @@ def new_union() -> hll_union:
     return hll_union(LG_K)
 
 
-def hashes_of(texts: Iterable[str]) -> list[int]:
+def hash_of(text: str) -> int:
     """What a sketch is updated with: 63 bits, because an integer of 64 would cost it three times as much."""
+    return xxhash.xxh3_64_intdigest(text.encode()) >> 1
+
+
+def hashes_of(texts: Iterable[str]) -> list[int]:
+    """`hash_of` each."""
     return [digest >> 1 for digest in map(xxhash.xxh3_64_intdigest, map(str.encode, texts))]
 
 
-def update(found: Distinct, hashes: Iterable[int]) -> None:
+def update(found: Distinct, hashes: Sequence[int]) -> None:
     """Count these hashes."""
+    if len(hashes) == 1:
+        found.update(hashes[0])
+        return
     # Without a loop in Python, and without a set before it: of 4,000 events of 200,000 users that takes 31 ns an update
     # against 57. Only with few users is a set quicker, and they are no problem.
     deque(map(found.update, hashes), maxlen=0)
@@ -40,8 +48,9 @@ def update(found: Distinct, hashes: Iterable[int]) -> None:
 
 def dumped(found: Distinct) -> bytes:
     """A sketch or union as bytes."""
-    sketch = found.get_result(_TYPE) if isinstance(found, hll_union) else found
-    return sketch.serialize_compact()  # type: ignore[no-any-return]
+    if isinstance(found, hll_union):
+        found = found.get_result(_TYPE)
+    return found.serialize_compact()  # type: ignore[no-any-return]
 
 
 def union(sketches: Iterable[hll_sketch]) -> hll_sketch:

@@ -38,7 +38,7 @@ class WorkerApp(faust.App):
         self.settings, self.plan, self.partition_count = settings, plan, partitions
         #: The topic's id, where Kafka tells one: a state belongs to one topic.
         self.topic_id = topic_id
-        validator = Validator(plan)
+        validator = Validator(plan, settings.validation)
         self.delivery = Delivery(lambda: self.producer)
         self.table = StateTable(
             self,

@@ -23,10 +23,10 @@ class Mistaken(Validator):
         super().__init__(plan)
         self._error = error
 
-    def parse(self, value: bytes | None) -> Event:
+    def parse(self, value: bytes | None, number: int = 1) -> Event:
         if value and b"poison" in value:
             raise self._error
-        return super().parse(value)
+        return super().parse(value, number)
 
 
 def event(number: int, user: str = "u") -> bytes:

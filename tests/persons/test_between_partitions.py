@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from persons.cluster import figures
 from persons.test_answers import D0, D1, DAY, HOUR, MINUTE, TEXT, U0, U1, V0, V1, Log, T, by_home
 from pydantic_core import to_json
 
@@ -232,6 +233,27 @@ def test_links_bring_to_as_many_values_as_may_be_and_the_others_together(restart
     assert by_value(log) == {"p0": 1, "p1": 1, OTHER[0]: 2}
     log.send("look", T, user=V0)  # events have their own places
     assert by_value(log) == {"p0": 1, "p1": 1, "ios": 1, OTHER[0]: 2}
+
+
+def test_which_values_links_bring_to_does_not_depend_on_batches() -> None:
+    """Minutes have place where their hour has none, and events of the same values come in between."""
+    found = []
+    for at_once in (1, 2, 3, 100):
+        log = Log(parse_plan(TEXT.replace("dimensions: [platform]", "dimensions: [platform]\nmax_values: 2")))
+        for number in range(12):
+            user, platform, minute = (U0, V0)[number % 2], f"p{number % 5}", T // MINUTE + number % 4
+            share = {"fields": ["platform"], "visits": [[minute, [platform], number % 3 == 0]], "steps": []}
+            value = to_json({"id": f"$device:d{number}", "person": user, "hops": 1, "watermark": 0, **share})
+            log.cluster.write(0, value, [("streamgauge-handover", b"1:%d:0" % number)])
+            event = {"event_id": f"e{number}", "event": "look", "ts": minute * MINUTE, "user_id": (V0, U0)[number % 2]}
+            log.cluster.write(0, to_json(event | {"platform": f"p{number * 2 % 5}"}))
+        while log.cluster.states[0].position < len(log.cluster.logs[0]):
+            log.cluster.fold(0, at_once)
+            log.cluster.publish(0)
+        found.append(figures(log.cluster.measures()))
+    assert found[1:] == found[:1] * 3
+    hours = {key[3]: figure[1] for key, figure in found[0].items() if key[0] == "hour" and key[2] == "platform"}
+    assert hours.keys() == {("p0",), ("p1",), ("p2",), OTHER}
 
 
 def test_values_of_a_plan_with_other_dimensions() -> None:
