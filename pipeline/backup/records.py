@@ -10,8 +10,8 @@ import msgpack
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from pipeline.errors import UserError
-from pipeline.ingest.classify import ORIGIN_HEADER
 from pipeline.ingest.handover import HANDOVER_HEADER
+from pipeline.ingest.records import ORIGIN_HEADER
 
 #: Values of about so many bytes are a blob; and a batch.
 BLOB_BYTES: Final = 16 << 20
