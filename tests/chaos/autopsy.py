@@ -22,7 +22,7 @@ import msgpack
 from kafka_harness.jars import LOG4J, kafka_jars
 from kafka_harness.reading import read_log
 
-from pipeline.ingest.classify import Record
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.state.checkpoint import Restorer
 from pipeline.state.partition import PartitionState

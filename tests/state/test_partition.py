@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ingest.classify import Outcome, Record
+from pipeline.ingest.records import Outcome, Record
 from pipeline.ingest.validate import Validator
 from pipeline.state.checkpoint import MAX_PART_BYTES, Checkpoint, MemorySnapshot, Restorer, encode
 from pipeline.state.partition import PartitionState
