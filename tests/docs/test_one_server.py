@@ -28,10 +28,9 @@ PATHS = ("/opt/streamgauge", "/etc/streamgauge", "/etc/systemd/system", "/etc/lo
          "/var/backups/streamgauge")  # fmt: skip
 #: What is not run: it is the machine's.
 NOT_RUN = ("apt-get install", "useradd", "python3 -m venv", "git pull")
-# `sudo` is us already; what systemctl is asked for is written down, and done by the test.
+# `sudo` is us already.
 _BEFORE = """set -euo pipefail
 sudo() { if [ "$1" = -u ]; then shift 2; fi; "$@"; }
-systemctl() { echo "systemctl $*" >> "$ASKED"; }
 install() { mkdir -p "${@: -1}"; chmod 700 "${@: -1}"; }
 """
 
@@ -63,20 +62,26 @@ class Machine:
         return text
 
     def run(self, block: str) -> str:
-        """The commands of a block; what they have said."""
-        lines = [line for line in block.replace("\\\n", " ").split("\n") if not any(word in line for word in NOT_RUN)]
-        text = self.here("\n".join(lines))
+        """The commands of a block, one after the other; what they have said."""
+        said, waiting = "", list[str]()
+        for line in block.replace("\\\n", " ").split("\n"):
+            if line.startswith("sudo systemctl "):
+                said += self._shell("\n".join(waiting))
+                waiting = []
+                self.systemctl(line.split()[2:])
+            elif not any(word in line for word in NOT_RUN):
+                waiting.append(line)
+        return said + self._shell("\n".join(waiting))
+
+    def _shell(self, commands: str) -> str:
+        text = self.here(commands)
         for usual, port in self.ports().items():
             text = text.replace(f"127.0.0.1:{usual}", f"127.0.0.1:{port}")
-        asked = self.folder / "asked"
-        asked.write_text("")
         done = subprocess.run(
             ["bash", "-c", _BEFORE + text], cwd=ROOT, capture_output=True, text=True, timeout=240,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "ASKED": str(asked)},
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-        for line in asked.read_text().splitlines():
-            self.systemctl(line.split()[1:])
         return done.stdout
 
     def ports(self) -> dict[int, int]:
