@@ -19,7 +19,7 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownMemberIdError
 
 from pipeline.archiver.insert import Inserter
-from pipeline.archiver.progress import Progress
+from pipeline.archiver.progress import ArchiveProgress
 from pipeline.archiver.restore import Restoring, restore
 from pipeline.archiver.rows import ArchiveBatch
 from pipeline.clickhouse.client import Connection
@@ -58,7 +58,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         #: By partition: a gap in the offsets that was seen once (expected, found); it is believed the second time.
         self._gaps: dict[int, tuple[int, int]] = {}
         self._stopping = asyncio.Event()
-        self.progress = Progress(settings.events_topic, settings.clickhouse_timeout_s)
+        self.progress = ArchiveProgress(settings.events_topic, settings.clickhouse_timeout_s)
 
     def health(self) -> dict[str, Any]:
         """Whether records are being archived, and which dependency is ill."""
