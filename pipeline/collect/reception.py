@@ -17,7 +17,7 @@ from pipeline.collect.ids import Ids
 from pipeline.collect.model import IDENTIFY, STORED, Incoming, Refused, Result, first_told
 from pipeline.collect.producer import Sendable
 from pipeline.ingest.attributes import ATTRIBUTES_HEADER, attributes_value, read_attributes
-from pipeline.ingest.links import LINK_HEADER, Claim, Kind, link_value, read_link
+from pipeline.ingest.links import LINK_HEADER, Claim, Kind, link_value, read_links
 from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.refused import SOURCE_HEADER, refused_header
 from pipeline.ingest.validate import MAX_RECORD_BYTES, Rejection, Validator
@@ -179,7 +179,7 @@ class Reception:
         for one, kind in links:
             value = link_value(Claim(one, user, kind, at))
             try:
-                read_link(value, self._plan.aliases)
+                read_links(value, self._plan.aliases)
             except ValueError as exc:
                 return made, Rejection("bad_link", str(exc))
             made.append((one.removeprefix(DEVICE).encode(), value, ((LINK_HEADER, _MARK),)))

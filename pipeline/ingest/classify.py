@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.ingest.aliases import Aliases
 from pipeline.ingest.attribution import Attribution
 from pipeline.ingest.history import EventColumns, LogHistory, columns_of
-from pipeline.ingest.links import Owners, told_person
+from pipeline.ingest.links import Kind, Owners, told_person
 from pipeline.ingest.partitioner import homes_of
 from pipeline.ingest.records import NOT_OF_THE_RECORD, Classified, Outcome, Record, Unreadable, unforeseen
 from pipeline.ingest.validate import Rejection, Validator
@@ -43,6 +44,19 @@ class PartitionClassifier(LogHistory):
     def owners(self, owners: Owners) -> None:
         self._whose.owners = owners
 
+    @property
+    def aliases(self) -> Aliases:
+        """All aliases, in the partition that decides on them."""
+        return self._whose.aliases
+
+    @aliases.setter
+    def aliases(self, aliases: Aliases) -> None:
+        self._whose.aliases = aliases
+
+    def restore_links(self, links: Sequence[tuple[str, str, Kind]]) -> None:
+        """Rule again as the log did: claims that changed something, each with its kind, in its order."""
+        self._whose.restore(links)
+
     def classify(self, records: Sequence[Record | Unreadable]) -> Classified:
         """Classify the next records of the partition, in offset order, and move the state past them."""
         n = len(records)
@@ -57,8 +71,8 @@ class PartitionClassifier(LogHistory):
         pairs: list[int] = []
         for i, record in enumerate(records):
             try:
-                if record.headers and (home := self._whose.no_event(result, i)):
-                    between.append((i, home))
+                if record.headers and (homes := self._whose.no_event(result, i)):
+                    between += [(i, home) for home in homes]
                     continue
                 event = parse(record.value, record.offset)
                 written = record.timestamp

@@ -15,7 +15,7 @@ from pipeline.errors import StreamgaugeError
 from pipeline.ingest.attributes import Attributes
 from pipeline.ingest.clock import Believed, Times
 from pipeline.ingest.handover import Handover
-from pipeline.ingest.links import Claim, Link, last
+from pipeline.ingest.links import Claim, Link, Telling, last
 from pipeline.ingest.seen import U64
 from pipeline.ingest.validate import Rejection
 from schemas.event import Event
@@ -80,16 +80,18 @@ class Classified:
     forwarded: dict[int, int] = field(default_factory=dict)  # index to the partition it belongs to
     #: Claims of records of this batch that changed something, in the order of the log.
     links: list[Link] = field(default_factory=list)
-    #: Claims on ids that live in other partitions, by the partition that decides: (index, partition, claim).
-    tellings: list[tuple[int, int, Claim]] = field(default_factory=list)
-    #: Index to the claim of a record that tells of a link.
-    claims: dict[int, Claim] = field(default_factory=dict)
-    #: Index to what another partition hands over.
-    handovers: dict[int, Handover] = field(default_factory=dict)
+    #: Claims that other partitions decide on, and aliases that this one has decided.
+    tellings: list[Telling] = field(default_factory=list)
+    #: The claims of records that tell of links, each with its record's index.
+    claims: list[tuple[int, Claim]] = field(default_factory=list)
+    #: Indexes of records that tell of aliases that hold.
+    decided: set[int] = field(default_factory=set)
+    #: What other partitions hand over, each with its record's index.
+    handovers: list[tuple[int, Handover]] = field(default_factory=list)
     #: Index to what a record tells of a user or device, and counts as nothing.
     attributes: dict[int, Attributes] = field(default_factory=dict)
-    #: Index of a handover to as whom it counts when its turn comes, and after how many links.
-    handed: dict[int, tuple[str, int]] = field(default_factory=dict)
+    #: As whom each handover counts when its turn comes, and after how many links.
+    handed: list[tuple[str, int]] = field(default_factory=list)
     #: Index of a record that is sent on to the number of links that it has passed by then; its person is the actor.
     hops: dict[int, int] = field(default_factory=dict)
     #: Indexes of valid events without a user.

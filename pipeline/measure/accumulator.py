@@ -88,13 +88,15 @@ class Accumulator:
     """The counters of one window and dimension value."""
 
     __slots__ = (
-        "_gone", "_gone_registrations", "_minutes", "_registrations", "_sessions", "_users", "end", "events", "value",
-        "version", "wide",
+        "_gone", "_gone_registrations", "_minutes", "_registrations", "_sessions", "_users", "brought", "end", "events",
+        "value", "version", "wide",
     )  # fmt: skip
 
     def __init__(self, end: int, wide: bool) -> None:
         self.end, self.wide = end, wide
         self.version = 0
+        #: Whether a link has brought persons here, of whom no event need be counted.
+        self.brought = False
         self.events = 0
         self.value = 0
         self._users: Distinct = new_union() if wide else new_sketch()
@@ -217,14 +219,18 @@ class Accumulator:
                 None if self._registrations is None else dumped(self._registrations),
                 *([] if self._gone is None else [dumped(self._gone)]),
                 *([] if self._gone_registrations is None else [dumped(self._gone_registrations)]),
+                *([True] if self.brought else []),
             )
         )
 
     @classmethod
     def load(cls, data: bytes, wide: bool) -> Accumulator:
         """The accumulator that `dump` wrote."""
-        end, version, events, value, users, sessions, registrations, *gone = msgpack.unpackb(data)
+        end, version, events, value, users, sessions, registrations, *rest = msgpack.unpackb(data)
         accumulator = cls(end, wide)
+        # One of before this was noted has no events if it was brought.
+        accumulator.brought = True in rest or not events
+        gone = [one for one in rest if one is not True]
         accumulator.version, accumulator.events, accumulator.value = version, events, int(value)
         accumulator._users = loaded(users, wide)
         accumulator._sessions = loaded(sessions, wide) if sessions else None

@@ -50,6 +50,8 @@ class Activity:
         self._latest = 0
         #: How many values each window's dimension has taken up; bounds `accumulators`.
         self._values: dict[tuple[str, int, str], int] = {}
+        #: And how many links have brought persons to, whether these have events or not.
+        self._brought: dict[tuple[str, int, str], int] = {}
         self._grains = grains(plan.zone)
         #: By grain: the end of the last window that is closed, less the watermark.
         self._closing = [closing(plan, grain, 0) for grain in self._grains]
@@ -208,14 +210,42 @@ class Activity:
     def put_on(self, those: Iterable[Counted], version: int) -> set[WindowKey]:
         """Count ids in their windows; returns those that changed."""
         changed: set[WindowKey] = set()
-        for (key, end), (hashes, registered) in self._gathered(those).items():
-            accumulator = self.accumulators.get(key)
-            if accumulator is None:
+        gathered = self._gathered(those)
+        full: set[WindowKey] = set()
+        # The widest first: what has no place there has none in the narrower ones, which a wider one takes in.
+        for grain in self._grains[::-1]:
+            for (key, end), (hashes, registered) in gathered.items():
+                if key.grain != grain:
+                    continue
                 # It takes no place from a value that events have: whoever counts those alone must find the same places.
-                accumulator = self._put(key, Accumulator(end, key.grain != "minute"))
-            accumulator.put_on(hashes, registered, version)
-            changed.add(key)
+                # And events take none from it: links come after the events of their batch, which must change nothing.
+                has_place = not (full and self._within(key, full)) and self._bring(key, end)
+                if not has_place:
+                    full.add(key)
+                    key = key._replace(value=OTHER)
+                accumulator = self.accumulators.get(key) or self._put(key, Accumulator(end, key.grain != "minute"))
+                accumulator.put_on(hashes, registered, version)
+                changed.add(key)
         return changed
+
+    def _within(self, key: WindowKey, full: set[WindowKey]) -> bool:
+        wider = self._grains[self._grains.index(key.grain) + 1 :]
+        return any(
+            key._replace(grain=grain, start=bounds(grain, key.start, self.plan.zone)[0]) in full for grain in wider
+        )
+
+    def _bring(self, key: WindowKey, end: int) -> bool:
+        """Whether a link may bring persons to this value: to so many of each window as it may have of events."""
+        accumulator = self.accumulators.get(key)
+        if not key.dimension or key.value == OTHER or (accumulator is not None and accumulator.brought):
+            return True
+        slot = (key.grain, key.start, key.dimension)
+        if self._brought.get(slot, 0) >= self.plan.max_values:
+            return False
+        self._brought[slot] = self._brought.get(slot, 0) + 1
+        accumulator = accumulator or self._put(key, Accumulator(end, key.grain != "minute"))
+        accumulator.brought = True
+        return True
 
     def _gathered(self, those: Iterable[Counted]) -> dict[tuple[WindowKey, int], tuple[list[int], list[int]]]:
         """By open window (and its end): the hashes of the ids in it, and of those who registered there."""
@@ -275,10 +305,9 @@ class Activity:
                 if not starts[key.start]:
                     del starts[key.start]
             if gone.events and key.dimension:
-                slot = (key.grain, key.start, key.dimension)
-                self._values[slot] = self._values.get(slot, 1) - 1
-                if self._values[slot] <= 0:
-                    del self._values[slot]
+                _one_less(self._values, (key.grain, key.start, key.dimension))
+            if gone.brought and key.dimension:
+                _one_less(self._brought, (key.grain, key.start, key.dimension))
 
     def close(self) -> None:
         """Forget everything: sketches that live when the interpreter ends are reported as leaks by their library."""
@@ -291,6 +320,11 @@ class Activity:
         if accumulator.events and key.dimension and key.value != OTHER and not self._has_place(key):
             slot = (key.grain, key.start, key.dimension)
             self._values[slot] = self._values.get(slot, 0) + 1
+        before = self.accumulators.get(key)
+        accumulator.brought = accumulator.brought and key.value != OTHER
+        if accumulator.brought and key.dimension and (before is None or not before.brought):
+            slot = (key.grain, key.start, key.dimension)
+            self._brought[slot] = self._brought.get(slot, 0) + 1
         self._put(key, accumulator)
 
     def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, float]]:
@@ -310,3 +344,11 @@ class Activity:
             )
             for value, accumulators in found.items()
         }
+
+
+def _one_less(counts: dict[tuple[str, int, str], int], slot: tuple[str, int, str]) -> None:
+    left = counts.get(slot, 1) - 1
+    if left > 0:
+        counts[slot] = left
+    else:
+        counts.pop(slot, None)

@@ -50,8 +50,8 @@ ENGINE = Memory"""
 _HANDOVERS: Final = """
 CREATE TABLE replayed_handovers
 (
-    stream LowCardinality(String), partition UInt16, offset UInt64, part UInt32, id String, person String,
-    watermark Int64
+    stream LowCardinality(String), partition UInt16, offset UInt64, item UInt32, part UInt32, id String,
+    person String, watermark Int64
 )
 ENGINE = Memory"""
 _TABLES: Final = {"replayed": _TABLE, "replayed_links": _LINKS, "replayed_handovers": _HANDOVERS}

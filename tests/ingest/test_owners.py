@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.ingest.links import Owners, claims_of, read_link, told_person
+from pipeline.ingest.links import Owners, claims_of, read_links, told_person
 
 T = 1_790_000_000_000
 ALIAS = ("rename", "old")
@@ -109,4 +109,4 @@ def test_of_several_headers_the_last_counts() -> None:
 )  # fmt: skip
 def test_what_is_no_link(value: bytes | None) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        read_link(value, aliases=True)
+        read_links(value, aliases=True)
