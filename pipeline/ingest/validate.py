@@ -77,6 +77,9 @@ class Validator:
             return self._event(self._judged(value), value)
         if not number % COMPARED:
             self._compare(value, fields)
+        user, name = fields.get("user_id"), fields["event"]
+        if user and user[0] != "$" and name not in self._values and "bot" not in fields and not is_nobody(user):
+            return Event(fields, name, fields["event_id"], user, fields["ts"], 0)  # as nearly all of them are
         return self._event(fields, None)
 
     def _judged(self, value: bytes) -> dict[str, Any]:
