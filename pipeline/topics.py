@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import BrokerNotAvailableError, KafkaError, TopicAlreadyExistsError, for_code
 
 from pipeline.errors import DependencyError, UserError
 from pipeline.ingest.validate import MAX_RECORD_BYTES
@@ -59,6 +59,7 @@ async def _ensure(settings: Settings) -> int:
     admin = AIOKafkaAdminClient(**settings.kafka_kwargs())
     await admin.start()
     try:
+        await has_controller(admin)
         existing = await admin.list_topics()
         if settings.events_topic not in existing:
             # The broker's clock, not the producers': a bad clock of theirs is then seen for what it is.
@@ -81,6 +82,14 @@ async def _ensure(settings: Settings) -> int:
         return count
     finally:
         await admin.close()
+
+
+async def has_controller(admin: AIOKafkaAdminClient) -> None:
+    """Raise BrokerNotAvailableError while a cluster that starts has none; the client takes it for granted."""
+    if admin._client.cluster.controller is None:
+        await admin._client.force_metadata_update()
+    if admin._client.cluster.controller is None:
+        raise BrokerNotAvailableError("no controller yet")
 
 
 async def _takes_forwarded_records(admin: AIOKafkaAdminClient, topic: str) -> None:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 import pytest
-from kafka_harness.jars import kafka_available
+
+from pipeline.embedded.kafka.jars import kafka_missing
 
 _PROPERTY = "not run"
 
@@ -80,7 +81,7 @@ TOOLS = {
     "needs_prometheus": Tool(
         "alert tests", _programs("prometheus", "promtool", "prometheus-alertmanager", "amtool")
     ),
-    "needs_kafka": Tool("tests on Apache Kafka", kafka_available),
+    "needs_kafka": Tool("tests on Apache Kafka", kafka_missing),
     "needs_compose": Tool("compose tests", _no_compose),
     "needs_mount": Tool("tests of a full disk", _no_mount),
     "needs_curl": Tool("tests with curl", _programs("curl")),

@@ -42,16 +42,24 @@ NO_FILES: Final = "the embedded ClickHouse reads no files"
 #: chDB's database of the machine's files; it is taken away once the engine is up.
 FILES_DATABASE: Final = "_files"
 
+_SYNC: Final = (
+    "<merge_tree><fsync_after_insert>1</fsync_after_insert><fsync_part_directory>1</fsync_part_directory>"
+    "<min_rows_to_fsync_after_merge>1</min_rows_to_fsync_after_merge></merge_tree>"
+)
+
 
 @contextlib.contextmanager
-def configuration(folder: Path) -> Iterator[Path]:
-    """The engine's configuration file, in `folder`; it is read when the engine starts, and gone after that."""
+def configuration(folder: Path, sync: bool = False) -> Iterator[Path]:
+    """The engine's configuration file, in `folder`; it is read when the engine starts, and gone after that.
+
+    With `sync` a part of a table is forced to the disk, whether an INSERT made it or a merge.
+    """
     with tempfile.TemporaryDirectory(prefix="configuration-", dir=folder) as name:
         users, config = Path(name) / "users.xml", Path(name) / "config.xml"
         users.write_text(_users(), "utf-8")
         config.write_text(
             f"<clickhouse><default_database>{FILES_DATABASE}</default_database>"
-            f"<users_config>{users}</users_config></clickhouse>",
+            f"<users_config>{users}</users_config>{_SYNC if sync else ''}</clickhouse>",
             "utf-8",
         )
         yield config
