@@ -37,7 +37,7 @@ from pipeline.clickhouse.migrate import migrate
 from pipeline.collect.sources import own_key
 from pipeline.demo.supervisor import Part, Patience, Supervisor
 from pipeline.embedded.child import Child, free_port
-from pipeline.embedded.folder import Ports, owned
+from pipeline.embedded.folder import Ports, no_room, owned
 from pipeline.embedded.prometheus import Prometheus
 from pipeline.embedded.users import READER, private_folder
 from pipeline.errors import DependencyError
@@ -181,13 +181,15 @@ class System:
         needed: Part | None = None
         if broker is not None:
             needed = self._part("the broker", lambda: self._restart_broker(broker), broker, lambda: broker.bootstrap)
+            needed.blocked = lambda: no_room(broker.folder)
         if clickhouse is not None:
 
             async def again() -> None:
                 await clickhouse.stop()
                 await clickhouse.start()
 
-            self._part("ClickHouse", again, clickhouse, lambda: clickhouse.url)
+            part = self._part("ClickHouse", again, clickhouse, lambda: clickhouse.url)
+            part.blocked = lambda: no_room(clickhouse.folder)
         if self.prometheus is not None:
             self._part(
                 "Prometheus",

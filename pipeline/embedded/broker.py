@@ -43,7 +43,8 @@ class EmbeddedBroker:
     def __init__(
         self, data_dir: Path, port: int | None = None, kept: int | None = None, held: Sequence[int] = ()
     ) -> None:
-        self._data_dir = data_dir
+        #: Where its words are.
+        self.folder = data_dir
         self._preferred, self._kept, self._held = port, kept, held
         self._child: Child | None = None
         self.port = port or 0
@@ -77,7 +78,7 @@ class EmbeddedBroker:
         command = [_binary(), "broker", "--storage-engine", "memory://tansu/"]
         for option in ("--listener-url", "--advertised-listener-url"):
             command += [option, f"tcp://{self.bootstrap}"]
-        child = Child("the embedded broker", command, self._data_dir / "broker.log", held=self._held)
+        child = Child("the embedded broker", command, self.folder / "broker.log", held=self._held)
         child.start()
         await child.wait_ready(self.answers, _START_SECONDS)
         self._child, self._kept = child, self.port

@@ -56,6 +56,8 @@ class EmbeddedClickHouse:
         sync: bool = False,
     ) -> None:
         self._data_dir = data_dir
+        #: Where its data are.
+        self.folder = data_dir / "clickhouse"
         self._memory_limit, self._sync = memory_limit, sync
         self._preferred, self._kept, self._held = port, kept, held
         self._child: Child | None = None
@@ -106,11 +108,10 @@ class EmbeddedClickHouse:
         if self._child is not None:
             raise RuntimeError("the embedded ClickHouse runs already")
         self.port, self.port_was_taken = free_port(self._preferred, self._kept)
-        folder = self._data_dir / "clickhouse"
         private_folder(self._data_dir)
         self.users = read_users(self.users_file)
         command = [sys.executable, "-P", "-m", "pipeline.embedded.clickhouse"]
-        command += ["--path", str(folder), "--memory-limit", str(self._memory_limit)]
+        command += ["--path", str(self.folder), "--memory-limit", str(self._memory_limit)]
         command += ["--host", self.host, "--port", str(self.port)]
         command += ["--sync"] if self._sync else []
         child = Child(
@@ -118,7 +119,7 @@ class EmbeddedClickHouse:
             command,
             self._data_dir / "clickhouse.log",
             death_signal=signal.SIGTERM,
-            env={**os.environ, **environment_of(folder)},
+            env={**os.environ, **environment_of(self.folder)},
             held=self._held,
         )
         child.start()

@@ -18,14 +18,28 @@ from pipeline.errors import UserError
 #: How long the parts of one that was killed may take to end: a ClickHouse that finishes what it has begun.
 _LEFT_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.1
+#: What a start takes at the least: Kafka's indexes, a few parts of ClickHouse's.
+_LEAST_BYTES: Final = 32 << 20
+
+
+def no_room(folder: Path) -> str | None:
+    """Why nothing that keeps data is to be started in a folder: its disk is as good as full. None if there is room."""
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    if free >= _LEAST_BYTES:
+        return None
+    return f"the disk of {folder} has {free >> 20} MiB left, {_LEAST_BYTES >> 20} are needed"
 
 
 @contextlib.asynccontextmanager
 async def owned(folder: Path, say: Callable[[str], None]) -> AsyncIterator[int]:
     """Own a folder; gives the file that every part has to hold open.
 
-    Raises UserError at once where another runs on it, and after a while where parts of one that was killed don't end.
+    Raises UserError at once where another runs on it or its disk is full, and after a while where parts of one that was
+    killed don't end.
     """
+    if (full := no_room(folder)) is not None:
+        raise UserError(full)
     with _file(folder / "up.lock") as own, _file(folder / "parts.lock") as parts:
         if not _locked(own):
             who = (folder / "up.lock").read_text().strip()

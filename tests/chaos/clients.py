@@ -6,13 +6,12 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiohttp
 
 from pipeline.simulate import Population
-from schemas.plan import Plan
 
 from .people import with_people
 
@@ -21,17 +20,28 @@ _MOST_EVENTS: Final = 4
 _TICK_SECONDS: Final = 0.02
 
 
-class Clients:
-    """Send simulated events of `plan` until told to stop. `where` gives the door's address and key of the moment."""
+@dataclass
+class Known:
+    """What apps know of the events that they have sent to one installation."""
 
-    def __init__(self, plan: Plan, where: Callable[[], tuple[str, str]], *, seed: int, rate: float) -> None:
-        self._plan, self._where, self._seed, self._rate = plan, where, seed, rate
+    #: By id: what was answered with 2xx.
+    acknowledged: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Those that nobody has answered: they may be there, and need not.
+    open: set[str] = field(default_factory=set)
+    #: Answers that should not have been.
+    refused: list[str] = field(default_factory=list)
+
+
+class Clients:
+    """Send simulated events until told to stop, and note what is `known` of them.
+
+    `where` are the door's address and key.
+    """
+
+    def __init__(self, known: Known, where: tuple[str, str], *, seed: int, rate: float) -> None:
+        self._where, self._seed, self._rate = where, seed, rate
         self._stopping = asyncio.Event()
-        #: By id: what was answered with 2xx.
-        self.acknowledged: dict[str, dict[str, Any]] = {}
-        #: Those that nobody has answered: they may be there, and need not.
-        self.open: set[str] = set()
-        self.refused: list[str] = []
+        self.known = known
         self.attempts = 0
 
     def stop(self) -> None:
@@ -72,16 +82,16 @@ class Clients:
             ids = {event["event_id"] for event in request}
             # Some apps are closed before they have an answer.
             tries = rng.randint(1, 3) if rng.random() < 0.05 else 1_000
-            self.open |= ids
+            self.known.open |= ids
             for _ in range(tries):
                 if await self._taken(session, request):
-                    self.open -= ids
-                    self.acknowledged |= {event["event_id"]: event for event in request}
+                    self.known.open -= ids
+                    self.known.acknowledged |= {event["event_id"]: event for event in request}
                     break
                 await asyncio.sleep(0.1 + rng.random() * 0.4)
 
     async def _taken(self, session: aiohttp.ClientSession, request: list[dict[str, Any]]) -> bool:
-        url, key = self._where()
+        url, key = self._where
         self.attempts += 1
         try:
             async with session.post(url, json=request, headers={"Authorization": f"Bearer {key}"}) as answer:
@@ -89,7 +99,7 @@ class Clients:
                 if answer.status in (503, 429):
                     return False
                 if answer.status != 200:
-                    self.refused.append(f"{answer.status} {said[:300]}")
+                    self.known.refused.append(f"{answer.status} {said[:300]}")
                 return True
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False

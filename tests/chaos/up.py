@@ -27,7 +27,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in the tests: kafka_harness is found there
 
-from .clients import Clients
+from .clients import Clients, Known
 from .ground import ROOT
 from .installation import Installation
 from .plan import with_persons
@@ -83,43 +83,40 @@ def plan_of(folder: Path, seed: int) -> Path:
     return file
 
 
+def installation(seed: int, folder: Path) -> Installation:
+    """One in `folder`, with settings that the seed decides."""
+    rng = Random(f"up:{seed}")
+    found = {
+        "plan": plan_of(folder, seed),
+        "partitions": rng.choice((2, 4, 8)),
+        "checkpoint_interval_s": rng.choice((0.5, 2.0)),
+        "archiver_batch_seconds": rng.choice((0.2, 1.0)),
+    }
+    return Installation(folder, {f"PIPELINE_{name.upper()}": str(value) for name, value in found.items()})
+
+
 async def run(
-    seed: int, folder: Path, *, faults: int = 2, rate: float = 100, only: str = "", tell: Callable[[str], None] = print
-) -> Report:
-    """One installation in `folder`: traffic, and so many faults one after the other, then quiet and the comparison."""
-    began, rng, report = time.monotonic(), Random(f"up:{seed}"), Report(seed)
-    plan = plan_of(folder, seed)
-    variables = {"PIPELINE_PLAN": str(plan), "PIPELINE_PARTITIONS": str(rng.choice((2, 4, 8)))}
-    up = Installation(folder, variables)
-    up_settings = {"checkpoint_interval_s": rng.choice((0.5, 2.0)), "archiver_batch_seconds": rng.choice((0.2, 1.0))}
-    up.variables |= {f"PIPELINE_{name.upper()}": str(value) for name, value in up_settings.items()}
+    up: Installation, seed: int, known: Known, *, faults: int = 2, rate: float = 100, only: str = "",
+    tell: Callable[[str], None] = print,
+) -> Report:  # fmt: skip
+    """Traffic, and so many faults one after the other, then quiet and the comparison with all that is `known`."""
+    began, rng, report = time.monotonic(), Random(f"faults:{seed}"), Report(seed)
 
     def note(line: str) -> None:
         stamped = f"{time.monotonic() - began:6.1f} s  {line}"
         report.timeline.append(stamped)
         tell(stamped)
 
-    try:
-        report.restarts.append(await up.start())
-        await _run(up, report, rng, faults, rate, only, note)
-    finally:
-        up.power_cut()
-    report.seconds = time.monotonic() - began
-    return report
-
-
-async def _run(
-    up: Installation, report: Report, rng: Random, faults: int, rate: float, only: str, note: Callable[[str], None]
-) -> None:
-    ports, door = up.ports(), (up.door, up.key)
-    clients = Clients(up.plan, lambda: door, seed=report.seed, rate=rate)
+    before = len(known.acknowledged)
+    ports = up.ports()
+    clients = Clients(known, (up.door, up.key), seed=seed, rate=rate)
     sending = asyncio.create_task(clients.run())
     try:
         for _ in range(faults):
             await asyncio.sleep(rng.uniform(2, 7))
             kind = only or rng.choices(list(KINDS), list(KINDS.values()))[0]
             report.faults.append(kind)
-            note(f"{kind}, {len(clients.acknowledged)} acknowledged")
+            note(f"{kind}, {len(known.acknowledged)} acknowledged")
             await _fault(up, kind, rng, report)
             if up.ports() != ports:
                 report.problems.append(f"ports were {ports} and are {up.ports()}")
@@ -128,21 +125,23 @@ async def _run(
         await asyncio.sleep(2)
         clients.stop()
         await sending
-        report.acknowledged = len(clients.acknowledged)
-        note(f"quiet: {report.acknowledged} acknowledged, {len(clients.open)} open, {clients.attempts} requests")
+        report.acknowledged = len(known.acknowledged) - before
+        note(f"quiet: {report.acknowledged} acknowledged, {len(known.open)} open, {clients.attempts} requests")
         while True:
             await up.drained(120)
             ends = await up.ends()
             report.truth, found = await differences(up)
             if ends == await up.ends():
                 break
-        report.problems += found + await _lost(up, clients, report.truth)
+        report.problems += found + await _lost(up, known, report.truth)
         note("at rest")
     except (NotDrained, RuntimeError) as exc:
         report.problems.append(str(exc))
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
+    report.seconds = time.monotonic() - began
+    return report
 
 
 async def _fault(up: Installation, kind: str, rng: Random, report: Report) -> None:
@@ -169,18 +168,18 @@ async def _fault(up: Installation, kind: str, rng: Random, report: Report) -> No
     report.restarts.append(await up.start())
 
 
-async def _lost(up: Installation, clients: Clients, truth: Truth) -> list[str]:
+async def _lost(up: Installation, known: Known, truth: Truth) -> list[str]:
     """What was acknowledged and isn't there once; what is there and was never sent."""
-    found = list(clients.refused[:5])
+    found = list(known.refused[:5])
     rows = await up.query("SELECT event_id, count(), any(event), any(user_id), any(toUnixTimestamp64Milli(ts)) "
                           "FROM events GROUP BY event_id")  # fmt: skip
     stored: dict[str, Any] = {row[0]: row[1:] for row in rows}
-    acknowledged = clients.acknowledged
+    acknowledged = known.acknowledged
     if lost := acknowledged.keys() - stored.keys():
         found.append(f"{len(lost)} events were acknowledged and are not there: {sorted(lost)[:5]}")
     if twice := [name for name, row in stored.items() if row[0] != 1]:
         found.append(f"{len(twice)} events are there more than once: {sorted(twice)[:5]}")
-    if strange := stored.keys() - acknowledged.keys() - clients.open:
+    if strange := stored.keys() - acknowledged.keys() - known.open:
         found.append(f"{len(strange)} events were never sent: {sorted(strange)[:5]}")
     for name, event in acknowledged.items():
         right = (event["event"], event.get("user_id", ""), event["ts"])
@@ -197,39 +196,54 @@ async def _lost(up: Installation, clients: Clients, truth: Truth) -> list[str]:
     return found
 
 
+async def several(seeds: range, folder: Path, lock: Path | None, same: int, **how: Any) -> list[Report]:
+    """Runs in folders below `folder`, `same` of them one after the other on one installation."""
+    reports: list[Report] = []
+    for first in seeds[::same]:
+        place = folder / f"chaos-up-{first}"
+        shutil.rmtree(place, ignore_errors=True)
+        up, known = installation(first, place), Known()
+        with ExitStack() as stack:
+            if lock is not None:
+                fcntl.flock(stack.enter_context(open(lock, "a")), fcntl.LOCK_EX)
+            try:
+                await up.start()
+                for seed in range(first, min(first + same, seeds.stop)):
+                    reports.append(await run(up, seed, known, **how))
+                    print(
+                        "\n".join([f"  ! {problem}" for problem in reports[-1].problems] + [reports[-1].summary()]),
+                        flush=True,
+                    )
+                    if not reports[-1].exact:
+                        print(f"  logs: {place}", flush=True)
+                        break
+            finally:
+                up.power_cut()
+        if all(report.exact for report in reports[-same:]):
+            shutil.rmtree(place, ignore_errors=True)
+    return reports
+
+
 def main() -> int:
     """Run as the arguments say."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.up", description=__doc__)
     parser.add_argument("--runs", type=int, default=1, help="how many (%(default)s)")
     parser.add_argument("--seed", type=int, help="of the first run, the next has the next; any if not given")
+    parser.add_argument("--same", type=int, default=1, help="runs that one installation goes through (%(default)s)")
     parser.add_argument("--faults", type=int, default=2, help="of a run (%(default)s)")
     parser.add_argument("--rate", type=float, default=100, help="events a second (%(default)s)")
     parser.add_argument("--only", default="", help=f"this kind of fault alone: {', '.join(KINDS)}")
-    parser.add_argument("--lock", type=Path, help="take turns with others by this file, run by run")
-    parser.add_argument("--quiet", action="store_true", help="show the timeline of failed runs only")
+    parser.add_argument("--lock", type=Path, help="take turns with others by this file")
+    parser.add_argument("--quiet", action="store_true", help="show no timeline")
     args = parser.parse_args()
     logging.basicConfig(level=logging.CRITICAL)
     first = args.seed if args.seed is not None else random.randrange(1_000_000)
-    failed = []
-    for seed in range(first, first + args.runs):
-        folder = Path(tempfile.gettempdir()) / f"chaos-up-{seed}"
-        shutil.rmtree(folder, ignore_errors=True)
-        tell = (lambda line: None) if args.quiet else (lambda line: print(line, flush=True))
-        with ExitStack() as stack:
-            if args.lock is not None:
-                fcntl.flock(stack.enter_context(open(args.lock, "a")), fcntl.LOCK_EX)
-            report = asyncio.run(run(seed, folder, faults=args.faults, rate=args.rate, only=args.only, tell=tell))
-        if report.exact:
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            failed.append(seed)
-            if args.quiet:
-                print("\n".join(report.timeline))
-            print("\n".join(f"  ! {problem}" for problem in report.problems))
-            print(f"  logs: {folder}; again: python -m tests.chaos.up --seed {seed}")
-        print(report.summary(), flush=True)
-    print(f"{args.runs - len(failed)} of {args.runs} exact" + (f"; not exact: seeds {failed}" if failed else ""))
-    return 0 if not failed else 1
+    tell = (lambda line: None) if args.quiet else (lambda line: print(line, flush=True))
+    how = {"faults": args.faults, "rate": args.rate, "only": args.only, "tell": tell}
+    seeds = range(first, first + args.runs)
+    reports = asyncio.run(several(seeds, Path(tempfile.gettempdir()), args.lock, args.same, **how))
+    print(f"{sum(report.exact for report in reports)} of {args.runs} exact")
+    return 0 if all(report.exact for report in reports) and len(reports) == args.runs else 1
 
 
 if __name__ == "__main__":

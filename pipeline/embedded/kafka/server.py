@@ -51,7 +51,8 @@ class KafkaBroker:
         settings: Mapping[str, str] = KEEPING,
     ) -> None:
         self._program, self._settings, self._held = program, {**SETTINGS, **settings}, held
-        self._folder = data_dir / "kafka"
+        #: What is its own.
+        self.folder = data_dir / "kafka"
         self._preferred, (self._kept, self._kept_controller) = port, kept
         self._child: Child | None = None
         self.port = port or 0
@@ -71,7 +72,7 @@ class KafkaBroker:
     @property
     def log_id(self) -> str:
         """Names its log, once started: another one after the folder was removed."""
-        found = cluster_id(self._folder / "log")
+        found = cluster_id(self.folder / "log")
         assert found is not None, "not started"
         return found
 
@@ -94,21 +95,21 @@ class KafkaBroker:
         """Start it on the log that is there, or on none, and wait until it answers a request for metadata."""
         if self._child is not None:
             raise RuntimeError("Kafka runs already")
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.port, self.port_was_taken = free_port(self._preferred, self._kept)
         self.controller_port, _ = free_port(None, self._kept_controller)
         while self.controller_port == self.port:
             self.controller_port, _ = free_port()
-        if cluster_id(self._folder / "log") is None:
+        if cluster_id(self.folder / "log") is None:
             await asyncio.to_thread(
-                make_storage, self._program.java, self._program.jars, self._log_file, self._folder / "log", self._text
+                make_storage, self._program.java, self._program.jars, self._log_file, self.folder / "log", self._text
             )
-        file = self._folder / "server.properties"
-        file.write_text(self._text(self._folder / "log"))
+        file = self.folder / "server.properties"
+        file.write_text(self._text(self.folder / "log"))
         child = Child(
             "Kafka",
             server_command(self._program.java, self._program.jars, self._log_file, file),
-            self._folder / "kafka.out",
+            self.folder / "kafka.out",
             held=self._held,
             words=self._log_file,
         )
@@ -142,7 +143,7 @@ class KafkaBroker:
 
     @property
     def _log_file(self) -> Path:
-        return self._folder / "kafka.log"
+        return self.folder / "kafka.log"
 
     def _text(self, log: Path) -> str:
         ports = {"BROKER": self.port, "CONTROLLER": self.controller_port}
