@@ -121,7 +121,7 @@ class EmbeddedBroker:
 
     async def answers(self) -> bool:
         """Whether it gives a sign of life."""
-        return await kafka_answers(_HOST, self.port)
+        return await cluster_at(_HOST, self.port) is not None
 
     async def __aenter__(self) -> EmbeddedBroker:
         await self.start()
@@ -133,22 +133,26 @@ class EmbeddedBroker:
         await self.stop()
 
 
-async def kafka_answers(host: str, port: int) -> bool:
-    """Whether a broker answers there a request for metadata."""
+async def cluster_at(host: str, port: int) -> str | None:
+    """The id of the cluster whose broker answers there a request for metadata; None if none does."""
     try:
         _, writer = await asyncio.open_connection(host, port)
         writer.close()
     except OSError:
-        return False
+        return None
     from aiokafka.client import AIOKafkaClient
     from aiokafka.errors import KafkaError
+    from aiokafka.protocol.metadata import MetadataRequest
 
     client = AIOKafkaClient(bootstrap_servers=f"{host}:{port}")
     try:
         await client.bootstrap()
-        return bool(client.cluster.brokers())
+        if not client.cluster.brokers():
+            return None
+        answer = await client.send(client.get_random_node(), MetadataRequest([]))
+        return str(getattr(answer, "cluster_id", None) or "")
     except KafkaError:
-        return False
+        return None
     finally:
         await client.close()
 

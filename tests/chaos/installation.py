@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-from kafka_harness import spawn
+from kafka_harness import free_port, spawn
+from lossy_disk import LossyDisk
 
 from pipeline.settings import Settings
 from schemas.plan_io import load_plan
@@ -33,6 +34,7 @@ PARTS: Final = {
     "Prometheus": "prometheus --config",
 }  # fmt: skip
 _ROLES: Final = ("worker", "archiver", "collect")
+_PORTS: Final = ("Kafka", "Kafka controller", "ClickHouse", "Prometheus", "dashboard", *_ROLES)
 
 
 class UpRole:
@@ -73,9 +75,15 @@ class Installation(Watched):
         self.variables, self._options = dict(variables or {}), options
         #: What stands before the command: `faketime` and its argument.
         self.before: tuple[str, ...] = ()
+        #: Where the folder is, if a power cut is to lose what was not forced to it.
+        self.disk: LossyDisk | None = None
         self._process: Any = None
         self._said = 0
         self.roles = {name: UpRole(name, self.data) for name in _ROLES}
+        # The usual ports may be wanted by others who test on this machine.
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        if not (self.data / "ports.json").exists():
+            (self.data / "ports.json").write_text(json.dumps({name: free_port() for name in _PORTS}))
 
     @property
     def answering(self) -> Iterable[UpRole]:
@@ -155,15 +163,27 @@ class Installation(Watched):
         return False
 
     def power_cut(self) -> int:
-        """End everything at one moment, which nobody can act on: all are frozen first. The number of processes."""
+        """End everything at one moment, which nobody can act on: all are frozen first. The number of processes.
+
+        With a `disk` what was not forced to it is lost.
+        """
         found = list(self.processes())
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in found:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+        self._signal(found, signal.SIGSTOP)
+        if self.disk is not None:
+            self.disk.snapshot()
+        self._signal(found, signal.SIGKILL)
         if self._process is not None:
             self._process.wait(30)
+        while any(Path(f"/proc/{pid}").exists() for pid in found[1:]):
+            time.sleep(0.01)
+        if self.disk is not None:
+            self.disk.lose()
         return len(found)
+
+    def _signal(self, pids: Iterable[int], number: signal.Signals) -> None:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def kill_up(self) -> None:
         """SIGKILL to `up` alone."""

@@ -27,6 +27,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in the tests: kafka_harness is found there
 
+from lossy_disk import LossyDisk
+
 from .clients import Clients, Known
 from .ground import ROOT
 from .installation import Installation
@@ -196,14 +198,18 @@ async def _lost(up: Installation, known: Known, truth: Truth) -> list[str]:
     return found
 
 
-async def several(seeds: range, folder: Path, lock: Path | None, same: int, **how: Any) -> list[Report]:
+async def several(
+    seeds: range, folder: Path, lock: Path | None, same: int, lossy: bool, **how: Any
+) -> list[Report]:  # fmt: skip
     """Runs in folders below `folder`, `same` of them one after the other on one installation."""
     reports: list[Report] = []
     for first in seeds[::same]:
         place = folder / f"chaos-up-{first}"
         shutil.rmtree(place, ignore_errors=True)
-        up, known = installation(first, place), Known()
         with ExitStack() as stack:
+            disk = LossyDisk(place / "data", place / "images") if lossy else None
+            up, known = installation(first, place), Known()
+            up.disk = disk
             if lock is not None:
                 fcntl.flock(stack.enter_context(open(lock, "a")), fcntl.LOCK_EX)
             try:
@@ -218,7 +224,10 @@ async def several(seeds: range, folder: Path, lock: Path | None, same: int, **ho
                         print(f"  logs: {place}", flush=True)
                         break
             finally:
+                up.disk = None
                 up.power_cut()
+                if disk is not None and all(report.exact for report in reports[-same:]):
+                    disk.close()
         if all(report.exact for report in reports[-same:]):
             shutil.rmtree(place, ignore_errors=True)
     return reports
@@ -233,6 +242,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=2, help="of a run (%(default)s)")
     parser.add_argument("--rate", type=float, default=100, help="events a second (%(default)s)")
     parser.add_argument("--only", default="", help=f"this kind of fault alone: {', '.join(KINDS)}")
+    parser.add_argument("--lossy", action="store_true", help="on a disk that loses what was not forced to it (root)")
     parser.add_argument("--lock", type=Path, help="take turns with others by this file")
     parser.add_argument("--quiet", action="store_true", help="show no timeline")
     args = parser.parse_args()
@@ -241,7 +251,7 @@ def main() -> int:
     tell = (lambda line: None) if args.quiet else (lambda line: print(line, flush=True))
     how = {"faults": args.faults, "rate": args.rate, "only": args.only, "tell": tell}
     seeds = range(first, first + args.runs)
-    reports = asyncio.run(several(seeds, Path(tempfile.gettempdir()), args.lock, args.same, **how))
+    reports = asyncio.run(several(seeds, Path(tempfile.gettempdir()), args.lock, args.same, args.lossy, **how))
     print(f"{sum(report.exact for report in reports)} of {args.runs} exact")
     return 0 if all(report.exact for report in reports) and len(reports) == args.runs else 1
 

@@ -22,6 +22,7 @@ from chaos.recount import differences
 from chaos.up import installation, run
 from chaos.watched import is_ready, until
 from kafka_harness.reading import read_log
+from lossy_disk import LossyDisk
 from small_disk import fill, small_disk
 from whole_system import command
 
@@ -88,6 +89,25 @@ async def test_a_short_run_of_faults_is_exact(tmp_path: Path) -> None:
     assert report.acknowledged > 300
 
 
+@pytest.mark.usefixtures("needs_loop")
+async def test_power_cuts_that_lose_what_was_not_forced_to_the_disk_lose_nothing_acknowledged(tmp_path: Path) -> None:
+    seed = int(time.time()) % 1_000_000
+    disk = LossyDisk(tmp_path / "data", tmp_path / "images")
+    try:
+        up = installation(seed, tmp_path)
+        up.disk = disk
+        try:
+            await up.start()
+            report = await run(up, seed, Known(), faults=2, only="power cut", tell=lambda line: None)
+        finally:
+            up.disk = None
+            up.power_cut()
+        assert report.exact, "\n".join([*report.timeline, *report.problems])
+        assert report.acknowledged > 300
+    finally:
+        disk.close()
+
+
 async def test_ports_stay_a_second_one_is_refused_and_a_web_page_can_not_speak_kafka(
     new_installation: Callable[..., Installation],
 ) -> None:
@@ -136,13 +156,12 @@ _METADATA = struct.pack(">ihhih1si", 19 - 4, 3, 1, 7, 1, b"a", -1)
 
 
 def _answer(port: int, request: bytes) -> bytes:
-    """What comes back until the connection is closed or nothing comes for a while."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-        connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
+    """What comes back, nothing where the connection is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         try:
+            connection.sendall(request)
             return connection.recv(1000)
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):
             return b""
 
 

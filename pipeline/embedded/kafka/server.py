@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from pipeline.embedded.broker import kafka_answers
+from pipeline.embedded.broker import cluster_at
 from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.kafka.jars import kafka_jars
 from pipeline.embedded.kafka.java import java
@@ -129,8 +129,8 @@ class KafkaBroker:
             self._child.kill()
 
     async def answers(self) -> bool:
-        """Whether it gives a sign of life."""
-        return await kafka_answers(_HOST, self.port)
+        """Whether it gives a sign of life: it, and not another one that has taken its port."""
+        return await cluster_at(_HOST, self.port) == self.log_id
 
     async def __aenter__(self) -> KafkaBroker:
         await self.start()
