@@ -161,7 +161,9 @@ class System:
         self._make_source()
         if self._keep_ports:
             self._ports = Ports(self.data_dir / "ports.json")
-            self._ports.check()
+            ours = (["Kafka"] if self._embedded_kafka else []) + (["ClickHouse"] if self._embedded_clickhouse else [])
+            ours += ["Kafka controller"] if self._kafka is not None else []
+            self._ports.check([*ours, "Prometheus", *(role.name for role in self.roles)])
         broker, clickhouse = self._broker(), self._clickhouse()
         await asyncio.gather(*(self._stack.enter_async_context(part) for part in (broker, clickhouse) if part))
         if broker is not None:

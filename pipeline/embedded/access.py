@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from pipeline.whole_file import write_whole
+
 #: What a request runs as.
 Role = Literal["reader", "writer"]
 
@@ -85,9 +87,7 @@ def own_default_database(path: Path) -> None:
     link, definition = metadata / "default", metadata / "default.sql"
     if not definition.exists():
         name = os.path.basename(os.readlink(link)) if link.is_symlink() else str(uuid.uuid4())
-        temporary = metadata / ".default.sql"
-        temporary.write_text(f"ATTACH DATABASE _ UUID '{name}'\nENGINE = Atomic\n", "ascii")
-        os.replace(temporary, definition)
+        write_whole(definition, f"ATTACH DATABASE _ UUID '{name}'\nENGINE = Atomic\n")
     # The engine makes it again. Where it finds one, its database of files takes the same id, which can't be.
     link.unlink(missing_ok=True)
 

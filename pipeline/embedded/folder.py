@@ -8,12 +8,13 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from pipeline.embedded.child import free_port
 from pipeline.errors import UserError
+from pipeline.whole_file import write_whole
 
 #: How long the parts of one that was killed may take to end: a ClickHouse that finishes what it has begun.
 _LEFT_SECONDS: Final = 60.0
@@ -102,9 +103,11 @@ class Ports:
         """Where a part has listened; None if it never has."""
         return self._kept.get(name)
 
-    def check(self) -> None:
-        """Raise UserError if another program has taken one meanwhile: apps send there, so no other port will do."""
-        for name, port in self._kept.items():
+    def check(self, names: Iterable[str]) -> None:
+        """Raise UserError if another program has taken one of these: apps send there, so no other port will do."""
+        for name in names:
+            if (port := self._kept.get(name)) is None:
+                continue
             try:
                 free_port(None, port)
             except UserError:
@@ -118,9 +121,4 @@ class Ports:
         if (found := {**self._kept, **ports}) == self._kept:
             return
         self._kept = found
-        temporary = self._file.with_name(f".{self._file.name}")
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(found, file, indent=1, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self._file)
+        write_whole(self._file, json.dumps(found, indent=1, sort_keys=True) + "\n", 0o644)
