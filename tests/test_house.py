@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests import days
+
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path for room in ("pipeline", "schemas") for path in (ROOT / room).rglob("*.py"))
 #: What namedtuples and the standard library call with an underscore though it is public.
@@ -158,3 +160,7 @@ def test_what_these_tests_would_find() -> None:
     leaking = "class _V: pass\nclass A:\n    def __init__(self) -> None:\n        self.views: dict[str, _V] = {}"
     assert list(leaks(leaking)) == ["4: views"]
     assert list(leaks(leaking.replace("views", "_views"))) == []
+
+
+def test_the_nightly_run_on_other_days_names_tests_that_exist() -> None:
+    assert [file for file in days.FILES if not (ROOT / "tests" / file).exists()] == []

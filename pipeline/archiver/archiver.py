@@ -23,6 +23,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, Un
 from pipeline.archiver.restore import Restoring, restore
 from pipeline.archiver.rows import (
     ATTRIBUTE_COLUMNS,
+    CHANGE_COLUMNS,
     DUPLICATE_COLUMNS,
     EVENT_COLUMNS,
     HANDOVER_COLUMNS,
@@ -350,6 +351,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             ("links_raw", LINK_COLUMNS, batch.links),
             ("handovers_raw", HANDOVER_COLUMNS, batch.handovers),
             ("user_attributes_raw", ATTRIBUTE_COLUMNS, batch.attributes),
+            ("attribute_changes_raw", CHANGE_COLUMNS, batch.changes),
             ("events_raw", EVENT_COLUMNS, batch.events),
             ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
             ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),

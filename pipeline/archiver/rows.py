@@ -28,6 +28,7 @@ LINK_COLUMNS: Final = ("stream", "partition", "offset", "id", "person", "kind", 
 HANDOVER_COLUMNS: Final = ("stream", "partition", "offset", "part", "id", "person", "watermark")
 #: Of the side table of users. The version is the time that the attributes were told for.
 ATTRIBUTE_COLUMNS: Final = ("actor", "name", "value", "imported_at")
+CHANGE_COLUMNS: Final = ("actor", "name", "change_id", "change", "value", "ts")
 #: When the rows are stored: the last column of every table, which whoever inserts them adds.
 STORED_AT: Final = "stored_at"
 
@@ -56,6 +57,7 @@ class ArchiveBatch:
         self.handovers: Columns = [[] for _ in HANDOVER_COLUMNS]
         #: What was told of users and devices.
         self.attributes: Columns = [[] for _ in ATTRIBUTE_COLUMNS]
+        self.changes: Columns = [[] for _ in CHANGE_COLUMNS]
         #: What was gone from the log before it was read.
         self.gaps: list[GapRow] = []
         #: Records taken in, whatever became of them.
@@ -95,7 +97,10 @@ class ArchiveBatch:
         self._add_links(partition, result)
         for told in result.attributes.values():
             for name, text in told.values.items():
-                _append(self.attributes, (told.id, name, text, told.ts))
+                if told.change:
+                    _append(self.changes, (told.id, name, told.change_id, told.change, text, told.ts))
+                else:
+                    _append(self.attributes, (told.id, name, text, told.ts))
         self.records += len(records)
         self.bytes += sum([len(record.value or b"") for record in records])
         self.offsets[partition] = records[-1].offset + 1

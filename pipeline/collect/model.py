@@ -45,6 +45,8 @@ class Incoming:
     alias: str = ""
     #: Attributes that hold only where no other value is known: the earliest stays (`first_told`).
     first_attributes: dict[str, Any] = field(default_factory=dict)
+    #: What is done to attributes besides setting them: how (`ingest.attributes.Change`), and name to operand.
+    changes: Sequence[tuple[str, dict[str, Any]]] = ()
     #: The person's own address and user agent, as far as known: not those of a server that sends for them.
     address: str = ""
     user_agent: str = ""

@@ -96,17 +96,18 @@ class Reception:
     def _one(self, protocol: str, item: Incoming, source: str, received: int, ids: Ids) -> tuple[list[_Told], Result]:
         fields = item.fields
         # Said of the event as it was sent: a retry comes at another time.
-        made_id = "" if fields.get("event_id") else ids.of(fields, item.attributes, item.alias)
+        besides = (item.attributes, item.alias, *([item.changes] if item.changes else ()))
+        made_id = "" if fields.get("event_id") else ids.of(fields, *besides)
         sent_ts = fields.get("ts")
         ts, note = corrected(sent_ts, item.sent, received)
         name = fields.get("event")
         profile: list[_Told] = []
         refusal = None
-        if name == IDENTIFY or item.attributes or item.first_attributes or item.alias:
-            profile, refusal = self._profile(item, ts, received, source)
+        if name == IDENTIFY or item.attributes or item.first_attributes or item.changes or item.alias:
+            profile, refusal = self._profile(item, ts, received, source, made_id)
         if name == IDENTIFY and IDENTIFY not in self._plan.events:
             if refusal is not None:
-                raw = to_json({**fields, "source": source, "$attributes": item.attributes})
+                raw = to_json({**fields, "source": source, **_said(item)})
                 return [_refused(raw, refusal.reason, refusal.detail, source)], Result(refusal.reason, refusal.detail)
             return profile, Result("", note or ("" if profile else _NOTHING_TOLD))
         if protocol != "native":
@@ -129,7 +130,7 @@ class Reception:
             return [_Told(key, value)], Result(why.reason, why.detail)
         if refusal is not None:
             # The event is good, and what it says besides of the user is not: that is kept, and told.
-            raw = to_json({"attributes": item.attributes, "alias": item.alias, "source": source})
+            raw = to_json({"source": source, **_said(item)})
             profile.append(_refused(raw, refusal.reason, refusal.detail, source))
             note = note or f"the event is stored; {refusal.reason}: {refusal.detail}"
         elif not note and event.ts < received - self._plan.lateness:
@@ -146,7 +147,9 @@ class Reception:
         if names and isinstance(properties, dict):
             fields["properties"] = {names.get(key, key): value for key, value in properties.items()}
 
-    def _profile(self, item: Incoming, ts: Any, received: int, source: str) -> tuple[list[_Told], Rejection | None]:
+    def _profile(
+        self, item: Incoming, ts: Any, received: int, source: str, made_id: str
+    ) -> tuple[list[_Told], Rejection | None]:
         """The records that link ids and tell attributes, and why some of that can't be."""
         identify = item.fields.get("event") == IDENTIFY
         user, device = item.fields.get("user_id") or "", item.fields.get("anonymous_id") or ""
@@ -169,16 +172,25 @@ class Reception:
                 return made, Rejection("bad_link", str(exc))
             made.append(_Told(one.removeprefix(DEVICE).encode(), value, ((LINK_HEADER, _MARK),)))
         actor = user or DEVICE + device
-        for attributes, since in ((item.attributes, at), (item.first_attributes, first_told(at))):
-            if not attributes:
-                continue
-            value = attributes_value(actor, since, attributes, source)
+        told = [attributes_value(actor, at, item.attributes, source)] if item.attributes else []
+        if item.first_attributes:
+            told.append(attributes_value(actor, first_told(at), item.first_attributes, source))
+        named = made_id or str(item.fields["event_id"])
+        for number, (change, operands) in enumerate(item.changes):
+            told.append(attributes_value(actor, at, operands, source, change, f"{named}-{number:03}"))
+        for value in told:
             try:
                 read_attributes(value)
             except ValueError as exc:
                 return made, Rejection("bad_attributes", str(exc))
             made.append(_Told((user or device).encode(), value, ((ATTRIBUTES_HEADER, _MARK),)))
         return made, None
+
+
+def _said(item: Incoming) -> dict[str, Any]:
+    """What an event says of its user, as it is kept where it is refused."""
+    changes = {"$changes": item.changes} if item.changes else {}
+    return {"$attributes": item.attributes, "$alias": item.alias, **changes}
 
 
 def _key(fields: dict[str, Any]) -> bytes | None:

@@ -21,6 +21,7 @@ def send_lines(system: System) -> list[str]:
         f"-d '{json.dumps({'event': event, 'user_id': 'u1'})}'",
         f"In a page   <script>navigator.sendBeacon('{url}/v1/events?key={system.key}', "
         f"JSON.stringify({{event: {json.dumps(event)}, anonymous_id: 'd1', ts: Date.now()}}))</script>",
+        f"Watch       {system.dashboard.url}/events  (each as it comes, and what became of it)",
     ]
 
 

@@ -36,6 +36,21 @@ def test_what_is_written_is_read_again_as_text() -> None:
         ({"attributes": {"a\nb": "x"}}, "attributes: 'a\\nb' can't be the name of one"),
         ({"attributes": {"a": "x" * 10_001}}, "attributes: 'a' has 10001 characters, and may have 10000"),
         ({"more": 1}, "more: Extra inputs are not permitted"),
+        ({"change": "add"}, "change_id: a change has one, and nothing else has"),
+        ({"change_id": "c1"}, "change_id: a change has one, and nothing else has"),
+        (
+            {"change": "add", "change_id": "c1"},
+            "attributes: 'plan' can only be added to with a number, not pro",
+        ),
+        (
+            {"change": "add", "change_id": "c1", "attributes": {"n": True}},
+            "attributes: 'n' can only be added to with a number, not true",
+        ),
+        (
+            {"change": "double", "change_id": "c1"},
+            "change: Input should be 'add', 'append', 'prepend', 'union', 'union_first', 'remove', 'unset', 'clear' "
+            "or ''",
+        ),
     ],
 )
 def test_what_can_not_be_told_is_rejected_with_words(change: dict[str, Any], words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -86,6 +87,51 @@ async def test_the_curl_line_and_the_page_s_snippet_count_and_the_door_comes_bac
     ]  # fmt: skip
 
 
+#: What the page Events shows: of each record its words, without what is folded.
+SHOWN = (
+    "return [...document.querySelectorAll('.part tr')].slice(1).map(r => [...r.cells].map(c => c.innerText).join(' '))"
+)
+
+
+async def test_whoever_pastes_the_line_sees_the_event_come_in(
+    start: Start, needs_curl: None, needs_chromium: None
+) -> None:
+    system = await start()
+    watched = line(system, "Watch").split()[0]
+    curl = line(system, "Send one")
+
+    def paste(user: str) -> None:
+        said = subprocess.run(
+            ["bash", "-c", f"{curl.replace('u1', user)} -sS"], capture_output=True, text=True, check=True, timeout=30
+        ).stdout
+        assert '"accepted":1' in said
+
+    def watch() -> None:
+        with chromium(system.dashboard.url) as browser:
+            browser.open("/events")
+            assert watched == browser.driver.current_url
+            assert "Nothing came in the last 15 minutes that fits." in browser.text(".part")
+            paste("u1")
+            (row,) = browser.until(lambda: browser.js(SHOWN) or None, "the event", SEEN_WITHIN)
+            assert row.split()[1:] == ["accepted", "app_open", "u1", "–", "local"]
+            # While it is open to be read the list waits.
+            browser.js("document.querySelector('.part summary').click()")
+            paste("u2")
+            asked = (
+                "return performance.getEntriesByType('resource').filter(e => e.name.includes('/part/events')).length"
+            )
+            before = browser.js(asked)
+            browser.until(lambda: browser.js(asked) > before + 4 or None, "the list asked for again", SEEN_WITHIN)
+            assert len(browser.js("return document.querySelectorAll('.part details[open]')")) == 1
+            assert len(browser.js(SHOWN)) == 1
+            browser.js("document.querySelector('.part summary').click()")
+            browser.until(lambda: len(browser.js(SHOWN)) == 2 or None, "the second event", SEEN_WITHIN)
+            assert [row.split()[3] for row in browser.js(SHOWN)] == ["u2", "u1"]
+            assert browser.complaints() == []
+
+    await asyncio.to_thread(watch)
+
+
 async def _is(system: System, count: int) -> bool:
     return await accepted(system) == count
 
@@ -106,16 +152,31 @@ async def test_what_an_sdk_tells_of_a_user_and_what_is_refused_is_in_clickhouse(
     )  # fmt: skip
     assert said.stdout.startswith('{"accepted":2,"rejected":2,')
 
+    # An SDK adds to an attribute, loses the answer, and tells it again.
+    added = [{"$token": system.key, "$distinct_id": "ida", "$time": 1_790_000_000, "$add": {"orders": 2}}]
+    for _ in range(2):
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{system.collect.url}/engage", data={"data": json.dumps(added)}) as answer,
+        ):
+            assert (answer.status, await answer.text()) == (200, "1")
+
     async def stored() -> Any:
         found = await rows(system, "SELECT reason, source, value FROM rejected ORDER BY reason")
-        return found if len(found) == 2 and await rows(system, "SELECT 1 FROM events") else None
+        return (
+            found
+            if len(found) == 2
+            and await rows(system, "SELECT 1 FROM attribute_changes_raw")
+            and await rows(system, "SELECT 1 FROM events")
+            else None
+        )
 
     found = await until(stored, "rows", SEEN_WITHIN)
     assert [(reason, source) for reason, source, _ in found] == [("invalid_json", "local"), ("wrong_type", "local")]
     assert found[0][2] == "not JSON"
-    assert await rows(system, "SELECT actor, name, value, person FROM user_attributes") == [
-        ("ida", "plan", "pro", "ida")
-    ]
+    assert await rows(system, "SELECT actor, name, value, person FROM user_attributes ORDER BY name") == [
+        ("ida", "orders", "2", "ida"), ("ida", "plan", "pro", "ida"),
+    ]  # fmt: skip
     assert await rows(system, "SELECT event, actor, person FROM events") == [("app_open", "d7", "ida")]
     async with (
         aiohttp.ClientSession() as session,

@@ -34,7 +34,7 @@ Brief = tuple[Any, ...]
 
 
 def brief(item: Incoming | Refused, device: str = "") -> Brief:
-    """What a call said: event, user, device, own properties, attributes. An id that a library made is `random`."""
+    """What a call said: event, user, device, own properties, attributes, changes. An id of a library is `random`."""
     if isinstance(item, Refused):
         return ("refused", item.detail)
     fields = item.fields
@@ -45,7 +45,7 @@ def brief(item: Incoming | Refused, device: str = "") -> Brief:
     for extra in (item.attributes, item.first_attributes):
         own = {key: value for key, value in extra.items() if key in ATTRIBUTES or key.startswith("group")}
         said += (own,) if own else ()
-    return said
+    return (*said, *item.changes)
 
 
 ATTRIBUTES = ("plan", "vip", "first", "born", "company", "$email")
@@ -103,8 +103,7 @@ SNOWPLOW: list[Brief] = [
 ]
 AMPLITUDE: list[Brief] = [
     ("purchase", "u1", "d1", {"amount": 19.9}),
-    ("$identify", "u1", "d1", {}, {"plan": "pro"}, {"first": "x"}),
-    ("refused", "an attribute is set, not added to or taken away"),
+    ("$identify", "u1", "d1", {}, {"plan": "pro"}, {"first": "x"}, ("add", {"orders": 1})),
     ("$identify", "u1", "d1", {}, {"company": "org1", "group.company": "org1"}),
     ("refused", GROUP),
     ("revenue_amount", "u1", "d1", {}),
@@ -125,10 +124,10 @@ SERVERS: dict[tuple[str, ...], list[Brief]] = {
         ("$identify", "u1", "u1", {}),
         ("$identify", "u1", None, {}, {"vip": True}),
         ("$identify", "u1", None, {}),
-        ("refused", "profile_increment: an attribute is set, not added to: send profile_set with the sum"),
-        ("refused", "profile_append: an attribute is set, not appended to: send profile_set with the whole list"),
-        ("refused", "profile_unset: attributes of a user are not taken away"),
-        ("refused", "profile_delete: a user is not deleted by an SDK: whoever operates Streamgauge does that"),
+        ("$identify", "u1", None, {}, ("add", {"orders": 1})),
+        ("$identify", "u1", None, {}, ("append", {"tags": ["a"]})),
+        ("$identify", "u1", None, {}, ("unset", {"vip": True})),
+        ("$identify", "u2", None, {}, ("clear", {})),
         ("refused", "item_set: things are not kept: import them as content"),
         ("purchase", "u1", None, {"amount": 19.9}),
         ("$BindID", "u1", None, {}),
@@ -146,10 +145,10 @@ SERVERS: dict[tuple[str, ...], list[Brief]] = {
         ("view_item", None, "d1", {}),
         ("$identify", "u1", None, {}, {"$email": "u1@shop.example", "plan": "pro"}),
         ("$identify", "u1", None, {}, {"first": "x"}),
-        *(
-            ("refused", f"{word}: an attribute is set, not added to or taken away")
-            for word in ("$add", "$append", "$unset", "$delete")
-        ),
+        ("$identify", "u1", None, {}, ("add", {"orders": 1})),
+        ("$identify", "u1", None, {}, ("append", {"tags": "a"})),
+        ("$identify", "u1", None, {}, ("unset", {"plan": None})),
+        ("$identify", "u2", None, {}, ("clear", {})),
         ("refused", GROUP),
         ("share", "u1", None, {}),
         ("sign_up", "u1", None, {}),
@@ -241,7 +240,7 @@ BROWSERS: dict[str, list[Brief]] = {
         ("$SignUp", "u1", "random", {}),
         ("purchase", "u1", "random", {"amount": 19.9}),
         ("$identify", "u1", "random", {}, {"vip": True}),
-        ("refused", "profile_increment: an attribute is set, not added to: send profile_set with the sum"),
+        ("$identify", "u1", "random", {}, ("add", {"orders": 1})),
         ("$identify", "u1", "random", {}, {"first": "x"}),
         ("$WebStay", "u1", "random", {}),
     ],

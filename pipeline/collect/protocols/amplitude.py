@@ -40,8 +40,11 @@ _SAID: Final = frozenset({
 })  # fmt: skip
 #: What is sold: under its own name beside the event's properties; all else gets a `$`.
 _SALE: Final = frozenset({"price", "quantity", "revenue", "productId", "product_id", "revenueType", "currency"})
-#: Operations on attributes that need to know what was there.
-_UNDONE: Final = ("$add", "$append", "$prepend", "$unset", "$clearAll", "$preInsert", "$postInsert", "$remove")
+#: What is done to attributes besides setting them, in the order in which Amplitude does it.
+_CHANGES: Final = {
+    "$clearAll": "clear", "$unset": "unset", "$add": "add", "$append": "append", "$prepend": "prepend",
+    "$preInsert": "union_first", "$postInsert": "union", "$remove": "remove",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +123,13 @@ def _event(request: Request, sent: int | None, event: dict[str, Any]) -> list[In
         setattr(incoming, key, value)
     if address == "$remote":
         incoming.address = request.address
-    told: list[Incoming | Refused] = [incoming]
     said = attributes(event.get("user_properties"))
-    undone = {key: said[key] for key in _UNDONE if key in said}
-    if undone:
-        whom = envelope(user_id=user, device_id=device, user_properties=undone)
-        told.append(unsupported(whom, "an attribute is set, not added to or taken away"))
+    incoming.changes = [
+        (change, {} if change == "clear" else mapping(said[key])) for key, change in _CHANGES.items() if said.get(key)
+    ]
     incoming.first_attributes = attributes(said.get("$setOnce"))
     incoming.attributes = (
-        {key: value for key, value in said.items() if key not in undone and key not in ("$set", "$setOnce")}
+        {key: value for key, value in said.items() if key not in _CHANGES and key not in ("$set", "$setOnce")}
         | attributes(said.get("$set"))
         | {f"group.{kind}": key for kind, key in attributes(event.get("groups")).items()}
     )
@@ -136,4 +137,4 @@ def _event(request: Request, sent: int | None, event: dict[str, Any]) -> list[In
         given = event.get("event_properties")
         kept = {key if key in _SALE else f"${key}": value for key, value in event.items() if key not in _SAID}
         fields["properties"] = kept | given if isinstance(given, dict) else kept if given is None else given
-    return told
+    return [incoming]

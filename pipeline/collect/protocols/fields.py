@@ -48,6 +48,11 @@ def attributes(value: Any) -> dict[str, Any]:
     return {name: told for name, told in mapping(value).items() if told is not None}
 
 
+def texts(value: Any) -> list[str]:
+    """A list of names; what is no text in it names nothing."""
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
 def identifier(value: Any) -> Any:
     """An id as it was sent, an integer as its text; None for none. What it means is for the validator to judge."""
     if type(value) is int:

@@ -32,6 +32,7 @@ from pipeline.collect.protocols.fields import (
     seconds_or_milliseconds,
     sent_at,
     text,
+    texts,
     unsupported,
     whose,
 )
@@ -40,8 +41,8 @@ _PATH: Final = re.compile(r"/(track|engage|groups|import)/?")
 _DEVICE: Final = "$device:"
 #: Properties that are said in the envelope, and the key, which nobody needs to read again.
 _MOVED: Final = frozenset({"token", "distinct_id", "time", "$insert_id", "$user_id", "$device_id", "ip", "$ip"})
-#: Operations on attributes that need to know what was there.
-_UNDONE: Final = ("$add", "$append", "$union", "$remove", "$unset", "$delete")
+#: What is done to attributes besides setting them.
+_CHANGES: Final = {"$add": "add", "$append": "append", "$union": "union", "$remove": "remove"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,16 +228,13 @@ def _profile(request: Request, sent: int | None, update: dict[str, Any]) -> list
     incoming = Incoming(
         fields, sent, attributes(update.get("$set")), first_attributes=attributes(update.get("$set_once"))
     )
-    undone = {key: update[key] for key in _UNDONE if key in update}
-    told: list[Incoming | Refused] = [incoming] if incoming.attributes or incoming.first_attributes else []
-    if undone or not told:
-        what = f"{', '.join(undone) or 'no $set'}: an attribute is set, not added to or taken away"
-        told.append(
-            unsupported(
-                {key: value for key, value in update.items() if key not in ("$token", "$set", "$set_once")}, what
-            )
-        )
-    return told
+    changes = [(change, mapping(update.get(key))) for key, change in _CHANGES.items()]
+    changes.append(("unset", dict.fromkeys(texts(update.get("$unset")))))
+    incoming.changes = [one for one in changes if one[1]] + ([("clear", {})] if "$delete" in update else [])
+    if not (incoming.attributes or incoming.first_attributes or incoming.changes):
+        kept = {key: value for key, value in update.items() if key != "$token"}
+        return [unsupported(kept, "nothing that is done to an attribute: $set, $set_once, $add, $append, …")]
+    return [incoming]
 
 
 def _group(request: Request, sent: int | None, update: dict[str, Any]) -> list[Incoming | Refused]:

@@ -34,6 +34,7 @@ from pipeline.collect.protocols.fields import (
     refusals,
     sent_at,
     text,
+    texts,
     unsupported,
     whose,
 )
@@ -191,14 +192,12 @@ def _event(request: Request, library: str, sent: int | None, event: dict[str, An
         incoming.address = ""
     incoming.attributes = attributes(event.get("$set")) | attributes(found.get("$set")) | _groups(found)
     incoming.first_attributes = attributes(event.get("$set_once")) | attributes(found.get("$set_once"))
-    told: list[Incoming | Refused] = [incoming]
-    unset = first(found.get("$unset"), event.get("$unset"))
-    if unset:
-        told.append(unsupported({"distinct_id": distinct, "$unset": unset}, "attributes of a user are not taken away"))
+    if unset := [*texts(found.get("$unset")), *texts(event.get("$unset"))]:
+        incoming.changes = [("unset", dict.fromkeys(unset))]
     match name:
         case "$identify" | "$set" | "$set_once":
             fields["event"] = IDENTIFY
-            return told
+            return [incoming]
         case "$create_alias" | "$merge_dangerously":
             return [_alias(incoming, text(lib), found.get("alias"), distinct)]
         case "$groupidentify":
@@ -208,7 +207,7 @@ def _event(request: Request, library: str, sent: int | None, event: dict[str, An
     if isinstance(fields["properties"], dict):
         unknown = {key: value for key, value in event.items() if key not in _SAID}
         fields["properties"] = unknown | properties
-    return told
+    return [incoming]
 
 
 #: Fields of an event besides its properties that are said in the envelope, or that only its transport needs.

@@ -46,11 +46,12 @@ _TRANSPORT: Final = frozenset({
     "project", "token", "_flush_time", "time_free", "_nocache", "_hybrid_h5", "lib",
 })  # fmt: skip
 _TRACKS: Final = ("track", "track_signup", "track_id_bind")
+#: What is done to attributes besides setting them.
+_CHANGES: Final = {
+    "profile_increment": "add", "profile_append": "append", "profile_unset": "unset", "profile_delete": "clear",
+}  # fmt: skip
+_PROFILES: Final = ("profile_set", "profile_set_once", *_CHANGES)
 _UNDONE: Final = {
-    "profile_increment": "an attribute is set, not added to: send profile_set with the sum",
-    "profile_append": "an attribute is set, not appended to: send profile_set with the whole list",
-    "profile_unset": "attributes of a user are not taken away",
-    "profile_delete": "a user is not deleted by an SDK: whoever operates Streamgauge does that",
     "track_id_unbind": "a link is not taken back",
     "item_set": "things are not kept: import them as content",
     "item_delete": "things are not kept: import them as content",
@@ -104,7 +105,7 @@ def _message(request: Request, message: dict[str, Any]) -> list[Incoming | Refus
     kind = message.get("type")
     if isinstance(kind, str) and kind in _UNDONE:
         return [unsupported(message, f"{kind}: {_UNDONE[kind]}")]
-    if kind not in (*_TRACKS, "profile_set", "profile_set_once"):
+    if kind not in (*_TRACKS, *_PROFILES):
         return [
             Refused(
                 "unknown_type", f"type {kind!r:.60}: Sensors' are track, track_signup, profile_set, …", raw_of(message)
@@ -144,6 +145,10 @@ def _message(request: Request, message: dict[str, Any]) -> list[Incoming | Refus
         incoming.attributes = attributes(found)
     elif kind == "profile_set_once":
         incoming.first_attributes = attributes(found)
+    elif kind in _CHANGES:
+        incoming.changes = [(_CHANGES[kind], {} if kind == "profile_delete" else found)]
+        if (track_id := message.get("_track_id")) is not None:
+            fields["properties"] = {"_track_id": track_id}  # two equal changes of one moment are two
     else:
         unknown = {key: value for key, value in message.items() if key not in _TRANSPORT}
         others = {

@@ -6,7 +6,19 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pipeline.dashboard.context import Context, Page, PartOfPage
-from pipeline.dashboard.pages import drops, experiments, explore, funnels, groups, now, paths, plan, quality, retention
+from pipeline.dashboard.pages import (
+    drops,
+    events,
+    experiments,
+    explore,
+    funnels,
+    groups,
+    now,
+    paths,
+    plan,
+    quality,
+    retention,
+)
 
 PAGES: Final = (
     Page("/", "Now", "现在", now.body),
@@ -20,6 +32,7 @@ PAGES: Final = (
     Page("/segments", "Segments", "用户分群", groups.group_page("segments", "users_at_risk", "users_to_win_back")),
     Page("/more", "Satisfaction and content", "满意度与内容", groups.group_page("satisfaction", "content")),
     Page("/explore", "Explore", "指标探索", explore.body),
+    Page("/events", "Events", "实时事件", events.body),
     Page("/quality", "Data quality", "数据质量", quality.body),
     Page("/plan", "Tracking plan", "埋点方案", plan.body),
 )
@@ -42,6 +55,7 @@ PARTS: Final[dict[str, PartOfPage]] = {
     "experiments": experiments.experiment_verdicts,
     "campaigns": experiments.campaign_verdicts,
     "explore": explore.result,
+    "events": events.rows,
 }
 
 #: Name, media type and content of a file.

@@ -14,7 +14,8 @@ async function load(part) {
     if (!answer.ok) throw new Error(String(answer.status));
     const html = await answer.text();
     // Only what is new is drawn: what stands still keeps its place, its focus and its scrolling.
-    if (html !== part.shown) { part.innerHTML = html; part.shown = html; }
+    // And what somebody has opened to read waits.
+    if (html !== part.shown && !part.querySelector("[data-hold][open]")) { part.innerHTML = html; part.shown = html; }
   } catch {
     if (part.shown === undefined || !part.dataset.every) failed(part);
   }

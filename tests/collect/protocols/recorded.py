@@ -86,6 +86,7 @@ def plain(item: Incoming | Refused) -> dict[str, Any]:
         "sent": item.sent,
         "attributes": item.attributes,
         "first_attributes": item.first_attributes,
+        "changes": [list(one) for one in item.changes],
         "alias": item.alias,
         "address": item.address,
         "user_agent": item.user_agent,

@@ -110,7 +110,10 @@ def test_amplitudes_session_of_none_is_none_and_its_sale_is_a_property() -> None
 def test_amplitudes_user_properties_come_plain_or_as_operations() -> None:
     plain_ones = amplitude({"event_type": "a", "user_id": "u", "user_properties": {"plan": "pro"}})
     assert plain_ones == [{"event": "a", "user_id": "u", "properties": {}, "@attributes": {"plan": "pro"}}]
-    operations = {"$set": {"a": 1}, "$setOnce": {"b": 2}, "$add": {"c": 3}}
+    operations = {
+        "$set": {"a": 1}, "$setOnce": {"b": 2}, "$add": {"c": 3}, "$append": {"d": "x"}, "$prepend": {"e": ["y"]},
+        "$preInsert": {"f": 1}, "$postInsert": {"g": 1}, "$remove": {"h": 1}, "$unset": {"i": "-"}, "$clearAll": "-",
+    }  # fmt: skip
     told = amplitude(
         {"event_type": "$identify", "user_id": "u", "groups": {"company": "o"}, "user_properties": operations}
     )
@@ -120,9 +123,12 @@ def test_amplitudes_user_properties_come_plain_or_as_operations() -> None:
             "user_id": "u",
             "@attributes": {"a": 1, "group.company": "o"},
             "@first_attributes": {"b": 2},
+            "@changes": [
+                ["clear", {}], ["unset", {"i": "-"}], ["add", {"c": 3}], ["append", {"d": "x"}],
+                ["prepend", {"e": ["y"]}], ["union_first", {"f": 1}], ["union", {"g": 1}], ["remove", {"h": 1}],
+            ],
         },
-        {"refused": "unsupported", "detail": "an attribute is set, not added to or taken away"},
-    ]
+    ]  # fmt: skip
 
 
 def test_amplitudes_upload_time_is_the_clients_clock() -> None:
@@ -178,10 +184,29 @@ def test_mixpanels_links(event: dict[str, Any], user: str, device: str, alias: s
     assert found.get("@alias") == alias
 
 
-def test_mixpanels_profile_that_only_adds_is_said_and_one_that_also_sets_is_both() -> None:
-    assert mixpanel("/engage", {"$token": "k", "$distinct_id": "u", "$add": {"n": 1}, "$set": {"a": 1}}) == [
-        {"event": "$identify", "user_id": "u", "@attributes": {"a": 1}},
-        {"refused": "unsupported", "detail": "$add: an attribute is set, not added to or taken away"},
+@pytest.mark.parametrize(
+    ("update", "changes"),
+    [
+        ({"$add": {"n": -1}}, [["add", {"n": -1}]]),
+        ({"$append": {"l": "x"}, "$remove": {"m": "y"}}, [["append", {"l": "x"}], ["remove", {"m": "y"}]]),
+        ({"$union": {"l": ["x", "y"]}}, [["union", {"l": ["x", "y"]}]]),
+        ({"$unset": ["a", 7, "b"]}, [["unset", {"a": None, "b": None}]]),
+        ({"$delete": ""}, [["clear", {}]]),
+    ],
+)
+def test_mixpanels_profiles_are_changed(update: dict[str, Any], changes: list[Any]) -> None:
+    told = {"event": "$identify", "user_id": "u", "@attributes": {"a": 1}, "@changes": changes}
+    assert mixpanel("/engage", {"$token": "k", "$distinct_id": "u", "$set": {"a": 1}, **update}) == [told]
+    del told["@attributes"]
+    assert mixpanel("/engage", {"$token": "k", "$distinct_id": "u", **update}) == [told]
+
+
+def test_mixpanels_profile_that_changes_nothing_is_said() -> None:
+    assert mixpanel("/engage", {"$token": "k", "$distinct_id": "u", "$transactions": 1}) == [
+        {
+            "refused": "unsupported",
+            "detail": "nothing that is done to an attribute: $set, $set_once, $add, $append, …",
+        },
     ]
 
 

@@ -94,7 +94,7 @@ def test_a_group_of_nobody_is_said_and_one_of_a_user_is_an_attribute() -> None:
     }
 
 
-def test_attributes_of_a_user_may_be_set_set_once_and_not_taken_away() -> None:
+def test_attributes_of_a_user_may_be_set_set_once_and_taken_away() -> None:
     event = {
         "event": "$set",
         "distinct_id": "u1",
@@ -102,8 +102,13 @@ def test_attributes_of_a_user_may_be_set_set_once_and_not_taken_away() -> None:
     }
     told = [plain(item) for item in read(post("/batch/", {"batch": [event]}))]
     assert told == [
-        {"event": "$identify", "user_id": "u1", "@attributes": {"a": 1}, "@first_attributes": {"b": 2}},
-        {"refused": "unsupported", "detail": "attributes of a user are not taken away"},
+        {
+            "event": "$identify",
+            "user_id": "u1",
+            "@attributes": {"a": 1},
+            "@first_attributes": {"b": 2},
+            "@changes": [["unset", {"c": None}]],
+        },
     ]
 
 

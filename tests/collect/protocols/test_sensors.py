@@ -94,18 +94,25 @@ def test_what_changes_when_a_library_sends_again_is_not_kept_and_what_tells_two_
     [
         ("item_set", "item_set: things are not kept: import them as content"),
         ("item_delete", "item_delete: things are not kept: import them as content"),
-        ("profile_increment", "profile_increment: an attribute is set, not added to: send profile_set with the sum"),
-        (
-            "profile_append",
-            "profile_append: an attribute is set, not appended to: send profile_set with the whole list",
-        ),
-        ("profile_unset", "profile_unset: attributes of a user are not taken away"),
-        ("profile_delete", "profile_delete: a user is not deleted by an SDK: whoever operates Streamgauge does that"),
         ("track_id_unbind", "track_id_unbind: a link is not taken back"),
     ],
 )
 def test_what_is_not_done_is_said(kind: str, detail: str) -> None:
     assert told(TRACK | {"type": kind}) == [{"refused": "unsupported", "detail": detail}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "change"),
+    [
+        ("profile_increment", {"n": 2}, ["add", {"n": 2}]),
+        ("profile_append", {"movies": ["a", "b"]}, ["append", {"movies": ["a", "b"]}]),
+        ("profile_unset", {"n": True}, ["unset", {"n": True}]),
+        ("profile_delete", {}, ["clear", {}]),
+    ],
+)
+def test_profiles_are_changed(kind: str, properties: dict[str, Any], change: list[Any]) -> None:
+    message = {"type": kind, "distinct_id": "u1", "login_id": "u1", "time": 1795613398000, "properties": properties}
+    assert told(message) == [{"event": "$identify", "user_id": "u1", "ts": 1795613398000, "@changes": [change]}]
 
 
 def test_seconds_are_seconds() -> None:
