@@ -52,7 +52,9 @@ async def test_its_state_and_rows_are_taken_over_and_folded_on(world: World) -> 
     for role in world.roles.values():
         role.start()
     await world.ready()
-    assert await world.live_totals() | {"accepted": 265, "rejected": 5} == await world.live_totals()
+    assert {name: count for name, count in (await world.live_totals()).items() if count} == {
+        "accepted": 265, "rejected": 5,
+    }  # fmt: skip
     # Half a minute of events again, which are known; then what its users went on to do.
     await produce(world, map(event, range(240, 300)))
     await world.drained()
