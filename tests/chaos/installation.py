@@ -126,7 +126,8 @@ class Installation(Watched):
             if not self.running or time.monotonic() - began > seconds:
                 raise RuntimeError(f"`up` did not start ({self._process.poll()}): {self.said[-3000:]}")
             await asyncio.sleep(0.05)
-        given = {name.removeprefix("PIPELINE_").lower(): value for name, value in self.variables.items()}
+        prefix = "PIPELINE_"
+        given = {n.removeprefix(prefix).lower(): v for n, v in self.variables.items() if n.startswith(prefix)}
         found = {name.lower(): value for name, value in re.findall(r"export PIPELINE_(\w+)=(\S+)", self.said)}
         self.settings = Settings(**{**given, **found})  # type: ignore[arg-type]
         self.plan = load_plan(self.settings.plan)

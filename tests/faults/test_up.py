@@ -27,7 +27,6 @@ from small_disk import fill, small_disk
 from whole_system import command
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("needs_kafka", "needs_embedded")]
-EVENT = "share"
 
 
 @pytest.fixture
@@ -59,7 +58,9 @@ async def post(up: Installation, *events: dict[str, Any]) -> int | None:
 
 
 def event(number: int, **fields: Any) -> dict[str, Any]:
-    return {"event_id": f"e{number}", "event": EVENT, "user_id": f"u{number % 20}", **fields}
+    """The first step of a funnel, of one of 20 users."""
+    body = {"event_id": f"e{number}", "event": "view_item", "user_id": f"u{number % 20}"}
+    return {**body, "properties": {"item_id": "i1"}, **fields}
 
 
 async def send(up: Installation, first: int, count: int) -> None:
@@ -170,10 +171,10 @@ def _answer(port: int, request: bytes) -> bytes:
 async def test_a_disk_that_was_full_has_lost_nothing(
     new_installation: Callable[..., Installation], tmp_path: Path, whose: str
 ) -> None:
-    up = new_installation()
-    folder = up.data / whose
+    folder = tmp_path / "data" / whose
     folder.parent.mkdir(parents=True, exist_ok=True)
     with small_disk(folder, 256) as disk:
+        up = new_installation()
         await up.start()
         await send(up, 0, 100)
         filler = fill(disk, 1 << 20)
@@ -182,7 +183,7 @@ async def test_a_disk_that_was_full_has_lost_nothing(
         while not await _ill(up, whose):
             assert time.monotonic() < deadline, up.said[-2000:]
             # What can't be packed, so that the disk is soon full.
-            batch = [event(n, properties={"channel": "".join(chr(0x4E00 + (n * 31 + k) % 20000) for k in range(200))})
+            batch = [event(n, properties={"item_id": "".join(chr(0x4E00 + (n * 31 + k) % 20000) for k in range(200))})
                      for n in range(number, number + 20)]  # fmt: skip
             if await post(up, *batch) == 200:
                 answered |= set(range(number, number + 20))
