@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import BrokerNotAvailableError, KafkaError, TopicAlreadyExistsError, for_code
 
 from pipeline.errors import DependencyError, UserError
@@ -57,9 +58,9 @@ async def ensure_topics(settings: Settings) -> int:
 
 async def _ensure(settings: Settings) -> int:
     admin = AIOKafkaAdminClient(**settings.kafka_kwargs())
+    await needs_controller(**settings.kafka_kwargs())
     await admin.start()
     try:
-        await has_controller(admin)
         existing = await admin.list_topics()
         if settings.events_topic not in existing:
             # The broker's clock, not the producers': a bad clock of theirs is then seen for what it is.
@@ -84,12 +85,18 @@ async def _ensure(settings: Settings) -> int:
         await admin.close()
 
 
-async def has_controller(admin: AIOKafkaAdminClient) -> None:
-    """Raise BrokerNotAvailableError while a cluster that starts has none; the client takes it for granted."""
-    if admin._client.cluster.controller is None:
-        await admin._client.force_metadata_update()
-    if admin._client.cluster.controller is None:
-        raise BrokerNotAvailableError("no controller yet")
+async def needs_controller(**kafka: Any) -> None:
+    """Raise BrokerNotAvailableError while a cluster that starts has no controller: an admin client takes it for granted.
+
+    `kafka` are the arguments of the client.
+    """
+    client = AIOKafkaClient(**kafka)
+    try:
+        await client.bootstrap()
+        if client.cluster.controller is None:
+            raise BrokerNotAvailableError("no controller yet")
+    finally:
+        await client.close()
 
 
 async def _takes_forwarded_records(admin: AIOKafkaAdminClient, topic: str) -> None:

@@ -20,7 +20,7 @@ from kafka_harness.proxy import TcpProxy
 from pipeline.embedded.kafka.jars import kafka_jars
 from pipeline.embedded.kafka.java import java
 from pipeline.embedded.kafka.node import SETTINGS, cluster_id, make_storage, properties, server_command
-from pipeline.topics import has_controller
+from pipeline.topics import needs_controller
 
 _T = TypeVar("_T")
 _PROBE = "harness-probe"  # the topic whose creation shows that the server is ready
@@ -166,10 +166,10 @@ class KafkaServer:
         _, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.close()
         await writer.wait_closed()
+        await needs_controller(bootstrap_servers=self.bootstrap)
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=10000)
         try:
             await admin.start()
-            await has_controller(admin)
             wanted = [NewTopic(name, count, 1, topic_configs=dict(config)) for name, count in topics.items()]
             answer = await admin.create_topics(wanted)
             codes = [code for _, code, *_ in answer.topic_errors]
