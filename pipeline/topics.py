@@ -86,7 +86,7 @@ async def _ensure(settings: Settings) -> int:
 
 
 async def needs_controller(**kafka: Any) -> None:
-    """Raise BrokerNotAvailableError while a cluster that starts has no controller: an admin client takes it for granted.
+    """Raise BrokerNotAvailableError while a cluster that starts has no controller: admin clients take it for granted.
 
     `kafka` are the arguments of the client.
     """
