@@ -73,8 +73,6 @@ class Installation(Watched):
         self.data, self.log = folder / "data", folder / "up.log"
         folder.mkdir(parents=True, exist_ok=True)
         self.variables, self._options = dict(variables or {}), options
-        #: What stands before the command: `faketime` and its argument.
-        self.before: tuple[str, ...] = ()
         #: Where the folder is, if a power cut is to lose what was not forced to it.
         self.disk: LossyDisk | None = None
         self._process: Any = None
@@ -113,7 +111,7 @@ class Installation(Watched):
     def launch(self) -> None:
         """Start it, on what is there, and go on."""
         self._said = self.log.stat().st_size if self.log.exists() else 0
-        command = [*self.before, sys.executable, "-P", "-m", "pipeline.cli", "up", "--broker", "kafka"]
+        command = [sys.executable, "-P", "-m", "pipeline.cli", "up", "--broker", "kafka"]
         self._process = spawn(
             [*command, "--data", str(self.data), *self._options], self.log, {**environment(), **self.variables}
         )

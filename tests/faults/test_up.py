@@ -1,4 +1,4 @@
-"""`streamgauge up` on Apache Kafka: killed, filled up, and with clocks that jump, it loses nothing that it answered.
+"""`streamgauge up` on Apache Kafka: killed, cut off and filled up, it loses nothing that it answered.
 
 `tests.chaos.up` draws such faults at random; here are those that need hands.
 """
@@ -212,27 +212,3 @@ async def _ill(up: Installation, whose: str) -> bool:
     health = await up.roles["archiver"].ask("/health")
     problems = str(health["problems"]) if health else ""
     return whose == "clickhouse" and ("No space left" in problems or "NOT_ENOUGH_SPACE" in problems)
-
-
-@pytest.mark.parametrize("jump", ["+40d", "-40d"])
-async def test_a_clock_that_jumps_loses_nothing(new_installation: Callable[..., Installation], jump: str) -> None:
-    up = new_installation()
-    up.variables |= {"DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    await up.start()
-    await send(up, 0, 60)
-    up.power_cut()
-    up.before = ("faketime", "-f", jump)
-    await up.start()
-    await send(up, 60, 60)
-    await up.drained()
-    up.power_cut()
-    up.before = ()
-    await up.start()
-    await send(up, 120, 60)
-    await up.drained()
-    assert await ids(up) == names(180)
-    assert await up.query("SELECT count() FROM rejected") == [[0]]
-    totals = await up.live_totals()
-    assert totals["accepted"] + totals["late"] == 180
-    _, found = await differences(up)
-    assert found == []
