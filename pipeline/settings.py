@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", validate_default=True)
 
     plan: str = Field("shop", min_length=1, description="A tracking plan: a file, or the name of a ready one")
+    validation: Literal["fast", "pydantic"] = Field(
+        "fast",
+        description="fast recognises usual events without Pydantic; pydantic asks it of all, with the same answers",
+    )
     stream: str = Field(
         "main",
         pattern=r"^[A-Za-z0-9._-]{1,64}$",

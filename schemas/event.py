@@ -9,10 +9,10 @@ A producer may depend on this module alone. One event is one JSON object:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, NotRequired, Required
 
+import msgspec
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
@@ -33,28 +33,39 @@ Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256, patt
 Label = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 #: An id that may be missing; SDKs send an empty one for that, too.
 OptionalId = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
 )
 
 
-def _to_ms(text: str) -> int:
+def milliseconds_of(text: str) -> int:
+    """Epoch ms of an RFC 3339 text with a zone; raises ValueError (PydanticCustomError) if it is none."""
     found = _RFC3339.fullmatch(text)
     if found is None:
         raise PydanticCustomError("time_type", "input should be an RFC 3339 time with a zone")
     if found[1] is None:
         raise PydanticCustomError("time_zone", "input should be a time with a zone (Z, +08:00)")
     try:
-        moment = datetime.fromisoformat(text.upper())
-        # In two parts: the float of the whole would round.
-        return int(moment.replace(microsecond=0).timestamp()) * 1000 + moment.microsecond // 1000
+        # In whole numbers: the float of a timestamp would round.
+        return (datetime.fromisoformat(text.upper()) - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):
         raise PydanticCustomError("time_type", "input should be a time that exists") from None
 
 
 def _as_sent(text: str) -> str:
-    _to_ms(text)
+    milliseconds_of(text)
     return text
+
+
+def is_time(text: str) -> bool:
+    """Whether a text is an RFC 3339 time with a zone."""
+    try:
+        milliseconds_of(text)
+    except ValueError:
+        return False
+    return True
 
 
 _TIME_SCHEMA: Final = WithJsonSchema({"type": "string", "format": "date-time"})
@@ -62,7 +73,8 @@ _TIME_SCHEMA: Final = WithJsonSchema({"type": "string", "format": "date-time"})
 TimeText = Annotated[str, AfterValidator(_as_sent), _TIME_SCHEMA]
 #: Epoch milliseconds, or an RFC 3339 text with a zone, which becomes them.
 Timestamp = (
-    Annotated[int, Field(description="epoch milliseconds, UTC")] | Annotated[str, AfterValidator(_to_ms), _TIME_SCHEMA]
+    Annotated[int, Field(description="epoch milliseconds, UTC")]
+    | Annotated[str, AfterValidator(milliseconds_of), _TIME_SCHEMA]
 )
 
 #: Context fields: optional strings that describe where an event came from; each can be a dimension. `source` is who
@@ -113,8 +125,7 @@ class EventDict(TypedDict, total=False):
     properties: NotRequired[dict[str, Any] | None]
 
 
-@dataclass(slots=True)
-class Event:
+class Event(msgspec.Struct, gc=False):
     """A valid event. `ts` is epoch ms, `value` is in 10^-6 units, `fields` is the event as it was sent.
 
     `actor` is as whom it counts: the user_id, else `$device:` and the anonymous_id.

@@ -36,6 +36,17 @@ def _one_of(allowed: tuple[Scalar, ...]) -> Callable[[Scalar], Scalar]:
     return check
 
 
+def bounds_of(spec: PropertySpec, *, is_value: bool = False) -> tuple[float | None, float | None]:
+    """The smallest and the largest number that a property may be, None for no bound; an integer's are integers."""
+    low, high = spec.min, spec.max
+    if is_value:
+        low = -MAX_VALUE if low is None else max(low, -MAX_VALUE)
+        high = MAX_VALUE if high is None else min(high, MAX_VALUE)
+    if spec.type == "integer":
+        return -(2**63) if low is None else int(low), 2**63 - 1 if high is None else int(high)
+    return low, high
+
+
 def property_type(spec: PropertySpec, *, is_value: bool = False) -> Any:
     """The Python type that a property's specification means."""
     if spec.enum is not None and spec.type == "string":
@@ -44,17 +55,12 @@ def property_type(spec: PropertySpec, *, is_value: bool = False) -> Any:
         # Not a Literal: 1 equals true and 1.0, so it would let those pass for an integer.
         bare = property_type(spec.model_copy(update={"enum": None}), is_value=is_value)
         return Annotated[bare, AfterValidator(_one_of(spec.enum))]
-    low, high = spec.min, spec.max
-    if is_value:
-        low = -MAX_VALUE if low is None else max(low, -MAX_VALUE)
-        high = MAX_VALUE if high is None else min(high, MAX_VALUE)
+    low, high = bounds_of(spec, is_value=is_value)
     match spec.type:
         case "string":
             return Annotated[str, Field(max_length=spec.max_length or MAX_STRING, pattern=spec.pattern)]
         case "integer":
-            smallest = -(2**63) if low is None else int(low)
-            largest = 2**63 - 1 if high is None else int(high)
-            return Annotated[int, Field(ge=smallest, le=largest)]
+            return Annotated[int, Field(ge=low, le=high)]
         case "number":
             return Annotated[float, Field(ge=low, le=high)]
         case "boolean":

@@ -20,4 +20,4 @@ _ZEROS: Final = "0-:."
 def is_nobody(identifier: str) -> bool:
     """Whether an id means nobody: blanks around it and capitals make no difference."""
     text = identifier.strip().lower()
-    return text in NOBODY or not text.strip(_ZEROS)
+    return text in NOBODY or not text or (text[0] in _ZEROS and not text.strip(_ZEROS))

@@ -21,7 +21,7 @@ from pipeline.alerts import rules
 from pipeline.alerts.conditions import VALUE, back_of
 from pipeline.clickhouse.client import Connection, require_product, require_stream
 from pipeline.errors import DependencyError, UserError
-from pipeline.ingest.classify import Outcome
+from pipeline.ingest.records import Outcome
 from pipeline.ingest.validate import Validator
 from pipeline.queries.conditions import quoted
 from pipeline.serve import names

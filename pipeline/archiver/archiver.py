@@ -13,31 +13,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, Final
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownMemberIdError
 
+from pipeline.archiver.insert import Inserter
+from pipeline.archiver.progress import Progress
 from pipeline.archiver.restore import Restoring, restore
-from pipeline.archiver.rows import (
-    ATTRIBUTE_COLUMNS,
-    CHANGE_COLUMNS,
-    DUPLICATE_COLUMNS,
-    EVENT_COLUMNS,
-    HANDOVER_COLUMNS,
-    LINK_COLUMNS,
-    REJECTED_COLUMNS,
-    STORED_AT,
-    ArchiveBatch,
-    Columns,
-    with_time,
-)
+from pipeline.archiver.rows import ArchiveBatch
 from pipeline.clickhouse.client import Connection
-from pipeline.clickhouse.gaps import GAP_COLUMNS, GAPS_TABLE, gap_columns
-from pipeline.clickhouse.topic import same_topic
-from pipeline.ingest.classify import UNFORESEEN, Outcome, PartitionClassifier
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import UNFORESEEN, Outcome
 from pipeline.ingest.validate import Validator
 from pipeline.kafka.consumer import MAX_POLL_INTERVAL_MS, LogConsumer
 from pipeline.measure.rows import GapRow
@@ -46,14 +33,10 @@ from schemas.plan import Plan
 
 log = logging.getLogger(__name__)
 
-#: A back-fill may touch many months in one insert; ClickHouse's default allows 100 partitions.
-_INSERT_SETTINGS: Final = {"max_partitions_per_insert_block": 0}
 _POLL_MS: Final = 200
 _POLL_RECORDS: Final = 10_000
 #: Values of so many bytes are an insert, however few records they are.
 _BATCH_BYTES: Final = 64 << 20
-#: After so long without a step it is said that there is none.
-STUCK_SECONDS: Final = 10.0
 
 
 class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -61,11 +44,9 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, settings: Settings, plan: Plan, partitions: int, topic_id: str = "") -> None:
         self._settings, self._plan, self._partitions = settings, plan, partitions
-        #: The topic's id, where Kafka tells one; nothing is inserted before it is known that it is the stream's.
-        self._topic_id = topic_id
-        self._same_topic: asyncio.Task[None] | None = None
-        self._validator = Validator(plan)
+        self._validator = Validator(plan, settings.validation)
         self.connection = Connection(settings)
+        self.inserter = Inserter(settings, self.connection, topic_id)
         self._consumer: LogConsumer | None = None
         self._classifiers: dict[int, PartitionClassifier] = {}
         self._next: dict[int, int] = {}
@@ -74,80 +55,14 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         self._writing: asyncio.Task[None] | None = None
         #: Counts rebalances: what was begun before one must not be finished after it.
         self._generation = 0
-        #: Whether the group has given us our partitions (perhaps none), and they were not taken back since.
-        self._assigned = False
         #: By partition: a gap in the offsets that was seen once (expected, found); it is believed the second time.
         self._gaps: dict[int, tuple[int, int]] = {}
         self._stopping = asyncio.Event()
-        self.totals = dict.fromkeys(Outcome, 0)
-        self.inserted = 0
-        self.inserts = 0
-        self.insert_seconds = 0.0
-        #: How old the newest event of the last batch was when it could be queried, ms.
-        self.freshness_ms: int | None = None
-        #: By partition owned: everything before this offset is in ClickHouse.
-        self.stored: dict[int, int] = {}
-        #: By partition, since the start: offsets that were gone from the log before they were read.
-        self.missing: dict[int, int] = {}
-        #: Records that could not be judged for a reason that nobody foresaw, and the last of them.
-        self.unforeseen = 0
-        self.last_unforeseen = ""
-        #: When records were last taken in, or there was nothing to take in.
-        self.stepped_at = time.monotonic()
-        self._ended: BaseException | None = None
-
-    # -- figures -------------------------------------------------------------------------------------------------
+        self.progress = Progress(settings.events_topic, settings.clickhouse_timeout_s)
 
     def health(self) -> dict[str, Any]:
         """Whether records are being archived, and which dependency is ill."""
-        problems = self._late(time.monotonic())
-        trouble = self.connection.health.problem()
-        if trouble:
-            problems["clickhouse"] = trouble
-        if not self._assigned:
-            problems["kafka"] = "not joined yet"
-        ready = not problems
-        if self.missing:
-            lost = ", ".join(f"{number} of partition {p}" for p, number in sorted(self.missing.items()))
-            problems["gaps"] = f"records were gone from Kafka before they were stored: {lost}"
-        if self.unforeseen:
-            problems["records"] = (
-                f"{self.unforeseen} set aside because of a mistake in this program, the last: {self.last_unforeseen}"
-            )
-        lag = self.lag()
-        return {
-            "role": "archiver", "ready": ready, "problems": problems,
-            "lag": sum(lag.values()) if self._assigned and lag.keys() == self.stored.keys() else None,
-            "stored": dict(sorted(self.stored.items())), "inserted": self.inserted,
-            "totals": {outcome.name.lower(): count for outcome, count in self.totals.items()},
-        }  # fmt: skip
-
-    def _late(self, now: float) -> dict[str, str]:
-        """What has ended, or should have happened by now."""
-        problems: dict[str, str] = {}
-        if self._ended is not None:
-            problems["archiving"] = f"has ended: {self._ended!r}"
-            return problems
-        consumer = self._consumer
-        if consumer is not None and consumer.fetcher is not None and consumer.fetcher.failure is not None:
-            problems["fetching"] = repr(consumer.fetcher.failure)
-        # With ClickHouse away it waits, and that is told already; an insert has its own time to answer.
-        if now - self.stepped_at > STUCK_SECONDS + self._settings.clickhouse_timeout_s:
-            problems["archiving"] = f"nothing taken in for {now - self.stepped_at:.0f} s"
-        fetcher = consumer.fetcher if consumer is not None and self.stored else None
-        silent = now - fetcher.answered_at if fetcher is not None else 0
-        if silent > STUCK_SECONDS and now - self.stepped_at < STUCK_SECONDS:
-            problems["kafka"] = f"no answer for {silent:.0f} s"
-        return problems
-
-    def lag(self) -> dict[int, int]:
-        """By partition owned: the records that are not in ClickHouse yet. Partitions not looked at yet are absent."""
-        topic, found = self._settings.events_topic, {}
-        for partition, offset in self.stored.items():
-            end = self._consumer.readable_end(TopicPartition(topic, partition)) if self._consumer else None
-            if end is not None:
-                found[partition] = max(0, end - offset)
-        return found
+        return self.progress.health(self.connection.health.problem(), self.inserter.inserted)
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -156,7 +71,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             await self._run()
         except BaseException as exc:
-            self._ended = exc
+            self.progress.ended = exc
             raise
 
     async def _run(self) -> None:
@@ -172,13 +87,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             max_partition_fetch_bytes=1 << 20,
             fetch_max_wait_ms=_POLL_MS,
         )
-        if self._topic_id:
-            self._same_topic = asyncio.create_task(
-                self.connection.insist(
-                    lambda: same_topic(self.connection, settings, self._topic_id),
-                    "asking which topic the stream is of",
-                )
-            )
+        self.progress.consumer = consumer
+        self.inserter.start()
         try:
             await consumer.start()
             consumer.subscribe([settings.events_topic], listener=self)
@@ -186,8 +96,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._step(consumer)
             await self._write_out()
         finally:
-            if self._same_topic is not None:
-                self._same_topic.cancel()
+            self.inserter.stop()
             await consumer.stop()
             await self.connection.close()
 
@@ -204,9 +113,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.wait({self._writing})
         room = max(1, self._settings.archiver_batch_rows - self._batch.records)
         fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=min(room, _POLL_RECORDS))
-        self.stepped_at = time.monotonic()
-        if self._same_topic is not None and self._same_topic.done():
-            self._same_topic.result()
+        self.progress.stepped_at = time.monotonic()
+        self.inserter.check()
         generation = self._generation
         # Taken without a pause after the fetch: up to where it has read.
         read_to = {tp: consumer.read_to(tp) for tp in consumer.assignment()}
@@ -265,11 +173,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         self._next[partition] = self._batch.offsets[partition] = end
         # Nothing is lost where nothing was ever read: a log that is older than we are begins where it does.
         if first > 0:
-            log.error(
-                "partition %s: offsets %s to %s were gone from the log before they were stored: going on at %s",
-                partition, first, end - 1, end,
-            )  # fmt: skip
-            self.missing[partition] = self.missing.get(partition, 0) + end - first
+            self.progress.lost(partition, first, end)
             classifier = self._classifiers.get(partition)
             self._batch.gaps.append(GapRow(partition, first, end, classifier.watermark if classifier else 0))
 
@@ -307,18 +211,13 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         # aiokafka's records have the attributes of `Record`.
         result = self._classifiers[partition].classify(records)
         for outcome in Outcome:
-            self.totals[outcome] += result.outcomes.count(outcome)
+            self.progress.totals[outcome] += result.outcomes.count(outcome)
         for i, why in result.rejections.items():
             if why.reason == UNFORESEEN:
-                self._set_aside(f"partition {partition}, offset {records[i].offset}: {why.detail}")
+                self.progress.set_aside(f"partition {partition}, offset {records[i].offset}: {why.detail}")
         self._begin_batch()
         self._batch.add(partition, result)
         self._next[partition] = records[-1].offset + 1
-
-    def _set_aside(self, what: str) -> None:
-        self.unforeseen += 1
-        self.last_unforeseen = what
-        log.error("a record was set aside, because of a mistake in this program: %s", what)
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -339,43 +238,10 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._finish_writing()
 
     async def _write(self, batch: ArchiveBatch) -> None:
-        if self._same_topic is not None:
-            await self._same_topic
-        if batch.gaps:
-            await self._insert(GAPS_TABLE, GAP_COLUMNS, gap_columns(self._settings.stream, "archiver", batch.gaps))
-        at = EVENT_COLUMNS.index("value")
-        batch.events[at] = [Decimal(micro).scaleb(-6) if micro else 0 for micro in batch.events[at]]
-        newest = max(batch.events[EVENT_COLUMNS.index("ts")], default=None)
-        # Links first: whose an event is, is known when the event is there.
-        for table, names, columns in (
-            ("links_raw", LINK_COLUMNS, batch.links),
-            ("handovers_raw", HANDOVER_COLUMNS, batch.handovers),
-            ("user_attributes_raw", ATTRIBUTE_COLUMNS, batch.attributes),
-            ("attribute_changes_raw", CHANGE_COLUMNS, batch.changes),
-            ("events_raw", EVENT_COLUMNS, batch.events),
-            ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
-            ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),
-        ):
-            if columns[0]:
-                started = time.perf_counter()
-                # Our own clock: retention counts from here. The producers' clocks may say anything.
-                rows = with_time(columns, int(time.time() * 1000))
-                await self._insert(table, [*names, STORED_AT], rows)
-                self.insert_seconds += time.perf_counter() - started
-                self.inserts += 1
-                self.inserted += len(columns[0])
-                for column in rows:
-                    column.clear()  # the driver's objects are a cycle, and would hold the rows until it is collected
-        if newest is not None:
-            self.freshness_ms = max(0, int(time.time() * 1000) - newest)
-        self.stored |= {p: offset for p, offset in batch.offsets.items() if p in self.stored}
+        await self.inserter.insert(batch)
+        stored = self.progress.stored
+        stored |= {p: offset for p, offset in batch.offsets.items() if p in stored}
         await self._commit(batch.offsets)
-
-    async def _insert(self, table: str, names: Sequence[str], columns: Columns) -> None:
-        await self.connection.insist(
-            lambda: self.connection.insert(table, names, columns, _INSERT_SETTINGS),
-            f"the insert of {len(columns[0])} rows into {table}",
-        )
 
     async def _commit(self, offsets: dict[int, int]) -> None:
         assert self._consumer is not None
@@ -397,7 +263,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Write out what was taken in while the partitions are still ours, and forget their states."""
         self._generation += 1
-        self._assigned = False
+        self.progress.assigned = False
         try:
             await asyncio.wait_for(self._write_out(), self._settings.session_timeout_s / 2)
         except TimeoutError:
@@ -407,7 +273,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         self._classifiers.clear()
         self._next.clear()
         self._gaps.clear()
-        self.stored.clear()
+        self.progress.stored.clear()
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """Resume each partition after what is acknowledged; its state is read when its first record comes."""
@@ -422,8 +288,8 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             # A place that the log has lost is found to be so at the first fetch.
             start = begin[tp] if offset is None else offset
             consumer.seek(tp, start)
-            self._next[tp.partition] = self.stored[tp.partition] = start
-        self._assigned = True
+            self._next[tp.partition] = self.progress.stored[tp.partition] = start
+        self.progress.assigned = True
 
     async def _restored(self, partition: int, offset: int) -> PartitionClassifier:
         """The classifier as it stood before `offset`, from the rows in ClickHouse."""

@@ -24,16 +24,17 @@ class ArchiverCollector(Collector):
 
     def _samples(self) -> Iterator[Sample]:
         archiver = self._archiver
-        for outcome, count in archiver.totals.items():
+        progress, inserter = archiver.progress, archiver.inserter
+        for outcome, count in progress.totals.items():
             yield names.ARCHIVED, (outcome.name.lower(),), count
-        yield names.INSERTED, (), archiver.inserted
-        yield names.INSERTS, (), archiver.inserts
-        yield names.INSERT_SECONDS, (), archiver.insert_seconds
+        yield names.INSERTED, (), inserter.inserted
+        yield names.INSERTS, (), inserter.inserts
+        yield names.INSERT_SECONDS, (), inserter.insert_seconds
         yield names.INSERT_FAILED, (), archiver.connection.health.failures
-        for partition, behind in archiver.lag().items():
+        for partition, behind in progress.lag().items():
             yield names.ARCHIVER_LAG, (str(partition),), behind
-        for partition in archiver.stored:
-            yield names.ARCHIVER_MISSING, (str(partition),), archiver.missing.get(partition, 0)
-        yield names.ARCHIVER_UNFORESEEN, (), archiver.unforeseen
-        if archiver.freshness_ms is not None:
-            yield names.ARCHIVE_FRESHNESS, (), archiver.freshness_ms / 1000
+        for partition in progress.stored:
+            yield names.ARCHIVER_MISSING, (str(partition),), progress.missing.get(partition, 0)
+        yield names.ARCHIVER_UNFORESEEN, (), progress.unforeseen
+        if inserter.freshness_ms is not None:
+            yield names.ARCHIVE_FRESHNESS, (), inserter.freshness_ms / 1000

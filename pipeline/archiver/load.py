@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from pipeline.archiver.rows import EVENT_COLUMNS, LINK_COLUMNS, STORED_AT, ArchiveBatch, with_time
 from pipeline.errors import UserError
-from pipeline.ingest.classify import PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import Record
 from pipeline.ingest.sent import Sent
 from pipeline.ingest.validate import Validator
 from schemas.plan import Plan

@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 
 from pipeline.clickhouse.client import Connection, require_product, require_stream
-from pipeline.ingest.classify import ORIGIN_HEADER
+from pipeline.ingest.records import ORIGIN_HEADER
 from pipeline.ingest.validate import Rejection, Validator
 from pipeline.progress import progress_bar
 from pipeline.settings import Settings

@@ -49,10 +49,11 @@ class Restoring:
         self.events_sql: Final = (
             f"SELECT offset, any(event_id), any({_MARK}), any(origin) {after} GROUP BY offset ORDER BY offset"
         )
-        #: Claims on ids of this partition that changed something, in the order of the log.
+        #: Claims on ids of this partition that changed something, in the order of the log. Of one record those that
+        #: were linked come before those that were refused, and these before one too many.
         self.links_sql: Final = (
-            f"SELECT id, person, any(outcome) {scope.replace('events_raw', 'links_raw')} "
-            "GROUP BY offset, id, person ORDER BY offset"
+            f"SELECT id, person, any(kind) {scope.replace('events_raw', 'links_raw')} "
+            "GROUP BY offset, id, person ORDER BY offset, any(outcome)"
         )
         #: What was sent on and came twice is known by its origin, whatever became of it the first time.
         copies = after.replace("events_raw", "duplicates_raw")
@@ -68,7 +69,7 @@ async def restore(classifier: PartitionClassifier, questions: Restoring, ask: As
     parameters["first"] = (await ask(questions.first_sql, parameters))[0][0]
     events = await ask(questions.events_sql, parameters)
     forwarded = await ask(questions.forwarded_sql, parameters)
-    classifier.owners.restore(await ask(questions.links_sql, parameters))
+    classifier.restore_links(await ask(questions.links_sql, parameters))
     classifier.watermark = max(0, watermark)
     # A row of before the clock was kept: what the watermark has reached was believed.
     classifier.clock = Standing(*clock) if any(clock) else Standing(now=classifier.watermark)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 from pydantic_core import to_json
 
-from pipeline.ingest.classify import Classified, Outcome, origin_mark
-from pipeline.ingest.handover import HANDOVER_HEADER
 from pipeline.ingest.links import last
+from pipeline.ingest.records import Classified, Outcome, origin_mark
 from pipeline.ingest.refused import SOURCE_HEADER
 from pipeline.measure.rows import GapRow
 from schemas.event import CONTEXT_FIELDS, Event
@@ -25,7 +25,7 @@ EVENT_COLUMNS: Final = (
 REJECTED_COLUMNS: Final = ("stream", "partition", "offset", "at", "reason", "detail", "key", "value", "source")
 DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "event_id", "actor", "origin", "outcome")
 LINK_COLUMNS: Final = ("stream", "partition", "offset", "id", "person", "kind", "outcome", "ts", "watermark")
-HANDOVER_COLUMNS: Final = ("stream", "partition", "offset", "part", "id", "person", "watermark")
+HANDOVER_COLUMNS: Final = ("stream", "partition", "offset", "item", "part", "id", "person", "watermark")
 #: Of the side table of users. The version is the time that the attributes were told for.
 ATTRIBUTE_COLUMNS: Final = ("actor", "name", "value", "imported_at")
 CHANGE_COLUMNS: Final = ("actor", "name", "change_id", "change", "value", "ts")
@@ -111,11 +111,13 @@ class ArchiveBatch:
         for (at, claim, ruling, *_), watermark in zip(result.links, watermarks, strict=True):
             named = (stream, partition, records[at].offset, claim.id, claim.person, claim.kind)
             _append(self.links, (*named, ruling, claim.ts, watermark))
-        watermarks = result.watermarks_at(list(result.handovers))
-        for (i, handover), after in zip(result.handovers.items(), watermarks, strict=True):
-            part = int((last(records[i].headers, HANDOVER_HEADER) or b"0").rpartition(b":")[2])
+        watermarks = result.watermarks_at([i for i, _ in result.handovers])
+        items: Counter[int] = Counter()
+        for (i, handover), after in zip(result.handovers, watermarks, strict=True):
+            item, items[i] = items[i], items[i] + 1
+            part = int(handover.mark.rpartition(":")[2])
             watermark = max(after, handover.watermark)
-            named_part = (stream, partition, records[i].offset, part)
+            named_part = (stream, partition, records[i].offset, item, part)
             _append(self.handovers, (*named_part, handover.id, handover.person, watermark))
 
     def _add_events(self, partition: int, result: Classified, stored: list[int]) -> None:

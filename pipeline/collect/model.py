@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from typing import Protocol as Interface
 
+import msgspec
+
 from schemas.event import EARLIEST_TS, LATEST_TS
 
 #: The `event` of what is said of an id, and is no event.
@@ -28,8 +30,7 @@ class Request:
     address: str = ""
 
 
-@dataclass(slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, gc=False):
     """One event as a protocol told it, in the project's form (`schemas.event`), whatever may be wrong with it.
 
     One whose `event` is IDENTIFY is none that anybody did: it only tells whose an id is, and attributes.
@@ -40,11 +41,11 @@ class Incoming:
     #: The client's clock when it sent the request, epoch ms, if the protocol says it.
     sent: int | None = None
     #: What is said of the user rather than of the event: name to value.
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = {}
     #: An old user id that belongs to the event's `user_id` from now on.
     alias: str = ""
     #: Attributes that hold only where no other value is known: the earliest stays (`first_told`).
-    first_attributes: dict[str, Any] = field(default_factory=dict)
+    first_attributes: dict[str, Any] = {}
     #: What is done to attributes besides setting them: how (`ingest.attributes.Change`), and name to operand.
     changes: Sequence[tuple[str, dict[str, Any]]] = ()
     #: The person's own address and user agent, as far as known: not those of a server that sends for them.
@@ -52,8 +53,7 @@ class Incoming:
     user_agent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """A part of a request that can't be read as an event: `raw` is kept, whole, where rejected records go."""
 
     reason: str
@@ -61,12 +61,15 @@ class Refused:
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True, gc=False):
     """What became of one event of a request. `reason` is "" for one that is stored."""
 
     reason: str = ""
     detail: str = ""
+
+
+#: Nothing to say of an event: it is stored.
+STORED: Final = Result()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 
-from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
+from pipeline.collect.model import IDENTIFY, STORED, Answer, Incoming, Refused, Request, Result
 from pipeline.collect.protocols.fields import whose
 
 PATH: Final = "/v1/events"
@@ -36,35 +36,28 @@ class Native:
 
     def read(self, request: Request) -> list[Incoming | Refused]:
         """The events of the body. What is no JSON in one line of many is refused by itself."""
-        told = self._read(request)
-        known = whose(request, None, None, None)
-        for one in told:
-            if isinstance(one, Incoming):
-                one.address, one.user_agent = known["address"], known["user_agent"]
-        return told
-
-    def _read(self, request: Request) -> list[Incoming | Refused]:
+        address, agent = whose(request, None, None, None)
         sent = _asked(request, "sent")
         at = int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 16 else None
         body = request.body.removeprefix(b"\xef\xbb\xbf")
         found, why = _json(body)
         if why is None:
             items = found if isinstance(found, list) else [found]
-            return [_event(item, at) for item in items]
+            return [_event(item, at, address, agent) for item in items]
         lines = [line for line in body.split(b"\n") if line.strip()]
         if len(lines) < 2:
             return [Refused(why[0], why[1], request.body)]
         told: list[Incoming | Refused] = []
         for line in lines:
             found, why = _json(line)
-            told.append(_event(found, at) if why is None else Refused(*why, line))
+            told.append(_event(found, at, address, agent) if why is None else Refused(*why, line))
         return told
 
     def answer(self, request: Request, told: Sequence[Incoming | Refused], results: Sequence[Result]) -> Answer:
         """How many were taken, and of each that was not, where it stands in the request and why."""
         said = []
         for at, (item, result) in enumerate(zip(told, results, strict=True)):
-            if not (result.reason or result.detail):
+            if result is STORED or not (result.reason or result.detail):
                 continue
             one: dict[str, Any] = {"index": at}
             event_id = item.fields.get("event_id") if isinstance(item, Incoming) else None
@@ -73,7 +66,7 @@ class Native:
             if result.reason:
                 one["reason"] = result.reason
             said.append({**one, "detail": result.detail})
-        refused = sum(1 for result in results if result.reason)
+        refused = sum([1 for result in results if result.reason])
         body = {
             "accepted": len(results) - refused,
             "rejected": refused,
@@ -103,11 +96,11 @@ def _json(data: bytes) -> tuple[Any, tuple[str, str] | None]:
         return None, ("invalid_json", str(exc))
 
 
-def _event(item: Any, sent: int | None) -> Incoming | Refused:
+def _event(item: Any, sent: int | None, address: str, agent: str) -> Incoming | Refused:
     if not isinstance(item, dict):
         return Refused("not_an_object", "an event is a JSON object", to_json(item, inf_nan_mode="constants"))
     if _ATTRIBUTES not in item and _ALIAS not in item:
-        return Incoming(item, sent)
+        return Incoming(item, sent, address=address, user_agent=agent)
     fields = dict(item)
     attributes, alias = fields.pop(_ATTRIBUTES, None) or {}, fields.pop(_ALIAS, None) or ""
     if not isinstance(attributes, dict) or not isinstance(alias, str):
@@ -115,4 +108,4 @@ def _event(item: Any, sent: int | None) -> Incoming | Refused:
         return Refused("wrong_type", said, to_json(item, inf_nan_mode="constants"))
     if "event" not in fields:
         fields["event"] = IDENTIFY
-    return Incoming(fields, sent, attributes, alias)
+    return Incoming(fields, sent, attributes, alias, address=address, user_agent=agent)

@@ -11,8 +11,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
@@ -29,7 +30,7 @@ _STOP_SECONDS: Final = 1.0
 _OVERHEAD: Final = 100
 
 
-class Sendable(NamedTuple):
+class Sendable(msgspec.Struct, frozen=True, gc=False):
     """A Kafka record. `partition` is where its key lives."""
 
     partition: int

@@ -7,16 +7,17 @@ rejected records are looked for. What is said of it here is what they say, for t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+import msgspec
 from pydantic_core import PydanticSerializationError, to_json
 
 from pipeline.collect.clock import corrected, milliseconds
 from pipeline.collect.ids import Ids
-from pipeline.collect.model import IDENTIFY, Incoming, Refused, Result, first_told
+from pipeline.collect.model import IDENTIFY, STORED, Incoming, Refused, Result, first_told
 from pipeline.collect.producer import Sendable
 from pipeline.ingest.attributes import ATTRIBUTES_HEADER, attributes_value, read_attributes
-from pipeline.ingest.links import LINK_HEADER, Claim, Kind, link_value, read_link
+from pipeline.ingest.links import LINK_HEADER, Claim, Kind, link_value, read_links
 from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.refused import SOURCE_HEADER, refused_header
 from pipeline.ingest.validate import MAX_RECORD_BYTES, Rejection, Validator
@@ -26,6 +27,7 @@ from schemas.plan import Plan
 #: Of what can't be an event so much is kept at most: with its headers it must fit into the topic.
 MAX_KEPT: Final = MAX_RECORD_BYTES - 50_000
 _MARK: Final = b"1"
+_ENCODE: Final = msgspec.json.Encoder().encode
 #: Actors whose partition is remembered.
 _REMEMBERED: Final = 100_000
 _NOTHING_TOLD: Final = "neither another id of the user nor an attribute: there is nothing to keep"
@@ -40,24 +42,29 @@ class Taken(NamedTuple):
     results: list[Result]
 
 
-class _Told(NamedTuple):
-    """A record that hasn't got its partition yet."""
-
-    key: bytes | None
-    value: bytes
-    headers: Sequence[tuple[str, bytes]] = ()
+#: A record that hasn't got its partition yet: key, value, headers.
+_Told: TypeAlias = tuple[bytes | None, bytes, Sequence[tuple[str, bytes]]]
 
 
 class Reception:
     """Judges requests by a plan, for a topic of so many partitions."""
 
-    def __init__(self, plan: Plan, partitions: int, enrich: Enrich | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        partitions: int,
+        enrich: Enrich | None = None,
+        validation: Literal["fast", "pydantic"] = "fast",
+    ) -> None:
         self._plan, self._partitions, self._enrich = plan, partitions, enrich
-        self._validator = Validator(plan)
+        self._validator = Validator(plan, validation)
+        #: Events judged so far: of some both ways of validation are asked.
+        self._judged = 0
         self._homes: dict[bytes, int] = {}
         section = plan.collect
         self._events = section.events if section is not None else {}
         self._properties = section.properties if section is not None else {}
+        self._renames = bool(self._events or self._properties)
 
     def take(self, protocol: str, told: Sequence[Incoming | Refused], source: str, received: int) -> Taken:
         """What becomes of the events of a request that was `received` then (epoch ms), by a source's key."""
@@ -95,11 +102,14 @@ class Reception:
 
     def _one(self, protocol: str, item: Incoming, source: str, received: int, ids: Ids) -> tuple[list[_Told], Result]:
         fields = item.fields
-        # Said of the event as it was sent: a retry comes at another time.
-        besides = (item.attributes, item.alias, *([item.changes] if item.changes else ()))
-        made_id = "" if fields.get("event_id") else ids.of(fields, *besides)
-        sent_ts = fields.get("ts")
-        ts, note = corrected(sent_ts, item.sent, received)
+        made_id = ""
+        if not fields.get("event_id"):
+            # Said of the event as it was sent: a retry comes at another time.
+            besides = (item.attributes, item.alias, *([item.changes] if item.changes else ()))
+            made_id = ids.of(fields, *besides)
+        ts, note = fields.get("ts"), ""
+        if item.sent is not None or ts is None:
+            ts, note = corrected(ts, item.sent, received)
         name = fields.get("event")
         profile: list[_Told] = []
         refusal = None
@@ -110,16 +120,17 @@ class Reception:
                 raw = to_json({**fields, "source": source, **_said(item)})
                 return [_refused(raw, refusal.reason, refusal.detail, source)], Result(refusal.reason, refusal.detail)
             return profile, Result("", note or ("" if profile else _NOTHING_TOLD))
-        if protocol != "native":
+        if self._renames and protocol != "native":
             self._rename(fields)
         if self._enrich is not None:
             self._enrich(item)
         if made_id:
             fields["event_id"] = made_id
         fields["ts"], fields["source"] = ts, source
-        value = to_json(fields)
+        value = _json(fields)
         try:
-            event = self._validator.parse(value)
+            self._judged += 1
+            event = self._validator.parse(value, self._judged)
             if event.ts > received + self._plan.max_future:
                 ahead = (event.ts - received) // 1000
                 raise Rejection("time_in_future", f"ts {event.ts} is {ahead} s after it was received")
@@ -127,7 +138,7 @@ class Reception:
             key = _key(fields)
             if len(value) > MAX_KEPT:
                 return [_refused(value, why.reason, why.detail, source, key)], Result(why.reason, why.detail)
-            return [_Told(key, value)], Result(why.reason, why.detail)
+            return [(key, value, ())], Result(why.reason, why.detail)
         if refusal is not None:
             # The event is good, and what it says besides of the user is not: that is kept, and told.
             raw = to_json({"source": source, **_said(item)})
@@ -135,7 +146,8 @@ class Reception:
             note = note or f"the event is stored; {refusal.reason}: {refusal.detail}"
         elif not note and event.ts < received - self._plan.lateness:
             note = "late: stored, and not counted live"
-        return [_Told(_key(fields), value), *profile], Result("", note)
+        mine: _Told = (_key(fields), value, ())
+        return [mine, *profile] if profile else [mine], Result("", note) if note else STORED
 
     def _rename(self, fields: dict[str, Any]) -> None:
         """The plan's names for those of an SDK."""
@@ -167,10 +179,10 @@ class Reception:
         for one, kind in links:
             value = link_value(Claim(one, user, kind, at))
             try:
-                read_link(value, self._plan.aliases)
+                read_links(value, self._plan.aliases)
             except ValueError as exc:
                 return made, Rejection("bad_link", str(exc))
-            made.append(_Told(one.removeprefix(DEVICE).encode(), value, ((LINK_HEADER, _MARK),)))
+            made.append((one.removeprefix(DEVICE).encode(), value, ((LINK_HEADER, _MARK),)))
         actor = user or DEVICE + device
         told = [attributes_value(actor, at, item.attributes, source)] if item.attributes else []
         if item.first_attributes:
@@ -183,8 +195,15 @@ class Reception:
                 read_attributes(value)
             except ValueError as exc:
                 return made, Rejection("bad_attributes", str(exc))
-            made.append(_Told((user or device).encode(), value, ((ATTRIBUTES_HEADER, _MARK),)))
+            made.append(((user or device).encode(), value, ((ATTRIBUTES_HEADER, _MARK),)))
         return made, None
+
+
+def _json(fields: dict[str, Any]) -> bytes:
+    """An event as JSON; raises UnicodeError, PydanticSerializationError."""
+    value: bytes = _ENCODE(fields)
+    # The quick encoder writes null for what is no number: that has to stay what it is, for the validator.
+    return to_json(fields) if b"null" in value else value
 
 
 def _said(item: Incoming) -> dict[str, Any]:
@@ -201,4 +220,4 @@ def _key(fields: dict[str, Any]) -> bytes | None:
 
 def _refused(raw: bytes, reason: str, detail: str, source: str, key: bytes | None = None) -> _Told:
     """The record of what can't be an event, cut where the topic takes nothing so large."""
-    return _Told(key, raw[:MAX_KEPT], (refused_header(reason, detail), (SOURCE_HEADER, source.encode())))
+    return (key, raw[:MAX_KEPT], (refused_header(reason, detail), (SOURCE_HEADER, source.encode())))

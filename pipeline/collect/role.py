@@ -15,8 +15,9 @@ from pipeline.collect.enrich.place import Places
 from pipeline.collect.native import Native
 from pipeline.collect.producer import Producer
 from pipeline.collect.protocols import protocols
+from pipeline.collect.reading import max_unpacked
 from pipeline.collect.reception import Reception
-from pipeline.collect.server import FrontDoor, max_unpacked
+from pipeline.collect.server import FrontDoor
 from pipeline.collect.sources import Sources, read_sources
 from pipeline.errors import DependencyError, UserError
 from pipeline.kafka.topic import watch
@@ -65,8 +66,8 @@ async def run_collect(settings: Settings) -> None:
             await producer.start()
         except (KafkaError, OSError) as exc:
             raise DependencyError(f"Kafka at {settings.kafka_bootstrap} can't be reached: {exc}") from exc
-        door.open(producer, Reception(plan, topic.partitions, additions.add))
-        await first_of(stop.wait(), watch(settings, topic), *producer.pumps)
+        door.open(producer, Reception(plan, topic.partitions, additions.add, settings.validation))
+        await first_of(stop.wait(), watch(settings, topic), door.failing(), *producer.pumps)
     finally:
         end_in_time(sys.exception())
         await cancelled(starting)

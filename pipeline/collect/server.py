@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import re
 import ssl
 import time
 from collections import Counter
@@ -21,13 +19,14 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from pydantic_core import to_json
 
-from pipeline import codings
-from pipeline.collect.limits import TokenBucket, client_address, networks
+from pipeline.collect.answers import ALWAYS, RETRY_SECONDS, Failure, cors, preflight, refusal
+from pipeline.collect.limits import TokenBucket
 from pipeline.collect.model import Answer, Protocol, Refused, Request
 from pipeline.collect.producer import Producer, Unavailable
+from pipeline.collect.reading import Damaged, Reader
 from pipeline.collect.reception import Reception, Taken
 from pipeline.collect.sources import Source, Sources
-from pipeline.errors import UserError
+from pipeline.errors import BrokenPromiseError, UserError
 from pipeline.process import address
 from pipeline.serve import guard
 from pipeline.serve.server import render
@@ -39,31 +38,10 @@ log = logging.getLogger(__name__)
 DRAIN_SECONDS: Final = 5.0
 #: What comes after a refusal is read and thrown away for so long, so that a client gets to see the answer. Seconds.
 _LINGER_SECONDS: Final = 1.0
-#: When a request that was refused for want of room, or of Kafka, may come again. Seconds.
-_RETRY_SECONDS: Final = 2
-#: Pairs of a query string.
-_MAX_PAIRS: Final = 1_000
 #: Upper bounds of the histogram of requests' times, seconds.
 TIMES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_CODINGS: Final = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "zstd": "zstd"}
-#: Names of headers that a browser asks whether it may send, and how long it may remember the answer.
-_HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9_-]{1,100}(?:, ?[A-Za-z0-9_-]{1,100}){0,50}")
-_CORS_SECONDS: Final = "600"
 
 Clock = Callable[[], float]
-
-
-class Failure(Exception):
-    """An answer that ends a request before its events are looked at."""
-
-    def __init__(self, status: int, reason: str, detail: str, retry_after: float = 0) -> None:
-        super().__init__(detail)
-        self.status, self.reason, self.detail, self.retry_after = status, reason, detail, retry_after
-
-
-def max_unpacked(settings: Settings) -> int:
-    """Bytes that a request may have once everything in it is unpacked."""
-    return max(8_000_000, settings.collect_max_body)
 
 
 class FrontDoor:
@@ -79,16 +57,17 @@ class FrontDoor:
     ) -> None:
         self._settings, self._sources, self._protocols, self._now = settings, sources, protocols, now
         self._guard = guard.door(settings.collect_host, settings.allowed_hosts)
-        self._proxies = networks(settings.collect_proxies)
         self._producer: Producer | None = None
         self._reception: Reception | None = None
         self._registry: CollectorRegistry | None = None
         self._buckets: dict[str, tuple[float, TokenBucket]] = {}
         self._runner: guard.BareRunner | None = None
         self._stopping = False
+        #: A promise that could not be kept: the process ends.
+        self._broken: BrokenPromiseError | None = None
+        self._ends = asyncio.Event()
         self.port = settings.collect_port
-        #: Bytes of requests that are being read or are under way.
-        self.reading = 0
+        self.reader = Reader(settings)
         #: Answers by protocol and status; events by source, protocol and what became of them ("stored", or a reason).
         self.answers: Counter[tuple[str, int]] = Counter()
         self.events: Counter[tuple[str, str, str]] = Counter()
@@ -106,6 +85,12 @@ class FrontDoor:
     def open(self, producer: Producer, reception: Reception) -> None:
         """From now on events are taken."""
         self._producer, self._reception = producer, reception
+
+    async def failing(self) -> None:
+        """Raise the BrokenPromiseError that a request met, as soon as one has."""
+        await self._ends.wait()
+        assert self._broken is not None
+        raise self._broken
 
     @property
     def producer(self) -> Producer | None:
@@ -161,7 +146,7 @@ class FrontDoor:
             "problems": problems,
             "sources": self._sources.count,
             "acknowledged": producer.acknowledged if producer is not None else 0,
-            "waiting_bytes": self.reading + (producer.waiting_bytes if producer is not None else 0),
+            "waiting_bytes": self.reader.taken + (producer.waiting_bytes if producer is not None else 0),
         }
 
     # -- one request ---------------------------------------------------------------------------------------------
@@ -175,7 +160,7 @@ class FrontDoor:
             if request.method in ("GET", "HEAD") and request.path in ("/health", "/metrics"):
                 return self._operators(request)
             if request.method == "OPTIONS":
-                return self._preflight(request)
+                return preflight(request, self._sources)
             return await self._events(request)
         finally:
             if isinstance(connection, guard.GuardedConnection):
@@ -187,30 +172,14 @@ class FrontDoor:
             return guard.refusal(*problem)
         if request.path == "/metrics":
             body = render(self._registry) if self._registry is not None else b""
-            return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE, **_ALWAYS})
+            return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE, **ALWAYS})
         health = self.health()
         return web.Response(
             body=to_json(health),
             status=200 if health["ready"] else 503,
             content_type="application/json",
-            headers=_ALWAYS,
+            headers=ALWAYS,
         )
-
-    def _preflight(self, request: web.BaseRequest) -> web.Response:
-        """What a browser asks before it sends: it can't say yet for whom, so any source's origin may go on."""
-        origin = request.headers.get("Origin", "")
-        if not origin or not self._sources.allows(origin):
-            return _plain(403, "origin_not_allowed", "no source lets pages of this origin send")
-        asked = request.headers.get("Access-Control-Request-Headers", "")
-        headers = _cors(origin) | {
-            "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-            # No header of a request is trusted: SDKs may send what they like.
-            "Access-Control-Allow-Headers": asked if _HEADER_NAMES.fullmatch(asked) else "Authorization, Content-Type",
-            "Access-Control-Max-Age": _CORS_SECONDS,
-        }
-        if request.headers.get("Access-Control-Request-Private-Network") == "true":
-            headers["Access-Control-Allow-Private-Network"] = "true"
-        return web.Response(status=204, headers=headers)
 
     async def _events(self, request: web.BaseRequest) -> web.StreamResponse:
         began, received = time.perf_counter(), int(self._now() * 1000)
@@ -218,7 +187,11 @@ class FrontDoor:
         protocol, held = "", [0]
         try:
             try:
-                found = await self._read(request, received, held)
+                try:
+                    found = await self.reader.read(request, received, held)
+                except Damaged as damaged:
+                    await self._keep_damaged(damaged.request, damaged.detail)
+                    raise
                 spoken = next((one for one in self._protocols if one.matches(found)), None)
                 if spoken is None:
                     raise Failure(404, "not_found", f"nothing is at {found.path[:100]}: events go to POST /v1/events")
@@ -227,17 +200,21 @@ class FrontDoor:
                 answer = await self._answer(spoken, source, found)
             except Failure as failure:
                 log.debug("%s %s: %s", request.method, request.path, failure.detail)
-                response = _plain(failure.status, failure.reason, failure.detail, failure.retry_after)
+                response = refusal(failure.status, failure.reason, failure.detail, failure.retry_after)
+            except BrokenPromiseError as exc:
+                self._broken = self._broken or exc
+                self._ends.set()
+                response = refusal(500, "unforeseen", "a mistake in this program: it ends")
             except Exception as exc:
                 self._met_a_mistake(request.path, exc)
-                response = _plain(500, "unforeseen", "a mistake in this program: it is logged")
+                response = refusal(500, "unforeseen", "a mistake in this program: it is logged")
             else:
                 response = web.Response(status=answer.status, body=answer.body)
-                response.headers.update({"Content-Type": answer.content_type, **_ALWAYS, **answer.headers})
+                response.headers.update({"Content-Type": answer.content_type, **ALWAYS, **answer.headers})
         finally:
-            self.reading -= held[0]
+            self.reader.taken -= held[0]
         if origin is not None and self._sources.allows(origin):
-            response.headers.update(_cors(origin))
+            response.headers.update(cors(origin))
         if response.status in (408, 413, 431) or self._stopping:
             response.force_close()
         self.answers[protocol, response.status] += 1
@@ -245,69 +222,6 @@ class FrontDoor:
         self.seconds += took
         self.times[next((at for at, most in enumerate(TIMES) if took <= most), len(TIMES))] += 1
         return response
-
-    async def _read(self, request: web.BaseRequest, received: int, held: list[int]) -> Request:
-        """The request with its body, read and unpacked within bounds. `held` counts what it has taken of the memory."""
-        query = list(request.query.items())
-        if len(query) > _MAX_PAIRS:
-            raise Failure(400, "unreadable", f"a query of more than {_MAX_PAIRS} parameters")
-        body = await self._body(request, held)
-        headers = {name.lower(): value for name, value in reversed(list(request.headers.items()))}
-        peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-        where = client_address(peer[0] if peer else "", request.headers.getall("X-Forwarded-For", []), self._proxies)
-        made = Request(request.method, request.path, query, headers, body, received, where)
-        named = [part.strip().lower() for part in headers.get("content-encoding", "").split(",")]
-        packed = [one for one in named if one not in ("", "identity")]
-        if not packed or not body:
-            return made
-        if len(packed) > 1 or packed[0] not in _CODINGS:
-            raise Failure(415, "unsupported", f"Content-Encoding: use gzip, zstd or deflate, not {packed[0]!r:.40}")
-        most = max_unpacked(self._settings)
-        try:
-            unpacked = codings.decode(body, _CODINGS[packed[0]], most)
-        except codings.TooLargeError:
-            raise Failure(413, "too_large", f"a request may have {most} bytes once it is unpacked") from None
-        except codings.CodingError as exc:
-            await self._keep_damaged(made, str(exc))
-            raise Failure(400, "unreadable", str(exc)) from None
-        self.reading += len(unpacked)
-        held[0] += len(unpacked)
-        del headers["content-encoding"]
-        return Request(made.method, made.path, query, headers, unpacked, received, where)
-
-    async def _body(self, request: web.BaseRequest, held: list[int]) -> bytes:
-        most = self._settings.collect_max_body
-        too_large = Failure(413, "too_large", f"a request may have {most} bytes as it is sent")
-        if (request.content_length or 0) > most:
-            raise too_large
-        if not request.body_exists:
-            return b""
-        content = request.content
-        if content.is_eof() and content.total_bytes <= most:
-            # All of it came with the head, as small ones do.
-            body = content.read_nowait()
-            self.reading += len(body)
-            held[0] += len(body)
-            return body
-        parts, size = [], 0
-        try:
-            async with asyncio.timeout(guard.BODY_SECONDS):
-                async for part in request.content.iter_any():
-                    size += len(part)
-                    if size > most:
-                        raise too_large
-                    self.reading += len(part)
-                    held[0] += len(part)
-                    if self.reading > self._settings.collect_max_waiting:
-                        raise Failure(503, "busy", "too many requests at once", _RETRY_SECONDS)
-                    parts.append(part)
-        except TimeoutError:
-            raise Failure(408, "too_slow", f"no whole request within {guard.BODY_SECONDS:g} s") from None
-        except web.RequestPayloadError as exc:
-            raise Failure(400, "unreadable", f"the body can't be read: {exc}") from None
-        except ConnectionError:
-            raise Failure(400, "unreadable", "the connection was lost within the request") from None
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _keep_damaged(self, request: Request, why: str) -> None:
         """What comes with a good key and can't be unpacked is kept whole, where all is that was refused."""
@@ -338,7 +252,7 @@ class FrontDoor:
 
     def _ready(self) -> tuple[Producer, Reception]:
         if self._producer is None or self._reception is None:
-            raise Failure(503, "kafka_away", "Kafka is not reached yet", _RETRY_SECONDS)
+            raise Failure(503, "kafka_away", "Kafka is not reached yet", RETRY_SECONDS)
         return self._producer, self._reception
 
     async def _answer(self, spoken: Protocol, source: Source, request: Request) -> Answer:
@@ -347,7 +261,7 @@ class FrontDoor:
         try:
             told = spoken.read(request)
         except (MemoryError, OSError):
-            raise Failure(503, "busy", "this machine has no room for the request", _RETRY_SECONDS) from None
+            raise Failure(503, "busy", "this machine has no room for the request", RETRY_SECONDS) from None
         except Exception as exc:
             self._met_a_mistake(request.path, exc)
             told = [Refused("unforeseen", f"{type(exc).__name__}: {exc}", request.body)]
@@ -372,9 +286,9 @@ class FrontDoor:
         try:
             await producer.send(taken.records, received)
         except Unavailable as exc:
-            raise Failure(503, "kafka_away", f"not stored, send it again: {exc}", _RETRY_SECONDS) from None
-        for result in taken.results:
-            self.events[source.name, spoken.name, result.reason or "stored"] += 1
+            raise Failure(503, "kafka_away", f"not stored, send it again: {exc}", RETRY_SECONDS) from None
+        for reason, count in Counter([result.reason for result in taken.results]).items():
+            self.events[source.name, spoken.name, reason or "stored"] += count
 
     def _bucket(self, source: Source) -> Any:
         if not source.rate:
@@ -396,27 +310,6 @@ class _Unlimited:
 
 
 _UNLIMITED: Final = _Unlimited()
-_ALWAYS: Final = {"X-Content-Type-Options": "nosniff"}
-
-
-def _plain(status: int, reason: str, detail: str, retry_after: float = 0) -> web.Response:
-    headers = dict(_ALWAYS)
-    if status in (429, 503):
-        headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    body = to_json({"error": reason, "detail": detail})
-    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
-
-
-def _cors(origin: str) -> dict[str, str]:
-    # Browsers send beacons with credentials. There are no cookies here, and the origin is named.
-    return {
-        "Access-Control-Allow-Origin": origin,
-        "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Expose-Headers": "Retry-After",
-        "Vary": "Origin",
-    }
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

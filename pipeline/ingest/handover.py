@@ -1,9 +1,10 @@
 """What one partition hands over to another when an id that was counted there turns out to be a user who lives
 elsewhere.
 
-A handover is one record, or several where the id has a long history; each part stands for itself. It holds in which
-minutes, with which values of the plan's dimensions, the id was active (`Presence`), and its steps within the funnels'
-windows (`Steps`). Sent twice after a crash it counts once: the header says which link it follows from.
+A handover is one record, or several where the id has a long history; each part stands for itself, and those that go to
+one partition go together. It holds in which minutes, with which values of the plan's dimensions, the id was active
+(`Presence`), and its steps within the funnels' windows (`Steps`). Sent twice after a crash it counts once, whichever
+others it comes with: its mark says which link it follows from.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Final, NamedTuple
 
 import xxhash
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import to_json
+from typing_extensions import TypedDict
 
-from pipeline.ingest.links import MAX_HOPS, last, may_link, words
+from pipeline.ingest.links import MAX_HOPS, is_list, last, may_link, words
 from schemas.event import DEVICE, EARLIEST_TS, LATEST_TS, Identifier
 
-#: Header of a handover: `PARTITION:OFFSET:PART` of the link that it follows from.
+#: Header of a handover, the mark of the first in the record: `PARTITION:OFFSET:PART` of the link that it follows from.
 HANDOVER_HEADER: Final = "streamgauge-handover"
-_ORIGIN: Final = re.compile(rb"(?:0|[1-9][0-9]{0,9}):(?:0|[1-9][0-9]{0,18}):(?:0|[1-9][0-9]{0,5})")
+_ORIGIN: Final = "(?:0|[1-9][0-9]{0,9}):(?:0|[1-9][0-9]{0,18}):(?:0|[1-9][0-9]{0,5})"
+_MARK: Final = re.compile(_ORIGIN.encode())
 #: Bytes of a part, about: far below what a topic takes.
 PART_BYTES: Final = 400_000
 #: Events of one item.
@@ -62,6 +65,7 @@ class Handover(NamedTuple):
     """A share of `id` that counts as `person` from now on, after `hops` links.
 
     `watermark` (epoch ms) is that of the partition that gives it: what was closed there by then stays counted there.
+    `mark` is by which it is known again: `PARTITION:OFFSET:PART` of the link that it follows from.
     """
 
     id: str
@@ -69,16 +73,17 @@ class Handover(NamedTuple):
     hops: int
     watermark: int
     share: Portion
+    mark: str = ""
 
 
 _Ms = Annotated[int, Field(ge=EARLIEST_TS, le=LATEST_TS)]
 _Text = Annotated[str, StringConstraints(max_length=600)]
 
 
-class _HandoverRecord(BaseModel):
-    """The value of a handover record."""
+class _HandoverRecord(TypedDict):
+    """A handover in the value of a record. One alone has its mark in the header."""
 
-    model_config = ConfigDict(extra="forbid")
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
 
     id: Annotated[str, StringConstraints(max_length=256 + len(DEVICE))]
     person: Identifier
@@ -91,13 +96,58 @@ class _HandoverRecord(BaseModel):
     steps: list[tuple[_Text, _Text, _Text, _Text, list[tuple[_Ms, Annotated[int, Field(ge=0, lt=1 << 17)], _Text]]]]
 
 
+class _OneOfMany(_HandoverRecord):
+    mark: Annotated[str, StringConstraints(pattern=f"^{_ORIGIN}$")]
+
+
+_ONE: Final = TypeAdapter(_HandoverRecord)
+_MANY: Final = TypeAdapter(Annotated[list[_OneOfMany], Field(min_length=1)])
+
+
 def parts(handover: Handover) -> Iterator[bytes]:
-    """The values of the records of a handover."""
+    """A handover as JSON, in several parts if it is long; without its mark."""
     share = handover.share
+    value = _json(handover, share.visits, share.steps)
+    if len(value) <= PART_BYTES:
+        yield value
+        return
     for visits, steps in _pieces(share):
-        whole = {**handover._asdict(), "fields": share.fields, "visits": visits, "steps": steps}
-        del whole["share"]
-        yield to_json(whole)
+        yield _json(handover, visits, steps)
+
+
+def _json(handover: Handover, visits: Sequence[Presence], steps: Sequence[Steps]) -> bytes:
+    return to_json(
+        {
+            "id": handover.id,
+            "person": handover.person,
+            "hops": handover.hops,
+            "watermark": handover.watermark,
+            "fields": handover.share.fields,
+            "visits": visits,
+            "steps": steps,
+        }
+    )
+
+
+def packed(marked: Iterable[tuple[str, bytes]]) -> Iterator[tuple[tuple[str, bytes], bytes]]:
+    """Header and value of the records for these parts, each with its mark: as many in one as it may have bytes."""
+    together: list[tuple[str, bytes]] = []
+    size = 0
+    for mark, value in marked:
+        if together and size + len(value) > PART_BYTES:
+            yield _record(together)
+            together, size = [], 0
+        together.append((mark, value))
+        size += len(value)
+    if together:
+        yield _record(together)
+
+
+def _record(together: Sequence[tuple[str, bytes]]) -> tuple[tuple[str, bytes], bytes]:
+    mark, value = together[0]
+    if len(together) > 1:
+        value = b"[" + b",".join([b'%b,"mark":"%b"}' % (one[:-1], its.encode()) for its, one in together]) + b"]"
+    return (HANDOVER_HEADER, mark.encode()), value
 
 
 def _pieces(share: Portion) -> Iterator[tuple[list[Presence], list[Steps]]]:
@@ -133,30 +183,29 @@ def _text(texts: Iterable[str]) -> int:
     return sum(6 * len(text) + 3 for text in texts)
 
 
-def read_handover(value: bytes | None) -> Handover:
-    """The handover in a record's value. Raises ValueError with words for a person if it is none."""
+def read_handovers(value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> list[Handover]:
+    """The handovers in a record. Raises ValueError with words for a person if it is none, or if one of them is none."""
+    header = last(headers, HANDOVER_HEADER)
+    if header is None or not _MARK.fullmatch(header):
+        raise ValueError(f"{HANDOVER_HEADER}: PARTITION:OFFSET:PART")
     try:
-        found = _HandoverRecord.model_validate_json(value or b"")
+        if value and is_list(value):
+            return [_handover(found, found["mark"]) for found in _MANY.validate_json(value)]
+        return [_handover(_ONE.validate_json(value or b""), header.decode())]
     except ValidationError as exc:
         raise ValueError(words(exc)) from None
-    if not may_link(found.id, found.person):
+
+
+def _handover(found: _HandoverRecord, mark: str) -> Handover:
+    one, person, fields, visits = found["id"], found["person"], found["fields"], found["visits"]
+    if not may_link(one, person):
         raise ValueError("an id that means nobody, or itself, hands nothing over")
-    if any(len(values) != len(found.fields) for _, values, _ in found.visits):
+    if any(len(values) != len(fields) for _, values, _ in visits):
         raise ValueError("visits: as many values as fields")
-    share = Portion(
-        found.fields, [Presence(*visit) for visit in found.visits], [Steps(*steps) for steps in found.steps]
-    )
-    return Handover(found.id, found.person, found.hops, found.watermark, share)
+    share = Portion(fields, [Presence(*visit) for visit in visits], [Steps(*steps) for steps in found["steps"]])
+    return Handover(one, person, found["hops"], found["watermark"], share, mark)
 
 
-def handover_mark(headers: Sequence[tuple[str, bytes | None]]) -> int:
-    """The hash by which a handover is known again; 0 if its header is not ours."""
-    found = last(headers, HANDOVER_HEADER)
-    if found is None or not _ORIGIN.fullmatch(found):
-        return 0
-    return xxhash.xxh3_64_intdigest(b"\x00handover:" + found) or 1
-
-
-def handover_header(partition: int, offset: int, part: int) -> tuple[str, bytes]:
-    """The header of a part of the handover that follows from the record at `offset`."""
-    return HANDOVER_HEADER, f"{partition}:{offset}:{part}".encode()
+def handover_mark(mark: str) -> int:
+    """The hash by which a handover is known again."""
+    return xxhash.xxh3_64_intdigest(b"\x00handover:" + mark.encode()) or 1

@@ -15,24 +15,29 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol
 
 import xxhash
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
+from typing_extensions import TypedDict
 
 from schemas.event import DEVICE, EARLIEST_TS, LATEST_TS, Identifier, plain_id
 from schemas.nobody import is_nobody
 
 #: Header of a record that tells the home of an id that a user claims it.
 LINK_HEADER: Final = "streamgauge-link"
+#: Its value where a claim is told, and where it is an alias that was decided.
+TOLD: Final = b"1"
+DECIDED: Final = b"decided"
 #: Header of a record that was sent on because its actor is linked: `HOPS:PERSON`, as whom it counts.
 PERSON_HEADER: Final = "streamgauge-person"
-#: Links that are followed from one id to the next: device, old user, new user. A circle of aliases ends here.
+#: Links that are followed from one id to the next: device, old user, new user.
 MAX_HOPS: Final = 4
 _PERSON: Final = re.compile(rb"([1-9]):([^\x00-\x1f\x7f]{1,1024})")
 _ID: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 
 Kind = Literal["login", "alias", "import"]
-#: What became of a claim. One that changes nothing (the same user again) is none.
-Ruling = Literal["linked", "refused", "shared"]
+#: What became of a claim. One that changes nothing (the same user again) is none. An alias that is `decided` is linked
+#: in the home of its id, which is told.
+Ruling = Literal["linked", "refused", "shared", "decided"]
 
 
 class Claim(NamedTuple):
@@ -45,6 +50,16 @@ class Claim(NamedTuple):
     person: str
     kind: Kind
     ts: int
+
+
+class Telling(NamedTuple):
+    """A claim of record number `at` of a batch that another partition has to know; `decided` if it is an alias that
+    holds."""
+
+    at: int
+    partition: int
+    claim: Claim
+    decided: bool = False
 
 
 class Link(NamedTuple):
@@ -102,12 +117,8 @@ class Owners:
         return bool(entry) and entry[0] == self._SHARED  # type: ignore[index]
 
     def entry(self, identifier: str) -> bytes:
-        """What is kept of an id, as `load` takes it; empty for nothing."""
+        """What is kept of an id; empty for nothing."""
         return self._store.get(identifier) or b""
-
-    def load(self, identifier: str, entry: bytes) -> None:
-        """Put back what `entry` gave."""
-        self._store[identifier] = entry
 
     def claim(self, identifier: str, person: str) -> Ruling | None:
         """A user claims an id: what becomes of that, None if it is nothing new."""
@@ -132,20 +143,15 @@ class Owners:
         self._put(identifier, bytes([refused + 1]) + others + mark + owner)
         return "refused"
 
-    def restore(self, links: Sequence[tuple[str, str, Ruling]]) -> None:
-        """Rule again as the log did: claims that changed something, in its order, with what became of them."""
-        for identifier, person, _ in links:
-            self.claim(identifier, person)
-
     def _put(self, identifier: str, entry: bytes) -> None:
         self._store[identifier] = entry
         self.changed.add(identifier)
 
 
-class _LinkRecord(BaseModel):
-    """The value of a record that tells of a link. The id stands in it as it was sent: `kind` says whose it is."""
+class _LinkRecord(TypedDict):
+    """A claim in the value of a record. The id stands in it as it was sent: `kind` says whose it is."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
 
     id: Identifier
     person: Identifier
@@ -153,26 +159,41 @@ class _LinkRecord(BaseModel):
     ts: Annotated[int, Field(ge=EARLIEST_TS, le=LATEST_TS)]
 
 
-def link_value(claim: Claim) -> bytes:
-    """The value of the record that tells of a claim."""
-    return to_json({**claim._asdict(), "id": plain_id(claim.id)})
+_ONE: Final = TypeAdapter(_LinkRecord)
+_MANY: Final = TypeAdapter(Annotated[list[_LinkRecord], Field(min_length=1)])
 
 
-def read_link(value: bytes | None, aliases: bool) -> Claim:
-    """The claim in a record's value; without `aliases` the plan has none.
+def link_value(*claims: Claim) -> bytes:
+    """The value of the record that tells of claims: of one its object, of several a list of them."""
+    told = [{"id": plain_id(one), "person": person, "kind": kind, "ts": ts} for one, person, kind, ts in claims]
+    return to_json(told[0] if len(told) == 1 else told)
 
-    Raises ValueError with words for a person if it is none.
+
+def read_links(value: bytes | None, aliases: bool) -> list[Claim]:
+    """The claims in a record's value; without `aliases` the plan has none.
+
+    Raises ValueError with words for a person if it is none, or if one of them is none.
     """
     try:
-        found = _LinkRecord.model_validate_json(value or b"")
+        found = _MANY.validate_json(value) if value and is_list(value) else [_ONE.validate_json(value or b"")]
     except ValidationError as exc:
         raise ValueError(words(exc)) from None
-    if found.kind == "alias" and not aliases:
+    return [_claim(told, aliases) for told in found]
+
+
+def is_list(value: bytes) -> bool:
+    """Whether JSON may be a list: it begins like one."""
+    return value.lstrip(b" \t\r\n").startswith(b"[")
+
+
+def _claim(told: _LinkRecord, aliases: bool) -> Claim:
+    plain, person, kind = told["id"], told["person"], told["kind"]
+    if kind == "alias" and not aliases:
         raise ValueError("kind: the plan has no alias")
-    one = found.id if found.kind == "alias" else DEVICE + found.id
-    if (found.kind == "alias" and found.id.startswith(DEVICE)) or not may_link(one, found.person):
+    one = plain if kind == "alias" else DEVICE + plain
+    if (kind == "alias" and plain.startswith(DEVICE)) or not may_link(one, person):
         raise ValueError("an id that means nobody, or itself, links to nobody")
-    return Claim(one, found.person, found.kind, found.ts)
+    return Claim(one, person, kind, told["ts"])
 
 
 def may_link(one: str, user: str) -> bool:
@@ -231,7 +252,8 @@ def claims_of(fields: dict[str, Any], name: str, ts: int, alias: tuple[str, str]
     if not user or is_nobody(user):
         return
     device = fields.get("anonymous_id")
-    if device and may_link(DEVICE + device, user):
+    # Of a user, an event has neither an id that means nobody nor a device's name: no more has to be asked.
+    if device and not is_nobody(device):
         yield Claim(DEVICE + device, user, "login", ts)
     if alias is not None and name == alias[0]:
         old = (fields.get("properties") or {}).get(alias[1])

@@ -21,7 +21,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.util import decode_varint
 
 from pipeline.errors import DependencyError
-from pipeline.ingest.classify import Unreadable
+from pipeline.ingest.records import Unreadable
 from pipeline.kafka.unpack import LIBRARIES, MAX_RECORDS, SMALL_BYTES, BatchTooLargeError, check_records, unpack
 
 #: Base offset and length, which stand before every batch.

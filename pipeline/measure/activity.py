@@ -1,33 +1,26 @@
 """Live activity of one partition: events, users, sessions, registrations and value per window and dimension value.
 
-Users, sessions and registrations are HyperLogLog sketches (Apache DataSketches, lg_k = 12: exact for small counts,
-standard error 1.04 / sqrt(4096) = 1.6 % at most for large ones). Sketches merge, so longer spans are
-unions, never sums: an event goes into the sketches of its minute, and those of its hour and day take in the minute's
-when they are looked at. Everything here is a function of the accepted events alone: neither their order nor the batches
-they came in change a count.
+Users, sessions and registrations are sketches (`sketches`). Everything here is a function of the accepted events alone:
+neither their order nor the batches they came in change a count.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, Final, NamedTuple, TypeAlias
 
-import msgpack
-import xxhash
-from datasketches import hll_sketch, hll_union, tgt_hll_type
-
+from pipeline.measure.accumulator import Accumulator, Group, Portion, users_of
 from pipeline.measure.conditions import text_value
 from pipeline.measure.rows import ActivityRow
+from pipeline.measure.sketches import hashes_of
 from pipeline.measure.windows import bounds, closing, grains
 from schemas.duration import MINUTE
 from schemas.event import Event
 from schemas.plan import Plan
 
-LG_K: Final = 12
 #: The value under which a dimension's values beyond the plan's `max_values` are counted.
 OTHER: Final = ("(other)",)
-_TYPE: Final = tgt_hll_type.HLL_4
 
 
 class WindowKey(NamedTuple):
@@ -43,215 +36,6 @@ class WindowKey(NamedTuple):
 Visit: TypeAlias = tuple[int, tuple[str, ...], bool]
 #: An id, where it was counted, and the watermark (epoch ms) at which a window must be open to change.
 Counted: TypeAlias = tuple[str, Iterable[Visit], int]
-#: What an accumulator counts distinct things with: a minute's is updated, a wider one takes in those of its minutes.
-Distinct: TypeAlias = Any  # hll_sketch or hll_union
-
-
-class Accumulator:
-    """The counters of one window and dimension value."""
-
-    __slots__ = (
-        "_gone", "_gone_registrations", "_minutes", "_registrations", "_sessions", "_users", "end", "events", "value",
-        "version", "wide",
-    )  # fmt: skip
-
-    def __init__(self, end: int, wide: bool) -> None:
-        self.end, self.wide = end, wide
-        self.version = 0
-        self.events = 0
-        self.value = 0
-        self._users: Distinct = self._new()
-        self._sessions: Distinct | None = None
-        self._registrations: Distinct | None = None
-        #: Who was counted here and is counted as somebody else now: a sketch can't forget, so they are taken off.
-        self._gone: hll_sketch | None = None
-        self._gone_registrations: hll_sketch | None = None
-        #: Minutes that have changed since their sketches were taken in.
-        self._minutes: set[Accumulator] = set()
-
-    def _new(self) -> Distinct:
-        return hll_union(LG_K) if self.wide else hll_sketch(LG_K, _TYPE)
-
-    @property
-    def users(self) -> Distinct:
-        """Distinct actors."""
-        self._take_in()
-        return self._users
-
-    @property
-    def sessions(self) -> Distinct | None:
-        """Distinct sessions, None if no event had one."""
-        self._take_in()
-        return self._sessions
-
-    @property
-    def registrations(self) -> Distinct | None:
-        """Distinct actors of the registration event, None if there was none."""
-        self._take_in()
-        return self._registrations
-
-    def add(self, group: _Group, version: int, minute: Accumulator | None) -> None:
-        """Count a group of events; `minute` is the accumulator that has counted all of it, None if there is none."""
-        self.version = version
-        self.events += group.events
-        self.value += group.value
-        if minute is not None:
-            self._minutes.add(minute)
-            return
-        _update(self._users, group.actors)
-        if group.sessions:
-            self._sessions = self._sessions or self._new()
-            _update(self._sessions, group.sessions)
-        if group.registered:
-            self._registrations = self._registrations or self._new()
-            _update(self._registrations, group.registered)
-
-    def take_off(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
-        """Count these (hashes of ids) no longer, and some of them as registered: they are counted as somebody else."""
-        self.version = version
-        self._gone = self._gone or hll_sketch(LG_K, _TYPE)
-        _update(self._gone, hashes)
-        if registered:
-            self._gone_registrations = self._gone_registrations or hll_sketch(LG_K, _TYPE)
-            _update(self._gone_registrations, registered)
-
-    def put_on(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
-        """Count these, whose events are counted elsewhere."""
-        self.version = version
-        _update(self._users, hashes)
-        if registered:
-            self._registrations = self._registrations or self._new()
-            _update(self._registrations, registered)
-
-    @property
-    def gone(self) -> hll_sketch | None:
-        """Those of `users` that are counted as somebody else."""
-        return self._gone
-
-    def figures(self) -> tuple[float, float, float]:
-        """Estimates of users, sessions and registrations."""
-        users, sessions, registrations = self.users, self._sessions, self._registrations
-        return (
-            _difference(users, self._gone),
-            sessions.get_estimate() if sessions else 0.0,
-            _difference(registrations, self._gone_registrations) if registrations else 0.0,
-        )
-
-    def _take_in(self) -> None:
-        for minute in self._minutes:
-            self._users.update(minute._users)
-            if minute._sessions is not None:
-                self._sessions = self._sessions or self._new()
-                self._sessions.update(minute._sessions)
-            if minute._registrations is not None:
-                self._registrations = self._registrations or self._new()
-                self._registrations.update(minute._registrations)
-        self._minutes.clear()
-
-    def dump(self) -> bytes:
-        """The accumulator as bytes, for a checkpoint."""
-        distinct = (self.users, self._sessions, self._registrations)
-        return msgpack.packb(  # type: ignore[no-any-return]
-            (
-                self.end,
-                self.version,
-                self.events,
-                str(self.value),  # may outgrow 64 bits
-                *[None if found is None else _bytes(found) for found in distinct],
-                *([] if self._gone is None else [_bytes(self._gone)]),
-                *([] if self._gone_registrations is None else [_bytes(self._gone_registrations)]),
-            )
-        )
-
-    @classmethod
-    def load(cls, data: bytes, wide: bool) -> Accumulator:
-        """The accumulator that `dump` wrote."""
-        end, version, events, value, users, sessions, registrations, *gone = msgpack.unpackb(data)
-        accumulator = cls(end, wide)
-        accumulator.version, accumulator.events, accumulator.value = version, events, int(value)
-        accumulator._users = accumulator._growing(users)
-        accumulator._sessions = accumulator._growing(sessions) if sessions else None
-        accumulator._registrations = accumulator._growing(registrations) if registrations else None
-        sketches = [union([hll_sketch.deserialize(one)]) for one in gone]
-        accumulator._gone, accumulator._gone_registrations = (*sketches, None, None)[:2]
-        return accumulator
-
-    def _growing(self, data: bytes) -> Distinct:
-        """What was dumped, so that it can be updated again: a sketch read back from its compact form can't."""
-        sketch = hll_sketch.deserialize(data)
-        if not self.wide:
-            return union([sketch])
-        found = hll_union(LG_K)
-        found.update(sketch)
-        return found
-
-
-def users_of(accumulators: Sequence[Accumulator]) -> float:
-    """Estimated persons of several windows, each once."""
-    gone = [accumulator.gone for accumulator in accumulators if accumulator.gone is not None]
-    return _difference(union(accumulator.users for accumulator in accumulators), union(gone) if gone else None)
-
-
-def _difference(found: Distinct, gone: hll_sketch | None) -> float:
-    """Those found and not gone. Of estimates: they may miss, and there are never less than none."""
-    estimate: float = found.get_estimate()
-    return estimate if gone is None else max(0.0, estimate - gone.get_estimate())
-
-
-def _hashes(texts: Iterable[str]) -> list[int]:
-    """What a sketch is updated with: 63 bits, because an integer of 64 would cost it three times as much."""
-    return [digest >> 1 for digest in map(xxhash.xxh3_64_intdigest, map(str.encode, texts))]
-
-
-def _update(found: Distinct, hashes: Iterable[int]) -> None:
-    # Without a loop in Python, and without a set before it: of 4,000 events of 200,000 users that takes 31 ns an update
-    # against 57. Only with few users is a set quicker, and they are no problem.
-    deque(map(found.update, hashes), maxlen=0)
-
-
-def _bytes(found: Distinct) -> bytes:
-    sketch = found.get_result(_TYPE) if isinstance(found, hll_union) else found
-    return sketch.serialize_compact()  # type: ignore[no-any-return]
-
-
-def union(sketches: Iterable[hll_sketch]) -> hll_sketch:
-    """The sketch of everything that any of `sketches` has seen."""
-    result = hll_union(LG_K)
-    for sketch in sketches:
-        result.update(sketch)
-    return result.get_result(_TYPE)
-
-
-class _Group:
-    """Events of one batch that fall into the same accumulator; actors and sessions once for each event."""
-
-    __slots__ = ("actors", "events", "registered", "sessions", "value")
-
-    def __init__(self) -> None:
-        self.events = 0
-        self.value = 0
-        self.actors: list[int] = []
-        self.sessions: list[int] = []
-        self.registered: list[int] = []
-
-    @classmethod
-    def of(cls, rows: Sequence[tuple[str, str | None, int, str]], registration: str | None) -> _Group:
-        """Events, each as its actor, session, value and name."""
-        group = cls()
-        actors, sessions, values, names = zip(*rows, strict=True)
-        group.events, group.value = len(rows), sum(values)
-        group.actors = _hashes(actors)
-        group.sessions = _hashes(filter(None, sessions))
-        if registration in names:
-            group.registered = [a for a, name in zip(group.actors, names, strict=True) if name == registration]
-        return group
-
-    def merge(self, other: _Group) -> None:
-        self.events += other.events
-        self.value += other.value
-        self.actors += other.actors
-        self.sessions += other.sessions
-        self.registered += other.registered
 
 
 class Activity:
@@ -262,8 +46,12 @@ class Activity:
         self.accumulators: dict[WindowKey, Accumulator] = {}
         #: Those of minutes by dimension and start: whoever asks for the last ones must not go through all windows.
         self._minutes: dict[str, dict[int, dict[tuple[str, ...], Accumulator]]] = {}
+        #: The start of the latest minute that there ever was.
+        self._latest = 0
         #: How many values each window's dimension has taken up; bounds `accumulators`.
         self._values: dict[tuple[str, int, str], int] = {}
+        #: And how many links have brought persons to, whether these have events or not.
+        self._brought: dict[tuple[str, int, str], int] = {}
         self._grains = grains(plan.zone)
         #: By grain: the end of the last window that is closed, less the watermark.
         self._closing = [closing(plan, grain, 0) for grain in self._grains]
@@ -280,40 +68,51 @@ class Activity:
 
         Returns the keys of the accumulators that changed.
         """
-        finest = self._group(events)
         changed: set[WindowKey] = set()
-        minutes: dict[tuple[int, str, tuple[str, ...]], _Group] = {}
-        for (minute, *found_values), group in finest.items():
-            values = [value or "" for value in found_values]
-            _merge_into(minutes, (minute, "", ()), group)
-            for name, positions in self._dimensions:
-                _merge_into(minutes, (minute, name, tuple([values[p] for p in positions])), group)
-        ends: dict[tuple[str, int], tuple[int, int]] = {}
-        for minute in {key[0] for key in minutes}:
-            for grain in self._grains:
-                ends[grain, minute] = bounds(grain, minute * MINUTE, self.plan.zone)
-        for (minute, name, value), group in minutes.items():
-            narrow: Accumulator | None = None
-            for grain in self._grains:  # the minute first
-                start, end = ends[grain, minute]
-                key = self._key(grain, start, name, value)
-                accumulator = self.accumulators.get(key)
-                if accumulator is None:
-                    accumulator = self._put(key, Accumulator(end, grain != "minute"))
-                accumulator.add(group, version, narrow)
+        minutes: dict[tuple[int, str, tuple[str, ...]], list[Group]] = {}
+        places: dict[tuple[str | None, ...], list[tuple[str, tuple[str, ...]]]] = {}
+        for (minute, found), group in self._group(events).items():
+            own = places.get(found)
+            if own is None:
+                own = places[found] = self._places(found)
+            for name, value in own:
+                same = minutes.get((minute, name, value))
+                if same is None:
+                    minutes[minute, name, value] = [group]
+                else:
+                    same.append(group)
+        # The wider windows take in what is new of a quarter of an hour at once: of all zones' days it lies within one.
+        quarters: dict[tuple[int, str, tuple[str, ...]], Portion] = {}
+        for (minute, name, value), groups in minutes.items():
+            key, narrow = self._accumulator("minute", minute * MINUTE, (minute + 1) * MINUTE, name, value)
+            narrow.count(groups, version)
+            changed.add(key)
+            portion = quarters.get((minute // 15, name, value))
+            if portion is None:
+                portion = quarters[minute // 15, name, value] = Portion()
+            # A minute's `(other)` is several values, of which its hour may count some by themselves.
+            portion.add(groups, None if key.value == OTHER else narrow)
+        spans = {quarter: self._spans(quarter * 15)[1:] for quarter, _, _ in quarters}
+        for (quarter, name, value), portion in quarters.items():
+            for grain, start, end in spans[quarter]:
+                key, wide = self._accumulator(grain, start, end, name, value)
+                wide.take(portion, version)
                 changed.add(key)
-                # A minute's `(other)` is several values, of which its hour may count some by themselves.
-                if grain == "minute" and key.value == value:
-                    narrow = accumulator
         return changed
 
-    def _group(self, events: Sequence[Event]) -> dict[tuple[Any, ...], _Group]:
+    def _places(self, found: tuple[str | None, ...]) -> list[tuple[str, tuple[str, ...]]]:
+        """Dimension and value of everything that counts an event with these values of the fields; the total first."""
+        values = [value or "" for value in found]
+        return [("", ()), *[(name, tuple([values[p] for p in at])) for name, at in self._dimensions]]
+
+    def _group(self, events: Sequence[Event]) -> dict[tuple[int, tuple[str | None, ...]], Group]:
         """The events by minute and values of all dimensions' fields."""
         # Column by column: a pass over one of them is far quicker than its share of a pass over whole events.
         fields = [event.fields for event in events]
         value_of: Any = dict.get if self._plain else text_value
         columns = [[value_of(found, name) for found in fields] for name in self._fields]
-        keys = zip([event.ts // MINUTE for event in events], *columns, strict=True)
+        values = zip(*columns, strict=True) if columns else repeat(())
+        keys = zip([event.ts // MINUTE for event in events], values, strict=bool(columns))
         rows = zip(
             [event.actor for event in events],
             [found.get("session_id") for found in fields],
@@ -321,7 +120,7 @@ class Activity:
             [event.name for event in events],
             strict=True,
         )
-        members: dict[tuple[Any, ...], list[tuple[str, str | None, int, str]]] = {}
+        members: dict[tuple[int, tuple[str | None, ...]], list[tuple[str, str | None, int, str]]] = {}
         for key, row in zip(keys, rows, strict=True):
             same = members.get(key)
             if same is None:
@@ -329,20 +128,27 @@ class Activity:
             else:
                 same.append(row)
         registration = self.plan.registration
-        return {key: _Group.of(rows, registration) for key, rows in members.items()}
+        return {key: Group.of(rows, registration) for key, rows in members.items()}
 
-    def _key(self, grain: str, start: int, dimension: str, value: tuple[str, ...]) -> WindowKey:
-        """The accumulator's key; `(other)` once the window holds as many values of the dimension as the plan allows."""
+    def _accumulator(
+        self, grain: str, start: int, end: int, dimension: str, value: tuple[str, ...]
+    ) -> tuple[WindowKey, Accumulator]:
+        """Where events are counted: `(other)` once the window holds as many values of the dimension as the plan allows.
+
+        Whoever asks counts at once: the order of first events decides who gets a place, not that of batches.
+        """
         key = WindowKey(grain, start, dimension, value)
-        if dimension and not self._has_place(key):
-            count = self._values.get((grain, start, dimension), 0)
+        found = self.accumulators.get(key)
+        # One without events, whose persons came by a link, has no place of its own.
+        if dimension and (found is None or not found.events):
+            slot = (grain, start, dimension)
+            count = self._values.get(slot, 0)
             if count >= self.plan.max_values:
-                return WindowKey(grain, start, dimension, OTHER)
-            self._values[grain, start, dimension] = count + 1
-            # Reserve the place at once: the order of first events decides, not that of batches.
-            if key not in self.accumulators:
-                self._put(key, Accumulator(bounds(grain, start, self.plan.zone)[1], grain != "minute"))
-        return key
+                key = WindowKey(grain, start, dimension, OTHER)
+                found = self.accumulators.get(key)
+            else:
+                self._values[slot] = count + 1
+        return key, found or self._put(key, Accumulator(end, grain != "minute"))
 
     def _has_place(self, key: WindowKey) -> bool:
         """Whether a value has a place of its own. One without events, whose persons came by a link, has none."""
@@ -352,7 +158,15 @@ class Activity:
     def _put(self, key: WindowKey, accumulator: Accumulator) -> Accumulator:
         self.accumulators[key] = accumulator
         if key.grain == "minute":
-            self._minutes.setdefault(key.dimension, {}).setdefault(key.start, {})[key.value] = accumulator
+            self._latest = max(self._latest, key.start)
+            starts = self._minutes.get(key.dimension)
+            if starts is None:
+                starts = self._minutes[key.dimension] = {}
+            values = starts.get(key.start)
+            if values is None:
+                starts[key.start] = {key.value: accumulator}
+            else:
+                values[key.value] = accumulator
         return accumulator
 
     def rows(self, keys: Iterable[WindowKey], partition: int) -> Iterator[ActivityRow]:
@@ -396,14 +210,42 @@ class Activity:
     def put_on(self, those: Iterable[Counted], version: int) -> set[WindowKey]:
         """Count ids in their windows; returns those that changed."""
         changed: set[WindowKey] = set()
-        for (key, end), (hashes, registered) in self._gathered(those).items():
-            accumulator = self.accumulators.get(key)
-            if accumulator is None:
+        gathered = self._gathered(those)
+        full: set[WindowKey] = set()
+        # The widest first: what has no place there has none in the narrower ones, which a wider one takes in.
+        for grain in self._grains[::-1]:
+            for (key, end), (hashes, registered) in gathered.items():
+                if key.grain != grain:
+                    continue
                 # It takes no place from a value that events have: whoever counts those alone must find the same places.
-                accumulator = self._put(key, Accumulator(end, key.grain != "minute"))
-            accumulator.put_on(hashes, registered, version)
-            changed.add(key)
+                # And events take none from it: links come after the events of their batch, which must change nothing.
+                has_place = not (full and self._within(key, full)) and self._bring(key, end)
+                if not has_place:
+                    full.add(key)
+                    key = key._replace(value=OTHER)
+                accumulator = self.accumulators.get(key) or self._put(key, Accumulator(end, key.grain != "minute"))
+                accumulator.put_on(hashes, registered, version)
+                changed.add(key)
         return changed
+
+    def _within(self, key: WindowKey, full: set[WindowKey]) -> bool:
+        wider = self._grains[self._grains.index(key.grain) + 1 :]
+        return any(
+            key._replace(grain=grain, start=bounds(grain, key.start, self.plan.zone)[0]) in full for grain in wider
+        )
+
+    def _bring(self, key: WindowKey, end: int) -> bool:
+        """Whether a link may bring persons to this value: to so many of each window as it may have of events."""
+        accumulator = self.accumulators.get(key)
+        if not key.dimension or key.value == OTHER or (accumulator is not None and accumulator.brought):
+            return True
+        slot = (key.grain, key.start, key.dimension)
+        if self._brought.get(slot, 0) >= self.plan.max_values:
+            return False
+        self._brought[slot] = self._brought.get(slot, 0) + 1
+        accumulator = accumulator or self._put(key, Accumulator(end, key.grain != "minute"))
+        accumulator.brought = True
+        return True
 
     def _gathered(self, those: Iterable[Counted]) -> dict[tuple[WindowKey, int], tuple[list[int], list[int]]]:
         """By open window (and its end): the hashes of the ids in it, and of those who registered there."""
@@ -414,7 +256,7 @@ class Activity:
         ends: dict[tuple[int, int], tuple[int, ...]] = {}
         dimensions = [("", ()), *self._dimensions]
         for who, visits, watermark in those:
-            (digest,) = _hashes([who])
+            (digest,) = hashes_of([who])
             for minute, values, registered in visits:
                 open_ = ends.get((minute, watermark))
                 if open_ is None:
@@ -463,10 +305,9 @@ class Activity:
                 if not starts[key.start]:
                     del starts[key.start]
             if gone.events and key.dimension:
-                slot = (key.grain, key.start, key.dimension)
-                self._values[slot] = self._values.get(slot, 1) - 1
-                if self._values[slot] <= 0:
-                    del self._values[slot]
+                _one_less(self._values, (key.grain, key.start, key.dimension))
+            if gone.brought and key.dimension:
+                _one_less(self._brought, (key.grain, key.start, key.dimension))
 
     def close(self) -> None:
         """Forget everything: sketches that live when the interpreter ends are reported as leaks by their library."""
@@ -479,15 +320,23 @@ class Activity:
         if accumulator.events and key.dimension and key.value != OTHER and not self._has_place(key):
             slot = (key.grain, key.start, key.dimension)
             self._values[slot] = self._values.get(slot, 0) + 1
+        before = self.accumulators.get(key)
+        accumulator.brought = accumulator.brought and key.value != OTHER
+        if accumulator.brought and key.dimension and (before is None or not before.brought):
+            slot = (key.grain, key.start, key.dimension)
+            self._brought[slot] = self._brought.get(slot, 0) + 1
         self._put(key, accumulator)
 
     def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, float]]:
         """Per value of a dimension: events and users of the minute windows that start at `since` (ms) or later."""
         found: dict[tuple[str, ...], list[Accumulator]] = {}
-        for start, values in self._minutes.get(dimension, {}).items():
-            if start >= since:
-                for value, accumulator in values.items():
-                    found.setdefault(value, []).append(accumulator)
+        minutes = self._minutes.get(dimension, {})
+        all_since = range(-(-since // MINUTE) * MINUTE, self._latest + MINUTE, MINUTE)
+        # Of many minutes few are recent; of few, with one in the far future, there are fewer than since then.
+        few = len(all_since) < len(minutes)
+        for start in all_since if few else [start for start in minutes if start >= since]:
+            for value, accumulator in minutes.get(start, {}).items():
+                found.setdefault(value, []).append(accumulator)
         return {
             value: (
                 sum(accumulator.events for accumulator in accumulators),
@@ -497,10 +346,9 @@ class Activity:
         }
 
 
-def _merge_into(
-    groups: dict[tuple[int, str, tuple[str, ...]], _Group], key: tuple[int, str, tuple[str, ...]], group: _Group
-) -> None:
-    found = groups.get(key)
-    if found is None:
-        found = groups[key] = _Group()
-    found.merge(group)
+def _one_less(counts: dict[tuple[str, int, str], int], slot: tuple[str, int, str]) -> None:
+    left = counts.get(slot, 1) - 1
+    if left > 0:
+        counts[slot] = left
+    else:
+        counts.pop(slot, None)

@@ -212,20 +212,19 @@ class Funnels:
         """
         taken: list[Steps] = []
         changed: set[CounterKey] = set()
-        horizon, sessions = watermark - self.plan.lateness, list(sessions)
-        for (_, views), per_session in zip(self._funnels, self._per_session, strict=True):
-            for view in views:
-                for session in sessions if per_session else ("",):
-                    actor = f"{who}{_SEPARATOR}{session}" if per_session else who
-                    entry = view.actors.get(actor)
-                    if not entry:
-                        continue
-                    events, changes = view.folder.withdraw(entry, horizon)
-                    view.actors[actor] = b""
-                    view.changed.add(actor)
-                    self._apply(view, changes, version, changed)
-                    if events:
-                        taken.append((view.name, view.definition, view.breakdown, session, events))
+        horizon = watermark - self.plan.lateness
+        actors = [(f"{who}{_SEPARATOR}{session}", session) for session in sessions]
+        for view in self._views.values():
+            for actor, session in actors if view.funnel.per == "session" else ((who, ""),):
+                entry = view.actors.get(actor)
+                if not entry:
+                    continue
+                events, changes = view.folder.withdraw(entry, horizon)
+                view.actors[actor] = b""
+                view.changed.add(actor)
+                self._apply(view, changes, version, changed)
+                if events:
+                    taken.append((view.name, view.definition, view.breakdown, session, events))
         return taken, changed
 
     def put_on(self, who: str, steps: Iterable[Steps], watermark: int, version: int) -> set[CounterKey]:
@@ -361,12 +360,6 @@ class Funnels:
             for actor in view.actors.actors():
                 if entry := view.actors.get(actor):
                     yield (name, definition, breakdown, actor), entry
-
-    def load_actor(self, name: str, definition: str, breakdown: str, actor: str, entry: bytes) -> None:
-        """Put back an actor's state."""
-        view = self._views.get((name, definition, breakdown))
-        if view is not None and entry:
-            view.actors[actor] = entry
 
     def expire(self, watermark: int, keep: set[CounterKey]) -> list[CounterKey]:
         """Forget what no event can change any more, except buckets of counters in `keep`; returns those forgotten."""

@@ -68,6 +68,7 @@ class Trails:
         self._narrow, self._wide = (struct.Struct(f"<iB{len(fields)}{place}") for place in "BI")
         self._plain = all(not name.startswith("properties.") for name in fields)
         self._alone: dict[tuple[int, tuple[str, ...], bool], bytes] = {}
+        self._tables: dict[tuple[bytes, tuple[str, ...]], tuple[bytes, tuple[int, ...], bool] | None] = {}
         self._ends: dict[int, list[int]] = {}
         self.changed: set[str] = set()
 
@@ -99,7 +100,10 @@ class Trails:
 
         It is a function of the log, however much of it was put together when.
         """
-        visits, sessions = self._read(self.entries.get(identifier) or b"")
+        entry = self.entries.get(identifier)
+        if not entry:
+            return Trail([], [])
+        visits, sessions = self._read(entry)
         found = self._closed_together(visits, watermark)
         return Trail([(*visit, found[visit]) for visit in sorted(found)], list(sessions))
 
@@ -134,25 +138,38 @@ class Trails:
         start, width = _HEAD.size + size, self._narrow.size
         if flags or len(entry) - start >= _MANY * width:
             return None
-        sessions, texts = msgpack.unpackb(entry[_HEAD.size : start])
-        known = len(texts)
-        places = []
-        for value in values:
-            if value not in texts:
-                texts.append(value)
-            places.append(texts.index(value))
-        if len(texts) > 256:
+        before = entry[_HEAD.size : start]
+        table = self._table(before, values)
+        if table is None:
             return None
+        packed, places, sessions = table
         row = self._narrow.pack(minute - base // MINUTE, registered, *places)
-        if len(texts) == known:
+        if packed is before or packed == before:
             at = entry.find(row, start)
             if at >= 0 and not (at - start) % width:
                 return entry
-            packed = entry[_HEAD.size : start]
-        else:
-            packed = msgpack.packb((sessions, texts))
         ttl = max(ttl, ttl_of(base, self._expires(minute, sessions)))
         return _HEAD.pack(base, ttl, 0, len(packed)) + packed + entry[start:] + row
+
+    def _table(self, packed: bytes, values: tuple[str, ...]) -> tuple[bytes, tuple[int, ...], bool] | None:
+        """An entry's texts with these values too, the values' places there, and whether it has sessions.
+
+        None if these are too many. Ids have few combinations of values, so nearly always this is known.
+        """
+        found = self._tables.get((packed, values), ())
+        if found != ():
+            return found  # type: ignore[return-value]
+        sessions, texts = msgpack.unpackb(packed)
+        known = len(texts)
+        for value in values:
+            if value not in texts:
+                texts.append(value)
+        after = packed if len(texts) == known else msgpack.packb((sessions, texts))
+        table = (after, tuple([texts.index(value) for value in values]), bool(sessions))
+        if len(self._tables) >= _REMEMBERED:
+            self._tables.clear()
+        self._tables[packed, values] = found = None if len(texts) > 256 else table
+        return found
 
     def _fewer(self, visits: _Visits, watermark: int) -> _Visits:
         return self._closed_together(visits, watermark) if len(visits) > _MANY else visits

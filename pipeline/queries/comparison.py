@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.clickhouse.client import Connection
 from pipeline.ingest.links import MAX_HOPS
-from pipeline.measure.activity import LG_K
+from pipeline.measure.sketches import LG_K
 from pipeline.queries.persons import owners, with_person
 from pipeline.settings import Settings
 from schemas.plan import Plan

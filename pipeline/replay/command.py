@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pipeline.errors import UserError
 from pipeline.files.packing import title
 from pipeline.files.reader import Reading, open_file
-from pipeline.ingest.classify import Outcome
+from pipeline.ingest.records import Outcome
 from pipeline.ingest.validate import Validator
 from pipeline.measure.windows import grains as grains_of
 from pipeline.replay import live, sql

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from pipeline.ingest.classify import Record
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import WindowKey
 from pipeline.queries.funnel import cell_of

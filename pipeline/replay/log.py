@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from pipeline.files.reader import BadLineError, Opened, Reading, records
-from pipeline.ingest.classify import Record
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Rejection, Validator
 from schemas.event import LATEST_TS
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from operator import add
 from typing import Any, Final, NamedTuple
 
-from pipeline.ingest.classify import Outcome
+from pipeline.ingest.records import Outcome
 from pipeline.measure.funnel_counts import FunnelCell, StepTimes
 from schemas.plan import Plan
 

@@ -14,7 +14,8 @@ from pydantic_core import to_json
 
 from pipeline.archiver.rows import EVENT_COLUMNS, HANDOVER_COLUMNS, LINK_COLUMNS, ArchiveBatch, Columns
 from pipeline.errors import UserError
-from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import Classified, Outcome, Record
 from pipeline.ingest.validate import Validator
 from pipeline.measure.windows import bounds
 from pipeline.queries.activity import activity_sql
@@ -49,8 +50,8 @@ ENGINE = Memory"""
 _HANDOVERS: Final = """
 CREATE TABLE replayed_handovers
 (
-    stream LowCardinality(String), partition UInt16, offset UInt64, part UInt32, id String, person String,
-    watermark Int64
+    stream LowCardinality(String), partition UInt16, offset UInt64, item UInt32, part UInt32, id String,
+    person String, watermark Int64
 )
 ENGINE = Memory"""
 _TABLES: Final = {"replayed": _TABLE, "replayed_links": _LINKS, "replayed_handovers": _HANDOVERS}

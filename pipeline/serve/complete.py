@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from pipeline.measure.activity import Accumulator, WindowKey, users_of
+from pipeline.measure.accumulator import Accumulator, users_of
+from pipeline.measure.activity import WindowKey
 from pipeline.measure.windows import bounds
 from pipeline.state.partition import PartitionState
 from schemas.duration import MINUTE

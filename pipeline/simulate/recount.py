@@ -13,14 +13,17 @@ from aiokafka.partitioner import murmur2
 
 from pipeline.ingest.sent import Sent
 from pipeline.simulate.recount_persons import (
+    ALIASES,
+    AliasesSeen,
     ClaimSeen,
     Headers,
+    Letter,
     OwnersSeen,
     Ruling,
     claims_of,
     follow,
     header,
-    letter_of,
+    letters_of,
     told_person,
 )
 from pipeline.simulate.rules import Seen, Wrong, event_of
@@ -52,9 +55,10 @@ class Judged(NamedTuple):
     hops: int = 0
     #: Of a device that is nobody's: it counts as itself, whoever it belonged to before.
     nobodys: bool = False
-    #: Claims on ids of this partition that changed something, and claims on those of others.
+    #: Claims that this partition decides on and that changed something; those that another one has to know, which, and
+    #: whether they are aliases that hold.
     links: tuple[tuple[ClaimSeen, Ruling], ...] = ()
-    tells: tuple[ClaimSeen, ...] = ()
+    tells: tuple[tuple[int, ClaimSeen, bool], ...] = ()
     #: The partition's after the record, epoch ms.
     watermark: int = 0
 
@@ -91,21 +95,30 @@ class _Judge:
         self.origins: dict[bytes, int] = {}
         self.clock = _Clock(max(plan.lateness, plan.max_future))
         self.owners = OwnersSeen(plan)
+        self.aliases = AliasesSeen(plan) if self._lives_here(ALIASES) else None
 
     def judge(self, record: Logged) -> Judged:
         """What must become of the next record."""
         try:
-            letter = letter_of(record.value, record.headers, self.plan) if self.plan.identity.on else None
+            letters = letters_of(record.value, record.headers, self.plan) if self.plan.identity.on else []
         except Wrong:
             return Judged("rejected")
-        if letter is None:
+        if not letters:
             return self._event(record)
-        one, claim = letter
-        if not self._lives_here(one):
+        if not all(self._belongs_here(letter) for letter in letters):
             return Judged("rejected")
-        ruling = self.owners.claim(claim) if claim is not None else None
-        links = ((claim, ruling),) if claim is not None and ruling is not None else ()
-        return Judged("link", links=links, watermark=self.watermark)
+        links: list[tuple[ClaimSeen, Ruling]] = []
+        tells: list[tuple[int, ClaimSeen, bool]] = []
+        for letter in letters:
+            if letter.claim is not None:
+                ruled, told = self._claimed([letter.claim], decided=letter.decided)
+                links += ruled
+                tells += told
+        return Judged("link", links=tuple(links), tells=tuple(tells), watermark=self.watermark)
+
+    def _belongs_here(self, letter: Letter) -> bool:
+        alias = letter.claim is not None and letter.claim.kind == "alias"
+        return self._lives_here(letter.home) or (alias and not letter.decided and self.aliases is not None)
 
     def _lives_here(self, one: str) -> bool:
         return home_of(one, self.partitions) == self.partition
@@ -121,17 +134,31 @@ class _Judge:
             return Judged("forwarded", event, actor, hops)
         # An event counts as its actor is linked before it, and then links itself.
         actor, hops = follow(actor, hops, self.owners)
-        links, tells = self._claims(event) if identity and told is None else ((), ())
+        claims = list(claims_of(event, self.plan)) if identity and told is None else []
+        links, tells = self._claimed(claims, decided=False)
         outcome = self._outcome(record, event, leaves=not self._lives_here(actor))
         return Judged(outcome, event, actor, hops, actor in self.owners.shared, links, tells, self.watermark)
 
-    def _claims(self, event: Seen) -> tuple[tuple[tuple[ClaimSeen, Ruling], ...], tuple[ClaimSeen, ...]]:
+    def _claimed(
+        self, claims: Sequence[ClaimSeen], *, decided: bool
+    ) -> tuple[tuple[tuple[ClaimSeen, Ruling], ...], tuple[tuple[int, ClaimSeen, bool], ...]]:
         links: list[tuple[ClaimSeen, Ruling]] = []
-        tells: list[ClaimSeen] = []
-        for claim in claims_of(event, self.plan):
-            if not self._lives_here(claim.id):
-                tells.append(claim)
-            elif (ruling := self.owners.claim(claim)) is not None:
+        tells: list[tuple[int, ClaimSeen, bool]] = []
+        for claim in claims:
+            home, ruling = home_of(claim.id, self.partitions), None
+            if claim.kind == "alias" and self.aliases is not None:
+                ruling = self.aliases.claim(claim)
+                if ruling == "decided" and home == self.partition:
+                    ruling = self.owners.claim(claim)
+                elif ruling == "decided":
+                    tells.append((home, claim, True))
+            elif claim.kind == "alias" and not decided:
+                tells.append((home_of(ALIASES, self.partitions), claim, False))
+            elif home == self.partition:
+                ruling = self.owners.claim(claim)
+            else:
+                tells.append((home, claim, False))
+            if ruling is not None:
                 links.append((claim, ruling))
         return tuple(links), tuple(tells)
 

@@ -12,10 +12,15 @@ from pipeline.simulate.rules import Seen, Wrong, is_text, json_of, means_nobody,
 from schemas.event import EARLIEST_TS, LATEST_TS
 from schemas.plan import Plan
 
-Ruling = Literal["linked", "refused", "shared"]
+#: An alias that is `decided` is linked where its old id lives.
+Ruling = Literal["linked", "refused", "shared", "decided"]
 Headers = Sequence[tuple[str, bytes | None]]
 #: Links that are followed from one id to the next.
 MOST_LINKS: Final = 4
+#: Aliases that may follow each other: a device comes before them.
+MOST_ALIASES: Final = MOST_LINKS - 1
+#: In the home of this name aliases are decided.
+ALIASES: Final = "$aliases"
 _DEVICE: Final = "$device:"
 
 
@@ -53,6 +58,41 @@ class OwnersSeen:
     def of(self, one: str) -> str | None:
         """Whose an id is."""
         return None if one in self.shared else next(iter(self.users.get(one, ())), None)
+
+
+class AliasesSeen:
+    """Every alias, in the order of the log of the partition that decides on them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._most = plan.identity.shared_device
+        #: By old id: the new one.
+        self.new: dict[str, str] = {}
+        #: By old id: who has claimed it.
+        self.users: dict[str, list[str]] = {}
+
+    def claim(self, claim: ClaimSeen) -> Ruling | None:
+        """What becomes of an alias; None if it is nothing new."""
+        old, new = claim.id, claim.person
+        users = self.users.setdefault(old, [])
+        if new in users:
+            return None
+        after = self._after(new)
+        # Of all aliases that follow each other with this one, the first is this one or leads to it.
+        longest = max(self._after(one).index(old) for one in [old, *self.new] if old in self._after(one))
+        if old not in self.new and old not in after and longest + len(after) <= MOST_ALIASES:
+            users.append(new)
+            self.new[old] = new
+            return "decided"
+        if len(users) + (old not in self.new) >= self._most:
+            return None
+        users.append(new)
+        return "refused"
+
+    def _after(self, one: str) -> list[str]:
+        found = [one]
+        while found[-1] in self.new:
+            found.append(self.new[found[-1]])
+        return found
 
 
 def follow(one: str, hops: int, owners: OwnersSeen) -> tuple[str, int]:
@@ -99,28 +139,54 @@ def told_person(headers: Headers) -> tuple[str, int] | None:
     return person, int(hops)
 
 
-def letter_of(value: bytes | None, headers: Headers, plan: Plan) -> tuple[str, ClaimSeen | None] | None:
-    """What a record between partitions says: where it belongs (an id), and its claim, None for a handover.
+class Letter(NamedTuple):
+    """What a record between partitions says, or one of several things: where it belongs (an id), and its claim.
 
-    None if it is no such record. Raises Wrong if it should be one.
+    `claim` is None for a handover; `decided` of an alias that holds.
     """
+
+    home: str
+    claim: ClaimSeen | None = None
+    decided: bool = False
+
+
+def letters_of(value: bytes | None, headers: Headers, plan: Plan) -> list[Letter]:
+    """What a record between partitions says; nothing if it is no such record. Raises Wrong if it should be one."""
     names = {name for name, _ in headers}
     if "streamgauge-link" in names:
-        claim = _link(value, plan)
-        return claim.id, claim
+        claims = [_link(each, plan) for each in _each(value)]
+        decided = header(headers, "streamgauge-link") == b"decided"
+        return [Letter(claim.id, claim, decided and claim.kind == "alias") for claim in claims]
     if "streamgauge-handover" not in names:
-        return None
-    numbers = (header(headers, "streamgauge-handover") or b"").split(b":")
-    must(len(numbers) == 3 and all(map(_is_number, numbers, (10, 19, 6))))
-    return _handover(value), None
+        return []
+    must(_is_mark(header(headers, "streamgauge-handover") or b""))
+    many = _each(value)
+    if isinstance(json_of(value or b""), list):
+        for each in many:
+            mark = each.pop("mark", None) if isinstance(each, dict) else None
+            must(isinstance(mark, str) and mark.isascii() and _is_mark(mark.encode()))
+    return [Letter(_handover(each)) for each in many]
+
+
+def _each(value: bytes | None) -> list[Any]:
+    found = json_of(value or b"")
+    if isinstance(found, list):
+        must(len(found) > 0)
+        return found
+    return [found]
+
+
+def _is_mark(text: bytes) -> bool:
+    numbers = text.split(b":")
+    return len(numbers) == 3 and all(map(_is_number, numbers, (10, 19, 6)))
 
 
 def _is_number(text: bytes, digits: int) -> bool:
     return text.isdigit() and len(text) <= digits and (text == b"0" or not text.startswith(b"0"))
 
 
-def _link(value: bytes | None, plan: Plan) -> ClaimSeen:
-    fields = _object(value, "id", "person", "kind", "ts")
+def _link(told: Any, plan: Plan) -> ClaimSeen:
+    fields = _object(told, "id", "person", "kind", "ts")
     one, person, kind, ts = fields["id"], fields["person"], fields["kind"], fields["ts"]
     must(is_text(one, at_least=1) and is_text(person, at_least=1))
     must(kind in ("login", "import") or (kind == "alias" and plan.aliases))
@@ -132,8 +198,8 @@ def _link(value: bytes | None, plan: Plan) -> ClaimSeen:
     return ClaimSeen(_DEVICE + one, person, kind, ts)
 
 
-def _handover(value: bytes | None) -> str:
-    fields = _object(value, "id", "person", "hops", "watermark", "fields", "visits", "steps")
+def _handover(told: Any) -> str:
+    fields = _object(told, "id", "person", "hops", "watermark", "fields", "visits", "steps")
     one, person = fields["id"], fields["person"]
     must(isinstance(one, str) and len(one) <= 256 + len(_DEVICE) and is_text(person, at_least=1))
     must(not means_nobody(one.removeprefix(_DEVICE)) and not means_nobody(person))
@@ -145,8 +211,7 @@ def _handover(value: bytes | None) -> str:
     return person  # type: ignore[no-any-return]
 
 
-def _object(value: bytes | None, *names: str) -> dict[str, Any]:
-    fields = json_of(value or b"")
+def _object(fields: Any, *names: str) -> dict[str, Any]:
     if not isinstance(fields, dict) or fields.keys() != set(names):
         raise Wrong
     return fields

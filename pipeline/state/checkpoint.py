@@ -11,8 +11,11 @@ a worker that has lost the partition change nothing, in whatever order they arri
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final, Protocol
 
 import msgpack
@@ -89,22 +92,22 @@ class MemorySnapshot:
         self.position: int | None = None
         self.meta: dict[str, Any] = {}
         self.values: dict[bytes, bytes] = {}
-        self._as_of: dict[bytes, int] = {}
+        #: What was taken: positions, ascending, and with each the hashes of its keys. Of two keys of one hash (as rare
+        #: as two event ids of one) a late writer's may be passed over.
+        self._taken: list[tuple[int, array[int]]] = []
 
     def apply(self, position: int, meta: dict[str, Any], entries: Iterable[Entry], offset: int | None) -> None:
         """Of two values of an entry the later one counts."""
-        as_of, values = self._as_of, self.values
+        entries = list(entries)
         if self.position is None or position > self.position:
             # Nearly always: nothing that is here can be later.
-            new = dict(entries)
-            values.update(new)
-            as_of.update(dict.fromkeys(new, position))
+            self.values.update(entries)
             self.position, self.meta = position, meta
-            return
-        for key, value in entries:
-            if as_of.get(key, -1) <= position:
-                as_of[key] = position
-                values[key] = value
+        else:
+            at = bisect_right(self._taken, position, key=itemgetter(0))
+            later = {key for _, keys in self._taken[at:] for key in keys}
+            self.values.update((key, value) for key, value in entries if hash(key) not in later)
+        insort(self._taken, (position, array("q", [hash(key) for key, _ in entries])), key=itemgetter(0))
 
     def note(self, offset: int | None) -> None:
         """Nothing is kept beyond the process."""
@@ -128,7 +131,7 @@ class Restorer:
         """Take the changelog record at `offset`. Raises UserError if a newer version has written it."""
         self.records += 1
         self.bytes += len(record)
-        (version, writer, position, part, parts, meta), entries = msgpack.unpackb(record)
+        (version, writer, position, part, parts, meta), entries = msgpack.unpackb(record, use_list=False)
         readable(version, "the changelog")
         if parts == 1:
             self.snapshot.apply(position, meta, entries, self._complete(offset))

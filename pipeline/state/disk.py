@@ -24,8 +24,8 @@ from pipeline.state.checkpoint import VERSION, Entry, readable
 #: Key of position, totals and watermark; every other key is a msgpack array and begins with 0x9.
 _META: Final = b"meta"
 #: What the keys begin with of entries that are looked up here one by one, sorted: trails of ids (an array of two, the
-#: first of them "d"), owners of ids ("o"), and funnel actors (an array of five, "f").
-LOOKED_UP: Final = tuple(msgpack.packb(key)[:3] for key in (("d", 0), ("o", 0), ("f", 0, 0, 0, 0)))
+#: first of them "d"), aliases ("l"), owners of ids ("o"), and funnel actors (an array of five, "f").
+LOOKED_UP: Final = tuple(msgpack.packb(key)[:3] for key in (("d", 0), ("l", 0), ("o", 0), ("f", 0, 0, 0, 0)))
 _POSITION_BYTES: Final = 8
 _CACHE_BYTES: Final = 128 << 20
 #: Entries looked at by one call of `drop_expired`: some 50 ms.

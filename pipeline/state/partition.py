@@ -14,10 +14,12 @@ import msgpack
 import numpy as np
 
 from pipeline.errors import AnotherTopicError
-from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record, Unreadable
+from pipeline.ingest.aliases import Aliases
+from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.clock import Standing
 from pipeline.ingest.links import Owners
-from pipeline.ingest.seen import U64, SeenIds
+from pipeline.ingest.records import Classified, Outcome, Record, Unreadable
+from pipeline.ingest.seen import U64, SeenIds, distinct
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity, WindowKey
 from pipeline.measure.entries import Entries, in_memory
@@ -32,7 +34,7 @@ from schemas.event import Event
 from schemas.plan import Plan
 
 _ACTIVITY, _FUNNEL_COUNTER, _FUNNEL_ACTOR, _IDS = "a", "c", "f", "i"
-_OWNER, _TRAIL, _TAKEN = "o", "d", "h"
+_OWNER, _TRAIL, _TAKEN, _ALIAS = "o", "d", "h", "l"
 #: Numbers of pieces of ids that are written again begin here, apart from those of new ids.
 _REWRITTEN: Final = 1_000_000
 #: Entries written again with one checkpoint: some 50 ms of work.
@@ -67,9 +69,12 @@ class PartitionState:
         self.activity = Activity(plan)
         self.disk = disk
         self._entries: dict[bytes, DiskEntries] = {}
+        self._in_memory: dict[bytes, Entries] = {}
         self.funnels = Funnels(plan, self._view_entries)
         self._owners = self._new_entries(_OWNER)
         self.classifier.owners = Owners(plan.identity.shared_device, self._owners)
+        self._aliases = self._new_entries(_ALIAS)
+        self.classifier.aliases = Aliases(plan.identity.shared_device, self._aliases)
         self.persons = Persons(
             plan, partition, partitions, self.classifier, self.activity, self.funnels, self._new_entries(_TRAIL)
         )
@@ -100,10 +105,11 @@ class PartitionState:
 
     def _new_entries(self, *kind: str) -> Entries:
         """Entries by actor or id, in memory or on disk."""
-        if self.disk is None:
-            return in_memory()
         # The key of an entry without its last part, the actor.
         prefix = _pack(*kind, "")[:-1]
+        if self.disk is None:
+            found = self._in_memory[prefix] = in_memory()
+            return found
         entries = self._entries[prefix] = DiskEntries(self.disk, prefix)
         return entries
 
@@ -204,6 +210,7 @@ class PartitionState:
         for number, (generation, hashes) in enumerate(_joined(self._unsaved_ids)):
             entries.append((_pack(_IDS, generation, self.position, number), hashes.tobytes()))
         entries += [(_pack(_OWNER, one), value) for one, value in self.persons.changed_owners()]
+        entries += [(_pack(_ALIAS, one), value) for one, value in self.persons.changed_aliases()]
         entries += [(_pack(_TRAIL, one), value) for one, value in self.persons.changed_trails()]
         for number, (generation, marks) in enumerate(_joined(self.persons.unsaved_taken)):
             entries.append((_pack(_TAKEN, generation, self.position, number), marks.tobytes()))
@@ -243,6 +250,8 @@ class PartitionState:
                 yield _pack(_ACTIVITY, *cell_key), accumulator.dump()
         for one in self._owners.actors():
             yield _pack(_OWNER, one), self._owners.get(one) or b""
+        for one in self._aliases.actors():
+            yield _pack(_ALIAS, one), self._aliases.get(one) or b""
         for one, entry in self.persons.trails.dump():
             yield _pack(_TRAIL, one), entry
         for kind, seen in ((_IDS, self.classifier.seen), (_TAKEN, self.persons.taken)):
@@ -303,22 +312,21 @@ class PartitionState:
         self.gaps = [(first, end, watermark) for first, end, watermark in meta.get("gaps", ())]
         ids: dict[int, list[U64]] = {}
         taken: dict[int, list[U64]] = {}
+        prefixes = tuple(self._in_memory)
         for key, value in snapshot.items():
             if not value:
                 continue  # of an id that was handed over
+            if key.startswith(prefixes):
+                # Nearly all of them: what they are is not worth unpacking.
+                prefix = next(prefix for prefix in prefixes if key.startswith(prefix))
+                self._in_memory[prefix][_text(key, len(prefix))] = value
+                continue
             kind, *rest = msgpack.unpackb(key, use_list=False)
             if kind == _ACTIVITY:
                 name, start, dimension, values = rest
                 self.activity.load(WindowKey(name, start, dimension, values), value)
             elif kind == _FUNNEL_COUNTER:
                 self.funnels.load_counter(CounterKey(*rest), value)
-            elif kind == _FUNNEL_ACTOR:
-                name, definition, breakdown, actor = rest
-                self.funnels.load_actor(name, definition, breakdown, actor, value)
-            elif kind == _OWNER:
-                self.classifier.owners.load(rest[0], value)
-            elif kind == _TRAIL:
-                self.persons.trails.entries[rest[0]] = value
             elif kind in (_IDS, _TAKEN):
                 marks = ids if kind == _IDS else taken
                 marks.setdefault(rest[0], []).append(np.frombuffer(value, np.uint64))
@@ -327,7 +335,7 @@ class PartitionState:
         seen = self.classifier.seen
         for generation in sorted(ids)[-seen.KEPT - 1 :]:
             seen.move_to(generation)
-            seen.add(np.unique(np.concatenate(ids[generation])))
+            seen.add(distinct(np.concatenate(ids[generation])))
         self.persons.restore_taken(taken)
         self._unpublished_accumulators = set(self.activity.accumulators)
         self._unpublished_counters = set(self.funnels.counter_keys())
@@ -416,6 +424,12 @@ class PartitionState:
         if self.disk is not None:
             self._dropped += [_pack(_ACTIVITY, *key) for key in closed]
             self._dropped += [_pack(_FUNNEL_COUNTER, *key) for key in counters]
+
+
+def _text(packed: bytes, start: int) -> str:
+    """The text at the end of what msgpack has packed, which begins there."""
+    head = packed[start]
+    return packed[start + (1 if head < 0xC0 else 2 if head == 0xD9 else 3) :].decode()
 
 
 def _pack(*parts: Any) -> bytes:

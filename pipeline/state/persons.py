@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier
-from pipeline.ingest.handover import Handover, Portion, Presence, Steps, handover_header, handover_mark, parts
-from pipeline.ingest.links import LINK_HEADER, Link, link_value
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.handover import Handover, Portion, Presence, Steps, handover_mark, packed, parts
+from pipeline.ingest.links import DECIDED, LINK_HEADER, TOLD, Claim, Link, link_value
 from pipeline.ingest.partitioner import homes_of
-from pipeline.ingest.seen import U64, SeenIds
+from pipeline.ingest.records import Classified, Outcome
+from pipeline.ingest.seen import U64, SeenIds, distinct
 from pipeline.measure.activity import Activity, Counted, WindowKey
 from pipeline.measure.entries import Entries
 from pipeline.measure.funnels import CounterKey, Funnels
 from pipeline.measure.trails import Trail, Trails
-from schemas.event import Event, plain_id
+from schemas.event import Event
 from schemas.plan import Plan
 
 #: Behind the id of a device that is nobody's any more: as somebody else than whom was taken off the counters.
@@ -32,9 +33,17 @@ class Letter(NamedTuple):
     """A record for another partition of the events topic."""
 
     partition: int
-    key: bytes
+    key: bytes | None
     value: bytes
     headers: tuple[tuple[str, bytes | None], ...]
+
+
+#: Claims that are told in one record: far below what a topic takes.
+_CLAIMS: Final = 500
+
+
+#: The share of an id that was never counted: most devices that are linked.
+_NOTHING: Final = Portion((), (), ())
 
 
 class Changed(NamedTuple):
@@ -42,6 +51,18 @@ class Changed(NamedTuple):
 
     accumulators: set[WindowKey]
     counters: set[CounterKey]
+
+
+def _told(result: Classified) -> list[Letter]:
+    """What other partitions are told of the claims of a batch."""
+    together: dict[tuple[int, bytes], list[Claim]] = {}
+    for _, partition, claim, decided in result.tellings:
+        together.setdefault((partition, DECIDED if decided else TOLD), []).append(claim)
+    return [
+        Letter(partition, None, link_value(*claims[n : n + _CLAIMS]), ((LINK_HEADER, kind),))
+        for (partition, kind), claims in together.items()
+        for n in range(0, len(claims), _CLAIMS)
+    ]
 
 
 class Persons:
@@ -88,42 +109,44 @@ class Persons:
     def follow(self, result: Classified, version: int) -> tuple[list[Letter], Changed]:
         """Do what the links and handovers of a batch say whose events are counted; `version`: the offset after it."""
         changed = Changed(set(), set())
-        letters = [
-            Letter(partition, plain_id(claim.id).encode(), link_value(claim), ((LINK_HEADER, b"1"),))
-            for _, partition, claim in result.tellings
-        ]
+        letters = _told(result)
         turns: list[tuple[int, Link | Handover]] = [(link.at, link) for link in result.links if link.ruling == "linked"]
-        turns += result.handovers.items()
+        turns += result.handovers
         if not turns:
             return letters, changed
-        turns.sort(key=lambda turn: turn[0])
-        watermarks = result.watermarks_at([i for i, _ in turns])
-        new = self._new_handovers(result, turns, watermarks)
         # By the links before each: those that come later in the batch take it on when their turn comes.
-        persons = [(turn.person, turn.hops) if isinstance(turn, Link) else result.handed[i] for i, turn in turns]
+        persons = [(turn.person, turn.hops) for _, turn in turns if isinstance(turn, Link)] + result.handed
         homes = homes_of([person for person, _ in persons], self._partitions).tolist()
+        order = sorted(range(len(turns)), key=lambda n: turns[n][0])
+        watermarks = result.watermarks_at([i for i, _ in turns])
+        new = self._new_handovers([(turns[n][1], watermarks[n]) for n in order])
         gone: list[Counted] = []
         come: list[Counted] = []
         numbers: dict[int, int] = {}
-        for (i, turn), watermark, (person, hops), home in zip(turns, watermarks, persons, homes, strict=True):
+        leaving: dict[int, list[tuple[str, bytes]]] = {}
+        for n in order:
+            (i, turn), watermark, (person, hops), home = turns[n], watermarks[n], persons[n], homes[n]
             if isinstance(turn, Link):
                 one, open_at = turn.claim.id, watermark
                 share = self._take_off(one, open_at, version, changed, gone)
             else:
-                one, open_at, share = turn.id, max(watermark, turn.watermark), turn.share
-                if i not in new:
+                if turn.mark not in new:
                     continue
+                new.discard(turn.mark)
+                one, open_at, share = turn.id, max(watermark, turn.watermark), turn.share
             if not share:
                 continue
             handover = Handover(one, person, hops, open_at, share)
             if home == self._partition:
                 self._put_on(handover, version, changed, come)
                 continue
+            origin = f"{self._partition}:{result.records[i].offset}"
             for value in parts(handover):
-                # A record may link two ids, and each hands over: the parts are numbered through.
+                # A record may link many ids, and each hands over: the parts are numbered through.
                 number = numbers[i] = numbers.get(i, -1) + 1
-                header = handover_header(self._partition, result.records[i].offset, number)
-                letters.append(Letter(home, person.encode(), value, (header,)))
+                leaving.setdefault(home, []).append((f"{origin}:{number}", value))
+        for home, marked in leaving.items():
+            letters += [Letter(home, None, value, (header,)) for header, value in packed(marked)]
         # Taking off and putting on don't meet in a sketch, so all can be done at once; whoever goes has come before.
         changed.accumulators.update(self._activity.put_on(come, version))
         changed.accumulators.update(self._activity.take_off(gone, version))
@@ -133,9 +156,11 @@ class Persons:
         visits, sessions = self.trails.of(one, watermark)
         if visits:
             gone.append((one, visits, watermark))
-        steps, counters = self._funnels.take_off(one, sessions, watermark, version)
-        changed.counters.update(counters)
         self.trails.drop(one)
+        steps, counters = self._funnels.take_off(one, sessions, watermark, version)
+        if not visits and not steps:
+            return _NOTHING
+        changed.counters.update(counters)
         return Portion(self._activity.fields, [Presence(*visit) for visit in visits], [Steps(*each) for each in steps])
 
     def _put_on(self, handover: Handover, version: int, changed: Changed, come: list[Counted]) -> None:
@@ -158,30 +183,31 @@ class Persons:
             for minute, values, registered in share.visits
         ]
 
-    def _new_handovers(
-        self, result: Classified, turns: Sequence[tuple[int, Link | Handover]], watermarks: Sequence[int]
-    ) -> set[int]:
-        """The indexes of handovers that come for the first time; notes that they were taken."""
-        new: set[int] = set()
-        waiting: list[tuple[int, int]] = []
+    def _new_handovers(self, turns: Iterable[tuple[Link | Handover, int]]) -> set[str]:
+        """The marks of handovers that come for the first time; notes that they were taken.
+
+        `turns` are in the order of the log, each with the watermark after its record.
+        """
+        new: set[str] = set()
+        waiting: list[str] = []
 
         def note() -> None:
-            marks = np.array([mark for _, mark in waiting], np.uint64)
+            marks = np.array([handover_mark(mark) for mark in waiting], np.uint64)
             _, first = np.unique(marks, return_index=True)
             fresh = first[~self.taken.contains(marks[first])]
             if len(fresh):
                 self.taken.add(marks[fresh])
                 self.unsaved_taken.append((self.taken.generation, marks[fresh]))
-            new.update(waiting[place][0] for place in fresh.tolist())
+            new.update(waiting[place] for place in fresh.tolist())
             waiting.clear()
 
-        for (i, turn), watermark in zip(turns, watermarks, strict=True):
+        for turn, watermark in turns:
             if isinstance(turn, Handover):
                 generation = self.taken.generation_of(watermark)
                 if generation > self.taken.generation:
                     note()
                     self.taken.move_to(generation)
-                waiting.append((i, handover_mark(result.records[i].headers)))
+                waiting.append(turn.mark)
         note()
         return new
 
@@ -193,6 +219,12 @@ class Persons:
         changed, owners.changed = owners.changed, set()
         return ((one, owners.entry(one)) for one in changed)
 
+    def changed_aliases(self) -> Iterator[tuple[str, bytes]]:
+        """The aliases that changed since the last call."""
+        aliases = self._classifier.aliases
+        changed, aliases.changed = aliases.changed, set()
+        return ((one, aliases.entry(one)) for one in changed)
+
     def changed_trails(self) -> Iterator[tuple[str, bytes]]:
         """The trails that changed since the last call; empty where there is none any more."""
         changed, self.trails.changed = self.trails.changed, set()
@@ -202,4 +234,4 @@ class Persons:
         """Remember the handovers that were taken, by generation."""
         for generation in sorted(marks)[-self.taken.KEPT - 1 :]:
             self.taken.move_to(generation)
-            self.taken.add(np.unique(np.concatenate(list(marks[generation]))))
+            self.taken.add(distinct(np.concatenate(list(marks[generation]))))

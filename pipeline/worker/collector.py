@@ -82,12 +82,12 @@ class WorkerCollector(Collector):
         yield names.RETRIED, (), app.delivery.retries
         yield names.PUBLISHED, (), counters.published_rows
         yield names.PUBLISH_FAILED, (), counters.publish_failures
-        yield names.UNPUBLISHED, (), app.waiting_rows
-        yield names.HOLDING, (), float(app.holding_since is not None)
+        yield names.UNPUBLISHED, (), app.publishing.waiting_rows
+        yield names.HOLDING, (), float(app.publishing.holding_since is not None)
         yield names.UNFORESEEN, (), counters.unforeseen
-        yield names.CHECKPOINT_AGE, (), time.monotonic() - app.last_checkpoint_at
-        if app.last_publish_at is not None:
-            yield names.PUBLISH_AGE, (), time.monotonic() - app.last_publish_at
+        yield names.CHECKPOINT_AGE, (), time.monotonic() - app.checkpoints.last_at
+        if app.publishing.last_at is not None:
+            yield names.PUBLISH_AGE, (), time.monotonic() - app.publishing.last_at
         recovery = app.tables.recovery
         recovering = app.rebalancing or not recovery.completed.is_set()
         yield names.RECOVERING, (), float(recovering)

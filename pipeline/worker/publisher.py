@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +12,7 @@ from pipeline.measure.rows import ActivityRow, FunnelRow, GapRow, PartitionRow
 from pipeline.settings import Settings
 from schemas.plan import Plan
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOTHING = Decimal(0)
 _ACTIVITY = ["stream", "partition", "grain", "start", "end", "dimension", "value", "version",
              "events", "amount", "users", "sessions", "registrations"]  # fmt: skip
 _FUNNEL = ["stream", "partition", "funnel", "definition", "start", "end", "breakdown", "value", "version",
@@ -25,14 +24,9 @@ _PARTITION = ["stream", "partition", "version", "watermark", "lateness_ms", "acc
 _OUTCOMES = ("accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again", "links")
 
 
-def moment(ms: int) -> datetime:
-    """An aware datetime from epoch ms, exactly."""
-    return _EPOCH + timedelta(milliseconds=ms)
-
-
 def decimal(micro: int) -> Decimal:
     """A decimal from 10^-6 units."""
-    return Decimal(micro).scaleb(-6)
+    return Decimal(micro).scaleb(-6) if micro else _NOTHING
 
 
 class Publisher:
@@ -71,8 +65,8 @@ class Publisher:
             [stream] * len(rows),
             [r.partition for r in rows],
             [r.grain for r in rows],
-            [moment(r.start) for r in rows],
-            [moment(r.end) for r in rows],
+            [r.start for r in rows],
+            [r.end for r in rows],
             [r.dimension for r in rows],
             [list(r.value) for r in rows],
             [r.version for r in rows],
@@ -90,8 +84,8 @@ class Publisher:
             [r.partition for r in rows],
             [r.funnel for r in rows],
             [r.definition for r in rows],
-            [moment(r.start) for r in rows],
-            [moment(r.end) for r in rows],
+            [r.start for r in rows],
+            [r.end for r in rows],
             [r.breakdown for r in rows],
             [r.value for r in rows],
             [r.version for r in rows],
@@ -104,6 +98,6 @@ class Publisher:
     def _partition_columns(self, rows: Sequence[PartitionRow]) -> list[Any]:
         stream, lateness = self._settings.stream, self._plan.lateness
         columns: list[Any] = [[stream] * len(rows), [r.partition for r in rows], [r.version for r in rows]]
-        columns += [[moment(r.watermark) for r in rows], [lateness] * len(rows)]
+        columns += [[r.watermark for r in rows], [lateness] * len(rows)]
         columns += [[getattr(r, name) for r in rows] for name in _OUTCOMES]
-        return [*columns, [moment(r.at) for r in rows], *([getattr(r, name) for r in rows] for name in _PARTITION[13:])]
+        return [*columns, [r.at for r in rows], *([getattr(r, name) for r in rows] for name in _PARTITION[13:])]

@@ -14,8 +14,9 @@ from pipeline.serve.numbers import snapshot
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topic
-from pipeline.worker.app import WorkerApp, background, make_app
+from pipeline.worker.app import WorkerApp
 from pipeline.worker.collector import WorkerCollector
+from pipeline.worker.make import background, make_app
 from pipeline.worker.publisher import Publisher
 
 #: After so long without a step it is said that there is none; the watchdog ends the worker later.
@@ -66,8 +67,8 @@ async def _stop_app(app: WorkerApp) -> None:
     is what should be told.
     """
     if app.failure is None and app.crash_reason is None and not app.rebalancing:
-        await at_most(_SAVE_SECONDS, "the last checkpoint", app.checkpoint())
-        await at_most(_PUBLISH_SECONDS, "publishing the last rows", app.publish())
+        await at_most(_SAVE_SECONDS, "the last checkpoint", app.checkpoints.write())
+        await at_most(_PUBLISH_SECONDS, "publishing the last rows", app.publishing.publish())
     await at_most(_LEAVE_SECONDS, "leaving the consumer group", app.stop())
 
 
@@ -78,8 +79,8 @@ def health(app: WorkerApp) -> dict[str, Any]:
     # Without ClickHouse the live numbers go on, and a record that is set aside stops nothing: problems to see, and no
     # reason to be taken out of service.
     ready = not problems
-    if app.publish_error:
-        problems["clickhouse"] = f"live rows wait: {app.publish_error}"
+    if app.publishing.error:
+        problems["clickhouse"] = f"live rows wait: {app.publishing.error}"
     missing = {p: state.missing for p, state in sorted(app.store.states.items()) if state.missing}
     if missing:
         lost = ", ".join(f"{number} of partition {p}" for p, number in missing.items())
@@ -89,10 +90,10 @@ def health(app: WorkerApp) -> dict[str, Any]:
             f"{app.counters.unforeseen} set aside because of a mistake in this program, the last: "
             f"{app.counters.last_unforeseen}"
         )
-    if app.held_since is not None and now - app.held_since > STUCK_SECONDS:
-        problems["transactions"] = (
-            f"{app.held_back()} offsets wait for {now - app.held_since:.0f} s for a producer to end its transaction"
-        )
+    held_since = app.progress.held_since
+    if held_since is not None and now - held_since > STUCK_SECONDS:
+        waiting = f"{app.progress.held_back()} offsets wait for {now - held_since:.0f} s"
+        problems["transactions"] = f"{waiting} for a producer to end its transaction"
     return {"role": "worker", "ready": ready, "problems": problems, "partitions": sorted(app.store.states)}
 
 
@@ -101,7 +102,7 @@ def _dead(app: WorkerApp) -> dict[str, str]:
     problems: dict[str, str] = {}
     if app.failure is not None:
         problems["folding"] = str(app.failure)
-    log = app.fetching()
+    log = app.progress.fetching()
     if log is not None and log.failure is not None:
         problems["fetching"] = repr(log.failure)
     for task in app.loops:
@@ -118,22 +119,23 @@ def _late(app: WorkerApp, now: float) -> dict[str, str]:
     if app.rebalancing or not app.tables.recovery.completed.is_set():
         problems["partitions"] = "a rebalance or recovery is under way"
         return problems
-    if app.holding_since is not None:
+    publishing, progress = app.publishing, app.progress
+    if publishing.holding_since is not None:
         problems["holding"] = (
-            f"counting waits for {now - app.holding_since:.0f} s: {app.waiting_rows} rows wait for ClickHouse, and no "
-            f"more may (PIPELINE_MAX_UNPUBLISHED_ROWS); Kafka keeps the records"
+            f"counting waits for {now - publishing.holding_since:.0f} s: {publishing.waiting_rows} rows wait for "
+            f"ClickHouse, and no more may (PIPELINE_MAX_UNPUBLISHED_ROWS); Kafka keeps the records"
         )
         return problems
-    silent = app.silent_for()
+    silent = progress.silent_for()
     if silent > SILENT_SECONDS and "kafka" not in problems:
         problems["kafka"] = f"no answer for {silent:.0f} s"
-    elif app.total_lag() and now - app.progress_at > STUCK_SECONDS:
-        problems["folding"] = f"nothing folded for {now - app.progress_at:.0f} s, {app.total_lag()} records wait"
+    elif progress.total_lag() and now - progress.at > STUCK_SECONDS:
+        problems["folding"] = f"nothing folded for {now - progress.at:.0f} s, {progress.total_lag()} records wait"
     allowed = max(STUCK_SECONDS, 3 * app.settings.checkpoint_interval_s)
-    if "kafka" not in problems and now - app.last_checkpoint_at > allowed:
-        problems["checkpoints"] = f"the last one was {now - app.last_checkpoint_at:.0f} s ago"
+    if "kafka" not in problems and now - app.checkpoints.last_at > allowed:
+        problems["checkpoints"] = f"the last one was {now - app.checkpoints.last_at:.0f} s ago"
     # An insert has its own time to answer; there are four.
-    since = app.publishing_since
+    since = publishing.since
     if since is not None and now - since > STUCK_SECONDS + 4 * app.settings.clickhouse_timeout_s:
         problems["publishing"] = f"under way for {now - since:.0f} s"
     return problems
@@ -142,4 +144,4 @@ def _late(app: WorkerApp, now: float) -> dict[str, str]:
 def live_numbers(app: WorkerApp) -> LiveAnswer:
     """What `/live` shows."""
     states, now = list(app.store.states.values()), int(time.time() * 1000)
-    return snapshot(states, app.plan, now, lag=app.total_lag(), publish_error=app.publish_error)
+    return snapshot(states, app.plan, now, lag=app.progress.total_lag(), publish_error=app.publishing.error)

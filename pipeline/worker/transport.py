@@ -20,7 +20,7 @@ from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.types import TP, AppT, ConsumerMessage
 
-from pipeline.ingest.classify import Record, Unreadable
+from pipeline.ingest.records import Record, Unreadable
 from pipeline.kafka.consumer import LogConsumer
 from pipeline.worker.inline import InlineConsumerThread
 

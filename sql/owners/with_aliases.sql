@@ -1,5 +1,5 @@
--- Whose an id is where users have old ids (aliases). At most four links are followed (device, old user, new user); a
--- circle of aliases ends there, and so does the way at an id that is shared. Rows that stand twice change nothing here,
+-- Whose an id is where users have old ids (aliases). Four links are followed (device, old user, new user), which is all
+-- that a stream can have: a circle or a longer chain is refused. The way ends at an id that is shared. Rows that stand twice change nothing here,
 -- so there is no FINAL; in the order of the table the first row of an id costs next to nothing. A device is nobody's
 -- person, so only the links of old users lead on: they stand together in the order of the table, and each pass over them
 -- joins them with themselves by grouping, since a name of WITH that stands twice is counted twice.

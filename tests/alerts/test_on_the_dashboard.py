@@ -16,7 +16,7 @@ from whole_system import streamed, until
 from pipeline.alerts.prometheus import PrometheusClient
 from pipeline.dashboard.server import Dashboard
 from pipeline.embedded.prometheus import Prometheus
-from pipeline.ingest.classify import Record
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.serve.numbers import snapshot
 from pipeline.serve.server import LiveServer, registry

@@ -26,7 +26,8 @@ from pipeline.clickhouse import migrate as migrations
 from pipeline.clickhouse.client import Connection
 from pipeline.clickhouse.migrate import migrate
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
-from pipeline.ingest.classify import ORIGIN_HEADER, PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import ORIGIN_HEADER, Record
 from pipeline.ingest.validate import Validator
 from pipeline.settings import Settings
 from schemas.plan_io import parse_plan

@@ -17,8 +17,8 @@ from typing import Final
 
 import aiohttp
 
-from pipeline.ingest.classify import Record
 from pipeline.ingest.links import LINK_HEADER, Claim, link_value
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.settings import Settings
 from pipeline.state.checkpoint import encode

@@ -14,7 +14,8 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.ingest.classify import Outcome, PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import Outcome, Record
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity
 from pipeline.measure.funnels import Funnels

@@ -24,7 +24,7 @@ from kafka_harness.reading import read_log
 from pipeline.embedded.kafka.jars import kafka_jars
 from pipeline.embedded.kafka.java import java
 from pipeline.embedded.kafka.node import server_command
-from pipeline.ingest.classify import Record
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.state.checkpoint import Restorer
 from pipeline.state.partition import PartitionState

@@ -79,7 +79,7 @@ def letter(rng: random.Random, now: int, plan: Plan, partitions: int) -> tuple[i
     elif rng.random() < 0.02:
         value = rng.choice((None, b"", b"null", b"[]", b'{"id":' * 4000, value + b"x", b" " * 5000 + value, value[:-1]))
     if luck < 0.5:
-        headers = [(b"streamgauge-link", rng.choice((b"1", b"", None, b"\xff", b"2")))]
+        headers = [(b"streamgauge-link", rng.choice((b"1", b"decided", b"", None, b"\xff", b"2")))]
     else:
         mark = b"%d:%d:0" % (rng.randrange(partitions), rng.randrange(10**6))
         headers = [(b"streamgauge-handover", mark if rng.random() < 0.8 else rng.choice(_MARKS))]

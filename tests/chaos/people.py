@@ -15,13 +15,15 @@ from zlib import crc32
 from pipeline.simulate import Sent
 
 #: Chances of what somebody may do before each event.
-_LOG_IN, _LOG_OUT, _CHANGE, _RENAME = 0.15, 0.1, 0.06, 0.01
+_LOG_IN, _LOG_OUT, _CHANGE, _RENAME = 0.15, 0.1, 0.06, 0.02
 #: Devices that many share: more than the plan lets one device have users.
 SHARED: Final = tuple(f"tablet{n}" for n in range(12))
 #: So many people: few enough that windows count them exactly.
 _PEOPLE: Final = 500
-#: A user id is replaced so often at most: a device and its user's ids are no longer chain than is followed.
-_RENAMED: Final = 2
+#: A user id is replaced so often at most: one alias more than may follow each other.
+_RENAMED: Final = 4
+#: And how often the same is told the wrong way round, too: that would close a circle.
+_REVERSED: Final = 0.15
 
 
 class _Human:
@@ -33,7 +35,7 @@ class _Human:
         if rng.random() < 0.05:
             self.devices[1] = f"u{rng.randrange(_PEOPLE)}"  # as somebody else's user is called
         self.device, self.logged_in = self.devices[0], rng.random() < 0.4
-        self.old = ""
+        self.old, self.reversing = "", False
 
     def ids(self) -> dict[str, Any]:
         """What the next event says of who it is; `event` and `properties` too where it tells an old id."""
@@ -44,10 +46,15 @@ class _Human:
             self.logged_in = not self.logged_in
         if not self.logged_in:
             return {"anonymous_id": self.device}
+        if self.reversing:
+            self.reversing = False
+            told = {"event": "account_merged", "properties": {"old_user_id": self.user}}
+            return {"user_id": self.old, **told}
         if self.renamed < _RENAMED and rng.random() < _RENAME:
             self.renamed, self.old = self.renamed + 1, self.user
             self.user = f"{self.user.partition('.')[0]}.{self.renamed}"
             told = {"event": "account_merged", "properties": {"old_user_id": self.old}}
+            self.reversing = rng.random() < _REVERSED
             return {"user_id": self.user, "anonymous_id": self.device, **told}
         # One of the old id's apps still has it; a server knows no device.
         user = self.old if self.old and rng.random() < 0.2 else self.user

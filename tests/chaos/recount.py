@@ -182,6 +182,11 @@ async def _has_outcome(world: Watched) -> bool:
                                   "AND table = 'duplicates' AND name = 'outcome'"))  # fmt: skip
 
 
+def _count(value: bytes | None) -> int:
+    found = json.loads(value or b"")
+    return len(found) if isinstance(found, list) else 1
+
+
 async def _links(world: Watched, truth: Truth, found: Differences) -> None:
     assert truth.oracle is not None
     rows = await world.query(
@@ -195,11 +200,12 @@ async def _links(world: Watched, truth: Truth, found: Differences) -> None:
     }
     found.same("rows of links_raw", len(rows), len(right))
     found.same_set("link", {tuple(row) for row in rows}, right)
-    rows = await world.query("SELECT partition, offset FROM handovers_raw FINAL")
+    rows = await world.query("SELECT partition, offset, item FROM handovers_raw FINAL")
     handed = {
-        place
+        (*place, item)
         for place in truth.places("link")
         if header(truth.oracle.records[place].headers, "streamgauge-handover") is not None
+        for item in range(_count(truth.oracle.records[place].value))
     }
     found.same("rows of handovers_raw", len(rows), len(handed))
     found.same_set("handover", {tuple(row) for row in rows}, handed)

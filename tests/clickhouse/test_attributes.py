@@ -16,7 +16,8 @@ from pipeline.clickhouse.client import Connection
 from pipeline.collect.model import first_told
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.ingest.attributes import ATTRIBUTES_HEADER, attributes_value
-from pipeline.ingest.classify import PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.settings import Settings
 from schemas.plan_io import parse_plan

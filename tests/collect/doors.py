@@ -20,7 +20,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.collect.sources import add_source
 from pipeline.embedded.broker import EmbeddedBroker
-from pipeline.ingest.classify import Classified, Outcome, PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import Classified, Outcome, Record
 from pipeline.ingest.validate import Validator
 from schemas.plan import Plan
 from schemas.plan_io import load_plan

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pipeline.collect.model import Request
 from pipeline.collect.native import Native
 from pipeline.collect.reception import Reception
-from pipeline.ingest.classify import Outcome, PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import Outcome, Record
 from pipeline.ingest.validate import Validator
 from schemas.plan_io import parse_plan
 

@@ -15,8 +15,8 @@ from collect.doors import PARTITIONS, Door
 
 from pipeline.codings import zstd
 from pipeline.collect.sources import add_source, revoke_source
-from pipeline.ingest.classify import Outcome
 from pipeline.ingest.partitioner import partitions_of
+from pipeline.ingest.records import Outcome
 
 pytestmark = pytest.mark.usefixtures("needs_embedded")
 

@@ -32,7 +32,8 @@ from pipeline.collect.reception import Reception
 from pipeline.dashboard.pages.events import ROWS
 from pipeline.dashboard.server import Dashboard
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
-from pipeline.ingest.classify import PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.settings import Settings
 from schemas.plan_io import load_plan

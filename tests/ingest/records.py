@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.ingest.classify import ORIGIN_HEADER, PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import ORIGIN_HEADER, Record
 from pipeline.ingest.validate import Validator
 from schemas.plan import Plan
 from schemas.plan_io import parse_plan

@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.archiver.rows import ArchiveBatch
 from pipeline.ingest.attributes import ATTRIBUTES_HEADER, Attributes, attributes_value, read_attributes
-from pipeline.ingest.classify import Outcome, PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.links import LINK_HEADER, Claim, link_value
+from pipeline.ingest.records import Outcome, Record
 from pipeline.ingest.validate import Validator
 from schemas.plan_io import parse_plan
 

@@ -8,7 +8,7 @@ import xxhash
 from cost import cpu_seconds
 from ingest.records import HOUR, MINUTE, PLAN, SECOND, T0, classifier, event, outcomes, record
 
-from pipeline.ingest.classify import ORIGIN_HEADER
+from pipeline.ingest.records import ORIGIN_HEADER
 
 BATCHES = pytest.mark.parametrize("batch", [1, 2, 3, 1000])
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest.records import HOUR, MINUTE, PLAN, T0, classifier, event, record
 
-from pipeline.ingest.classify import PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import Record
 from pipeline.simulate.recount import Logged, expected
 
 #: Offsets in time that matter: within the lateness, at its edge, beyond it, and beyond the memory of ids.

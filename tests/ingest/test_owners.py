@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.ingest.links import Owners, claims_of, read_link, told_person
+from pipeline.ingest.links import Owners, claims_of, read_links, told_person
 
 T = 1_790_000_000_000
 ALIAS = ("rename", "old")
@@ -30,10 +30,10 @@ def test_an_old_user_id_is_never_shared() -> None:
 def test_what_is_kept_of_an_id_goes_on_where_it_stood(limit: int) -> None:
     users = [f"u{n}" for n in range(limit + 2)]
     for cut in range(limit + 2):
-        whole, first, second = Owners(limit), Owners(limit), Owners(limit)
+        whole, first = Owners(limit), Owners(limit)
         rulings = [whole.claim("$device:d", user) for user in users]
         found = [first.claim("$device:d", user) for user in users[:cut]]
-        second.load("$device:d", first.entry("$device:d"))
+        second = Owners(limit, {"$device:d": first.entry("$device:d")})
         assert found + [second.claim("$device:d", user) for user in users[cut:]] == rulings
 
 
@@ -109,4 +109,4 @@ def test_of_several_headers_the_last_counts() -> None:
 )  # fmt: skip
 def test_what_is_no_link(value: bytes | None) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        read_link(value, aliases=True)
+        read_links(value, aliases=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import BrokenPromiseError
-from pipeline.ingest import classify
-from pipeline.ingest.classify import Outcome, PartitionClassifier, Record, Unreadable
+from pipeline.ingest import history
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import Outcome, Record, Unreadable
 from pipeline.ingest.validate import Validator
 from schemas.event import Event
 from schemas.plan import Plan
@@ -22,10 +23,10 @@ class Mistaken(Validator):
         super().__init__(plan)
         self._error = error
 
-    def parse(self, value: bytes | None) -> Event:
+    def parse(self, value: bytes | None, number: int = 1) -> Event:
         if value and b"poison" in value:
             raise self._error
-        return super().parse(value)
+        return super().parse(value, number)
 
 
 def event(number: int, user: str = "u") -> bytes:
@@ -54,14 +55,14 @@ def test_what_says_nothing_of_the_record_is_raised(error: Exception) -> None:
 
 def test_what_follows_the_validation_is_guarded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the origin's header holds: here its reader has a mistake."""
-    right = classify.origin_mark
+    right = history.origin_mark
 
     def mistaken(record: Record) -> int:
         if dict(record.headers).get("streamgauge-origin") == b"poison":
             raise ZeroDivisionError("origin")
         return right(record)
 
-    monkeypatch.setattr(classify, "origin_mark", mistaken)
+    monkeypatch.setattr(history, "origin_mark", mistaken)
     plan = load_plan("shop")
     origins = (b"0:0", b"poison", b"0:2")
     records = [Record(n, START, None, event(n), [("streamgauge-origin", origin)]) for n, origin in enumerate(origins)]

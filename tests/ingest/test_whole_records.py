@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ingest.records import PLAN, T0
 
 from pipeline.archiver.rows import ArchiveBatch
-from pipeline.ingest.classify import ORIGIN_HEADER, Outcome, PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import ORIGIN_HEADER, Outcome, Record
 from pipeline.ingest.validate import Validator
 from pipeline.state.checkpoint import Restorer, encode
 from pipeline.state.partition import PartitionState

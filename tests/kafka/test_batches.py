@@ -9,7 +9,7 @@ import pytest
 from aiokafka.record.memory_records import MemoryRecords
 from chaos.raw import Raw, batch
 
-from pipeline.ingest.classify import Unreadable
+from pipeline.ingest.records import Unreadable
 from pipeline.kafka.batches import placed, records_of
 
 GOOD = Raw(b"one", b"k", [(b"trace", b"1")], 1000)

@@ -15,7 +15,7 @@ from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from chaos.raw import Raw, batch, bomb
 
-from pipeline.ingest.classify import Unreadable
+from pipeline.ingest.records import Unreadable
 from pipeline.kafka.batches import BatchRecords, placed, records_of, weight
 
 CODECS = ["gzip", "snappy", "lz4", "zstd"]

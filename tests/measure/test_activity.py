@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.measure.activity import Activity, union
+from pipeline.measure.activity import Activity
+from pipeline.measure.sketches import union
 from schemas.event import Event
 from schemas.plan import Plan
 
@@ -170,3 +171,31 @@ def test_neither_order_nor_batches_change_a_count(events: list[Event], cuts: lis
 def test_dimensions_that_would_be_counted_twice_are_refused(dimensions: list[Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         plan(dimensions=dimensions)
+
+
+@pytest.mark.parametrize("future", [[], [50_000]])
+def test_the_last_minutes_are_the_same_among_many_and_with_one_far_ahead(future: list[int]) -> None:
+    activity = Activity(plan(dimensions=[]))
+    fold(activity, [event(f"u{minute}", START + minute * 60_000) for minute in [*range(100), *future]])
+    more = len(future)
+    assert activity.recent(START + 97 * 60_000) == {(): (3 + more, pytest.approx(3 + more))}
+    assert activity.recent(START + 97 * 60_000 + 1) == {(): (2 + more, pytest.approx(2 + more))}
+    assert activity.recent(START + 50_001 * 60_000) == {}
+    assert activity.recent(0) == {(): (100 + more, pytest.approx(100 + more))}
+
+
+def test_a_value_named_other_is_not_taken_for_what_has_no_place() -> None:
+    """Where a minute has no place for a value that its hour has, the hour's `(other)` doesn't count it."""
+    activity = Activity(plan(max_values=2))
+    fold(activity, [event("u1", START, platform="ios"), event("u2", START, platform="web")])
+    fold(activity, [event("u3", START + 60_000, platform="(other)")])
+    fold(activity, [event("u4", START + 120_000, platform="a"), event("u5", START + 120_000, platform="b")])
+    fold(activity, [event("u6", START + 120_000, platform="ios"), event("u7", START + 120_000, platform="(other)")])
+    hour = {
+        value: counts
+        for (grain, _, name, value), counts in rows(activity).items()
+        if (grain, name) == ("hour", "platform")
+    }
+    assert hour == {
+        ("ios",): (2, 0, 2, 0, 0), ("web",): (1, 0, 1, 0, 0), ("(other)",): (4, 0, 4, 0, 0),
+    }  # fmt: skip

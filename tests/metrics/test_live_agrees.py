@@ -14,7 +14,8 @@ import pytest
 from metrics.world import PLAN, World, plain
 from pipeline.archiver.rows import EVENT_COLUMNS, ArchiveBatch
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
-from pipeline.ingest.classify import PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.state.partition import PartitionState
 from pipeline.worker.publisher import Publisher, decimal

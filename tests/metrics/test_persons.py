@@ -101,6 +101,29 @@ async def test_a_circle_of_aliases_ends(world: World) -> None:
     assert await persons(world) == ["u1", "u2", "u2"]
 
 
+async def test_each_of_many_shared_devices_is_nobodys_from_its_own_record_on(world: World) -> None:
+    """They were stored one after the other, so that the table has many parts, which are read in any order."""
+    offsets = [100 + number * 7 % 48 for number in range(48)]
+    await world.tell(
+        [
+            visit(f"d{number}", "open", f"{DAY} 10:00", offset=at, partition=number)
+            for number, offset in enumerate(offsets)
+            for at in (offset - 1, offset)
+        ]
+    )
+    for number, offset in enumerate(offsets):
+        one = f"'test', 'login', '$device:d{number}'"
+        await world.command(
+            "INSERT INTO links_raw (stream, kind, id, person, outcome, offset) VALUES "
+            f"({one}, 'u{number}', 'linked', 0), ({one}, 'v', 'shared', {offset})"
+        )
+    right = [(n, person) for n in range(48) for person in (f"u{n}", f"$device:d{n}")]
+    assert await world.sql("SELECT partition, person FROM events ORDER BY partition, offset") == right
+    # Which device has which offset is asked in one query: once in fifty the rows of two come in different orders.
+    (create,) = (await world.sql("SHOW CREATE VIEW events"))[0]
+    assert create.count("outcome = 'shared'") == 1
+
+
 async def test_the_way_ends_at_an_id_that_is_shared(world: World) -> None:
     links = [
         link("d1", "u1"),

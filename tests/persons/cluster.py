@@ -10,9 +10,9 @@ from typing import Any
 from persons.oracle import Oracle
 from pydantic_core import to_json
 
-from pipeline.ingest.classify import ORIGIN_HEADER, Record
 from pipeline.ingest.links import person_header
 from pipeline.ingest.partitioner import partitions_of
+from pipeline.ingest.records import ORIGIN_HEADER, Record
 from pipeline.ingest.validate import Validator
 from pipeline.measure.rows import ActivityRow, FunnelRow
 from pipeline.measure.windows import grains

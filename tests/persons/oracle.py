@@ -73,21 +73,21 @@ class Oracle:
     def unsent(self) -> list[str]:
         """What a partition should have written to another and what is not there, or is and should not be."""
         sent_on: set[tuple[int, str]] = set()
-        told: set[tuple[int, str, str, str]] = set()
+        told: set[tuple[int, str, str, str, bool]] = set()
         for (p, _), record in self.records.items():
             if (origin := header(record.headers, "streamgauge-origin")) is not None:
                 sent_on.add((p, origin.decode()))
-            if header(record.headers, "streamgauge-link") is not None:
-                claim = json.loads(record.value or b"")
-                told.add((p, claim["id"], claim["person"], claim["kind"]))
+            if (link := header(record.headers, "streamgauge-link")) is not None:
+                found = json.loads(record.value or b"")
+                for claim in found if isinstance(found, list) else [found]:
+                    told.add((p, claim["id"], claim["person"], claim["kind"], link == b"decided"))
         forwarded: set[tuple[int, str]] = set()
-        tells: set[tuple[int, str, str, str]] = set()
+        tells: set[tuple[int, str, str, str, bool]] = set()
         for (p, offset), one in self.judged.items():
             if one.outcome == "forwarded":
                 forwarded.add((home_of(one.counted_as, self.partitions), f"{p}:{offset}"))
-            for claim in one.tells:
-                home = home_of(claim.id, self.partitions)
-                tells.add((home, claim.id.removeprefix("$device:"), claim.person, claim.kind))
+            for home, claim, decided in one.tells:
+                tells.add((home, claim.id.removeprefix("$device:"), claim.person, claim.kind, decided))
         return [
             f"{what}: {len(different)}, first {sorted(different)[:3]}"
             for what, different in (

@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from persons.cluster import figures
 from persons.test_answers import D0, D1, DAY, HOUR, MINUTE, TEXT, U0, U1, V0, V1, Log, T, by_home
 from pydantic_core import to_json
 
+from pipeline.ingest.links import read_links
 from pipeline.measure.activity import OTHER
 from schemas.plan_io import parse_plan
 
@@ -138,7 +140,7 @@ def test_an_event_that_is_sent_on_makes_no_other_a_duplicate(at_once: bool) -> N
 
 def test_a_long_history_comes_in_parts_and_whole() -> None:
     log = Log(parse_plan(TEXT.replace("lateness: 1h", "lateness: 30d")))
-    platforms = [f"{n}-{'x' * 200}" for n in range(400)]
+    platforms = [f"{n}-{'x' * 200}" for n in range(2000)]
     for n, platform in enumerate(platforms):
         event = {"event_id": f"p{n}", "event": "rename", "ts": T + n * MINUTE, "anonymous_id": D0, "platform": platform}
         log.cluster.write(0, to_json(event | {"properties": {"old": "-1"}}))
@@ -149,7 +151,7 @@ def test_a_long_history_comes_in_parts_and_whole() -> None:
     assert max(len(letter.value or b"") for letter in letters) < 500_000
     found = log.cluster.measures().activity
     minutes = [c for w, c in found.items() if (w.grain, w.dimension) == ("minute", "")]
-    assert (len(minutes), {round(c.users) for c in minutes}) == (400, {1})
+    assert (len(minutes), {round(c.users) for c in minutes}) == (2000, {1})
 
 
 def test_what_is_handed_to_an_old_id_goes_on_to_the_new_one() -> None:
@@ -214,6 +216,44 @@ def test_values_beyond_the_most_are_counted_together_for_the_device_and_by_thems
     look(3, "d", 1, user_id=U1)
     look(4, "c", 1, user_id=V1)  # a value that a link has brought has no place of its own
     assert by_value(log, figure="events") == {"a": 1, "b": 1, "d": 1, "ios": 1, OTHER[0]: 2}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_links_bring_to_as_many_values_as_may_be_and_the_others_together(restarted: bool) -> None:
+    """Devices of a dimension with ever new values, or a forged handover: no window outgrows what it may hold."""
+    log = Log(parse_plan(TEXT.replace("dimensions: [platform]", "dimensions: [platform]\nmax_values: 2")))
+    for number, user in enumerate([U0, U0, V0, U0, V0]):
+        share = {"fields": ["platform"], "visits": [[T // MINUTE, [f"p{number}"], False]], "steps": []}
+        value = to_json({"id": f"$device:d{number}", "person": user, "hops": 1, "watermark": 0, **share})
+        log.cluster.write(0, value, [("streamgauge-handover", b"1:%d:0" % number)])
+        log.cluster.drain()
+        if restarted:
+            log.cluster.save(0)
+            log.cluster.crash(0)
+    assert by_value(log) == {"p0": 1, "p1": 1, OTHER[0]: 2}
+    log.send("look", T, user=V0)  # events have their own places
+    assert by_value(log) == {"p0": 1, "p1": 1, "ios": 1, OTHER[0]: 2}
+
+
+def test_which_values_links_bring_to_does_not_depend_on_batches() -> None:
+    """Minutes have place where their hour has none, and events of the same values come in between."""
+    found = []
+    for at_once in (1, 2, 3, 100):
+        log = Log(parse_plan(TEXT.replace("dimensions: [platform]", "dimensions: [platform]\nmax_values: 2")))
+        for number in range(12):
+            user, platform, minute = (U0, V0)[number % 2], f"p{number % 5}", T // MINUTE + number % 4
+            share = {"fields": ["platform"], "visits": [[minute, [platform], number % 3 == 0]], "steps": []}
+            value = to_json({"id": f"$device:d{number}", "person": user, "hops": 1, "watermark": 0, **share})
+            log.cluster.write(0, value, [("streamgauge-handover", b"1:%d:0" % number)])
+            event = {"event_id": f"e{number}", "event": "look", "ts": minute * MINUTE, "user_id": (V0, U0)[number % 2]}
+            log.cluster.write(0, to_json(event | {"platform": f"p{number * 2 % 5}"}))
+        while log.cluster.states[0].position < len(log.cluster.logs[0]):
+            log.cluster.fold(0, at_once)
+            log.cluster.publish(0)
+        found.append(figures(log.cluster.measures()))
+    assert found[1:] == found[:1] * 3
+    hours = {key[3]: figure[1] for key, figure in found[0].items() if key[0] == "hour" and key[2] == "platform"}
+    assert hours.keys() == {("p0",), ("p1",), ("p2",), OTHER}
 
 
 def test_values_of_a_plan_with_other_dimensions() -> None:
@@ -283,7 +323,9 @@ def test_a_link_is_told_once_however_many_events_say_it(at_once: bool) -> None:
         log.send("look", T + 10 + n, device=X0, user=U1, p=1, fold=not at_once)
         log.send("look", T + 20 + n, device=D0, user=U1, p=1, fold=not at_once)
     log.cluster.drain()
-    assert len(log.cluster.logs[0]) == 2
+    found = [claim for record in log.cluster.logs[0] for claim in read_links(record.value, aliases=False)]
+    assert [claim.id for claim in found] == [f"$device:{D0}", f"$device:{X0}"]
+    assert len(log.cluster.logs[0]) == (1 if at_once else 2)  # those of one batch go together
 
 
 @pytest.mark.parametrize("at_once", [True, False])

@@ -15,7 +15,7 @@ from persons.cluster import Cluster
 from persons.test_answers import D0, DAY, MINUTE, PLAN, TEXT, U0, U1, Log, T
 from pydantic_core import to_json
 
-from pipeline.ingest.classify import Record
+from pipeline.ingest.records import Record
 from pipeline.measure.funnels import definition_of
 from pipeline.state.disk import Disk
 from schemas.plan_io import load_plan, parse_plan

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from persons.cluster import oracle_of
 
-from pipeline.ingest.classify import Record
+from pipeline.ingest.records import Record
 from pipeline.replay import live, sql
 from pipeline.replay.log import batches
 from pipeline.replay.measures import Measures

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.ingest.classify import PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.queries.activity import activity_sql, window_start
 from pipeline.replay.sql import Archive

@@ -23,14 +23,15 @@ from pipeline.archiver.rows import (
 from pipeline.clickhouse.client import Connection
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.errors import UserError
-from pipeline.ingest.classify import PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.partitioner import partitions_of
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.metrics import install
 from pipeline.queries.comparison import Difference, Verification
 from pipeline.queries.verify import verify
 from pipeline.state.partition import PartitionState
-from pipeline.worker.publisher import Publisher, decimal, moment
+from pipeline.worker.publisher import Publisher, decimal
 from schemas.plan import Plan
 from schemas.plan_io import parse_plan
 
@@ -114,7 +115,7 @@ class System:
             ("events_raw", EVENT_COLUMNS, batch.events),
             ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
             ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),
-            ("links_raw", LINK_COLUMNS, [*batch.links[:-2], [moment(ts) for ts in batch.links[-2]], batch.links[-1]]),
+            ("links_raw", LINK_COLUMNS, batch.links),
         ):
             if columns[0]:
                 await self.connection.run(

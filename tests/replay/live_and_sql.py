@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from pipeline.ingest.classify import PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.partitioner import partitions_of
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.measure.windows import grains
 from pipeline.replay import sql

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.ingest.classify import Outcome, Record
+from pipeline.ingest.records import Outcome, Record
 from pipeline.ingest.validate import Validator
 from pipeline.state.partition import PartitionState
 from schemas.plan import Plan

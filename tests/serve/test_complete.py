@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipeline.ingest.classify import Record
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.serve.complete import FunnelUsers, MinuteCounts, Minutes, funnel_users, last_minute
 from pipeline.state.partition import PartitionState

@@ -12,8 +12,8 @@ from pipeline.alerts.bridge import Bridge
 from pipeline.dashboard.server import Dashboard
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings
-from pipeline.worker.app import make_app
 from pipeline.worker.collector import WorkerCollector
+from pipeline.worker.make import make_app
 from pipeline.worker.role import health, live_numbers
 from schemas.plan_io import load_plan
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.ingest.classify import PartitionClassifier, Record
+from pipeline.ingest.classify import PartitionClassifier
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.simulate import Logged, Noise, Population, Sent, add_noise, delivered, expected
 from pipeline.simulate.malformed import MALFORMED

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UserError
-from pipeline.ingest.classify import Record
+from pipeline.ingest.records import Record
 from pipeline.state.checkpoint import Checkpoint, Restorer, encode
 from pipeline.state.disk import Disk, DiskEntries
 from pipeline.state.partition import PartitionState

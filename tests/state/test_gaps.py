@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import AnotherTopicError
-from pipeline.ingest.classify import Record
+from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.measure.rows import GapRow
 from pipeline.state.checkpoint import Restorer, encode

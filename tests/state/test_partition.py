@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UserError
-from pipeline.ingest.classify import Outcome, Record
+from pipeline.ingest.records import Outcome, Record
 from pipeline.ingest.validate import Validator
 from pipeline.state.checkpoint import MAX_PART_BYTES, Checkpoint, MemorySnapshot, Restorer, encode
 from pipeline.state.partition import PartitionState

@@ -31,10 +31,10 @@ class Additions:
         fields = incoming.fields
         if fields.get("event") == IDENTIFY:
             return
-        if self._agent is not None:
+        if self._agent is not None and incoming.user_agent:
             _add(fields, self._agent(incoming.user_agent))
-        if self._channel:
-            _add(fields, channel(fields, incoming.user_agent))
+        if self._channel and (found := channel(fields, incoming.user_agent)):
+            _add(fields, found)
         if self._places is not None and incoming.address and not fields.get("country"):
             # All or nothing: a city of the one in the country of the other would be none.
             _add(fields, self._places.find(incoming.address))

@@ -202,20 +202,26 @@ _PAGES: Final = ("page_url", "$current_url", "page_location", "$url", "url")
 _REFERRERS: Final = ("page_referrer", "$referrer", "referrer", "$latest_referrer")
 
 
-#: All of these: most events have none, and tell nothing of how their person came.
+#: All of these, and what stands in a context: most events have none, and tell nothing of how their person came.
 _TELLING: Final = frozenset(
     {
         *_PAGES,
         *_REFERRERS,
-        "context",
         *(f"{one}{name}" for one in _PREFIXES for name in ("source", "medium", "campaign")),
     }
 )
 
 
 def _tells(fields: Mapping[str, Any]) -> bool:
+    if fields.get("referrer"):
+        return True
     properties = fields.get("properties")
-    return bool(fields.get("referrer")) or (isinstance(properties, dict) and not _TELLING.isdisjoint(properties))
+    if not isinstance(properties, dict):
+        return False
+    context = properties.get("context")
+    return not _TELLING.isdisjoint(properties) or (
+        isinstance(context, dict) and ("page" in context or "campaign" in context)
+    )
 
 
 def arrival_of(fields: Mapping[str, Any], user_agent: str = "") -> Arrival:

@@ -117,10 +117,9 @@ def _event(request: Request, sent: int | None, event: dict[str, Any]) -> list[In
     )
     incoming = Incoming(fields, sent=sent)
     address = event.get("ip")
-    for key, value in whose(
+    incoming.address, incoming.user_agent = whose(
         request, library, None if address == "$remote" else address, event.get("user_agent")
-    ).items():
-        setattr(incoming, key, value)
+    )
     if address == "$remote":
         incoming.address = request.address
     said = attributes(event.get("user_properties"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
 
@@ -32,6 +33,8 @@ _SERVER: Final = re.compile(
 )
 #: How user agents of browsers and of apps begin, or what they have.
 _PERSONAL: Final = re.compile(r"(?:Mozilla|Opera|Dalvik)/|.*\bCFNetwork/", re.DOTALL)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _DIGITS: Final = re.compile(r"-?[0-9]{1,18}")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
@@ -90,13 +93,12 @@ def milliseconds(value: Any) -> Any:
         return round(value) if isfinite(value) else value
     if not isinstance(value, str):
         return value
-    if _DIGITS.fullmatch(value):
+    if value[4:5] != "-" and _DIGITS.fullmatch(value):
         return int(value)
     try:
         moment = datetime.fromisoformat(value.upper())
-        if moment.tzinfo is None:
-            return value
-        return int(moment.replace(microsecond=0).timestamp()) * 1000 + moment.microsecond // 1000
+        # In whole numbers: the float of a timestamp would round.
+        return value if moment.tzinfo is None else (moment - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):
         return value
 
@@ -141,7 +143,12 @@ def envelope(**fields: Any) -> dict[str, Any]:
 
 def of_server(library: Any) -> bool:
     """Whether a library is one for servers, by its name."""
-    return isinstance(library, str) and _SERVER.search(library) is not None
+    return isinstance(library, str) and _of_server(library[:_MAX_LABEL])
+
+
+@lru_cache(maxsize=1_000)
+def _of_server(library: str) -> bool:
+    return _SERVER.search(library) is not None
 
 
 def speaks_for_itself(request: Request, library: Any) -> bool:
@@ -151,15 +158,15 @@ def speaks_for_itself(request: Request, library: Any) -> bool:
     return _PERSONAL.match(request.headers.get("user-agent", "")) is not None
 
 
-def whose(request: Request, library: Any, address: Any, agent: Any) -> dict[str, str]:
+def whose(request: Request, library: Any, address: Any, agent: Any) -> tuple[str, str]:
     """The person's address and user agent: what the event says, else the request's if it comes from the person."""
     own = speaks_for_itself(request, library)
     here = request.address if own else ""
     told = request.headers.get("user-agent", "") if own else ""
-    return {
-        "address": address if isinstance(address, str) and address else here,
-        "user_agent": agent if isinstance(agent, str) and agent else told,
-    }
+    return (
+        address if isinstance(address, str) and address else here,
+        agent if isinstance(agent, str) and agent else told,
+    )
 
 
 def basic_user(request: Request) -> str:

@@ -101,8 +101,7 @@ def _event(request: Request, outer: dict[str, Any], event: dict[str, Any]) -> li
     )
     incoming = Incoming(fields)
     # Its requests come from servers: the person is whom they name.
-    for key, value in whose(request, "server", outer.get("ip_override"), outer.get("user_agent")).items():
-        setattr(incoming, key, value)
+    incoming.address, incoming.user_agent = whose(request, "server", outer.get("ip_override"), outer.get("user_agent"))
     incoming.attributes = attributes(
         {
             name: value.get("value") if isinstance(value, dict) else value

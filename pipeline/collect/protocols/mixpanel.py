@@ -158,8 +158,7 @@ def _event(request: Request, sent: int | None, event: dict[str, Any]) -> list[In
         referrer=referrer(found.get("$referrer")),
     )
     incoming = Incoming(fields, sent=sent)
-    for key, value in whose(request, library, first(found.get("$ip"), found.get("ip")), None).items():
-        setattr(incoming, key, value)
+    incoming.address, incoming.user_agent = whose(request, library, first(found.get("$ip"), found.get("ip")), None)
     if ("ip", "0") in request.query:
         incoming.address = ""
     if name == "$create_alias":

@@ -184,8 +184,7 @@ def _event(request: Request, library: str, sent: int | None, event: dict[str, An
         referrer=referrer(found.get("$referrer")),
     )
     incoming = Incoming(fields, sent=sent)
-    for key, value in whose(request, lib, found.get("$ip"), found.get("$raw_user_agent")).items():
-        setattr(incoming, key, value)
+    incoming.address, incoming.user_agent = whose(request, lib, found.get("$ip"), found.get("$raw_user_agent"))
     if server and not found.get("$ip"):
         incoming.address = incoming.user_agent = ""
     if found.get("$geoip_disable") is True:

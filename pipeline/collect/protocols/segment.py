@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
@@ -18,7 +18,6 @@ from pipeline.collect.protocols.fields import (
     attributes,
     basic_user,
     each,
-    envelope,
     first,
     identifier,
     json_answer,
@@ -53,6 +52,10 @@ _TRANSPORT: Final = frozenset({
     "type", "event", "userId", "anonymousId", "messageId", "timestamp", "originalTimestamp", "sentAt", "receivedAt",
     "properties", "context", "integrations", "writeKey", "_metadata", "channel",
 })  # fmt: skip
+#: What of a context tells nothing for the envelope.
+_BARE: Final = frozenset({"library", "ip", "userAgent", "traits", "groupId"})
+#: Characters of a library's name that are looked at.
+_MAX_NAME: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,45 +135,43 @@ def _message(
     kind = message.get("type") or kind
     if kind not in _TYPES:
         return [Refused("unknown_type", f"type {kind!r:.60}: Segment's are {', '.join(_TYPES)}", raw_of(message))]
-    context = common | mapping(message.get("context"))
-    app = mapping(context.get("app"))
-    device, page = mapping(context.get("device")), mapping(context.get("page"))
-    library = mapping(context.get("library")).get("name")
+    told = message.get("context")
+    own_context = mapping(told)
+    context = common | own_context if common else own_context
     given = message.get("properties")
-    properties = dict(given) if isinstance(given, dict) else {}
-    traits = attributes(first(message.get("traits"), context.get("traits")))
-    own = sent_at(message.get("sentAt"))
     # A time beside the original one has been corrected already, by whoever sends it again.
     original, when = message.get("originalTimestamp"), message.get("timestamp")
     corrected = original is not None and when is not None
-    fields = envelope(
-        event_id=identifier(message.get("messageId")),
-        event=message.get("event") if kind == "track" else kind if kind in ("page", "screen") else IDENTIFY,
-        ts=milliseconds(when if when is not None else original),
-        user_id=identifier(message.get("userId")),
-        anonymous_id=identifier(message.get("anonymousId")),
-        session_id=identifier(context.get("sessionId")),
-        platform=label(first(device.get("type"), _platform(message, library))),
-        app_version=label(None if app.get("name") == _RUDDER_WEB else app.get("version")),
-        os=label(mapping(context.get("os")).get("name")),
-        device=label(first(device.get("model"), device.get("type"))),
-        language=label(context.get("locale")),
-        country=label(mapping(context.get("location")).get("country")),
-        campaign=label(mapping(context.get("campaign")).get("name")),
-        referrer=referrer(
-            first(page.get("referrer"), mapping(context.get("referrer")).get("url"), properties.get("referrer"))
-        ),
-    )
-    incoming = Incoming(fields, sent=None if corrected else own if own is not None else sent)
-    for name, value in whose(request, library, context.get("ip"), context.get("userAgent")).items():
-        setattr(incoming, name, value)
+    own = sent_at(message["sentAt"]) if "sentAt" in message else None
+    library = mapping(context.get("library")).get("name")
+    fields: dict[str, Any] = {
+        "event_id": identifier(message.get("messageId")),
+        "event": message.get("event") if kind == "track" else kind if kind in ("page", "screen") else IDENTIFY,
+        "ts": milliseconds(when if when is not None else original),
+        "user_id": identifier(message.get("userId")),
+    }
+    if "anonymousId" in message:
+        fields["anonymous_id"] = identifier(message["anonymousId"])
+    # Libraries of servers say nothing but who they are.
+    if context.keys() <= _BARE:
+        if platform := _platform(message, library):
+            fields["platform"] = platform
+        if isinstance(given, dict) and "referrer" in given:
+            fields["referrer"] = referrer(given["referrer"])
+    else:
+        fields |= _surroundings(message, context, mapping(given), library)
+    if None in fields.values():
+        fields = {name: value for name, value in fields.items() if value is not None}
+    address, agent = whose(request, library, context.get("ip"), context.get("userAgent"))
+    sent = None if corrected else own if own is not None else sent
+    incoming = Incoming(fields, sent, address=address, user_agent=agent)
     match kind:
         case "identify":
-            incoming.attributes = dict(traits)
+            incoming.attributes = _traits(message, context)
         case "group":
             group = message.get("groupId")
             incoming.attributes = ({"group": group} if group is not None else {}) | {
-                f"group.{name}": value for name, value in traits.items()
+                f"group.{name}": value for name, value in _traits(message, context).items()
             }
         case "alias":
             previous = identifier(message.get("previousId"))
@@ -179,23 +180,57 @@ def _message(
             if previous is not None:
                 fields.setdefault("anonymous_id", previous)
         case _:
-            # A page's name and category are among them.
-            unknown = {name: value for name, value in message.items() if name not in _TRANSPORT and value is not None}
-            properties = unknown | properties
-            told = message.get("context")
-            kept = (
-                {name: value for name, value in context.items() if name != "ip"}
-                if told is None or isinstance(told, dict)
-                else told
-            )
+            properties = dict(given) if isinstance(given, dict) else {}
+            if not message.keys() <= _TRANSPORT:
+                # A page's name and category are among them.
+                unknown = {
+                    name: value for name, value in message.items() if name not in _TRANSPORT and value is not None
+                }
+                properties = unknown | properties
+            kept = told
+            if told is None or isinstance(told, dict):
+                kept = (
+                    context if "ip" not in context else {name: value for name, value in context.items() if name != "ip"}
+                )
             if kept:
                 properties.setdefault("context", kept)
             fields["properties"] = properties if given is None or isinstance(given, dict) else given
     return [incoming]
 
 
+def _surroundings(
+    message: dict[str, Any], context: dict[str, Any], properties: dict[str, Any], library: Any
+) -> dict[str, Any]:
+    """What an SDK in an app or on a page says of where it is."""
+    app, device, page = mapping(context.get("app")), mapping(context.get("device")), mapping(context.get("page"))
+    return {
+        "session_id": identifier(context.get("sessionId")),
+        "platform": label(first(device.get("type"), _platform(message, library))),
+        "app_version": label(None if app.get("name") == _RUDDER_WEB else app.get("version")),
+        "os": label(mapping(context.get("os")).get("name")),
+        "device": label(first(device.get("model"), device.get("type"))),
+        "language": label(context.get("locale")),
+        "country": label(mapping(context.get("location")).get("country")),
+        "campaign": label(mapping(context.get("campaign")).get("name")),
+        "referrer": referrer(
+            first(page.get("referrer"), mapping(context.get("referrer")).get("url"), properties.get("referrer"))
+        ),
+    }
+
+
+def _traits(message: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+    return attributes(first(message.get("traits"), context.get("traits")))
+
+
 def _platform(message: dict[str, Any], library: Any) -> str | None:
-    name = text(library).lower()
-    if message.get("channel") == "web" or "analytics.js" in name or "javascript" in name:
+    if message.get("channel") == "web":
+        return "web"
+    return _platform_of(library[:_MAX_NAME]) if isinstance(library, str) else None
+
+
+@lru_cache(maxsize=1_000)
+def _platform_of(library: str) -> str | None:
+    name = library.lower()
+    if "analytics.js" in name or "javascript" in name:
         return "web"
     return next((platform for platform in ("ios", "android") if platform in name), None)

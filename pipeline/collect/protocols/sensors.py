@@ -137,10 +137,9 @@ def _message(request: Request, message: dict[str, Any]) -> list[Incoming | Refus
         referrer=referrer(None if found.get("$referrer") in _NOWHERE else found.get("$referrer")),
     )
     incoming = Incoming(fields, sent=sent_at(message.get("_flush_time")))
-    for key, value in whose(
+    incoming.address, incoming.user_agent = whose(
         request, _WORD.get(text(lib).lower(), lib), found.pop("$ip", None), found.get("$user_agent")
-    ).items():
-        setattr(incoming, key, value)
+    )
     if kind == "profile_set":
         incoming.attributes = attributes(found)
     elif kind == "profile_set_once":

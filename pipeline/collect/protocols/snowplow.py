@@ -168,8 +168,7 @@ def _payload(request: Request, payload: dict[str, Any]) -> list[Incoming | Refus
     incoming = Incoming(fields, sent=None if exact or sent is None else max(sent, created or sent))
     tracker = text(payload.get("tv"))
     library = "server" if _SERVERS.match(tracker) else tracker
-    for key, value in whose(request, library, payload.get("ip"), payload.get("ua")).items():
-        setattr(incoming, key, value)
+    incoming.address, incoming.user_agent = whose(request, library, payload.get("ip"), payload.get("ua"))
     return [incoming]
 
 

@@ -137,7 +137,7 @@ async def rows(context: Context) -> Safe:
     asked["outcome"] = context.choice("outcome", ["", *OUTCOMES])
     # By whole seconds: browsers that ask at the same time ask once.
     bounds = {"since": context.now // 1_000 * 1_000 - SPAN, "rows": ROWS}
-    answer = await context.store.ask(SQL, {**asked, **bounds}, keep=1)
+    answer = await context.store.ask(SQL, {**asked, **bounds}, keep=0.5)
     found = [Came(*row) for row in answer.rows]
     heads = [
         t("When", "时间"), t("What became of it", "处理结果"), t("Event", "事件"), t("User", "用户"), t("Device", "设备"),

@@ -1,0 +1,105 @@
+"""What the archiver has collected, into ClickHouse: one batch as one insert a table, tried until it is acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+from pipeline.archiver.rows import (
+    ATTRIBUTE_COLUMNS,
+    CHANGE_COLUMNS,
+    DUPLICATE_COLUMNS,
+    EVENT_COLUMNS,
+    HANDOVER_COLUMNS,
+    LINK_COLUMNS,
+    REJECTED_COLUMNS,
+    STORED_AT,
+    ArchiveBatch,
+    Columns,
+    with_time,
+)
+from pipeline.clickhouse.client import Connection
+from pipeline.clickhouse.gaps import GAP_COLUMNS, GAPS_TABLE, gap_columns
+from pipeline.clickhouse.topic import same_topic
+from pipeline.settings import Settings
+
+#: A back-fill may touch many months in one insert; ClickHouse's default allows 100 partitions.
+_INSERT_SETTINGS: Final = {"max_partitions_per_insert_block": 0}
+
+
+class Inserter:
+    """Inserts batches. Nothing is inserted before it is known that the topic is the stream's.
+
+    `topic_id` is the topic's id, "" where Kafka tells none.
+    """
+
+    def __init__(self, settings: Settings, connection: Connection, topic_id: str) -> None:
+        self._settings, self._connection, self._topic_id = settings, connection, topic_id
+        self._same_topic: asyncio.Task[None] | None = None
+        #: Rows, inserts, and the seconds that these took.
+        self.inserted = 0
+        self.inserts = 0
+        self.insert_seconds = 0.0
+        #: How old the newest event of the last batch was when it could be queried, ms.
+        self.freshness_ms: int | None = None
+
+    def start(self) -> None:
+        """Begin to ask which topic the stream is of."""
+        if self._topic_id:
+            self._same_topic = asyncio.create_task(
+                self._connection.insist(
+                    lambda: same_topic(self._connection, self._settings, self._topic_id),
+                    "asking which topic the stream is of",
+                )
+            )
+
+    def check(self) -> None:
+        """Raise AnotherTopicError if the stream is known to be another topic's."""
+        if self._same_topic is not None and self._same_topic.done():
+            self._same_topic.result()
+
+    def stop(self) -> None:
+        """Ask no longer."""
+        if self._same_topic is not None:
+            self._same_topic.cancel()
+
+    async def insert(self, batch: ArchiveBatch) -> None:
+        """Store a batch, however long that takes; its columns are empty then."""
+        if self._same_topic is not None:
+            await self._same_topic
+        if batch.gaps:
+            await self._insert(GAPS_TABLE, GAP_COLUMNS, gap_columns(self._settings.stream, "archiver", batch.gaps))
+        at = EVENT_COLUMNS.index("value")
+        batch.events[at] = [Decimal(micro).scaleb(-6) if micro else 0 for micro in batch.events[at]]
+        newest = max(batch.events[EVENT_COLUMNS.index("ts")], default=None)
+        # Links first: whose an event is, is known when the event is there.
+        for table, names, columns in (
+            ("links_raw", LINK_COLUMNS, batch.links),
+            ("handovers_raw", HANDOVER_COLUMNS, batch.handovers),
+            ("user_attributes_raw", ATTRIBUTE_COLUMNS, batch.attributes),
+            ("attribute_changes_raw", CHANGE_COLUMNS, batch.changes),
+            ("events_raw", EVENT_COLUMNS, batch.events),
+            ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
+            ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),
+        ):
+            if columns[0]:
+                started = time.perf_counter()
+                # Our own clock: retention counts from here. The producers' clocks may say anything.
+                rows = with_time(columns, int(time.time() * 1000))
+                await self._insert(table, [*names, STORED_AT], rows)
+                self.insert_seconds += time.perf_counter() - started
+                self.inserts += 1
+                self.inserted += len(columns[0])
+                for column in rows:
+                    column.clear()  # the driver's objects are a cycle, and would hold the rows until it is collected
+        if newest is not None:
+            self.freshness_ms = max(0, int(time.time() * 1000) - newest)
+
+    async def _insert(self, table: str, names: Sequence[str], columns: Columns) -> None:
+        await self._connection.insist(
+            lambda: self._connection.insert(table, names, columns, _INSERT_SETTINGS),
+            f"the insert of {len(columns[0])} rows into {table}",
+        )

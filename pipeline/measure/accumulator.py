@@ -1,0 +1,246 @@
+"""The counters of one window and dimension value, and the groups of events that they take up.
+
+Sketches merge, so longer spans are unions, never sums: an event goes into the sketches of its minute, and those of its
+hour and day take in the minute's when they are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgpack
+from datasketches import hll_sketch
+
+from pipeline.measure.sketches import (
+    Distinct,
+    difference,
+    dumped,
+    hash_of,
+    hashes_of,
+    loaded,
+    new_sketch,
+    new_union,
+    union,
+    update,
+)
+
+_packer = msgpack.Packer()  # `packb` makes a new one each time, which is half of its work
+
+
+class Group:
+    """Events of one batch that fall into the same accumulator; actors and sessions once for each event."""
+
+    __slots__ = ("actors", "events", "registered", "sessions", "value")
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.value = 0
+        self.actors: list[int] = []
+        self.sessions: list[int] = []
+        self.registered: list[int] = []
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[str, str | None, int, str]], registration: str | None) -> Group:
+        """Events, each as its actor, session, value and name."""
+        group = cls()
+        if len(rows) == 1:  # where events are sparse nearly all are alone
+            ((actor, session, group.value, name),) = rows
+            group.events = 1
+            group.actors = [hash_of(actor)]
+            if session:
+                group.sessions = [hash_of(session)]
+            if name == registration:
+                group.registered = group.actors
+            return group
+        actors, sessions, values, names = zip(*rows, strict=True)
+        group.events, group.value = len(rows), sum(values)
+        group.actors = hashes_of(actors)
+        group.sessions = hashes_of(filter(None, sessions))
+        if registration in names:
+            group.registered = [a for a, name in zip(group.actors, names, strict=True) if name == registration]
+        return group
+
+
+class Portion:
+    """Groups of events of some minutes that fall into the same wider window, and the accumulators that have them."""
+
+    __slots__ = ("events", "loose", "minutes", "value")
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.value = 0
+        self.minutes: list[Accumulator] = []
+        #: Groups that no minute counts by themselves.
+        self.loose: list[Group] = []
+
+    def add(self, groups: Sequence[Group], minute: Accumulator | None) -> None:
+        """Put groups to these; `minute` has counted all of them, and nothing that belongs elsewhere."""
+        for group in groups:
+            self.events += group.events
+            self.value += group.value
+        if minute is not None:
+            self.minutes.append(minute)
+        else:
+            self.loose += groups
+
+
+class Accumulator:
+    """The counters of one window and dimension value."""
+
+    __slots__ = (
+        "_gone", "_gone_registrations", "_minutes", "_registrations", "_sessions", "_users", "brought", "end", "events",
+        "value", "version", "wide",
+    )  # fmt: skip
+
+    def __init__(self, end: int, wide: bool) -> None:
+        self.end, self.wide = end, wide
+        self.version = 0
+        #: Whether a link has brought persons here, of whom no event need be counted.
+        self.brought = False
+        self.events = 0
+        self.value = 0
+        self._users: Distinct = new_union() if wide else new_sketch()
+        self._sessions: Distinct | None = None
+        self._registrations: Distinct | None = None
+        #: Who was counted here and is counted as somebody else now: a sketch can't forget, so they are taken off.
+        self._gone: hll_sketch | None = None
+        self._gone_registrations: hll_sketch | None = None
+        #: Minutes that have changed since their sketches were taken in.
+        self._minutes: list[Accumulator] = []
+
+    def _new(self) -> Distinct:
+        return new_union() if self.wide else new_sketch()
+
+    @property
+    def users(self) -> Distinct:
+        """Distinct actors."""
+        self._take_in()
+        return self._users
+
+    @property
+    def sessions(self) -> Distinct | None:
+        """Distinct sessions, None if no event had one."""
+        self._take_in()
+        return self._sessions
+
+    @property
+    def registrations(self) -> Distinct | None:
+        """Distinct actors of the registration event, None if there was none."""
+        self._take_in()
+        return self._registrations
+
+    def count(self, groups: Sequence[Group], version: int) -> None:
+        """Count groups of events."""
+        self.version = version
+        for group in groups:
+            self.events += group.events
+            self.value += group.value
+        self._see(groups)
+
+    def take(self, portion: Portion, version: int) -> None:
+        """Count what minutes have counted: their sketches are taken in when this one is looked at."""
+        self.version = version
+        self.events += portion.events
+        self.value += portion.value
+        self._minutes += portion.minutes
+        if portion.loose:
+            self._see(portion.loose)
+
+    def _see(self, groups: Sequence[Group]) -> None:
+        """Put the groups' hashes into the sketches, those of all of them at once."""
+        actors, sessions, registered = groups[0].actors, groups[0].sessions, groups[0].registered
+        if len(groups) > 1:
+            actors = [one for group in groups for one in group.actors]
+            sessions = [one for group in groups for one in group.sessions]
+            registered = [one for group in groups for one in group.registered]
+        update(self._users, actors)
+        if sessions:
+            self._sessions = self._sessions or self._new()
+            update(self._sessions, sessions)
+        if registered:
+            self._registrations = self._registrations or self._new()
+            update(self._registrations, registered)
+
+    def take_off(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
+        """Count these (hashes of ids) no longer, and some of them as registered: they are counted as somebody else."""
+        self.version = version
+        self._gone = self._gone or new_sketch()
+        update(self._gone, hashes)
+        if registered:
+            self._gone_registrations = self._gone_registrations or new_sketch()
+            update(self._gone_registrations, registered)
+
+    def put_on(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
+        """Count these, whose events are counted elsewhere."""
+        self.version = version
+        update(self._users, hashes)
+        if registered:
+            self._registrations = self._registrations or self._new()
+            update(self._registrations, registered)
+
+    @property
+    def gone(self) -> hll_sketch | None:
+        """Those of `users` that are counted as somebody else."""
+        return self._gone
+
+    def figures(self) -> tuple[float, float, float]:
+        """Estimates of users, sessions and registrations."""
+        if self._minutes:
+            self._take_in()
+        users, sessions, registrations = self._users, self._sessions, self._registrations
+        return (
+            difference(users, self._gone),
+            sessions.get_estimate() if sessions else 0.0,
+            difference(registrations, self._gone_registrations) if registrations else 0.0,
+        )
+
+    def _take_in(self) -> None:
+        for minute in dict.fromkeys(self._minutes):
+            self._users.update(minute._users)
+            if minute._sessions is not None:
+                self._sessions = self._sessions or self._new()
+                self._sessions.update(minute._sessions)
+            if minute._registrations is not None:
+                self._registrations = self._registrations or self._new()
+                self._registrations.update(minute._registrations)
+        self._minutes.clear()
+
+    def dump(self) -> bytes:
+        """The accumulator as bytes, for a checkpoint."""
+        users = self.users
+        return _packer.pack(  # type: ignore[no-any-return]
+            (
+                self.end,
+                self.version,
+                self.events,
+                str(self.value),  # may outgrow 64 bits
+                dumped(users),
+                None if self._sessions is None else dumped(self._sessions),
+                None if self._registrations is None else dumped(self._registrations),
+                *([] if self._gone is None else [dumped(self._gone)]),
+                *([] if self._gone_registrations is None else [dumped(self._gone_registrations)]),
+                *([True] if self.brought else []),
+            )
+        )
+
+    @classmethod
+    def load(cls, data: bytes, wide: bool) -> Accumulator:
+        """The accumulator that `dump` wrote."""
+        end, version, events, value, users, sessions, registrations, *rest = msgpack.unpackb(data)
+        accumulator = cls(end, wide)
+        # One of before this was noted has no events if it was brought.
+        accumulator.brought = True in rest or not events
+        gone = [one for one in rest if one is not True]
+        accumulator.version, accumulator.events, accumulator.value = version, events, int(value)
+        accumulator._users = loaded(users, wide)
+        accumulator._sessions = loaded(sessions, wide) if sessions else None
+        accumulator._registrations = loaded(registrations, wide) if registrations else None
+        sketches = [loaded(one, False) for one in gone]
+        accumulator._gone, accumulator._gone_registrations = (*sketches, None, None)[:2]
+        return accumulator
+
+
+def users_of(accumulators: Sequence[Accumulator]) -> float:
+    """Estimated persons of several windows, each once."""
+    gone = [accumulator.gone for accumulator in accumulators if accumulator.gone is not None]
+    return difference(union(accumulator.users for accumulator in accumulators), union(gone) if gone else None)
