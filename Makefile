@@ -75,8 +75,9 @@ bench: .venv/.ready  ## how fast it is on this machine: the worker, then every m
 	@$(BIN)/python -m tests.bench $(ARGS)
 	@test -n "$(ARGS)" || $(BIN)/python -m tests.bench catalogue
 
-chaos: .venv/.ready  ## faults at random on Apache Kafka, every figure compared (RUNS=20, SEED=n), and whole records at random (RECORDS=n)
+chaos: .venv/.ready  ## faults at random on Apache Kafka, every figure compared, `up` as a whole as well (RUNS=20, SEED=n), and whole records at random (RECORDS=n)
 	@$(BIN)/python -m tests.chaos --runs $(or $(RUNS),1) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(BIN)/python -m tests.chaos.up --runs $(or $(RUNS),1) $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m tests.chaos.fuzz --records $(or $(RECORDS),100000) $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m tests.chaos.fuzz --records $(or $(RECORDS),100000) $(if $(SEED),--seed $(SEED)) --apache
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import BrokerNotAvailableError, KafkaError, TopicAlreadyExistsError, for_code
 
 from pipeline.errors import DependencyError, UserError
 from pipeline.ingest.validate import MAX_RECORD_BYTES
@@ -57,6 +58,7 @@ async def ensure_topics(settings: Settings) -> int:
 
 async def _ensure(settings: Settings) -> int:
     admin = AIOKafkaAdminClient(**settings.kafka_kwargs())
+    await needs_controller(**settings.kafka_kwargs())
     await admin.start()
     try:
         existing = await admin.list_topics()
@@ -81,6 +83,20 @@ async def _ensure(settings: Settings) -> int:
         return count
     finally:
         await admin.close()
+
+
+async def needs_controller(**kafka: Any) -> None:
+    """Raise BrokerNotAvailableError while a cluster that starts has no controller: admin clients take it for granted.
+
+    `kafka` are the arguments of the client.
+    """
+    client = AIOKafkaClient(**kafka)
+    try:
+        await client.bootstrap()
+        if client.cluster.controller is None:
+            raise BrokerNotAvailableError("no controller yet")
+    finally:
+        await client.close()
 
 
 async def _takes_forwarded_records(admin: AIOKafkaAdminClient, topic: str) -> None:

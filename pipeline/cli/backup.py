@@ -43,6 +43,7 @@ def restore(
     folder: Annotated[Path, typer.Argument(help="The folder of back-ups.")],
     data: Annotated[Path | None, typer.Option(help="Restore into this empty folder, for `streamgauge up`.")] = None,
     at: Annotated[str | None, typer.Option(help="The name of a back-up; else the newest.")] = None,
+    kafka_dir: Annotated[Path | None, typer.Option(help="As of `up`: an unpacked Apache Kafka 4.")] = None,
     files: Annotated[Path, typer.Option(help="Without --data: where the plan and the sources go.")] = Path("restored"),
     config: Config = None,
     as_json: AsJson = False,
@@ -50,12 +51,13 @@ def restore(
     """Restore a back-up into an empty place: the folder of an `up`, or the Kafka and ClickHouse of the settings."""
     from pipeline.backup.give import restore as run_restore
     from pipeline.demo.restored import restore_into
+    from pipeline.demo.up import kafka_of
 
     settings, tell = load_settings(config), _quiet if as_json else say
     work = (
         run_restore(settings, folder, files, at, tell)
         if data is None
-        else restore_into(settings, folder, data, at, tell)
+        else restore_into(settings, folder, data, at, tell, kafka_of("auto", data, kafka_dir))
     )
     given = run(work, logging.WARNING)
     if as_json:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from pipeline.cli.options import AsJson, Config, FaultOption, LogFormat, PlanOption, run
 from pipeline.errors import UserError
-from pipeline.settings import load_settings
+from pipeline.settings import load_settings, plan_of
 
 app = typer.Typer()
 
@@ -44,9 +44,16 @@ def demo(
 
 @app.command()
 def up(
-    kafka: Annotated[str | None, typer.Option(help="Use this Kafka (host:port) instead of the embedded one.")] = None,
+    kafka: Annotated[str | None, typer.Option(help="Use this Kafka (host:port) instead of one of its own.")] = None,
     clickhouse: Annotated[
         str | None, typer.Option(help="Use this ClickHouse (http://host:8123) instead of the embedded one.")
+    ] = None,
+    broker: Annotated[
+        Literal["auto", "kafka", "memory"],
+        typer.Option(help="kafka keeps its log (needs Java), memory keeps nothing. auto: kafka, if it can."),
+    ] = "auto",
+    kafka_dir: Annotated[
+        Path | None, typer.Option(help="An unpacked Apache Kafka 4; else it is fetched once, through Maven.")
     ] = None,
     plan: PlanOption = None,
     data: Annotated[Path, typer.Option(help="Folder for data and logs.")] = Path("data"),
@@ -54,7 +61,10 @@ def up(
     config: Config = None,
 ) -> None:
     """Run everything on this machine, for events of your own."""
+    from pipeline.demo.up import kafka_of
     from pipeline.demo.up import up as run_up
 
     settings = load_settings(config, plan=plan, kafka_bootstrap=kafka, clickhouse_url=clickhouse, log_format=log_format)
-    run(run_up(settings, data, kafka is None, clickhouse is None), logging.WARNING, settings)
+    plan_of(settings)  # a mistake in it shows before anything is fetched
+    program = kafka_of(broker, data, kafka_dir) if kafka is None else None
+    run(run_up(settings, data, kafka is None, clickhouse is None, kafka=program), logging.WARNING, settings)

@@ -83,7 +83,8 @@ def _nonempty(parts: list[str]) -> Iterator[str]:
 async def migrate(settings: Settings) -> list[str]:
     """Apply what is missing; returns the names applied.
 
-    Raises UserError if a file that was applied has changed since, DependencyError if ClickHouse does not answer.
+    Raises UserError if a file that was applied has changed since or is not known, DependencyError if ClickHouse does
+    not answer.
     """
     await wait_for_clickhouse(settings)
     client = await connect(settings, database=False)
@@ -97,7 +98,14 @@ async def migrate(settings: Settings) -> list[str]:
         rows = (await client.query("SELECT name, checksum FROM schema_migrations FINAL")).result_rows
         done = dict(rows)
         applied = []
-        for migration in migrations():
+        known = migrations()
+        if newer := sorted(done.keys() - {migration.name for migration in known}):
+            raise UserError(
+                f"the database {settings.clickhouse_database} has {', '.join(newer)}, which this version of "
+                f"Streamgauge doesn't know: go on with the version that applied it, or use another "
+                f"PIPELINE_CLICKHOUSE_DATABASE"
+            )
+        for migration in known:
             if migration.name in done:
                 if done[migration.name] != migration.checksum:
                     raise UserError(

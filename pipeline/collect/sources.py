@@ -21,6 +21,7 @@ from typing import Annotated, Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from pipeline.errors import UserError
+from pipeline.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -183,15 +184,8 @@ def _changing(path: Path) -> Iterator[list[Source]]:
 
 
 def _write(path: Path, text: str) -> None:
-    new = path.with_name(f".{path.name}.new")
     try:
-        new.unlink(missing_ok=True)
-        opened = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(opened, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        write_whole(path, text)
     except OSError as exc:
         raise UserError(f"the sources in {path} can't be written: {exc.strerror}") from None
 

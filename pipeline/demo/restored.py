@@ -10,6 +10,7 @@ from pipeline.backup.give import Restored, restore
 from pipeline.backup.repository import Repository
 from pipeline.demo.folder import name_stream
 from pipeline.demo.system import System
+from pipeline.embedded.kafka.server import Program
 from pipeline.embedded.users import private_folder
 from pipeline.errors import UserError
 from pipeline.settings import Settings
@@ -19,7 +20,7 @@ _HALF: Final = "restore-is-not-done"
 
 
 async def restore_into(
-    settings: Settings, folder: Path, data: Path, name: str | None, say: Callable[[str], None]
+    settings: Settings, folder: Path, data: Path, name: str | None, say: Callable[[str], None], kafka: Program | None
 ) -> Restored:
     """Restore with the servers that `up` would start on `data`, which end then. Raises UserError if it isn't empty."""
     _refuse_folder(data)
@@ -28,7 +29,7 @@ async def restore_into(
     private_folder(data)
     mark = data / _HALF
     mark.touch(mode=0o600)
-    async with System(settings, data, only_servers=True) as system:
+    async with System(settings, data, only_servers=True, kafka=kafka) as system:
         given = await restore(system.settings, folder, data, name, say)
         if given.live:
             # The log has a new name of its own, and offsets of the one that was backed up.

@@ -21,8 +21,9 @@ from pipeline.alerts.prometheus import ActiveAlert, PrometheusError
 from pipeline.archiver.load import HISTORY, load
 from pipeline.clickhouse.client import connect
 from pipeline.clickhouse.side_tables import insert as insert_sides
-from pipeline.demo.system import System, send_lines, where
+from pipeline.demo.system import System
 from pipeline.demo.terminal import Rates, view
+from pipeline.demo.where import send_lines, where
 from pipeline.errors import DependencyError
 from pipeline.process import cancelled, first_of, stop_event
 from pipeline.queries.command import print_verification

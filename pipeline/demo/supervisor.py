@@ -59,6 +59,8 @@ class Part:
     kill: Callable[[], None]
     #: It can't run without this one.
     needs: Part | None = None
+    #: Why it is not even tried at the moment, if it isn't: for want of something that others have to mend.
+    blocked: Callable[[], str | None] = lambda: None
     #: Whether it ended and is not back yet.
     away: bool = False
     #: Whether we ended it ourselves, for the sake of what it needs.
@@ -93,6 +95,7 @@ class Supervisor:
             if not part.told_to_end:
                 self._say(f"{part.name} ended after {lived:.0f} s ({why}): starting it again")
             while True:
+                await self._unblocked(part)
                 if not part.told_to_end and not _away(part.needs):
                     tries += 1
                     trouble_since = ended_at if tries == 1 else trouble_since
@@ -115,6 +118,15 @@ class Supervisor:
             part.started_at = time.monotonic()
             part.away = False
             self._say(f"{part.name} is back at {part.where()}, after {part.started_at - ended_at:.0f} s")
+
+    async def _unblocked(self, part: Part) -> None:
+        """Return when nothing keeps a part from being tried; says what does, once."""
+        said = False
+        while (why := part.blocked()) is not None:
+            if not said:
+                self._say(f"{part.name} waits: {why}")
+                said = True
+            await asyncio.sleep(self._patience.look_every)
 
     async def _end_of(self, part: Part) -> str:
         """Return when a part has ended, and how; ends it if it answers no more."""

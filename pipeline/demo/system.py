@@ -3,12 +3,15 @@
 Used by `up` and `demo`. Parts are started in order, one that dies or answers no more is started again where it was,
 everything ends together.
 
-The embedded broker keeps its log in memory. When it dies, the log is gone, and with it what was sent and not yet
-stored, the worker's state and the ids it remembered. Nothing can bring that back; what must not happen is that offsets
-from 0 of the new log are taken for those of the old one: rows in ClickHouse are named by (stream, partition, offset),
-so new events would replace old ones. So the roles end first (the archiver stores what it holds), then the broker starts
-anew, and the roles start with a new stream. What was stored stays, under the old stream's name; live figures count
-from 0, and an id that comes again in the new stream counts again.
+Kafka keeps its log in the folder: killed, it is started again on it, and so is everything after a power cut. Its log
+names the stream, so rows in ClickHouse are named by the offsets of that log for as long as it is there.
+
+Without Kafka (see `up`) the embedded broker keeps its log in memory. When it dies, the log is gone, and with it what
+was sent and not yet stored, the worker's state and the ids it remembered. Nothing can bring that back; what must not
+happen is that offsets from 0 of the new log are taken for those of the old one: rows in ClickHouse are named by
+(stream, partition, offset), so new events would replace old ones. So the roles end first (the archiver stores what it
+holds), then the broker starts anew, and the roles start with a new stream. What was stored stays, under the old
+stream's name; live figures count from 0, and an id that comes again in the new stream counts again.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from pipeline.collect.sources import own_key
 from pipeline.demo.folder import stream_in, write_down
 from pipeline.demo.supervisor import Part, Patience, Supervisor
 from pipeline.embedded.child import Child, free_port
+from pipeline.embedded.folder import Ports, no_room, owned
 from pipeline.embedded.prometheus import Prometheus
 from pipeline.embedded.users import READER, private_folder
 from pipeline.errors import DependencyError
@@ -44,10 +48,11 @@ from pipeline.serve.answers import LIVE, LiveAnswer
 from pipeline.serve.guard import is_loopback
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topics
-from schemas.plan import EventSpec
 
 if TYPE_CHECKING:
     from pipeline.embedded.broker import EmbeddedBroker
+    from pipeline.embedded.clickhouse import EmbeddedClickHouse
+    from pipeline.embedded.kafka.server import KafkaBroker, Program
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +60,8 @@ READY_SECONDS = 60.0
 #: Where people look first; each is replaced by a free one if it is taken.
 USUAL_PORTS = {"Kafka": 9092, "ClickHouse": 8123, "worker": 9108, "archiver": 9109, "dashboard": 9110, "collect": 9111}
 _STOP_SECONDS = 12.0
+#: Of roles on our own Kafka: what was killed is replaced after so long. The least that a Kafka takes unless told.
+_SESSION_SECONDS = 6.0
 
 
 @dataclass
@@ -81,6 +88,8 @@ class Role:
 class System:
     """Starts the parts that `settings` don't point elsewhere; `async with` ends them.
 
+    With `kafka` its broker is that one and keeps its log, else it is in memory. With `keep_ports` each part listens
+    where it did at an earlier start.
     With `only_servers` it starts none of the roles, and makes nothing in Kafka and ClickHouse.
     """
 
@@ -91,15 +100,20 @@ class System:
         *,
         embedded_kafka: bool = True,
         embedded_clickhouse: bool = True,
+        kafka: Program | None = None,
         usual_ports: bool = False,
         only_servers: bool = False,
+        keep_ports: bool = False,
         patience: Patience | None = None,
         say: Callable[[str], None] = log.warning,
     ) -> None:
         self._only_servers = only_servers
         self.settings, self.data_dir = settings, data_dir
-        self._usual_ports = usual_ports
-        self._embedded_kafka, self._embedded_clickhouse = embedded_kafka, embedded_clickhouse
+        self._usual_ports, self._keep_ports = usual_ports, keep_ports
+        self._embedded_kafka, self._embedded_clickhouse, self._kafka = embedded_kafka, embedded_clickhouse, kafka
+        self._ports: Ports | None = None
+        #: Every part holds it open: the folder's lock.
+        self._held: tuple[int, ...] = ()
         self._stack = contextlib.AsyncExitStack()
         #: Whom the dashboard asks the embedded ClickHouse as, and where its passwords are.
         self._reader: dict[str, str] = {}
@@ -133,6 +147,7 @@ class System:
     async def __aenter__(self) -> System:
         private_folder(self.data_dir)
         try:
+            self._held = (await self._stack.enter_async_context(owned(self.data_dir, self._say)),)
             await self._start()
         except BaseException:
             await self._stack.aclose()
@@ -149,33 +164,18 @@ class System:
         plan_of(self.settings)  # a mistake in the plan shows before anything starts
         if not self._only_servers:
             self._make_source()
-        starting: list[Coroutine[Any, Any, object]] = []
-        if self._embedded_kafka:
-            from pipeline.embedded.broker import EmbeddedBroker
-
-            broker = EmbeddedBroker(self.data_dir, self._usual("Kafka"))
-            self.settings = self.settings.model_copy(update={"replication": 1})
-            starting.append(self._stack.enter_async_context(broker))
-        if self._embedded_clickhouse:
-            from pipeline.embedded.clickhouse import EmbeddedClickHouse
-
-            clickhouse = EmbeddedClickHouse(self.data_dir, self._usual("ClickHouse"))
-            starting.append(self._stack.enter_async_context(clickhouse))
-        await asyncio.gather(*starting)
-        if self._embedded_kafka and broker.port_was_taken:
-            self.notes.append(f"Port {USUAL_PORTS['Kafka']} was taken: Kafka listens on {broker.port}")
-        if self._embedded_clickhouse and clickhouse.port_was_taken:
-            self.notes.append(f"Port {USUAL_PORTS['ClickHouse']} was taken: ClickHouse listens on {clickhouse.port}")
-        if self._embedded_kafka:
-            # Its group coordinator waits for half the session timeout before it lets anybody in.
-            self.settings = self.settings.model_copy(
-                update={
-                    "kafka_bootstrap": broker.bootstrap,
-                    **self._new_log(),
-                    "session_timeout_s": 3.0,
-                }
-            )
-        if self._embedded_clickhouse:
+        if self._keep_ports:
+            self._ports = Ports(self.data_dir / "ports.json")
+            ours = (["Kafka"] if self._embedded_kafka else []) + (["ClickHouse"] if self._embedded_clickhouse else [])
+            ours += ["Kafka controller"] if self._kafka is not None else []
+            self._ports.check([*ours, "Prometheus", *(role.name for role in self.roles)])
+        broker, clickhouse = self._broker(), self._clickhouse()
+        await asyncio.gather(*(self._stack.enter_async_context(part) for part in (broker, clickhouse) if part))
+        if broker is not None:
+            self._noted("Kafka", broker)
+            self.settings = self.settings.model_copy(update={**self._new_log(broker), "replication": 1})
+        if clickhouse is not None:
+            self._noted("ClickHouse", clickhouse)
             self.settings = self.settings.model_copy(update=clickhouse.access)
             self._reader = {"clickhouse_user": READER, "clickhouse_password": clickhouse.users[READER]}
             self.clickhouse_users = clickhouse.users_file
@@ -187,16 +187,20 @@ class System:
         await asyncio.gather(*(self._start_role(role) for role in (self.worker, self.archiver, self.collect)))
         await self._start_prometheus()
         await self._start_role(self.dashboard)
+        if self._ports is not None:
+            self._ports.keep(self._listening(broker, clickhouse))
         needed: Part | None = None
-        if self._embedded_kafka:
+        if broker is not None:
             needed = self._part("the broker", lambda: self._restart_broker(broker), broker, lambda: broker.bootstrap)
-        if self._embedded_clickhouse:
+            needed.blocked = lambda: no_room(broker.folder)
+        if clickhouse is not None:
 
             async def again() -> None:
                 await clickhouse.stop()
                 await clickhouse.start()
 
-            self._part("ClickHouse", again, clickhouse, lambda: clickhouse.url)
+            part = self._part("ClickHouse", again, clickhouse, lambda: clickhouse.url)
+            part.blocked = lambda: no_room(clickhouse.folder)
         if self.prometheus is not None:
             self._part(
                 "Prometheus",
@@ -218,16 +222,65 @@ class System:
             {role.name: role.url for role in self.roles},
         )
 
-    def _new_log(self) -> dict[str, Any]:
-        """The settings of a new log of the embedded broker, which forgets everything at its end: name, and since when.
+    def _broker(self) -> EmbeddedBroker | KafkaBroker | None:
+        if not self._embedded_kafka:
+            return None
+        if self._kafka is None:
+            from pipeline.embedded.broker import EmbeddedBroker
 
-        It keeps the times that producers give: without the latter a new partition would know no lateness at first.
+            return EmbeddedBroker(self.data_dir, self._usual("Kafka"), self._kept("Kafka"), self._held)
+        from pipeline.embedded.kafka.server import KafkaBroker
+
+        kept = (self._kept("Kafka"), self._kept("Kafka controller"))
+        return KafkaBroker(self._kafka, self.data_dir, self._usual("Kafka"), kept, self._held)
+
+    def _clickhouse(self) -> EmbeddedClickHouse | None:
+        if not self._embedded_clickhouse:
+            return None
+        from pipeline.embedded.clickhouse import EmbeddedClickHouse
+
+        # A Kafka that keeps what was committed knows what is stored: after a power cut it has to be.
+        sync = self._kafka is not None or not self._embedded_kafka
+        return EmbeddedClickHouse(
+            self.data_dir, self._usual("ClickHouse"), kept=self._kept("ClickHouse"), held=self._held, sync=sync
+        )
+
+    def _noted(self, name: str, part: EmbeddedBroker | KafkaBroker | EmbeddedClickHouse) -> None:
+        if part.port_was_taken:
+            self.notes.append(f"Port {USUAL_PORTS[name]} was taken: {name} listens on {part.port}")
+
+    def _new_log(self, broker: EmbeddedBroker | KafkaBroker) -> dict[str, Any]:
+        """The settings of the broker's log: its name, and since when it is.
+
+        The embedded broker forgets everything at its end, so each log of it is a new one. It keeps the times that
+        producers give: without knowing since when, a new partition would know no lateness at first. Its group
+        coordinator waits for half the session timeout before it lets anybody in.
         """
+        from pipeline.embedded.broker import EmbeddedBroker
+
+        found: dict[str, Any] = {"kafka_bootstrap": broker.bootstrap}
+        if not isinstance(broker, EmbeddedBroker):
+            if "session_timeout_s" not in self.settings.model_fields_set:
+                found["session_timeout_s"] = _SESSION_SECONDS
+            return found | {"stream": f"local-{broker.log_id}"}
         now = time.time()
         name, number = f"local-{int(now)}", 1
         while name == self.settings.stream:
             name, number = f"local-{int(now)}-{number}", number + 1
-        return {"stream": name, "log_since_ms": int(now * 1000)}
+        return found | {"stream": name, "log_since_ms": int(now * 1000), "session_timeout_s": 3.0}
+
+    def _listening(self, broker: Any, clickhouse: Any) -> dict[str, int]:
+        """Where each part listens, by the name in the file of ports."""
+        found = {role.name: role.port for role in self.roles}
+        if broker is not None:
+            found["Kafka"] = broker.port
+        if self._kafka is not None and broker is not None:
+            found["Kafka controller"] = broker.controller_port
+        if clickhouse is not None:
+            found["ClickHouse"] = clickhouse.port
+        if self.prometheus is not None:
+            found["Prometheus"] = self.prometheus.port
+        return {name: port for name, port in found.items() if port is not None}
 
     def _make_source(self) -> None:
         """Let this machine send to the front door: by a key that its owner finds in the folder."""
@@ -249,7 +302,9 @@ class System:
             names = ", ".join(plan.alerting.alerts)
             self.alerts_note = f"Alerts      not evaluated, for want of Prometheus ({HOW_TO_GET_THEM}): {names}"
             return
-        self.prometheus = await self._stack.enter_async_context(Prometheus(self.data_dir / "prometheus", plan))
+        self.prometheus = await self._stack.enter_async_context(
+            Prometheus(self.data_dir / "prometheus", plan, kept=self._kept("Prometheus"), held=self._held)
+        )
         self.settings = self.settings.model_copy(update={"prometheus_url": self.prometheus.url})
         self._scrape()
         later = ", ".join(needing_history(plan))
@@ -260,7 +315,7 @@ class System:
             self.prometheus.scrape({role.name: role.url for role in (self.worker, self.archiver)})
 
     async def _start_role(self, role: Role) -> None:
-        port, taken = free_port(self._usual(role.name), role.port)
+        port, taken = free_port(self._usual(role.name), role.port or self._kept(role.name))
         if taken:
             self.notes.append(f"Port {USUAL_PORTS[role.name]} was taken: the {role.name} listens on {port}")
         variable = {self.dashboard.name: "DASHBOARD_PORT", self.collect.name: "COLLECT_PORT"}.get(
@@ -273,7 +328,9 @@ class System:
         env.pop("PIPELINE_CONFIG", None)  # what it said is in the variables
         command = [sys.executable, "-P", "-m", "pipeline.cli", role.name]
         log_file = self.data_dir / f"{role.name}.log"
-        role.process = Child(f"the {role.name}", command, log_file, death_signal=signal.SIGTERM, env=env)
+        role.process = Child(
+            f"the {role.name}", command, log_file, death_signal=signal.SIGTERM, env=env, held=self._held
+        )
         host = {
             self.dashboard.name: self.settings.dashboard_host,
             self.collect.name: self.settings.collect_host,
@@ -288,6 +345,9 @@ class System:
 
     def _usual(self, part: str) -> int | None:
         return USUAL_PORTS[part] if self._usual_ports else None
+
+    def _kept(self, part: str) -> int | None:
+        return self._ports.get(part) if self._ports is not None else None
 
     async def _answers(self, role: Role) -> bool:
         return await self.ask(role, "/health") is not None
@@ -319,15 +379,19 @@ class System:
             )
         )
 
-    async def _restart_broker(self, broker: EmbeddedBroker) -> None:
-        """A new log: the roles end before it begins, and start again when it is there."""
+    async def _restart_broker(self, broker: EmbeddedBroker | KafkaBroker) -> None:
+        """On its log, to which the roles come back; or on a new one, for which they end and start again."""
+        if self._kafka is not None:
+            await broker.stop()
+            await broker.start()
+            return
         for part in self._parts:
             if part.needs is not None:
                 part.told_to_end = True
         await asyncio.gather(*(self._stop_role(role) for role in self.roles))
         await broker.stop()
         await broker.start()
-        self.settings = self.settings.model_copy(update=self._new_log())
+        self.settings = self.settings.model_copy(update=self._new_log(broker))
         await ensure_topics(self.settings)
         self._write_down()
         self._say(
@@ -368,45 +432,3 @@ class System:
                 return await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
-
-
-def send_lines(system: System) -> list[str]:
-    """How to send an event to the front door from a shell and from a web page, as lines that can be pasted."""
-    url = system.collect.url
-    if not system.key:
-        return [f"Front door  {url}/v1/events  (sources: {system.settings.collect_sources})"]
-    event = min(plan_of(system.settings).events.items(), key=lambda item: _needed(item[1]))[0]
-    return [
-        f"Front door  {url}/v1/events  (write key {system.key})",
-        f"Send one    curl {url}/v1/events -H 'Authorization: Bearer {system.key}' "
-        f"-d '{json.dumps({'event': event, 'user_id': 'u1'})}'",
-        f"In a page   <script>navigator.sendBeacon('{url}/v1/events?key={system.key}', "
-        f"JSON.stringify({{event: {json.dumps(event)}, anonymous_id: 'd1', ts: Date.now()}}))</script>",
-        f"Watch       {system.dashboard.url}/events  (each as it comes, and what became of it)",
-    ]
-
-
-def _needed(event: EventSpec) -> int:
-    """How many properties an event can't be without."""
-    return sum(spec.required for spec in event.properties.values())
-
-
-def where(system: System) -> list[str]:
-    """Where things are, for a person."""
-    settings = system.settings
-    # Only of our own: a password of somebody's ClickHouse is not for the screen.
-    login, curl = "", ""
-    if system.clickhouse_users is not None:
-        login = f"  (user {settings.clickhouse_user}, password in {system.clickhouse_users})"
-        curl = f"-u {settings.clickhouse_user}:{settings.clickhouse_password.get_secret_value()} "
-    query = f"SELECT event, count() FROM {settings.clickhouse_database}.events GROUP BY event"
-    return [
-        f"Dashboard   {system.dashboard.url}",
-        f"Kafka       {settings.kafka_bootstrap}  (topic {settings.events_topic})",
-        f"ClickHouse  {settings.clickhouse_url}{login}",
-        f"Metrics     {system.worker.url}/metrics  (archiver: {system.archiver.url}/metrics)",
-        *send_lines(system),
-        *filter(None, [system.alerts_note]),
-        f"Try         curl {curl}{settings.clickhouse_url} -d '{query}'",
-        *system.notes,
-    ]

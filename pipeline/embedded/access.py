@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from pipeline.whole_file import write_whole
+
 #: What a request runs as.
 Role = Literal["reader", "writer"]
 
@@ -42,16 +44,24 @@ NO_FILES: Final = "the embedded ClickHouse reads no files"
 #: chDB's database of the machine's files; it is taken away once the engine is up.
 FILES_DATABASE: Final = "_files"
 
+_SYNC: Final = (
+    "<merge_tree><fsync_after_insert>1</fsync_after_insert><fsync_part_directory>1</fsync_part_directory>"
+    "<min_rows_to_fsync_after_merge>1</min_rows_to_fsync_after_merge></merge_tree>"
+)
+
 
 @contextlib.contextmanager
-def configuration(folder: Path) -> Iterator[Path]:
-    """The engine's configuration file, in `folder`; it is read when the engine starts, and gone after that."""
+def configuration(folder: Path, sync: bool = False) -> Iterator[Path]:
+    """The engine's configuration file, in `folder`; it is read when the engine starts, and gone after that.
+
+    With `sync` a part of a table is forced to the disk, whether an INSERT made it or a merge.
+    """
     with tempfile.TemporaryDirectory(prefix="configuration-", dir=folder) as name:
         users, config = Path(name) / "users.xml", Path(name) / "config.xml"
         users.write_text(_users(), "utf-8")
         config.write_text(
             f"<clickhouse><default_database>{FILES_DATABASE}</default_database>"
-            f"<users_config>{users}</users_config></clickhouse>",
+            f"<users_config>{users}</users_config>{_SYNC if sync else ''}</clickhouse>",
             "utf-8",
         )
         yield config
@@ -77,9 +87,7 @@ def own_default_database(path: Path) -> None:
     link, definition = metadata / "default", metadata / "default.sql"
     if not definition.exists():
         name = os.path.basename(os.readlink(link)) if link.is_symlink() else str(uuid.uuid4())
-        temporary = metadata / ".default.sql"
-        temporary.write_text(f"ATTACH DATABASE _ UUID '{name}'\nENGINE = Atomic\n", "ascii")
-        os.replace(temporary, definition)
+        write_whole(definition, f"ATTACH DATABASE _ UUID '{name}'\nENGINE = Atomic\n")
     # The engine makes it again. Where it finds one, its database of files takes the same id, which can't be.
     link.unlink(missing_ok=True)
 

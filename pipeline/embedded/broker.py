@@ -18,7 +18,7 @@ order, commits, groups of several members, rebalances after a member leaves or d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -36,14 +36,17 @@ class EmbeddedBroker:
     """A Kafka-compatible broker on a loopback port, its log in ``data_dir/broker.log``.
 
     `port` is taken if it is free, else another one (`port_was_taken`); None: any. Started again it listens where it
-    did. `start` raises `UserError` if the package is missing or the broker does not come up.
+    did, or where it was `kept`. `held` are locks. `start` raises `UserError` if the package is missing or the broker
+    does not come up.
     """
 
-    def __init__(self, data_dir: Path, port: int | None = None) -> None:
-        self._data_dir = data_dir
-        self._preferred = port
+    def __init__(
+        self, data_dir: Path, port: int | None = None, kept: int | None = None, held: Sequence[int] = ()
+    ) -> None:
+        #: Where its words are.
+        self.folder = data_dir
+        self._preferred, self._kept, self._held = port, kept, held
         self._child: Child | None = None
-        self._kept: int | None = None
         self.port = port or 0
         self.port_was_taken = False
 
@@ -75,7 +78,7 @@ class EmbeddedBroker:
         command = [_binary(), "broker", "--storage-engine", "memory://tansu/"]
         for option in ("--listener-url", "--advertised-listener-url"):
             command += [option, f"tcp://{self.bootstrap}"]
-        child = Child("the embedded broker", command, self._data_dir / "broker.log")
+        child = Child("the embedded broker", command, self.folder / "broker.log", held=self._held)
         child.start()
         await child.wait_ready(self.answers, _START_SECONDS)
         self._child, self._kept = child, self.port
@@ -118,22 +121,7 @@ class EmbeddedBroker:
 
     async def answers(self) -> bool:
         """Whether it gives a sign of life."""
-        try:
-            _, writer = await asyncio.open_connection(_HOST, self.port)
-            writer.close()
-        except OSError:
-            return False
-        from aiokafka.client import AIOKafkaClient
-        from aiokafka.errors import KafkaError
-
-        client = AIOKafkaClient(bootstrap_servers=self.bootstrap)
-        try:
-            await client.bootstrap()
-            return bool(client.cluster.brokers())
-        except KafkaError:
-            return False
-        finally:
-            await client.close()
+        return await cluster_at(_HOST, self.port) is not None
 
     async def __aenter__(self) -> EmbeddedBroker:
         await self.start()
@@ -143,6 +131,30 @@ class EmbeddedBroker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+async def cluster_at(host: str, port: int) -> str | None:
+    """The id of the cluster whose broker answers there a request for metadata; None if none does."""
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+        writer.close()
+    except OSError:
+        return None
+    from aiokafka.client import AIOKafkaClient
+    from aiokafka.errors import KafkaError
+    from aiokafka.protocol.metadata import MetadataRequest
+
+    client = AIOKafkaClient(bootstrap_servers=f"{host}:{port}")
+    try:
+        await client.bootstrap()
+        if not client.cluster.brokers():
+            return None
+        answer = await client.send(client.get_random_node(), MetadataRequest([]))
+        return str(getattr(answer, "cluster_id", None) or "")
+    except KafkaError:
+        return None
+    finally:
+        await client.close()
 
 
 def _binary() -> str:

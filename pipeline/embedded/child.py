@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -24,14 +25,18 @@ from pipeline.errors import UserError
 _POLL_SECONDS = 0.02
 _TAIL_LINES = 5
 _ERROR = "error: "
+#: Linux takes those of connections from 32768 on.
+_CHOSEN = range(15_000, 30_000)
 
 
 def free_port(preferred: int | None = None, kept: int | None = None) -> tuple[int, bool]:
     """A loopback port to listen on: `preferred` if it is free, else another; and whether it was taken.
 
-    What is started again has `kept` its port: others know it by now, so it is that one, or UserError.
+    What is started again has `kept` its port: others know it by now, so it is that one, or UserError. For its sake
+    none is chosen from which the system takes its own for connections: there it might be taken for a moment.
     """
-    for port in (preferred, 0) if kept is None else (kept,):
+    others = random.sample(_CHOSEN, 100)
+    for port in (preferred, *others) if kept is None else (kept,):
         if port is None:
             continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -41,16 +46,16 @@ def free_port(preferred: int | None = None, kept: int | None = None) -> tuple[in
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            chosen: int = probe.getsockname()[1]
-            return chosen, bool(preferred) and chosen != preferred
+            return port, preferred is not None and port != preferred
     raise UserError("no free port on 127.0.0.1" if kept is None else f"port {kept} is taken by another program")
 
 
 class Child:
     """A program run as a child, its output in a file.
 
-    `name` stands in messages. `death_signal` is what the child gets if this process dies. `supervise` keeps
-    the launcher as a supervisor, which is the way where the kernel can't do it.
+    `name` stands in messages. `death_signal` is what the child gets if this process dies. `held` are files that stay
+    open in it: locks. `words` is the file where it says why it ended, if that isn't its output. `supervise` keeps the
+    launcher as a supervisor, which is the way where the kernel can't do it.
     """
 
     def __init__(
@@ -61,6 +66,8 @@ class Child:
         *,
         death_signal: signal.Signals = signal.SIGKILL,
         env: Mapping[str, str] | None = None,
+        held: Sequence[int] = (),
+        words: Path | None = None,
         supervise: bool = sys.platform != "linux",
     ) -> None:
         self._name = name
@@ -68,9 +75,11 @@ class Child:
         self._log = log
         self._death_signal = death_signal
         self._env = dict(os.environ if env is None else env)
+        self._held = tuple(held)
+        self._words = words or log
         self._supervise = supervise
         self._process: subprocess.Popen[bytes] | None = None
-        self._log_start = 0
+        self._words_start = 0
 
     @property
     def pid(self) -> int | None:
@@ -107,8 +116,8 @@ class Child:
         launcher.append(str(int(self._death_signal)))
         if self._supervise:
             launcher.append("--supervise")
+        self._words_start = self._words.stat().st_size if self._words.exists() else 0
         with open(self._log, "ab") as output:
-            self._log_start = output.tell()
             self._process = subprocess.Popen(
                 [*launcher, "--", *self._command],
                 stdin=subprocess.PIPE if self._supervise else subprocess.DEVNULL,
@@ -116,6 +125,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=self._env | {"PYTHONPATH": os.pathsep.join(paths)},
                 start_new_session=True,
+                pass_fds=self._held,
             )
 
     async def wait_ready(self, check: Callable[[], Awaitable[bool]], timeout: float) -> None:
@@ -158,14 +168,22 @@ class Child:
             _kill(self._process)
 
     def _failure(self, what: str) -> UserError:
-        with open(self._log, "rb") as log:
-            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - 4096))
-            lines = [line.strip() for line in log.read().decode(errors="replace").split("\n") if line.strip()]
+        lines = [line.strip() for line in self._said().decode(errors="replace").split("\n") if line.strip()]
         if lines and lines[-1].startswith(_ERROR):
             # One of our own programs, which says what to do.
             return UserError(lines[-1].removeprefix(_ERROR))
         tail = " | ".join(lines[-_TAIL_LINES:])
-        return UserError(f"{self._name} {what}; see {self._log}: {tail or 'it wrote nothing'}")
+        return UserError(f"{self._name} {what}; see {self._words}: {tail or 'it wrote nothing'}")
+
+    def _said(self) -> bytes:
+        """The end of what it has said since its start."""
+        try:
+            with open(self._words, "rb") as file:
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(self._words_start if self._words_start <= end else 0, end - 4096))
+                return file.read()
+        except FileNotFoundError:
+            return b""
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -41,16 +41,26 @@ class EmbeddedClickHouse:
     """A ClickHouse server on a loopback port, with its data in ``data_dir/clickhouse``.
 
     `port` is taken if it is free, else another one (`port_was_taken`); None: any. Started again it listens where it
-    did. `memory_limit` is in bytes. `start` raises `UserError` if the packages are missing, the folder is in use, or it
-    does not come up.
+    did, or where it was `kept`. `memory_limit` is in bytes, `held` are locks. With `sync` rows are on the disk before
+    an insert is acknowledged, for a power cut. `start` raises `UserError` if the packages are missing, the folder is in
+    use, or it does not come up.
     """
 
-    def __init__(self, data_dir: Path, port: int | None = None, memory_limit: int = 4 << 30) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int | None = None,
+        memory_limit: int = 4 << 30,
+        kept: int | None = None,
+        held: Sequence[int] = (),
+        sync: bool = False,
+    ) -> None:
         self._data_dir = data_dir
-        self._memory_limit = memory_limit
-        self._preferred = port
+        #: Where its data are.
+        self.folder = data_dir / "clickhouse"
+        self._memory_limit, self._sync = memory_limit, sync
+        self._preferred, self._kept, self._held = port, kept, held
         self._child: Child | None = None
-        self._kept: int | None = None
         self.host = _HOST
         self.port = port or 0
         self.port_was_taken = False
@@ -98,18 +108,19 @@ class EmbeddedClickHouse:
         if self._child is not None:
             raise RuntimeError("the embedded ClickHouse runs already")
         self.port, self.port_was_taken = free_port(self._preferred, self._kept)
-        folder = self._data_dir / "clickhouse"
         private_folder(self._data_dir)
         self.users = read_users(self.users_file)
         command = [sys.executable, "-P", "-m", "pipeline.embedded.clickhouse"]
-        command += ["--path", str(folder), "--memory-limit", str(self._memory_limit)]
+        command += ["--path", str(self.folder), "--memory-limit", str(self._memory_limit)]
         command += ["--host", self.host, "--port", str(self.port)]
+        command += ["--sync"] if self._sync else []
         child = Child(
             "the embedded ClickHouse",
             command,
             self._data_dir / "clickhouse.log",
             death_signal=signal.SIGTERM,
-            env={**os.environ, **environment_of(folder)},
+            env={**os.environ, **environment_of(self.folder)},
+            held=self._held,
         )
         child.start()
         await child.wait_ready(self.answers, _START_SECONDS)
@@ -163,8 +174,11 @@ def _scratch(folder: Path) -> Path:
     return folder / "tmp"
 
 
-async def serve(path: Path, host: str, port: int, memory_limit: int) -> None:
-    """Serve the folder until SIGTERM or SIGINT. Raises `UserError` for what the user can mend."""
+async def serve(path: Path, host: str, port: int, memory_limit: int, sync: bool = False) -> None:
+    """Serve the folder until SIGTERM or SIGINT; with `sync`, what is stored is on the disk.
+
+    Raises `UserError` for what the user can mend.
+    """
     if not is_loopback(host):
         raise UserError(f"the embedded ClickHouse speaks without TLS: choose a loopback address, not {host}")
     missing = sorted(environment_of(path).items() - os.environ.items())
@@ -186,7 +200,7 @@ async def serve(path: Path, host: str, port: int, memory_limit: int) -> None:
     _scratch(path).mkdir(parents=True, exist_ok=True)
     # Before the engine's threads are there; modules may still be loaded later.
     confine(path, map(Path, {sys.prefix, sys.base_prefix, *filter(None, sys.path)}))
-    engine = Engine(path, memory_limit)
+    engine = Engine(path, memory_limit, sync)
     http = ClickHouseHttp(engine, users, passwords)
     runner = Runner(
         http.application(),
@@ -221,9 +235,10 @@ def main() -> int:
     parser.add_argument("--host", default=_HOST, help="a loopback address (%(default)s)")
     parser.add_argument("--port", type=int, default=8123, help="%(default)s")
     parser.add_argument("--memory-limit", type=int, default=4 << 30, help="bytes (%(default)s)")
+    parser.add_argument("--sync", action="store_true", help="force to the disk what is stored, before it is said")
     args = parser.parse_args()
     try:
-        asyncio.run(serve(args.path.absolute(), args.host, args.port, args.memory_limit))
+        asyncio.run(serve(args.path.absolute(), args.host, args.port, args.memory_limit, args.sync))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -157,11 +157,11 @@ class Stream:
 class Engine:
     """The database in folder `path`. Methods block, raise `EngineError`, and may be called from any thread.
 
-    `memory_limit` (bytes) bounds all queries together; half of it bounds each one. Raises `UserError` if
-    chDB is not installed or the folder is in use.
+    `memory_limit` (bytes) bounds all queries together; half of it bounds each one. With `sync`, a part of a table is
+    on the disk before an INSERT is done. Raises `UserError` if chDB is not installed or the folder is in use.
     """
 
-    def __init__(self, path: Path, memory_limit: int) -> None:
+    def __init__(self, path: Path, memory_limit: int, sync: bool = False) -> None:
         try:
             from chdb import _chdb
         except ImportError as error:
@@ -182,7 +182,7 @@ class Engine:
         )
         try:
             access.own_default_database(self._path)
-            with access.configuration(self._path) as config:
+            with access.configuration(self._path, sync) as config:
                 options = f"config-file={config}&max_server_memory_usage={memory_limit}&{caches}"
                 # The engine lives as long as one connection is open: this one, which runs nothing of a client.
                 self._keeper = self._chdb.connect(f"{self._path}?{options}")

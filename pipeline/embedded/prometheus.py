@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,16 +26,19 @@ class Prometheus:
     """The program with the plan's rules, scraping roles; everything in `folder`. `async with` ends it.
 
     `interval` (ms) is how often it scrapes and evaluates. `alertmanager` is the `host:port` of one to tell.
+    `held` are locks.
     """
 
     def __init__(
-        self, folder: Path, plan: Plan, *, interval: int = 5_000, alertmanager: str | None = None, rule_text: str = ""
-    ) -> None:
+        self, folder: Path, plan: Plan, *, interval: int = 5_000, alertmanager: str | None = None, rule_text: str = "",
+        kept: int | None = None, held: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         self._folder, self._interval, self._alertmanager = folder, interval, alertmanager
         self._rules = rule_text or rules.text(plan, interval)
         self._targets: dict[str, str] = {}
         self._process: Child | None = None
-        self._port: int | None = None
+        #: Where it listens, or has listened at an earlier start.
+        self.port, self._held = kept, held
         #: Asks it.
         self.client = PrometheusClient("")
 
@@ -57,8 +60,8 @@ class Prometheus:
         self._write("rules.yml", self._rules)
         self._write_targets()
         self._write("prometheus.yml", yaml.safe_dump(self._config(), sort_keys=False))
-        port, _ = free_port(None, self._port)
-        self.client, self._port = PrometheusClient(f"http://127.0.0.1:{port}"), port
+        port, _ = free_port(None, self.port)
+        self.client, self.port = PrometheusClient(f"http://127.0.0.1:{port}"), port
         command = [
             "prometheus", f"--config.file={self._folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._folder / 'data'}", "--storage.tsdb.retention.time=100y",
@@ -68,7 +71,7 @@ class Prometheus:
             f"--web.cors.origin=http://127[.]0[.]0[.]1:{port}",
         ]  # fmt: skip
         log = self._folder / "prometheus.log"
-        self._process = Child("Prometheus", command, log, death_signal=signal.SIGTERM)
+        self._process = Child("Prometheus", command, log, death_signal=signal.SIGTERM, held=self._held)
         self._process.start()
         await self._process.wait_ready(self.client.ready, _READY_SECONDS)
 

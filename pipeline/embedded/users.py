@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Final
 
 from pipeline.embedded.access import Role
 from pipeline.errors import UserError
+from pipeline.whole_file import write_whole
 
 WRITER, READER = "default", "reader"
 _ROLES: Final[dict[str, Role]] = {WRITER: "writer", READER: "reader"}
@@ -62,11 +62,7 @@ def _make(path: Path) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:
-        file.writelines(f"{name}:{secrets.token_urlsafe(24)}\n" for name in _ROLES)
-    os.replace(temporary, path)
+    write_whole(path, "".join(f"{name}:{secrets.token_urlsafe(24)}\n" for name in _ROLES))
 
 
 def role_of(users: Mapping[str, str], name: str, password: str) -> Role | None:

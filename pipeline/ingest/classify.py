@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.ingest.aliases import Aliases
 from pipeline.ingest.attribution import Attribution
-from pipeline.ingest.history import Batch, History, columns_of
+from pipeline.ingest.history import EventColumns, LogHistory, columns_of
 from pipeline.ingest.links import Kind, Owners, told_person
 from pipeline.ingest.partitioner import homes_of
 from pipeline.ingest.records import NOT_OF_THE_RECORD, Classified, Outcome, Record, Unreadable, unforeseen
@@ -22,7 +22,7 @@ from schemas.event import EARLIEST_TS, Event
 from schemas.plan import Plan
 
 
-class PartitionClassifier(History):
+class PartitionClassifier(LogHistory):
     """The classification state of one partition: the watermark, the log's clock, the ids seen, and whose ids are.
 
     `since` is a time (epoch ms) that is known to have passed when the log began, 0 if none is: the clock begins there.
@@ -153,7 +153,7 @@ class PartitionClassifier(History):
             return [i for j, i in enumerate(valid) if j not in away]
         return valid
 
-    def _columns(self, result: Classified, here: list[int]) -> Batch:
+    def _columns(self, result: Classified, here: list[int]) -> EventColumns:
         return columns_of(here, _picked(result.events, here), _picked(result.records, here))
 
 

@@ -23,7 +23,7 @@ _MIN_PIECE: Final = 64
 _OUTCOMES: Final = list(Outcome)
 
 
-class Batch(NamedTuple):
+class EventColumns(NamedTuple):
     """The events of this partition among the records, column by column; `at` are their indexes."""
 
     at: Times
@@ -36,12 +36,12 @@ class Batch(NamedTuple):
     #: Which of them count as somebody of another partition, None if none does.
     leaving: npt.NDArray[np.bool_] | None = None
 
-    def piece(self, start: int, end: int) -> Batch:
+    def piece(self, start: int, end: int) -> EventColumns:
         columns: Any = [None if column is None else column[start:end] for column in self]
-        return Batch(*columns)
+        return EventColumns(*columns)
 
 
-class History:
+class LogHistory:
     """What one partition remembers of its log. `since` as the classifier has it."""
 
     def __init__(self, plan: Plan, since: int) -> None:
@@ -54,7 +54,7 @@ class History:
         self._tolerance = max(plan.lateness, plan.max_future)
         self.seen = SeenIds(plan.dedupe)
 
-    def judge(self, result: Classified, batch: Batch) -> None:
+    def judge(self, result: Classified, batch: EventColumns) -> None:
         """Note the outcome of each event of the batch, and move on past them."""
         start, size = 0, len(batch.at)
         while start < len(batch.at):
@@ -63,7 +63,7 @@ class History:
             size = max(_MIN_PIECE, 2 * done)
             start += done
 
-    def _one_generation(self, result: Classified, batch: Batch) -> int:
+    def _one_generation(self, result: Classified, batch: EventColumns) -> int:
         """Handle records up to the one that moves the watermark into another generation; returns how many."""
         seen = self.seen
         at, ids, times, origins, written, trusted, leaving = batch
@@ -141,14 +141,14 @@ class History:
             self.seen.add(np.unique(hashes[generations == generation]), int(generation))
 
 
-def columns_of(at: list[int], events: Sequence[Event], records: Sequence[Record | Unreadable]) -> Batch:
+def columns_of(at: list[int], events: Sequence[Event], records: Sequence[Record | Unreadable]) -> EventColumns:
     """What the judgement needs of each event and its record, as numbers; `at` are their indexes."""
     ids = _hashes([event.event_id.encode() for event in events])
     times = np.array([event.ts for event in events], np.int64)
     origins = np.zeros(len(at), np.uint64)
     for j in [j for j, record in enumerate(records) if record.headers]:
         origins[j] = origin_mark(records[j])
-    return Batch(np.array(at, np.int64), ids, times, origins, *_written(records, times))
+    return EventColumns(np.array(at, np.int64), ids, times, origins, *_written(records, times))
 
 
 def _hashes(texts: Sequence[bytes]) -> U64:

@@ -61,8 +61,8 @@ class Group:
         return group
 
 
-class Portion:
-    """Groups of events of some minutes that fall into the same wider window, and the accumulators that have them."""
+class Quarter:
+    """Events of a quarter of an hour that fall into the same wider windows, and the minutes that have them."""
 
     __slots__ = ("events", "loose", "minutes", "value")
 
@@ -137,14 +137,14 @@ class Accumulator:
             self.value += group.value
         self._see(groups)
 
-    def take(self, portion: Portion, version: int) -> None:
+    def take(self, quarter: Quarter, version: int) -> None:
         """Count what minutes have counted: their sketches are taken in when this one is looked at."""
         self.version = version
-        self.events += portion.events
-        self.value += portion.value
-        self._minutes += portion.minutes
-        if portion.loose:
-            self._see(portion.loose)
+        self.events += quarter.events
+        self.value += quarter.value
+        self._minutes += quarter.minutes
+        if quarter.loose:
+            self._see(quarter.loose)
 
     def _see(self, groups: Sequence[Group]) -> None:
         """Put the groups' hashes into the sketches, those of all of them at once."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from pipeline.measure.accumulator import Accumulator, Group, Portion, users_of
+from pipeline.measure.accumulator import Accumulator, Group, Quarter, users_of
 from pipeline.measure.conditions import text_value
 from pipeline.measure.rows import ActivityRow
 from pipeline.measure.sketches import hashes_of
@@ -82,21 +82,21 @@ class Activity:
                 else:
                     same.append(group)
         # The wider windows take in what is new of a quarter of an hour at once: of all zones' days it lies within one.
-        quarters: dict[tuple[int, str, tuple[str, ...]], Portion] = {}
+        quarters: dict[tuple[int, str, tuple[str, ...]], Quarter] = {}
         for (minute, name, value), groups in minutes.items():
             key, narrow = self._accumulator("minute", minute * MINUTE, (minute + 1) * MINUTE, name, value)
             narrow.count(groups, version)
             changed.add(key)
-            portion = quarters.get((minute // 15, name, value))
-            if portion is None:
-                portion = quarters[minute // 15, name, value] = Portion()
+            whole = quarters.get((minute // 15, name, value))
+            if whole is None:
+                whole = quarters[minute // 15, name, value] = Quarter()
             # A minute's `(other)` is several values, of which its hour may count some by themselves.
-            portion.add(groups, None if key.value == OTHER else narrow)
+            whole.add(groups, None if key.value == OTHER else narrow)
         spans = {quarter: self._spans(quarter * 15)[1:] for quarter, _, _ in quarters}
-        for (quarter, name, value), portion in quarters.items():
+        for (quarter, name, value), whole in quarters.items():
             for grain, start, end in spans[quarter]:
                 key, wide = self._accumulator(grain, start, end, name, value)
-                wide.take(portion, version)
+                wide.take(whole, version)
                 changed.add(key)
         return changed
 

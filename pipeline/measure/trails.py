@@ -83,7 +83,11 @@ class Trails:
             by_id.setdefault(event.actor, []).append((visit, found.get("session_id") if self._by_session else None))
         for identifier, own in by_id.items():
             before = self.entries.get(identifier) or b""
-            entry = self._with(before, *own[0]) if len(own) == 1 else None
+            entry: bytes | None = before
+            for visit, session in own:
+                entry = self._with(entry or b"", visit, session)
+                if entry is None:
+                    break
             if entry is None:
                 visits, sessions = self._read(before)
                 for (minute, values, registered), session in own:

@@ -17,7 +17,7 @@ from pipeline.simulate.recount_persons import (
     AliasesSeen,
     ClaimSeen,
     Headers,
-    Letter,
+    LetterSeen,
     OwnersSeen,
     Ruling,
     claims_of,
@@ -116,7 +116,7 @@ class _Judge:
                 tells += told
         return Judged("link", links=tuple(links), tells=tuple(tells), watermark=self.watermark)
 
-    def _belongs_here(self, letter: Letter) -> bool:
+    def _belongs_here(self, letter: LetterSeen) -> bool:
         alias = letter.claim is not None and letter.claim.kind == "alias"
         return self._lives_here(letter.home) or (alias and not letter.decided and self.aliases is not None)
 

@@ -139,7 +139,7 @@ def told_person(headers: Headers) -> tuple[str, int] | None:
     return person, int(hops)
 
 
-class Letter(NamedTuple):
+class LetterSeen(NamedTuple):
     """What a record between partitions says, or one of several things: where it belongs (an id), and its claim.
 
     `claim` is None for a handover; `decided` of an alias that holds.
@@ -150,13 +150,13 @@ class Letter(NamedTuple):
     decided: bool = False
 
 
-def letters_of(value: bytes | None, headers: Headers, plan: Plan) -> list[Letter]:
+def letters_of(value: bytes | None, headers: Headers, plan: Plan) -> list[LetterSeen]:
     """What a record between partitions says; nothing if it is no such record. Raises Wrong if it should be one."""
     names = {name for name, _ in headers}
     if "streamgauge-link" in names:
         claims = [_link(each, plan) for each in _each(value)]
         decided = header(headers, "streamgauge-link") == b"decided"
-        return [Letter(claim.id, claim, decided and claim.kind == "alias") for claim in claims]
+        return [LetterSeen(claim.id, claim, decided and claim.kind == "alias") for claim in claims]
     if "streamgauge-handover" not in names:
         return []
     must(_is_mark(header(headers, "streamgauge-handover") or b""))
@@ -165,7 +165,7 @@ def letters_of(value: bytes | None, headers: Headers, plan: Plan) -> list[Letter
         for each in many:
             mark = each.pop("mark", None) if isinstance(each, dict) else None
             must(isinstance(mark, str) and mark.isascii() and _is_mark(mark.encode()))
-    return [Letter(_handover(each)) for each in many]
+    return [LetterSeen(_handover(each)) for each in many]
 
 
 def _each(value: bytes | None) -> list[Any]:

@@ -20,9 +20,13 @@ from typing import Any, Final, Protocol
 
 import msgpack
 
+from pipeline.errors import UserError
+
 #: Kafka's default limit of a record is 1 MiB.
 MAX_PART_BYTES: Final = 700_000
-_VERSION: Final = 1
+#: Of what is written: a program that doesn't know what an entry means must not read it. It rises with each change of an
+#: entry's form or meaning, and with each kind of entry that is new; 2 has persons.
+VERSION: Final = 2
 
 #: Key and value of one entry of the state.
 Entry = tuple[bytes, bytes]
@@ -52,8 +56,17 @@ def encode(checkpoint: Checkpoint, writer: bytes) -> Iterator[bytes]:
         groups[-1].append((key, value))
         size += len(key) + len(value) + 12
     for part, entries in enumerate(groups):
-        head = (_VERSION, writer, checkpoint.position, part, len(groups), checkpoint.meta if part == 0 else None)
+        head = (VERSION, writer, checkpoint.position, part, len(groups), checkpoint.meta if part == 0 else None)
         yield msgpack.packb((head, entries))
+
+
+def readable(version: int, what: str) -> None:
+    """Raise UserError if `what`, a state of `version`, is of a version that this program doesn't know yet."""
+    if not 1 <= version <= VERSION:
+        raise UserError(
+            f"{what} holds a state of format {version}, this version of Streamgauge reads up to {VERSION}: go on with "
+            f"the version that wrote it, or count anew with another PIPELINE_GROUP"
+        )
 
 
 class Positions:
@@ -64,10 +77,9 @@ class Positions:
         self._parts: dict[tuple[bytes, int], set[int]] = {}
 
     def add(self, record: bytes) -> None:
-        """Take a record. Raises ValueError if it is not one that this version understands."""
+        """Take a record. Raises UserError if it is not one that this version understands."""
         (version, writer, position, part, parts, _), _ = msgpack.unpackb(record)
-        if version != _VERSION:
-            raise ValueError(f"changelog record of version {version}; this program reads version {_VERSION}")
+        readable(version, "the changelog")
         seen = self._parts.setdefault((writer, position), set())
         seen.add(part)
         if len(seen) == parts:
@@ -78,11 +90,10 @@ class Positions:
 def with_topic(record: bytes, topic_id: str) -> bytes:
     """The record of a checkpoint as if it had been counted from another topic, which holds the same log.
 
-    Raises ValueError if it is not one that this version understands.
+    Raises UserError if it is not one that this version understands.
     """
     (version, writer, position, part, parts, meta), entries = msgpack.unpackb(record)
-    if version != _VERSION:
-        raise ValueError(f"changelog record of version {version}; this program reads version {_VERSION}")
+    readable(version, "the changelog")
     changed = None if meta is None else {**meta, "topic": topic_id}
     packed: bytes = msgpack.packb(((version, writer, position, part, parts, changed), entries))
     return packed
@@ -147,12 +158,11 @@ class Restorer:
         self.bytes = 0
 
     def add(self, record: bytes, offset: int) -> None:
-        """Take the changelog record at `offset`. Raises ValueError if it is not one that this version understands."""
+        """Take the changelog record at `offset`. Raises UserError if a newer version has written it."""
         self.records += 1
         self.bytes += len(record)
         (version, writer, position, part, parts, meta), entries = msgpack.unpackb(record, use_list=False)
-        if version != _VERSION:
-            raise ValueError(f"changelog record of version {version}; this program reads version {_VERSION}")
+        readable(version, "the changelog")
         if parts == 1:
             self.snapshot.apply(position, meta, entries, self._complete(offset))
             return

@@ -19,7 +19,7 @@ import msgpack
 
 from pipeline.errors import UserError
 from pipeline.measure.funnel_state import expires_at
-from pipeline.state.checkpoint import Entry
+from pipeline.state.checkpoint import VERSION, Entry, readable
 
 #: Key of position, totals and watermark; every other key is a msgpack array and begins with 0x9.
 _META: Final = b"meta"
@@ -72,7 +72,13 @@ class Disk:
         self.changelog_bytes = 0
         found = self._db.get(_META)
         if found is not None:
-            self.position, self.meta, self.offset, self.changelog_bytes = msgpack.unpackb(found)
+            # One that has no format is of the first.
+            self.position, self.meta, self.offset, self.changelog_bytes, *format_ = msgpack.unpackb(found)
+            try:
+                readable(format_[0] if format_ else 1, f"the folder {folder}")
+            except UserError:
+                self.close()
+                raise
 
     def get(self, key: bytes) -> bytes | None:
         """The value of an entry, None if there is none."""
@@ -109,7 +115,7 @@ class Disk:
     def _write(self, batch: Any, offset: int | None) -> None:
         self.offset = offset
         if self.position is not None:
-            batch.put(_META, msgpack.packb((self.position, self.meta, offset, self.changelog_bytes)))
+            batch.put(_META, msgpack.packb((self.position, self.meta, offset, self.changelog_bytes, VERSION)))
         self._db.write(batch)
 
     def items(self) -> Iterator[Entry]:

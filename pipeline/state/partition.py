@@ -330,6 +330,8 @@ class PartitionState:
             elif kind in (_IDS, _TAKEN):
                 marks = ids if kind == _IDS else taken
                 marks.setdefault(rest[0], []).append(np.frombuffer(value, np.uint64))
+            else:
+                raise ValueError(f"an entry of the kind {kind!r}, which no state has")
         seen = self.classifier.seen
         for generation in sorted(ids)[-seen.KEPT - 1 :]:
             seen.move_to(generation)

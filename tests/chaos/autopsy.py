@@ -19,9 +19,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import msgpack
-from kafka_harness.jars import LOG4J, kafka_jars
 from kafka_harness.reading import read_log
 
+from pipeline.embedded.kafka.jars import kafka_jars
+from pipeline.embedded.kafka.java import java
+from pipeline.embedded.kafka.node import server_command
 from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Validator
 from pipeline.state.checkpoint import Restorer
@@ -36,8 +38,8 @@ def main() -> None:
     properties = folder / "kafka" / "server.properties"
     found = re.search(r"DIRECT://(127.0.0.1:\d+)", properties.read_text())
     assert found
-    options = f"-Dlog4j2.configurationFile={LOG4J}", "-cp", f"{kafka_jars()}/*"
-    kafka = subprocess.Popen(["java", "-Xmx300m", *options, "kafka.Kafka", str(properties)], stdout=subprocess.DEVNULL)
+    command = server_command(java(), kafka_jars(), folder / "autopsy.log", properties)
+    kafka = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         asyncio.run(_compare(folder, found.group(1), partition))
     finally:

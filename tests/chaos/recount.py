@@ -16,7 +16,7 @@ from pipeline.simulate import Logged
 from pipeline.simulate.recount_persons import header
 
 from .live import same_cohorts, same_windows
-from .world import World
+from .watched import Watched
 
 _ORIGIN = "streamgauge-origin"
 
@@ -84,7 +84,7 @@ def _place(text: str) -> Place:
     return int(partition), int(offset)
 
 
-async def truth_of(world: World) -> Truth:
+async def truth_of(world: Watched) -> Truth:
     """Read the events topic and count."""
     logs = await read_log(world.settings.kafka_bootstrap, world.settings.events_topic)
     plain = {
@@ -127,7 +127,7 @@ class Differences(list[str]):
             self.append(f"{what}: {len(wrong)} differ")
 
 
-async def differences(world: World) -> tuple[Truth, Differences]:
+async def differences(world: Watched) -> tuple[Truth, Differences]:
     """Compare everything that the system says with the log. Call it when the system is at rest."""
     truth = await truth_of(world)
     found = Differences()
@@ -144,7 +144,7 @@ async def differences(world: World) -> tuple[Truth, Differences]:
     return truth, found
 
 
-async def _archive(world: World, truth: Truth, found: Differences) -> None:
+async def _archive(world: Watched, truth: Truth, found: Differences) -> None:
     rows = await world.query(
         "SELECT partition, offset, event, toUnixTimestamp64Milli(ts), platform, toInt64(value * 1000000), late, "
         "counted_as, person FROM events JOIN (SELECT partition, offset, counted_as FROM events_raw FINAL) AS raw "
@@ -176,7 +176,7 @@ async def _archive(world: World, truth: Truth, found: Differences) -> None:
         found.same(f"rows of {table}_raw once merged", merged[0][0], count)
 
 
-async def _has_outcome(world: World) -> bool:
+async def _has_outcome(world: Watched) -> bool:
     database = world.settings.clickhouse_database
     return bool(await world.query(f"SELECT 1 FROM system.columns WHERE database = '{database}' "
                                   "AND table = 'duplicates' AND name = 'outcome'"))  # fmt: skip
@@ -187,7 +187,7 @@ def _count(value: bytes | None) -> int:
     return len(found) if isinstance(found, list) else 1
 
 
-async def _links(world: World, truth: Truth, found: Differences) -> None:
+async def _links(world: Watched, truth: Truth, found: Differences) -> None:
     assert truth.oracle is not None
     rows = await world.query(
         "SELECT partition, offset, id, person, kind, outcome, toUnixTimestamp64Milli(ts), watermark "
@@ -211,7 +211,7 @@ async def _links(world: World, truth: Truth, found: Differences) -> None:
     found.same_set("handover", {tuple(row) for row in rows}, handed)
 
 
-async def _live(world: World, truth: Truth, found: Differences) -> None:
+async def _live(world: Watched, truth: Truth, found: Differences) -> None:
     assert truth.oracle is not None
     names = ("accepted", "late", "duplicate", "rejected", "forwarded", "forwarded_again", "link")
     # The columns are older than the words.
@@ -243,7 +243,7 @@ async def _live(world: World, truth: Truth, found: Differences) -> None:
     )
 
 
-async def _topics(world: World, truth: Truth, found: Differences) -> None:
+async def _topics(world: Watched, truth: Truth, found: Differences) -> None:
     logs = await read_log(world.settings.kafka_bootstrap, world.settings.rejected_topic)
     named = {_place(dict(record.headers)[_ORIGIN].decode()) for log in logs.values() for record in log}
     found.same_set("rejected topic", named, truth.places("rejected"))

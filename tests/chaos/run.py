@@ -18,7 +18,8 @@ from .ground import ROOT, Ground
 from .plan import with_persons
 from .recount import Truth, differences
 from .sender import Sender
-from .world import NotDrained, World
+from .watched import NotDrained
+from .world import World
 
 WORKERS = ARCHIVERS = 2
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import aiohttp
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 from kafka_harness import TcpProxy, free_port, spawn
 
 from pipeline.clickhouse.migrate import migrate
@@ -29,6 +24,7 @@ from schemas.plan import Plan
 from schemas.plan_io import load_plan
 
 from .ground import Ground, environment
+from .watched import Watched, is_ready, until
 
 SESSION_SECONDS = 3.0
 #: The command, with a changelog that is rewritten and shortened from so many bytes on (else 32 MB: never in a test).
@@ -161,7 +157,7 @@ class Role:
         raise RuntimeError(f"{self.name} has no memory")
 
 
-class World:
+class World(Watched):
     """Topics, a database and roles of their own on a ground that may be shared. `async with` ends the roles."""
 
     def __init__(self, ground: Ground, folder: Path, *, workers: int = 2, archivers: int = 2, **changes: Any) -> None:
@@ -185,6 +181,11 @@ class World:
         self.workers = [role for role in self.roles.values() if role.kind == "worker"]
         self.archivers = [role for role in self.roles.values() if role.kind == "archiver"]
 
+    @property
+    def answering(self) -> Iterable[Role]:
+        """All roles."""
+        return self.roles.values()
+
     async def __aenter__(self) -> World:
         await ensure_topics(self.settings)
         await migrate(self.settings)
@@ -198,40 +199,10 @@ class World:
             role.wanted = False
             role.kill()
 
-    async def query(self, sql: str) -> list[Any]:
-        """Rows of a query, past the proxies. Tries again for a while: the server may just have come back."""
-        for _ in range(20):
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-                return await self._query(sql)
-            await asyncio.sleep(0.5)
-        return await self._query(sql)
-
-    async def _query(self, sql: str) -> list[Any]:
-        settings = self.settings
-        login = aiohttp.encode_basic_auth("default", settings.clickhouse_password.get_secret_value())
-        where = f"{settings.clickhouse_url}/?database={settings.clickhouse_database}"
-        where += "&default_format=JSONCompactEachRow&output_format_json_quote_64bit_integers=0"
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session,
-            session.post(where, data=sql.encode(), headers={"Authorization": login}) as response,
-        ):
-            text = await response.text()
-            assert response.status == 200, f"{text}\n{sql}"
-            return [json.loads(line) for line in text.splitlines()]
-
     async def ready(self, *roles: Role, seconds: float = 60) -> None:
         """Wait until these roles (all that run) say that they are ready."""
         for role in roles or [r for r in self.roles.values() if r.running]:
-            await until(lambda role=role: _ready(role), f"{role.name} is ready", seconds, role.last_words)
-
-    async def live_totals(self) -> dict[str, int]:
-        """Records by outcome, as the workers count them now, over all workers that answer."""
-        found: dict[str, int] = {}
-        for role in self.workers:
-            numbers = await role.ask("/live") if role.running else None
-            for name, count in (numbers or {"totals": {}})["totals"].items():
-                found[name] = found.get(name, 0) + count
-        return found
+            await until(lambda role=role: is_ready(role), f"{role.name} is ready", seconds, role.last_words)
 
     async def goes_on(self, more: int = 300) -> None:
         """Wait until the workers have counted so many records more."""
@@ -241,97 +212,3 @@ class World:
             return sum((await self.live_totals()).values()) >= before + more
 
         await until(counted, f"{more} records more are counted", 60)
-
-    async def ends(self) -> dict[int, int]:
-        """The end offset of each partition of the events topic."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_bootstrap, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            parts = [TopicPartition(self.settings.events_topic, p) for p in range(self.settings.partitions)]
-            return {tp.partition: end for tp, end in (await consumer.end_offsets(parts)).items()}
-        finally:
-            await consumer.stop()
-
-    async def committed(self, group: str) -> dict[int, int]:
-        """What a consumer group has committed, by partition of the events topic."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap)
-        await admin.start()
-        try:
-            found = await admin.list_consumer_group_offsets(group)
-            return {tp.partition: m.offset for tp, m in found.items() if tp.topic == self.settings.events_topic}
-        finally:
-            await admin.close()
-
-    async def archived(self) -> dict[int, int]:
-        """Up to which offset each partition is archived, as the archivers' next owner would believe."""
-        return await self.committed(f"{self.settings.group}-archiver")
-
-    async def standing(self) -> dict[str, Any]:
-        """How far everybody is, partition by partition."""
-        live = {row[0]: row[1] for row in await self.query("SELECT partition, version FROM live_partition_raw FINAL")}
-        unpublished, not_ready = 0, []
-        for role in self.roles.values():
-            if not role.running:
-                continue
-            if not await _ready(role):
-                not_ready.append(role.name)
-            elif role.kind == "worker" and (numbers := await role.ask("/live")) is not None:
-                unpublished += numbers["unpublished"]
-        return {
-            "log": await self.ends(),
-            "folded and published": live,
-            "committed by workers": await self.committed(self.settings.group),
-            "archived": await self.archived(),
-            "rows not published": unpublished,
-            "not ready": not_ready,
-        }
-
-    async def drained(self, seconds: float = 90) -> None:
-        """Wait until every record of the topic is folded, published, archived and committed by everybody."""
-        deadline = time.monotonic() + seconds
-        standing: dict[str, Any] = {}
-        while True:
-            with contextlib.suppress(KafkaError, OSError):
-                standing = await self.standing()
-                if _at_rest(standing) and _at_rest(await self.standing()):
-                    return
-            if time.monotonic() > deadline:
-                words = "\n".join(f"{r.name}: {r.last_words(2)}" for r in self.roles.values())
-                raise NotDrained(f"not drained after {seconds:g} s: {standing}\n{words}")
-            await asyncio.sleep(0.3)
-
-
-class NotDrained(AssertionError):
-    """The system did not come to rest."""
-
-
-def _at_rest(standing: dict[str, Any]) -> bool:
-    log = {p: end for p, end in standing["log"].items() if end}
-    others = ("folded and published", "committed by workers", "archived")
-    return (
-        standing["rows not published"] == 0
-        and not standing["not ready"]
-        and all(all(standing[name].get(p) == end for p, end in log.items()) for name in others)
-    )
-
-
-async def _rows(client: Any, sql: str) -> Any:
-    return (await client.query(sql)).result_rows
-
-
-async def _ready(role: Role) -> bool:
-    health = await role.ask("/health") if role.running else None
-    return bool(health and health["ready"])
-
-
-async def until(
-    condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30, story: Callable[[], str] = lambda: ""
-) -> Any:
-    """Wait until `condition` gives something true, and return it; AssertionError naming `what` otherwise."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = await condition()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}\n{story()}"
-        await asyncio.sleep(0.05)

@@ -106,6 +106,27 @@ async def test_a_part_that_is_killed_comes_back_and_both_is_said(tmp_path: Path)
             await program.child.stop()
 
 
+async def test_a_part_that_is_blocked_waits_as_long_as_it_takes_and_that_is_no_try(tmp_path: Path) -> None:
+    program, said, why = Program(tmp_path, "the thing"), list[str](), ["the disk has 0 MiB left"]
+    part = program.part()
+    part.blocked = lambda: why[0] if why else None
+    task = asyncio.create_task(Supervisor([part], said.append, QUICK).run())
+    try:
+        await until(lambda: len(said) == 2)
+        await asyncio.sleep(10 * QUICK.longest_pause)  # longer than all its tries
+        assert said == [
+            "the thing ended after 0 s (stopped): starting it again", "the thing waits: the disk has 0 MiB left",
+        ]  # fmt: skip
+        assert program.starts == []
+        why.clear()
+        await until(lambda: len(said) == 3)
+        assert program.running
+    finally:
+        task.cancel()
+        if program.child:
+            await program.child.stop()
+
+
 async def test_a_part_that_can_not_live_ends_it_with_the_tries_and_the_reason(tmp_path: Path) -> None:
     program, said = Program(tmp_path, "the thing", fails=99), list[str]()
     with pytest.raises(DependencyError) as caught:

@@ -79,7 +79,7 @@ def test_images_are_pinned(services: dict[str, dict[str, Any]]) -> None:
 
 
 def test_kafka_is_the_version_that_the_tests_run_against(services: dict[str, dict[str, Any]]) -> None:
-    pom = ElementTree.parse(ROOT / "tests/kafka_harness/pom.xml").findtext(".//{*}kafka.version")
+    pom = ElementTree.parse(ROOT / "pipeline/embedded/kafka/pom.xml").findtext(".//{*}kafka.version")
     assert services["kafka"]["image"] == f"apache/kafka:{pom}"
 
 

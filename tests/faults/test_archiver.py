@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from chaos.literal import assert_exact, event, produce, traffic
-from chaos.world import SESSION_SECONDS, World, until
+from chaos.watched import until
+from chaos.world import SESSION_SECONDS, World
 
 pytestmark = pytest.mark.faults
 

@@ -13,7 +13,8 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import KafkaError
 from chaos.literal import event, produce
 from chaos.raw import Raw, RawProducer, bomb
-from chaos.world import Role, World, until
+from chaos.watched import until
+from chaos.world import Role, World
 from kafka_harness.reading import read_log
 
 from pipeline.queries.verify import verify

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from aiokafka.partitioner import murmur2
 from chaos.literal import Produced, assert_exact, event, produce
-from chaos.world import World, until
+from chaos.watched import until
+from chaos.world import World
 
 pytestmark = pytest.mark.faults
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from chaos.faults import supervise
 from chaos.literal import assert_exact, event, produce, traffic
-from chaos.world import Role, World, until
+from chaos.watched import until
+from chaos.world import Role, World
 
 pytestmark = pytest.mark.faults
 

@@ -13,7 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 from chaos.literal import Produced, assert_exact, event, produce, traffic
-from chaos.world import SESSION_SECONDS, World, until
+from chaos.watched import until
+from chaos.world import SESSION_SECONDS, World
 
 from pipeline.simulate import Noise
 from pipeline.topics import changelog_topic

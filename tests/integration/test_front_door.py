@@ -14,7 +14,8 @@ import pytest
 from dashboard.browser import chromium
 from whole_system import Start, command, rows, until
 
-from pipeline.demo.system import System, send_lines
+from pipeline.demo.system import System
+from pipeline.demo.where import send_lines
 
 pytestmark = pytest.mark.integration
 

@@ -34,7 +34,7 @@ class Up:
 
     def __init__(self, folder: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pipeline.cli", "up", "--data", str(folder)],
+            [sys.executable, "-P", "-m", "pipeline.cli", "up", "--broker", "memory", "--data", str(folder)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True,
         )  # fmt: skip

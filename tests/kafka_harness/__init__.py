@@ -1,4 +1,5 @@
-"""A real Kafka, and faults on the way to it, for tests. Needs Java 17; Maven fetches Kafka the first time.
+"""A real Kafka, and faults on the way to it, for tests. Needs what `streamgauge up` needs for its own: Java 17, and
+Maven, which fetches Kafka the first time.
 
 `KafkaServer` runs one node, `TcpProxy` stands between it (or any other server) and its clients, `spawn`
 starts any process that must not outlive the tests. The fixtures are in `kafka_harness.fixtures`.
@@ -6,7 +7,6 @@ starts any process that must not outlive the tests. The fixtures are in `kafka_h
 
 from __future__ import annotations
 
-from kafka_harness.jars import kafka_available, kafka_jars, kafka_version
 from kafka_harness.process import free_port, spawn
 from kafka_harness.proxy import Direction, TcpProxy
 from kafka_harness.server import KafkaServer
@@ -16,8 +16,5 @@ __all__ = [
     "KafkaServer",
     "TcpProxy",
     "free_port",
-    "kafka_available",
-    "kafka_jars",
-    "kafka_version",
     "spawn",
 ]

@@ -3,55 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import signal
 import subprocess
 import time
-import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from kafka_harness.jars import LOG4J, kafka_jars
 from kafka_harness.process import free_port, spawn
 from kafka_harness.proxy import TcpProxy
+from pipeline.embedded.kafka.jars import kafka_jars
+from pipeline.embedded.kafka.java import java
+from pipeline.embedded.kafka.node import SETTINGS, cluster_id, make_storage, properties, server_command
+from pipeline.topics import needs_controller
 
 _T = TypeVar("_T")
 _PROBE = "harness-probe"  # the topic whose creation shows that the server is ready
 
-# A start in a few seconds matters more than speed later: one garbage collector thread, the quick compiler.
-_JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:-UsePerfData", "-Xss512k"]
-
 _SETTINGS = {
-    "process.roles": "broker,controller",
-    "node.id": "1",
-    "controller.listener.names": "CONTROLLER",
-    "inter.broker.listener.name": "DIRECT",
-    # A node that was killed may register again only when its last session is over (9 s if not said).
+    **SETTINGS,
+    # A node that was killed may register again only when its last session is over.
     "broker.session.timeout.ms": "1000",
     "broker.heartbeat.interval.ms": "100",
-    # Topics are created on purpose: a name typed wrong in a test must fail, not appear.
-    "auto.create.topics.enable": "false",
-    "group.initial.rebalance.delay.ms": "0",
-    "group.min.session.timeout.ms": "1000",
-    # One node, and few files: each partition of these topics costs a folder and a few memory maps.
-    "default.replication.factor": "1",
-    "offsets.topic.num.partitions": "4",
-    "offsets.topic.replication.factor": "1",
-    "transaction.state.log.num.partitions": "4",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
-    "share.coordinator.state.topic.num.partitions": "1",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
-    "num.network.threads": "2",
-    "num.io.threads": "2",
-    "background.threads": "2",
-    "log.truncation.dedupe.buffer.size": str(4 << 20),  # 128 MB of the heap otherwise
 }
 
 
@@ -81,10 +59,10 @@ class KafkaServer:
         self._heap_mb = heap_mb
         self._process: subprocess.Popen[bytes] | None = None
         data_dir.mkdir(parents=True, exist_ok=True)
+        settings, listeners = {**_SETTINGS, **(extra or {})}, self._listeners(proxies)
+        self._text = partial(properties, settings, listeners)
         self._properties = data_dir / "server.properties"
-        settings = {**_SETTINGS, **self._listeners(proxies), "log.dirs": str(data_dir / "log")}
-        settings.update(extra or {})
-        self._properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        self._properties.write_text(self._text(data_dir / "log"))
 
     @property
     def bootstrap(self) -> str:
@@ -111,10 +89,12 @@ class KafkaServer:
         if self.running:
             raise RuntimeError("Kafka is running already")
         deadline = time.monotonic() + timeout
-        if not (self.data_dir / "log" / "meta.properties").exists():
-            self._format()
+        program, jars, log = java(), kafka_jars(), self.data_dir / "log"
+        if cluster_id(log) is None:
+            make_storage(program, jars, self.log, log, self._text)
         began = time.monotonic()
-        self._process = spawn(self._java("kafka.Kafka", str(self._properties)), self.log)
+        command = server_command(program, jars, self.log, self._properties, self._heap_mb)
+        self._process = spawn(command, self.data_dir / "kafka.out")
         try:
             self._wait_ready(deadline)
         except BaseException:
@@ -157,7 +137,7 @@ class KafkaServer:
         """
         _run(self._create(topics, config or {}, deadline=time.monotonic() + 15))
 
-    def _listeners(self, proxies: Sequence[TcpProxy]) -> dict[str, str]:
+    def _listeners(self, proxies: Sequence[TcpProxy]) -> dict[str, tuple[int, int]]:
         # name -> (port the server listens on, port it tells clients to use)
         ports = {"DIRECT": (self.port, self.port)}
         for number, proxy in enumerate(proxies):
@@ -165,43 +145,7 @@ class KafkaServer:
             ports[f"PROXY{number}"] = (port, proxy.port)
             proxy.target = ("127.0.0.1", port)
         controller = free_port()
-        listeners = {name: f"127.0.0.1:{listen}" for name, (listen, _) in ports.items()}
-        told = {name: f"127.0.0.1:{tell}" for name, (_, tell) in ports.items()}
-        listeners["CONTROLLER"] = f"127.0.0.1:{controller}"
-        return {
-            "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
-            "listeners": ",".join(f"{name}://{where}" for name, where in listeners.items()),
-            "advertised.listeners": ",".join(f"{name}://{where}" for name, where in told.items()),
-            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in listeners),
-        }
-
-    def _java(self, *command: str) -> list[str]:
-        return [
-            "java",
-            f"-Xmx{self._heap_mb}m",
-            *_JVM,
-            f"-Dlog4j2.configurationFile={LOG4J}",
-            "-cp",
-            f"{kafka_jars()}/*",
-            *command,
-        ]
-
-    def _format(self) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        done = subprocess.run(
-            [
-                *self._java("kafka.tools.StorageTool", "format", "--standalone"),
-                f"--cluster-id={cluster}",  # joined with "=", for an id may begin with a dash
-                f"--config={self._properties}",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"could not format Kafka's storage:\n{done.stdout[-2000:]}")
+        return {**ports, "CONTROLLER": (controller, controller)}
 
     def _wait_ready(self, deadline: float) -> None:
         while True:
@@ -222,6 +166,7 @@ class KafkaServer:
         _, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.close()
         await writer.wait_closed()
+        await needs_controller(bootstrap_servers=self.bootstrap)
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=10000)
         try:
             await admin.start()

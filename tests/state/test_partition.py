@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import UserError
 from pipeline.ingest.records import Outcome, Record
 from pipeline.ingest.validate import Validator
 from pipeline.state.checkpoint import MAX_PART_BYTES, Checkpoint, MemorySnapshot, Restorer, encode
@@ -203,7 +204,7 @@ def test_half_a_checkpoint_counts_for_nothing() -> None:
 
 
 def test_a_changelog_of_another_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="version 99"):
+    with pytest.raises(UserError, match="format 99"):
         Restorer().add(msgpack.packb(((99, b"w", 1, 0, 1, {}), [])), 0)
 
 
