@@ -1,6 +1,6 @@
 """How one node of Kafka is started: its settings, its command, its storage.
 
-What it keeps and what it costs is decided here: see docs/decisions/0016-a-broker-that-keeps.md.
+What it keeps and what it costs is decided here: see docs/decisions/0017-a-broker-that-keeps.md.
 """
 
 from __future__ import annotations
