@@ -53,7 +53,7 @@ test-laws: .venv/.ready  ## the laws with ten times as many examples, for a nigh
 
 sdk: .venv/.ready  ## the real SDKs of Segment, PostHog, 神策 and others, unmodified, against the front door (needs Node and npm)
 	@tests/sdk/install
-	@$(BIN)/python -m pytest -q tests/sdk/sdks.py tests/sdk/doors.py tests/sdk/examples.py $(ARGS)
+	@$(BIN)/python -m pytest -q tests/sdk/sdks.py tests/sdk/doors.py tests/sdk/pages.py tests/sdk/examples.py $(ARGS)
 
 faults: .venv/.ready  ## the tests of failures, on Apache Kafka (needs Java 17 and Maven; STORE=rocksdb)
 	@PIPELINE_STATE_STORE=$(or $(STORE),memory) $(BIN)/python -m pytest -q -m faults -n 2 --dist worksteal $(ARGS)

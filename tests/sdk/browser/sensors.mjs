@@ -1,7 +1,11 @@
 // What a page with Sensors' library does.
 import sensors from "sa-sdk-javascript";
 const { host, key } = window.where;
-sensors.init({ server_url: `${host}/sa.gif?project=default&token=${key}`, send_type: "ajax", show_log: false, heatmap: {} });
+// What can't be sent is kept only where batches are.
+const batches = location.hash === "#batch" ? { send_interval: 1000, datasend_timeout: 3000 } : false;
+sensors.init({
+  server_url: `${host}/sa.gif?project=default&token=${key}`, send_type: "ajax", show_log: false, heatmap: {}, batch_send: batches,
+});
 sensors.quick("autoTrack");
 sensors.track("view_item", { item_id: "i7", price: 1.5 });
 sensors.login("u1");
