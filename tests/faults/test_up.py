@@ -22,7 +22,6 @@ from chaos.recount import differences
 from chaos.up import installation, run
 from chaos.watched import is_ready, until
 from kafka_harness.reading import read_log
-from lossy_disk import LossyDisk
 from small_disk import fill, small_disk
 from whole_system import command
 
@@ -88,25 +87,6 @@ async def test_a_short_run_of_faults_is_exact(tmp_path: Path) -> None:
     again = f"again: python -m tests.chaos.up --seed {seed} --faults 3"
     assert report.exact, "\n".join([*report.timeline, *report.problems, again])
     assert report.acknowledged > 300
-
-
-@pytest.mark.usefixtures("needs_loop")
-async def test_power_cuts_that_lose_what_was_not_forced_to_the_disk_lose_nothing_acknowledged(tmp_path: Path) -> None:
-    seed = int(time.time()) % 1_000_000
-    disk = LossyDisk(tmp_path / "data", tmp_path / "images")
-    try:
-        up = installation(seed, tmp_path)
-        up.disk = disk
-        try:
-            await up.start()
-            report = await run(up, seed, Known(), faults=2, only="power cut", tell=lambda line: None)
-        finally:
-            up.disk = None
-            up.power_cut()
-        assert report.exact, "\n".join([*report.timeline, *report.problems])
-        assert report.acknowledged > 300
-    finally:
-        disk.close()
 
 
 async def test_ports_stay_a_second_one_is_refused_and_a_web_page_can_not_speak_kafka(
