@@ -113,7 +113,7 @@ async def test_whoever_pastes_the_line_sees_the_event_come_in(
             assert "Nothing came in the last 15 minutes that fits." in browser.text(".part")
             paste("u1")
             (row,) = browser.until(lambda: browser.js(SHOWN) or None, "the event", SEEN_WITHIN)
-            assert row.split()[1:] == ["accepted", "app_open", "u1", "–", "local"]
+            assert row.split()[1:] == ["app_open", "u1", "–", "local", "accepted"]
             # While it is open to be read the list waits.
             browser.js("document.querySelector('.part summary').click()")
             paste("u2")
@@ -126,7 +126,7 @@ async def test_whoever_pastes_the_line_sees_the_event_come_in(
             assert len(browser.js(SHOWN)) == 1
             browser.js("document.querySelector('.part summary').click()")
             browser.until(lambda: len(browser.js(SHOWN)) == 2 or None, "the second event", SEEN_WITHIN)
-            assert [row.split()[3] for row in browser.js(SHOWN)] == ["u2", "u1"]
+            assert [row.split()[2] for row in browser.js(SHOWN)] == ["u2", "u1"]
             assert browser.complaints() == []
 
     await asyncio.to_thread(watch)

@@ -140,8 +140,8 @@ async def rows(context: Context) -> Safe:
     answer = await context.store.ask(SQL, {**asked, **bounds}, keep=0.5)
     found = [Came(*row) for row in answer.rows]
     heads = [
-        t("When", "时间"), t("What became of it", "处理结果"), t("Event", "事件"), t("User", "用户"), t("Device", "设备"),
-        t("Source", "来源"),
+        t("When", "时间"), t("Event", "事件"), t("User", "用户"), t("Device", "设备"), t("Source", "来源"),
+        t("What became of it", "处理结果"),
     ]  # fmt: skip
     return table(
         heads,
@@ -160,11 +160,11 @@ def _cells(context: Context, row: Came) -> list[Child]:
     name = h("code", _short(row.event)) if row.event else "–"
     return [
         t.clock(row.ts, context.plan.zone, seconds=True),
-        opened,
         name,
         h("code", _short(row.user)) if row.user else "–",
         h("code", _short(row.device.removeprefix(DEVICE))) if row.device else "–",
         _short(row.source) or "–",
+        opened,
     ]
 
 
