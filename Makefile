@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # in the order of their names, for the longest one is among the first.
 PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup tools demo test test-integration test-pure test-dates test-laws sdk faults lint docs site bench chaos clean
+.PHONY: help setup tools demo test test-integration test-all test-pure test-dates test-laws sdk faults lint docs site bench chaos clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,10 @@ test: .venv/.ready  ## the tests, but those of the next and of faults; installs 
 test-integration: .venv/.ready  ## the tests of whole processes: up, demo, browser, alerts with Prometheus; installs the tools if it may
 	@.ci/tools --try
 	@$(BIN)/python -m pytest -q -m "integration and not faults" $(PARALLEL) $(ARGS)
+
+test-all: .venv/.ready  ## both in one run, which waits less: for .ci/run
+	@.ci/tools --try
+	@$(BIN)/python -m pytest -q -m "not faults" $(PARALLEL) $(ARGS)
 
 # Another Python: an environment of its own, and none of the extras.
 PURE_TESTS = $(addprefix tests/,schemas measure ingest state insight render files kafka simulate cli)
