@@ -9,13 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from pipeline.archiver.rows import (
-    ATTRIBUTE_COLUMNS,
-    CHANGE_COLUMNS,
-    DUPLICATE_COLUMNS,
     EVENT_COLUMNS,
-    HANDOVER_COLUMNS,
-    LINK_COLUMNS,
-    REJECTED_COLUMNS,
     STORED_AT,
     ArchiveBatch,
     Columns,
@@ -75,16 +69,7 @@ class Inserter:
         at = EVENT_COLUMNS.index("value")
         batch.events[at] = [Decimal(micro).scaleb(-6) if micro else 0 for micro in batch.events[at]]
         newest = max(batch.events[EVENT_COLUMNS.index("ts")], default=None)
-        # Links first: whose an event is, is known when the event is there.
-        for table, names, columns in (
-            ("links_raw", LINK_COLUMNS, batch.links),
-            ("handovers_raw", HANDOVER_COLUMNS, batch.handovers),
-            ("user_attributes_raw", ATTRIBUTE_COLUMNS, batch.attributes),
-            ("attribute_changes_raw", CHANGE_COLUMNS, batch.changes),
-            ("events_raw", EVENT_COLUMNS, batch.events),
-            ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
-            ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),
-        ):
+        for table, names, columns in batch.tables():
             if columns[0]:
                 started = time.perf_counter()
                 # Our own clock: retention counts from here. The producers' clocks may say anything.

@@ -67,6 +67,21 @@ class ArchiveBatch:
         #: Next offset by partition: what may be committed once the rows are acknowledged.
         self.offsets: dict[int, int] = {}
 
+    def tables(self) -> Sequence[tuple[str, Sequence[str], Columns]]:
+        """Each table with its columns' names and columns, in the order in which they are stored.
+
+        Links come first: whose an event is, is known when the event is there.
+        """
+        return (
+            ("links_raw", LINK_COLUMNS, self.links),
+            ("handovers_raw", HANDOVER_COLUMNS, self.handovers),
+            ("user_attributes_raw", ATTRIBUTE_COLUMNS, self.attributes),
+            ("attribute_changes_raw", CHANGE_COLUMNS, self.changes),
+            ("events_raw", EVENT_COLUMNS, self.events),
+            ("rejected_raw", REJECTED_COLUMNS, self.rejected),
+            ("duplicates_raw", DUPLICATE_COLUMNS, self.duplicates),
+        )
+
     def add(self, partition: int, result: Classified) -> None:
         """Take in the next records of a partition."""
         records, outcomes, stream = result.records, result.outcomes, self._stream

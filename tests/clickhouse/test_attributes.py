@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.archiver.rows import ATTRIBUTE_COLUMNS, CHANGE_COLUMNS, STORED_AT, ArchiveBatch, with_time
+from pipeline.archiver.rows import STORED_AT, ArchiveBatch, with_time
 from pipeline.clickhouse.client import Connection
 from pipeline.collect.model import first_told
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
@@ -59,10 +59,7 @@ async def stored(settings: Settings, told: list[Record]) -> None:
         for number, record in enumerate(told):
             batch = ArchiveBatch("main")
             batch.add(0, PartitionClassifier(PLAN, Validator(PLAN), 0, 1).classify([record]))
-            for table, names, columns in (
-                ("user_attributes_raw", ATTRIBUTE_COLUMNS, batch.attributes),
-                ("attribute_changes_raw", CHANGE_COLUMNS, batch.changes),
-            ):
+            for table, names, columns in batch.tables():
                 if columns[0]:
                     await connection.insert(table, [*names, STORED_AT], with_time(columns, T + number), {})
     finally:

@@ -14,12 +14,6 @@ import aiohttp
 import pytest
 
 from pipeline.archiver.rows import (
-    ATTRIBUTE_COLUMNS,
-    CHANGE_COLUMNS,
-    DUPLICATE_COLUMNS,
-    EVENT_COLUMNS,
-    LINK_COLUMNS,
-    REJECTED_COLUMNS,
     STORED_AT,
     ArchiveBatch,
     with_time,
@@ -63,14 +57,7 @@ class Site:
         batch.add(0, self._classifier.classify(records))
         connection = Connection(self._settings)
         try:
-            for table, names, columns in (
-                ("links_raw", LINK_COLUMNS, batch.links),
-                ("events_raw", EVENT_COLUMNS, batch.events),
-                ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
-                ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),
-                ("user_attributes_raw", ATTRIBUTE_COLUMNS, batch.attributes),
-                ("attribute_changes_raw", CHANGE_COLUMNS, batch.changes),
-            ):
+            for table, names, columns in batch.tables():
                 if columns[0]:
                     stored = with_time(columns, int(time.time() * 1000) - ago)
                     await connection.insert(table, [*names, STORED_AT], stored, {})
