@@ -12,13 +12,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from pipeline.collect.sources import add_source
+from pipeline.collect.sources import add_source, hashed
 from pipeline.embedded.broker import EmbeddedBroker
 from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.records import Classified, Outcome, Record
@@ -69,6 +70,20 @@ async def _read(bootstrap: str) -> dict[int, list[Any]]:
         return found
     finally:
         await consumer.stop()
+
+
+@contextlib.contextmanager
+def door_for_sdks(folder: Path, plan_text: str, **settings: Any) -> Iterator[Door]:
+    """A door, started, whose only key is the one in the scripts of tests/sdk."""
+    made = Door(folder, plan_text=plan_text, **settings)
+    known = json.loads(made.sources.read_text())
+    known["sources"][0]["key_sha256"] = hashed("wk")
+    made.sources.write_text(json.dumps(known))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
 
 
 class Door:

@@ -6,7 +6,6 @@ the library then does by itself is all that is done.
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import time
@@ -16,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from collect.doors import Door
+from collect.doors import Door, door_for_sdks
 from sdk.sdks import BUILT, HERE, OWN, SERVERS
 
 from pipeline.collect.model import IDENTIFY
-from pipeline.collect.sources import hashed
 
 pytestmark = pytest.mark.usefixtures("needs_embedded")
 
@@ -39,15 +37,8 @@ PATIENT = [("python", "segment"), ("python", "posthog"), ("python", "amplitude")
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     """A door whose key is the one in the scripts."""
-    made = Door(tmp_path, plan_text=PLAN, collect_timeout_s=0.5)
-    known = json.loads(made.sources.read_text())
-    known["sources"][0]["key_sha256"] = hashed("wk")
-    made.sources.write_text(json.dumps(known))
-    try:
-        made.start()
+    with door_for_sdks(tmp_path, PLAN, collect_timeout_s=0.5) as made:
         yield made
-    finally:
-        made.close()
 
 
 def begin(door: Door, language: str, script: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -84,7 +75,7 @@ def test_every_event_counts_once(door: Door, call: tuple[str, ...]) -> None:
 def test_it_counts_once_where_the_door_was_killed_before_it_could_answer(door: Door, call: tuple[str, ...]) -> None:
     door.freeze()
     running = begin(door, *call)
-    _until_waiting(door)
+    until_waiting(door)
     door.end(signal.SIGKILL)
     door.thaw()
     door.start()
@@ -96,17 +87,21 @@ def test_it_counts_once_where_the_door_was_killed_before_it_could_answer(door: D
 def test_it_counts_once_where_kafka_was_away(door: Door, call: tuple[str, ...]) -> None:
     door.freeze()
     running = begin(door, *call)
-    _until_waiting(door)
-    deadline = time.monotonic() + 30
-    while 'status="503"' not in door.ask("GET", "/metrics").body.decode():
-        assert time.monotonic() < deadline
+    until_refused(door)
     door.thaw()
     assert running.wait(120) == 0
     assert counted(door) == right(call)
 
 
-def _until_waiting(door: Door) -> None:
+def until_waiting(door: Door) -> None:
     """Until a request waits for Kafka."""
     deadline = time.monotonic() + 60
     while not door.ask("GET", "/health").data["waiting_bytes"]:
         assert time.monotonic() < deadline, "no request came"
+
+
+def until_refused(door: Door) -> None:
+    """Until one was answered with 503."""
+    deadline = time.monotonic() + 60
+    while 'status="503"' not in door.ask("GET", "/metrics").body.decode():
+        assert time.monotonic() < deadline, "no answer of 503"

@@ -6,7 +6,6 @@ is all that is done.
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections import Counter
@@ -14,14 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from collect.doors import Door
+from collect.doors import Door, door_for_sdks
+from sdk.doors import until_refused, until_waiting
 from sdk.front import Front
 from sdk.sdks import BROWSERS, BUILT, PLAN, Brief, brief, browser, chrome, events_of
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from pipeline.collect.model import Incoming
-from pipeline.collect.sources import hashed
 
 __all__ = ["browser", "chrome"]
 pytestmark = pytest.mark.usefixtures("needs_embedded", "needs_chromium")
@@ -38,29 +37,8 @@ LOSING = ("mixpanel",)
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     """A door that answers 503 after half a second without Kafka."""
-    made = Door(tmp_path, plan_text=PLAN, collect_timeout_s=0.5)
-    known = json.loads(made.sources.read_text())
-    known["sources"][0]["key_sha256"] = hashed("wk")
-    made.sources.write_text(json.dumps(known))
-    try:
-        made.start()
+    with door_for_sdks(tmp_path, PLAN, collect_timeout_s=0.5) as made:
         yield made
-    finally:
-        made.close()
-
-
-def until_waiting(door: Door) -> None:
-    """Until a request waits for Kafka."""
-    deadline = time.monotonic() + 60
-    while not door.ask("GET", "/health").data["waiting_bytes"]:
-        assert time.monotonic() < deadline, "no request came"
-
-
-def until_refused(door: Door) -> None:
-    """Until one was answered with 503."""
-    deadline = time.monotonic() + 60
-    while 'status="503"' not in door.ask("GET", "/metrics").body.decode():
-        assert time.monotonic() < deadline, "no answer of 503"
 
 
 def said(one: Brief) -> str:

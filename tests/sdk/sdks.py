@@ -5,7 +5,6 @@ Run by `make sdk`, which installs them into build/sdk. Python's, Node's, and tho
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from collect.doors import Door
+from collect.doors import Door, door_for_sdks
 from sdk.front import Front
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
 from pipeline.collect.model import Incoming, Refused
 from pipeline.collect.protocols.fields import is_uuid
-from pipeline.collect.sources import hashed
 
 HERE = Path(__file__).parent
 BUILT = HERE.parents[1] / "build" / "sdk"
@@ -322,15 +320,8 @@ events: {purchase: {value: amount, properties: {amount: number!}}}
 def door(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Door]:
     """The real front door, as a process, on a broker."""
     request.getfixturevalue("needs_embedded")
-    made = Door(tmp_path, plan_text=PLAN)
-    known = json.loads(made.sources.read_text())
-    known["sources"][0]["key_sha256"] = hashed("wk")
-    made.sources.write_text(json.dumps(known))
-    try:
-        made.start()
+    with door_for_sdks(tmp_path, PLAN) as made:
         yield made
-    finally:
-        made.close()
 
 
 def events_of(told: list[Brief]) -> list[Brief]:
