@@ -20,19 +20,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from pipeline.embedded.child import Child, free_port
+from pipeline.embedded.server import ChildServer
 from pipeline.errors import DependencyError, UserError
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 30.0
-_STOP_SECONDS = 1.0  # it holds nothing that a longer wait could save
 _REQUEST_SECONDS = 30.0
 _TOPIC_ALREADY_EXISTS = 36
 
 
-class EmbeddedBroker:
+class EmbeddedBroker(ChildServer):
     """A Kafka-compatible broker on a loopback port, its log in ``data_dir/broker.log``.
 
     `port` is taken if it is free, else another one (`port_was_taken`); None: any. Started again it listens where it
@@ -40,13 +39,14 @@ class EmbeddedBroker:
     does not come up.
     """
 
+    stop_seconds = 1.0  # it holds nothing that a longer wait could save
+
     def __init__(
         self, data_dir: Path, port: int | None = None, kept: int | None = None, held: Sequence[int] = ()
     ) -> None:
         #: Where its words are.
         self.folder = data_dir
         self._preferred, self._kept, self._held = port, kept, held
-        self._child: Child | None = None
         self.port = port or 0
         self.port_was_taken = False
 
@@ -54,21 +54,6 @@ class EmbeddedBroker:
     def bootstrap(self) -> str:
         """``127.0.0.1:PORT``, once started."""
         return f"{_HOST}:{self.port}"
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the broker while it runs."""
-        return self._child.pid if self._child else None
-
-    @property
-    def running(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._child is not None and self._child.running
-
-    @property
-    def ended(self) -> str:
-        """How it ended, in words."""
-        return self._child.ended if self._child else "stopped"
 
     async def start(self) -> None:
         """Start the broker and wait until it answers a request for metadata."""
@@ -82,17 +67,6 @@ class EmbeddedBroker:
         child.start()
         await child.wait_ready(self.answers, _START_SECONDS)
         self._child, self._kept = child, self.port
-
-    async def stop(self) -> None:
-        """Stop the broker; what it holds is gone."""
-        child, self._child = self._child, None
-        if child is not None:
-            await child.stop(_STOP_SECONDS)
-
-    def kill(self) -> None:
-        """Kill the server at once, as a crash would; it stays for `stop` to clean up."""
-        if self._child is not None:
-            self._child.kill()
 
     async def create_topics(self, topics: Mapping[str, int]) -> None:
         """Create topics with so many partitions; one that exists with as many is left as it is.
@@ -122,15 +96,6 @@ class EmbeddedBroker:
     async def answers(self) -> bool:
         """Whether it gives a sign of life."""
         return await cluster_at(_HOST, self.port) is not None
-
-    async def __aenter__(self) -> EmbeddedBroker:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
 
 async def cluster_at(host: str, port: int) -> str | None:

@@ -14,13 +14,13 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from pydantic import SecretStr
 
 from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.confine import confine
+from pipeline.embedded.server import ChildServer
 from pipeline.embedded.users import WRITER, private_folder, read_users, users_file
 from pipeline.errors import UserError
 from pipeline.process import address
@@ -29,7 +29,7 @@ from pipeline.serve.guard import Runner, is_loopback
 _HOST = "127.0.0.1"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
-# The server lets running requests end for so long, then cancels them; less than _STOP_SECONDS.
+# The server lets running requests end for so long, then cancels them; less than that.
 _FINISH_SECONDS = 15.0
 # A whole result is sent after its handler has ended, to clients that may work while they read.
 _IDLE_SECONDS = 300.0
@@ -37,7 +37,7 @@ _MAX_LINE_BYTES = 1 << 20
 _MISSING = "the embedded ClickHouse needs chDB and aiohttp: pip install 'streamgauge[embedded]'"
 
 
-class EmbeddedClickHouse:
+class EmbeddedClickHouse(ChildServer):
     """A ClickHouse server on a loopback port, with its data in ``data_dir/clickhouse``.
 
     `port` is taken if it is free, else another one (`port_was_taken`); None: any. Started again it listens where it
@@ -45,6 +45,8 @@ class EmbeddedClickHouse:
     an insert is acknowledged, for a power cut. `start` raises `UserError` if the packages are missing, the folder is in
     use, or it does not come up.
     """
+
+    stop_seconds = _STOP_SECONDS
 
     def __init__(
         self,
@@ -60,7 +62,6 @@ class EmbeddedClickHouse:
         self.folder = data_dir / "clickhouse"
         self._memory_limit, self._sync = memory_limit, sync
         self._preferred, self._kept, self._held = port, kept, held
-        self._child: Child | None = None
         self.host = _HOST
         self.port = port or 0
         self.port_was_taken = False
@@ -88,21 +89,6 @@ class EmbeddedClickHouse:
         """``http://127.0.0.1:PORT``, once started."""
         return f"http://{self.host}:{self.port}"
 
-    @property
-    def pid(self) -> int | None:
-        """Process id of the server while it runs."""
-        return self._child.pid if self._child else None
-
-    @property
-    def running(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._child is not None and self._child.running
-
-    @property
-    def ended(self) -> str:
-        """How it ended, in words."""
-        return self._child.ended if self._child else "stopped"
-
     async def start(self) -> None:
         """Start the server and wait until it answers."""
         if self._child is not None:
@@ -126,17 +112,6 @@ class EmbeddedClickHouse:
         await child.wait_ready(self.answers, _START_SECONDS)
         self._child, self._kept = child, self.port
 
-    async def stop(self) -> None:
-        """Let running requests end, within bounds, and stop the server."""
-        child, self._child = self._child, None
-        if child is not None:
-            await child.stop(_STOP_SECONDS)
-
-    def kill(self) -> None:
-        """Kill the server at once, as a crash would; it stays for `stop` to clean up."""
-        if self._child is not None:
-            self._child.kill()
-
     async def answers(self) -> bool:
         """Whether it gives a sign of life."""
         try:
@@ -150,15 +125,6 @@ class EmbeddedClickHouse:
             return False
         finally:
             writer.close()
-
-    async def __aenter__(self) -> EmbeddedClickHouse:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
 
 def environment_of(folder: Path) -> dict[str, str]:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 from pipeline.embedded.broker import cluster_at
@@ -14,11 +13,11 @@ from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.kafka.jars import kafka_jars
 from pipeline.embedded.kafka.java import java
 from pipeline.embedded.kafka.node import KEEPING, SETTINGS, cluster_id, make_storage, properties, server_command
+from pipeline.embedded.server import ChildServer
 
 _HOST: Final = "127.0.0.1"
 #: After a power cut it reads again what was written last.
 _START_SECONDS: Final = 180.0
-_STOP_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,14 @@ class Program:
         return cls(java(), kafka_jars(given, say))
 
 
-class KafkaBroker:
+class KafkaBroker(ChildServer):
     """Apache Kafka with its log in ``data_dir/kafka``, until `stop` or `kill`; the folder is made if it isn't there.
 
     `port` is taken if it is free, else another one (`port_was_taken`); `kept` are the ports of an earlier start, its
     own and its controller's, which are the only right ones. `held` are locks. `start` raises `UserError`.
     """
+
+    stop_seconds = 30.0
 
     def __init__(
         self,
@@ -54,7 +55,6 @@ class KafkaBroker:
         #: What is its own.
         self.folder = data_dir / "kafka"
         self._preferred, (self._kept, self._kept_controller) = port, kept
-        self._child: Child | None = None
         self.port = port or 0
         self.controller_port = 0
         self.port_was_taken = False
@@ -77,19 +77,9 @@ class KafkaBroker:
         return found
 
     @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return self._child.pid if self._child else None
-
-    @property
-    def running(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._child is not None and self._child.running
-
-    @property
     def ended(self) -> str:
         """How it ended, in words."""
-        return f"{self._child.ended}; see {self._log_file}" if self._child else "stopped"
+        return f"{super().ended}; see {self._log_file}" if self._child else super().ended
 
     async def start(self) -> None:
         """Start it on the log that is there, or on none, and wait until it answers a request for metadata."""
@@ -117,29 +107,9 @@ class KafkaBroker:
         await child.wait_ready(self.answers, _START_SECONDS)
         self._child, self._kept, self._kept_controller = child, self.port, self.controller_port
 
-    async def stop(self) -> None:
-        """Stop it in order, within bounds; its log stays."""
-        child, self._child = self._child, None
-        if child is not None:
-            await child.stop(_STOP_SECONDS)
-
-    def kill(self) -> None:
-        """Kill it at once, as a crash would; it stays for `stop` to clean up."""
-        if self._child is not None:
-            self._child.kill()
-
     async def answers(self) -> bool:
         """Whether it gives a sign of life: it, and not another one that has taken its port."""
         return await cluster_at(_HOST, self.port) == self.log_id
-
-    async def __aenter__(self) -> KafkaBroker:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     @property
     def _log_file(self) -> Path:
