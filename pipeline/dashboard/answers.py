@@ -32,7 +32,7 @@ class Item:
     value: Any
     written: str
     people: str = ""
-    #: A class of the cell: a colour of the heat map.
+    #: A class of the cell: `day`, or a colour of the heat map, `heat h3`.
     shade: str = ""
 
 
@@ -82,8 +82,8 @@ def period_item(context: Context, period: date | datetime) -> Item:
     t = context.t
     if isinstance(period, datetime):
         shown = period.astimezone(context.plan.zone)
-        return Item(shown.strftime("%Y-%m-%d %H:%M"), f"{t.day(shown.date())} {shown:%H:%M}")
-    return Item(period.isoformat(), period.isoformat())
+        return Item(shown.strftime("%Y-%m-%d %H:%M"), f"{t.day(shown.date())} {shown:%H:%M}", shade="day")
+    return Item(period.isoformat(), period.isoformat(), shade="day")
 
 
 def as_page(context: Context, answer: Answered, state: Mapping[str, str]) -> Safe:
@@ -138,7 +138,7 @@ def _grid(context: Context, grid: Grid) -> Safe:
 
 def _item(item: Item) -> Child:
     shown: Child = h("a", item.written, href=item.people) if item.people and item.value else item.written
-    return h("span", shown, class_=f"heat {item.shade}") if item.shade else shown
+    return h("span", shown, class_=item.shade) if item.shade else shown
 
 
 def _queries(context: Context, queries: Sequence[tuple[str, Sql]]) -> Safe:

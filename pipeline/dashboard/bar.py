@@ -67,7 +67,7 @@ class Controls:
         """An input."""
         control = h(
             "input", name=name, value=self.state.get(name) or None, aria_label=None if seen else label,
-            autocomplete="off", **more,
+            **({} if more.get("type") == "date" else {"autocomplete": "off"}), **more,
         )  # fmt: skip
         return h("label", h("span", label), control) if seen else control
 

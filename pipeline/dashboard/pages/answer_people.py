@@ -43,7 +43,8 @@ async def answer_retention(context: Context, retention: Retention) -> Answered:
     periods = {"hour": ("hour", "小时"), "day": ("day", "天"), "week": ("week", "周"), "month": ("month", "月")}
     unit = t(*periods[retention.grain])
     heads = [t("Cohort", "同期群"), t("People", "人数"), *(t(f"{unit} {n}", f"第 {n} {unit}") for n in range(columns))]
-    strongest = max((share for share in curve[1:] if share), default=1.0)
+    later = [came / cohort.users for cohort in found for came in cohort.returned[1:columns] if came]
+    strongest = max(later, default=1.0)
     rows = [_cohort(context, retention, cohort, columns, strongest) for cohort in found]
     notes = [t("Periods that are not over are left out.", "尚未结束的周期不显示。")]
     return Answered(chart, [Grid(t("By cohort", "按同期群"), heads, rows, range(1, len(heads)))], queries, notes)
@@ -64,7 +65,7 @@ def _cohort(
             items.append(Item(None, ""))
             continue
         share = came / cohort.users
-        shade = f"h{round(min(1.0, share / strongest) * 10)}"
+        shade = f"heat h{round(min(1.0, share / strongest) * 10)}"
         items.append(Item(came, t.percent(share), people_address(retention, Cell(n, at)), shade))
     return items
 

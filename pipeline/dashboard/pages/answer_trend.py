@@ -174,7 +174,7 @@ class _Drawer:
         over = [k for k, period in enumerate(periods) if not self.running(period)]
         lines = []
         for values in self.table.values or [()]:
-            for n, name in enumerate(self.names):
+            for n, name in self.drawn:
                 label = " · ".join([*(item.written for item in self.named(values)), *([name] if self.several else [])])
                 lines.append(Line(label or name, [self.number(self.table, values, periods[k], n) for k in over]))
                 if self.than is not None:
@@ -190,7 +190,9 @@ class _Drawer:
         first = (self.table.values or [()])[0]
         addresses = [people_address(self.trend, Cell(0, _at(periods[k]), first)) for k in over]
         picture = fitting(
-            lambda width: line_chart(t("Answer", "结果"), places, drawn, self.form(0), width=width, links=addresses)
+            lambda width: line_chart(
+                t("Answer", "结果"), places, drawn, self.form(self.drawn[0][0]), width=width, links=addresses
+            )
         )
         notes = []
         if len(over) < len(periods):
@@ -200,9 +202,15 @@ class _Drawer:
         return Safe(f"{picture}{legend([line.name for line in drawn]) or ''}"), notes
 
     @property
+    def drawn(self) -> list[tuple[int, str]]:
+        """Which numbers are drawn: the formulas, where there are any."""
+        found = list(enumerate(self.names))
+        return found[len(self.trend.series) :] or found
+
+    @property
     def several(self) -> bool:
         """Whether lines have to say what they count."""
-        return len(self.names) > 1 or not self.trend.by
+        return len(self.drawn) > 1 or not self.trend.by
 
     def running(self, period: Period) -> bool:
         """Whether a period is not over."""

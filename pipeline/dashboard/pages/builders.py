@@ -83,7 +83,7 @@ def _grain(controls: Controls, *names: str) -> list[Safe]:
     t = controls.context.t
     weeks = [("monday", t("Monday", "周一")), ("sunday", t("Sunday", "周日"))]
     return [
-        controls.select("grain", [(name, t(*GRAINS[name])) for name in names], t("By", "粒度")),
+        controls.select("grain", [(name, t(*GRAINS[name])) for name in names], t("Granularity", "粒度")),
         controls.select("week", weeks, t("Weeks begin on", "每周起始")),
     ]
 
