@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from pipeline.dashboard.context import Context
+from pipeline.dashboard.frame import note_bad
 from pipeline.errors import UserError
+from pipeline.explore import catalogue
 from pipeline.explore.address import MAX_OWN_RULES, QUICK, read_scope
 from pipeline.explore.filters import ATTRIBUTE, OPERATORS, PROPERTY, Filter
 from pipeline.explore.given import Given
@@ -20,8 +23,6 @@ from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import Language
 from pipeline.render.metric import column_name
 from schemas.event import CONTEXT_FIELDS
-
-__all__ = ["Controls", "field_name", "filter_bar", "given", "suggestions"]
 
 #: The list of fields that inputs suggest.
 FIELDS: Final = "fields"
@@ -193,13 +194,41 @@ async def suggestions(context: Context) -> Safe:
     return text(_field_list(context, [str(row[0]) for row in names.rows]), *lists)
 
 
-def state_of(context: Context, days: int, ending: int = 0) -> tuple[Scope | None, Mapping[str, str], str]:
-    """What the bar of a page asks for, the state of its form, and what is wrong with it."""
+def filtered(context: Context, last: date) -> Scope:
+    """The filters and the segment of a page, whatever its days are; `last` is the day from which it is seen.
+
+    Raises UserError.
+    """
+    asked = {name: value for name, value in context.query.items() if name not in ("from", "to")}
+    return read_scope(Given({**asked, "to": last.isoformat()}, context.plan, context.today), 1)
+
+
+def condition_of(context: Context, last: date, *, strict: bool = True) -> str:
+    """The same as a condition in SQL, "" without any. Raises UserError if it is `strict`."""
     try:
-        scope = read_scope(given(context), days, ending)
+        return catalogue.condition_of(filtered(context, last), context.plan)
+    except UserError:
+        if strict:
+            raise
+        return ""
+
+
+def bar_form(context: Context, first: date, last: date, *own: Child) -> Safe:
+    """The form of a page: what it asks for itself, and the bar with its days."""
+    try:
+        scope: Mapping[str, str] = write_scope(filtered(context, last))
+        problem = None
     except UserError as exc:
-        return None, context.query, str(exc)
-    return scope, {**context.query, **write_scope(scope)}, ""
+        scope, problem = {}, note_bad(str(exc))
+    state = {**context.query, **scope, "from": first.isoformat(), "to": last.isoformat()}
+    form = h(
+        "form",
+        h("div", *own, class_="line") if own else None,
+        filter_bar(Controls(context, state)),
+        h("div", h("button", context.t("Show", "查看"), class_="primary"), class_="buttons"),
+        class_="asked question barred", action=context.path,
+    )  # fmt: skip
+    return text(problem, form)
 
 
 def said_of(t: Language, scope: Scope) -> list[Child]:

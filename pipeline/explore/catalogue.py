@@ -17,12 +17,15 @@ from schemas.plan import Plan
 
 def filter_of(scope: Scope, plan: Plan) -> str:
     """The value of the setting `additional_table_filters` for the filters and the segment; "" without any."""
+    condition = condition_of(scope, plan)
+    return f"{{'activity': {quoted(condition)}}}" if condition else ""
+
+
+def condition_of(scope: Scope, plan: Plan) -> str:
+    """The filters and the segment as a condition over `events` or `activity`, with its values in it; "" without any."""
     values = Values()
     parts = [filters_sql(scope.where, values)] if scope.where else []
     if scope.segment is not None:
         # It reads `events`, which the filter leaves alone: what a person did elsewhere counts.
         parts.append(segment_sql(scope.segment, scope.last, plan.timezone, values))
-    if not parts:
-        return ""
-    condition = Sql(" AND ".join(f"({part})" for part in parts), values.found).shown()
-    return f"{{'activity': {quoted(condition)}}}"
+    return Sql(" AND ".join(f"({part})" for part in parts), values.found).shown()

@@ -106,7 +106,10 @@ def test_a_plan_names_its_segments() -> None:
     ("text", "said"),
     [
         ("segments: {a: {did: bye}}", "segments.a: the event 'bye' is not among this plan's events"),
-        ("segments: {a: {did: buy, did_not: buy}}", "one of did, did_not, seen, attribute, all, any, not did and did_not"),
+        (
+            "segments: {a: {did: buy, did_not: buy}}",
+            "one of did, did_not, seen, attribute, all, any, not did and",
+        ),
         ("segments: {a: {}}", "not none"),
         ("segments: {a: {did: buy, at_least: 3, at_most: 2}}", "at_least 3 is more than at_most 2"),
         ("segments: {a: {did: buy, within: 90m}}", "within is whole days, such as 7d"),

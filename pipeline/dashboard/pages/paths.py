@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from pipeline.dashboard.answers import Answered, Grid, Item, ask, people_address
+from pipeline.dashboard.bar import bar_form
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import field, form, lazy, panel, period_fields, select, term
+from pipeline.dashboard.frame import field, form, lazy, panel, select, term
 from pipeline.dashboard.metrics import known, run_metric
 from pipeline.explore.paths import paths_sql
 from pipeline.explore.question import Cell, Paths
@@ -36,12 +37,11 @@ def body(context: Context) -> Safe:
     ways = [("from", t("after an event", "从某事件开始")), ("to", t("before an event", "到达某事件"))]
     instead = known("instead_of")
     return text(
-        form(
-            context,
+        bar_form(
+            context, first, last,
             field(t("Ways", "方向"), select("way", ways, way)),
             field(t("Event", "事件"), select("event", [("", t("(start of the session)", "（会话开始）")), *events], event)),
             field(t("Steps", "步数"), select("depth", [(d, d) for d in sorted(_DEPTHS)], depth)),
-            *period_fields(context, first, last),
         ),
         h(
             "div",
