@@ -5,6 +5,7 @@ What is chosen stands in the address (`pipeline.explore.address`), so a page tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -24,6 +25,8 @@ from pipeline.render.language import Language
 from pipeline.render.metric import column_name
 from schemas.event import CONTEXT_FIELDS
 
+#: The parameters of the bar.
+_OF_BAR: Final = re.compile(r"from|to|seg|vs|g(\d.*)?|[fov]\d|" + "|".join(QUICK))
 #: The list of fields that inputs suggest.
 FIELDS: Final = "fields"
 _SUGGESTED: Final = 50
@@ -203,6 +206,12 @@ def filtered(context: Context, last: date) -> Scope:
     return read_scope(Given({**asked, "to": last.isoformat()}, context.plan, context.today), 1)
 
 
+def kept(context: Context) -> dict[str, str]:
+    """The filters and the segment as parameters, to be taken to another page."""
+    found = write_scope(filtered(context, context.today))
+    return {name: value for name, value in found.items() if name not in ("from", "to")}
+
+
 def condition_of(context: Context, last: date, *, strict: bool = True) -> str:
     """The same as a condition in SQL, "" without any. Raises UserError if it is `strict`."""
     try:
@@ -220,7 +229,9 @@ def bar_form(context: Context, first: date, last: date, *own: Child) -> Safe:
         problem = None
     except UserError as exc:
         scope, problem = {}, note_bad(str(exc))
-    state = {**context.query, **scope, "from": first.isoformat(), "to": last.isoformat()}
+    # A filter may stand elsewhere in its normal form: what the bar had before is not kept beside it.
+    rest = {name: value for name, value in context.query.items() if problem or not _OF_BAR.fullmatch(name)}
+    state = {**rest, **scope, "from": first.isoformat(), "to": last.isoformat()}
     form = h(
         "form",
         h("div", *own, class_="line") if own else None,

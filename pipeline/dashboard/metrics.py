@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
-from pipeline.dashboard.bar import filtered
+from pipeline.dashboard.bar import filtered, kept
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad, term
 from pipeline.errors import UserError
@@ -104,7 +104,7 @@ async def shown(
 
 def _buttons(context: Context, metric: Metric, arguments: Mapping[str, Any], chart: bool) -> Safe:
     t = context.t
-    asked = urlencode({"metric": metric.name, **{n: written(v) for n, v in arguments.items()}})
+    asked = urlencode({**kept(context), "metric": metric.name, **{n: written(v) for n, v in arguments.items()}})
     return h(
         "div",
         h("a", t("Download CSV", "下载 CSV"), href=f"/download/metric.csv?{asked}"),

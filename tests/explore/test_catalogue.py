@@ -45,7 +45,7 @@ async def test_metrics_see_only_the_events_that_fit(world: World) -> None:
     ]  # fmt: skip
     assert {row[0] for row in await ask(world, "revenue", "revenue", ios)} == {0.0}
     web = scope(where=(make_filter("platform", "is", "web"), make_filter("event", "is_not", "join")))
-    assert await ask(world, "revenue", "day revenue", web) == await ask(world, "revenue", "day revenue", scope())
+    assert await ask(world, "revenue", "period revenue", web) == await ask(world, "revenue", "period revenue", scope())
     odd = scope(where=(make_filter("platform", "is", "it's"),))
     assert sum(row[0] for row in await ask(world, "active_users_daily", "users", odd)) == 1
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
 
-from pipeline.dashboard.bar import bar_form, condition_of
+from pipeline.dashboard.bar import bar_form, condition_of, kept
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import (
     dim,
@@ -20,6 +20,7 @@ from pipeline.dashboard.frame import (
     term,
 )
 from pipeline.dashboard.steps import step_list
+from pipeline.errors import UserError
 from pipeline.insight.significance import ENOUGH
 from pipeline.insight.steps import fallen_step, worst_step
 from pipeline.measure.periods import Period, mature_days, moment_back
@@ -88,9 +89,17 @@ def fragments(context: Context) -> dict[str, Safe]:
 def _further(context: Context, name: str, first: date, last: date, by: str) -> Safe:
     """The way to the people: the same funnel in Explore."""
     asked = {"funnel": name, "from": first.isoformat(), "to": last.isoformat(), "by": by}
-    kept = {name: value for name, value in context.query.items() if value and name not in ("than", "step")}
     words = context.t("Who they are, and who was lost", "查看到达与流失的用户")
-    return h("p", h("a", words, href=f"/explore?{urlencode({**kept, 'kind': 'funnel', **asked})}"), class_="more")
+    return h(
+        "p", h("a", words, href=f"/explore?{urlencode({**_kept(context), 'kind': 'funnel', **asked})}"), class_="more"
+    )
+
+
+def _kept(context: Context) -> dict[str, str]:
+    try:
+        return kept(context)
+    except UserError:
+        return {}
 
 
 async def past(context: Context) -> Safe:
