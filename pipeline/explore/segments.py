@@ -14,10 +14,7 @@ from pipeline.explore.filters import ATTRIBUTE, Filter, filter_sql, filters_sql,
 from pipeline.explore.sql import Values
 from pipeline.queries.conditions import quoted
 from schemas.duration import DAY
-from schemas.segments import SegmentRule
-
-#: Rules of one segment, and how deep they may be within each other.
-MAX_RULES, MAX_DEPTH = 20, 5
+from schemas.segments import MAX_DEPTH, MAX_RULES, SegmentRule
 
 
 @dataclass(frozen=True)
