@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: program, which asks the kernel past faketime), and Apache Kafka (`faults`; its tests compare no days).
 FILES = (
     "report", "simulate", "insight", "dashboard/test_server.py", "dashboard/test_verdict.py",
-    "dashboard/test_events.py",
+    "dashboard/test_events.py", "dashboard/test_quality.py",
     "metrics/test_arguments.py", "metrics/test_command.py", "metrics/test_live_agrees.py",
     "metrics/test_simulated_shop.py", "clickhouse", "queries/test_verify.py", "archiver", "files",
     "ingest/test_clocks.py", "serve", "demo", "alerts/test_history.py", "alerts/test_robots.py",
