@@ -152,7 +152,7 @@ class Dashboard:
         return Context(
             Language(choose(request.cookies.get("lang"), request.headers.get("Accept-Language"))),
             self.plan, self.settings, self._live, self._store, self._alerts, int(time.time() * 1000), request.path,
-            {name: value[:500] for name, value in request.query.items()},
+            {name: value[:2_000] for name, value in request.query.items()},
             theme if theme in ("auto", "light", "dark") else "auto",
             user, can_log_out=bool(user) and self._auth.by_password,
         )  # fmt: skip
