@@ -60,6 +60,18 @@ async def test_every_page_of_every_plan_is_there_with_nothing_behind_it(
             assert answer.status == 200, name
 
 
+async def test_where_single_people_are_off_there_is_no_way_to_one(start: Start, web: aiohttp.ClientSession) -> None:
+    paths = ["/person?id=u1", "/download/person.csv?id=u1", "/download/person.json?id=u1"]
+    paths += [f"/part/{name}?id=u1" for name in PARTS if name.startswith("person")]
+    for shown, status in ((True, {200, 503}), (False, {404})):
+        url = await start(dashboard_people=shown)
+        for path in paths:
+            async with web.get(url + path) as answer:
+                assert answer.status in status, path
+        async with web.get(url) as answer:
+            assert ('action="/person"' in await answer.text()) is shown
+
+
 async def test_without_clickhouse_a_part_says_what_to_do(start: Start, web: aiohttp.ClientSession) -> None:
     url = await start()
     async with web.get(f"{url}/part/funnel", headers={"Accept-Language": "zh"}) as answer:

@@ -15,6 +15,7 @@ from pipeline.dashboard.pages import (
     groups,
     now,
     paths,
+    person,
     plan,
     quality,
     retention,
@@ -32,6 +33,7 @@ PAGES: Final = (
     Page("/segments", "Segments", "用户分群", groups.group_page("segments", "users_at_risk", "users_to_win_back")),
     Page("/more", "Satisfaction and content", "满意度与内容", groups.group_page("satisfaction", "content")),
     Page("/explore", "Explore", "指标探索", explore.body),
+    Page("/person", "A person", "用户详情", person.body),
     Page("/events", "Events", "实时事件", events.body),
     Page("/quality", "Data quality", "数据质量", quality.body),
     Page("/plan", "Tracking plan", "埋点方案", plan.body),
@@ -56,11 +58,24 @@ PARTS: Final[dict[str, PartOfPage]] = {
     "campaigns": experiments.campaign_verdicts,
     "explore": explore.result,
     "events": events.rows,
+    "person": person.found,
+    "person-who": person.who,
+    "person-value": person.value,
+    "person-ids": person.devices,
+    "person-attributes": person.attributes,
+    "person-funnel": person.progress,
+    "person-timeline": person.did,
 }
 
 #: Name, media type and content of a file.
 Download = Callable[[Context], Awaitable[tuple[str, str, bytes]]]
-DOWNLOADS: Final[dict[str, Download]] = {"metric.csv": explore.download}
+DOWNLOADS: Final[dict[str, Download]] = {
+    "metric.csv": explore.download,
+    "person.csv": person.events_file,
+    "person.json": person.everything_file,
+}
+#: Pages, parts and downloads about single people: there are none of them where `dashboard_people` is off.
+ABOUT_PEOPLE: Final = frozenset({"/person", *(name for name in (*PARTS, *DOWNLOADS) if name.startswith("person"))})
 
 
 def fragments(context: Context, page: str) -> dict[str, str]:
