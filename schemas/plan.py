@@ -28,6 +28,7 @@ from schemas.funnel import Funnel
 from schemas.identity import Identity
 from schemas.meanings import Meanings
 from schemas.names import Name, Title
+from schemas.scorecard import Scorecard
 from schemas.where import Condition, Scalar, Step, Where, check_field
 from schemas.where import StrictModel as _Model
 
@@ -166,6 +167,8 @@ class Plan(_Model):
     funnels: dict[Name, Funnel] = Field(default_factory=dict)
     #: What the metrics read: which events mean a payment, an invitation and so on.
     meanings: Meanings = Field(default_factory=Meanings)
+    #: What the product is measured by, as its stage wants it, and the targets.
+    scorecard: Scorecard | None = None
     #: Alerts, and what `/metrics` shows for them.
     alerting: Alerting = Field(default_factory=Alerting)
 
@@ -196,6 +199,8 @@ class Plan(_Model):
         if self.unknown_events == "reject":
             if self.registration is not None:
                 self._known("registration", self.registration)
+            if self.scorecard is not None and self.scorecard.feature is not None:
+                self._known("scorecard.feature", self.scorecard.feature)
             if self.identity.alias is not None:
                 self._known("identity.alias", self.identity.alias.event)
             if self.collect is not None:
@@ -244,8 +249,8 @@ class Plan(_Model):
 
     @cached_property
     def digest(self) -> str:
-        """The same for two plans by which records are judged and counted alike; alerts change nothing of that."""
-        text = self.model_dump_json(exclude={"alerting"})
+        """The same for two plans by which records are judged and counted alike: alerts and targets change nothing."""
+        text = self.model_dump_json(exclude={"alerting", "scorecard"})
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     @cached_property
