@@ -92,6 +92,11 @@ class Store:
         # A browser that goes away must not take the answer from the others.
         return await asyncio.shield(task)
 
+    def held(self, key: Any) -> Any:
+        """What was remembered last under that key, however old it is; None if there is nothing. Asks nobody."""
+        found = self._answers.get(key)
+        return None if found is None else found[1]
+
     async def client(self) -> Any:
         """The connection, with the limits set for every query. For libraries that ask by themselves."""
         async with self._connecting:

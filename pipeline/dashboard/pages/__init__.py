@@ -7,7 +7,7 @@ from typing import Final
 
 from pipeline.dashboard.context import Context, Page, PartOfPage
 from pipeline.dashboard.pages import (
-    drops,
+    attention,
     events,
     experiments,
     explore,
@@ -18,11 +18,14 @@ from pipeline.dashboard.pages import (
     person,
     plan,
     quality,
+    records,
     retention,
+    scorecard,
+    today,
 )
 
 PAGES: Final = (
-    Page("/", "Now", "现在", now.body),
+    Page("/", "Overview", "总览", now.body),
     Page("/funnels", "Funnels", "漏斗", funnels.body),
     Page("/retention", "Retention", "留存", retention.body),
     Page("/paths", "Paths", "路径", paths.body),
@@ -41,8 +44,10 @@ PAGES: Final = (
 
 PARTS: Final[dict[str, PartOfPage]] = {
     "hour": now.hour,
-    "yesterday": now.yesterday,
-    "drops": drops.drops,
+    "today": today.curve,
+    "recently": today.recently,
+    "score": scorecard.score,
+    "drops": attention.fallen,
     "funnel": funnels.past,
     "funnel-days": funnels.days,
     "funnel-by": funnels.by_value,
@@ -83,6 +88,8 @@ def fragments(context: Context, page: str) -> dict[str, str]:
     found: dict[str, str] = {"status": now.head_status(context)}
     if page == "/":
         found |= now.fragments(context)
+    elif page == "/quality":
+        found |= records.fragments(context)
     elif page == "/funnels":
         found |= funnels.fragments(context)
     return found
