@@ -94,7 +94,7 @@ class Dashboard:
         app.router.add_get("/login", self._login)
         app.router.add_post("/login", self._log_in)
         app.router.add_post("/logout", self._log_out)
-        self._runner = guard.Runner(app, shutdown_timeout=2.0)
+        self._runner = guard.Runner(app, shutdown_timeout=2.0, handler_cancellation=True)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self.settings.dashboard_host, self.settings.dashboard_port).start()

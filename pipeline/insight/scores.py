@@ -30,7 +30,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Figure:
+class StageFigure:
     """How a figure is got: which metric is run with which arguments, and what its rows say."""
 
     metric: str
@@ -41,7 +41,7 @@ class Figure:
     less: bool = False
 
 
-def met(figure: Figure, now: float | None, target: float | None) -> bool | None:
+def met(figure: StageFigure, now: float | None, target: float | None) -> bool | None:
     """Whether a target is met; None where there is none, or no figure."""
     if now is None or target is None:
         return None
@@ -159,28 +159,28 @@ def _nps(found: Sequence[Records], today: date, _: str) -> Score:
     return Score(now, before)
 
 
-FIGURES: Final[dict[str, Figure]] = {
-    "new_users": Figure("new_users", lambda today, _: [_span(_yesterday(today), 2 * _WEEK)], _new_users),
-    "cac": Figure("acquisition_cost", lambda today, _: _two_runs(today, _MONTH, by_campaign=0), _cac, less=True),
-    "activation": Figure(
+FIGURES: Final[dict[str, StageFigure]] = {
+    "new_users": StageFigure("new_users", lambda today, _: [_span(_yesterday(today), 2 * _WEEK)], _new_users),
+    "cac": StageFigure("acquisition_cost", lambda today, _: _two_runs(today, _MONTH, by_campaign=0), _cac, less=True),
+    "activation": StageFigure(
         "activation",
         lambda today, _: [
             _span(today - timedelta(days=ACTIVATION_DAYS + 1), 2 * _WEEK, days=ACTIVATION_DAYS, until=_yesterday(today))
         ],
         _activation,
     ),
-    "retention": Figure(
+    "retention": StageFigure(
         "retention",
         lambda today, _: [
             {"from": today - timedelta(days=RETURN_DAY + 2 * _WEEK), "to": _yesterday(today), "period": "day"}
         ],
         _retention,
     ),
-    "activity": Figure("active_users", lambda today, _: [_span(_yesterday(today), 2 * _WEEK)], _activity),
-    "penetration": Figure("feature_penetration", lambda today, _: _two_runs(today, _WEEK), _penetration),
-    "arpu": Figure("revenue", lambda today, _: [_last_weeks(today)], _of_week("arpu")),
-    "paying_rate": Figure("revenue", lambda today, _: [_last_weeks(today)], _of_week("paying_rate")),
-    "ltv_cac": Figure(
+    "activity": StageFigure("active_users", lambda today, _: [_span(_yesterday(today), 2 * _WEEK)], _activity),
+    "penetration": StageFigure("feature_penetration", lambda today, _: _two_runs(today, _WEEK), _penetration),
+    "arpu": StageFigure("revenue", lambda today, _: [_last_weeks(today)], _of_week("arpu")),
+    "paying_rate": StageFigure("revenue", lambda today, _: [_last_weeks(today)], _of_week("paying_rate")),
+    "ltv_cac": StageFigure(
         "ltv_cac",
         lambda today, _: [
             {**run, "days": LIFE_DAYS, "until": _yesterday(today)}
@@ -188,5 +188,5 @@ FIGURES: Final[dict[str, Figure]] = {
         ],
         _ltv_cac,
     ),
-    "nps": Figure("nps", lambda today, _: [{**_last_weeks(today, 2 * _WEEKS_OF_ANSWERS), "survey": ""}], _nps),
+    "nps": StageFigure("nps", lambda today, _: [{**_last_weeks(today, 2 * _WEEKS_OF_ANSWERS), "survey": ""}], _nps),
 }
