@@ -12,8 +12,9 @@ from metrics.world import Event, World, event
 
 from dashboard.drawn import drawn, words
 from pipeline.alerts.prometheus import ActiveAlert, AlertWatch
-from pipeline.dashboard.pages import attention, scorecard, today
+from pipeline.dashboard.pages import attention, report, scorecard, today
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.errors import UserError
 from schemas.plan_io import parse_plan
 
 pytestmark = pytest.mark.usefixtures("needs_embedded")
@@ -250,3 +251,25 @@ async def test_a_score_is_the_metrics_and_says_whether_the_target_is_met(world: 
         assert re.findall(r"/part/score\?[^\"]*of=(\w+)", html) == figures
     for figure in ("activation", "retention", "activity", "penetration", "arpu", "paying_rate", "ltv_cac", "nps"):
         assert "The metric" in words(await drawn(world, NOW, scorecard.score, plan=plan, of=figure)), figure
+
+
+async def test_the_report_of_a_week_is_the_one_that_is_sent(world: World) -> None:
+    await world.tell(falling(range(9, 25), low_from=20))
+    html = await drawn(world, NOW, report.found)
+    assert "Shop: week of Nov 16 – Nov 22, 2026" in words(html)
+    assert "look → cart fell from" in words(html)
+    made: dict[str, bytes] = {}
+
+    async def take(context: Any) -> str:
+        for make in (report.page_file, report.markdown_file):
+            name, _, data = await make(context)
+            made[name] = data
+        return ""
+
+    await drawn(world, NOW, take, kind="day", day="2026-11-23", language="zh")
+    assert sorted(made) == ["report-day-2026-11-23.html", "report-day-2026-11-23.md"]
+    assert "日报" in made["report-day-2026-11-23.md"].decode()
+    for odd in ("2026-02-30", "0001-01-01", "9999-12-31", "x", "<b>"):
+        assert "week of Nov 16" in words(await drawn(world, NOW, report.found, day=odd))
+    with pytest.raises(UserError, match="nothing of 2026-12-07 is over yet"):
+        await drawn(world, NOW, report.found, day="2026-12-07")
