@@ -19,6 +19,7 @@ from pipeline.dashboard.pages import (
     plan,
     quality,
     records,
+    report,
     retention,
     scorecard,
     today,
@@ -26,6 +27,7 @@ from pipeline.dashboard.pages import (
 
 PAGES: Final = (
     Page("/", "Overview", "总览", now.body),
+    Page("/report", "Report", "日报与周报", report.body),
     Page("/funnels", "Funnels", "漏斗", funnels.body),
     Page("/retention", "Retention", "留存", retention.body),
     Page("/paths", "Paths", "路径", paths.body),
@@ -48,6 +50,7 @@ PARTS: Final[dict[str, PartOfPage]] = {
     "recently": today.recently,
     "score": scorecard.score,
     "drops": attention.fallen,
+    "report": report.found,
     "funnel": funnels.past,
     "funnel-days": funnels.days,
     "funnel-by": funnels.by_value,
@@ -76,6 +79,8 @@ PARTS: Final[dict[str, PartOfPage]] = {
 Download = Callable[[Context], Awaitable[tuple[str, str, bytes]]]
 DOWNLOADS: Final[dict[str, Download]] = {
     "metric.csv": explore.download,
+    "report.html": report.page_file,
+    "report.md": report.markdown_file,
     "person.csv": person.events_file,
     "person.json": person.everything_file,
 }
