@@ -36,6 +36,8 @@ _KEPT_ANSWERS: Final = 200
 _WORTH_A_LOOK, _OLDEST = 10.0, 3600.0
 #: So old may be what is known of the data.
 _VERSION_SECONDS: Final = 1.0
+#: Whoever asks has come for something else: a ClickHouse that is slow to say is asked the question itself.
+_VERSION_WAIT: Final = 2.0
 #: Changes with every row that is stored, every mutation and every new definition; not when parts are merged. Live
 #: windows are left out: they follow the events.
 _VERSION: Final = """\
@@ -185,7 +187,8 @@ class Store:
         """Which data there are: the same as long as nothing is stored. None where that can't be known."""
         try:
             # Not in turn: it takes some milliseconds, and whoever waits for it holds up a page.
-            answer = await self.remembered(_VERSION, _VERSION_SECONDS, lambda: self._ask(_VERSION, {}))
+            async with asyncio.timeout(_VERSION_WAIT):
+                answer = await self.remembered(_VERSION, _VERSION_SECONDS, lambda: self._ask(_VERSION, {}))
         except (*CONNECTION_ERRORS, ClickHouseError):
             return None
         return tuple(answer.rows[0])

@@ -49,7 +49,7 @@ def search(context: Context, *, main: bool = False) -> Safe | None:
     label = t("User or device", "用户或设备 ID")
     typed = context.query.get("id", "") if main else ""
     box = h("input", name="id", value=typed, autocomplete="off", maxlength=MAX_ID, required=True,
-            aria_label=None if main else t("Find a person by id", "按 ID 查找用户"), placeholder=None if main else label)  # fmt: skip
+            aria_label=None if main else t("Find a person by id", "按 ID 查找用户"), placeholder=None if main else t("Find an id", "查找 ID"))  # fmt: skip
     button = h("button", t("Find", "查找"), class_="primary" if main else None)
     if main:
         return h("form", h("label", h("span", label), box), button, action="/person", class_="asked", role="search")

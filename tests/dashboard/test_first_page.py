@@ -7,14 +7,18 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import aiohttp
 import pytest
 from metrics.world import Event, World, event
 
 from dashboard.drawn import drawn, words
 from pipeline.alerts.prometheus import ActiveAlert, AlertWatch
-from pipeline.dashboard.pages import attention, report, scorecard, today
+from pipeline.dashboard.context import Context
+from pipeline.dashboard.pages import PARTS, attention, report, scorecard, today
+from pipeline.dashboard.server import Dashboard
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.errors import UserError
+from pipeline.render.html import Safe
 from schemas.plan_io import parse_plan
 
 pytestmark = pytest.mark.usefixtures("needs_embedded")
@@ -273,3 +277,32 @@ async def test_the_report_of_a_week_is_the_one_that_is_sent(world: World) -> Non
         assert "week of Nov 16" in words(await drawn(world, NOW, report.found, day=odd))
     with pytest.raises(UserError, match="nothing of 2026-12-07 is over yet"):
         await drawn(world, NOW, report.found, day="2026-12-07")
+
+
+async def test_whoever_leaves_a_page_leaves_no_question_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection of a browser is closed while ClickHouse counts for it."""
+
+    async def slow(context: Context) -> Safe:
+        await context.store.ask(
+            "SELECT count() FROM numbers_mt(40000000000) WHERE NOT ignore(sipHash64(number, 'gone'))"
+        )
+        raise AssertionError("it takes minutes")
+
+    monkeypatch.setitem(PARTS, "slow", slow)
+    dashboard = Dashboard(world.settings.model_copy(update={"dashboard_port": 0}), PLAN)
+    await dashboard.start()
+
+    async def until(count: int) -> None:
+        asked = "SELECT count() FROM system.processes WHERE query LIKE '%\\'gone\\'%' AND query NOT LIKE '%system.processes%'"
+        async with asyncio.timeout(30):
+            while (await world.sql(asked))[0][0] != count:
+                await asyncio.sleep(0.05)
+
+    try:
+        async with aiohttp.ClientSession() as web:
+            left = asyncio.create_task(web.get(f"http://127.0.0.1:{dashboard.port}/part/slow").__aenter__())
+            await until(1)
+            left.cancel()
+            await until(0)
+    finally:
+        await dashboard.stop()

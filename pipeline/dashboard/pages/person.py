@@ -28,6 +28,7 @@ from pipeline.metrics.spreadsheet import harmless
 from pipeline.queries.funnel_period import funnel_rows
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import NONE
+from pipeline.render.metric import column_name
 from schemas.event import CONTEXT_FIELDS, DEVICE
 
 #: Events of a file, and days of a funnel that are listed.
@@ -92,7 +93,9 @@ async def who(context: Context) -> Safe:
         (t("Sessions", "会话数"), t.number(whole["sessions"]) if whole["sessions"] else NONE),
         (t("Days with events", "活跃天数"), t.number(whole["days"])),
     ]  # fmt: skip
-    facts += [(field, _short(whole[f"last_{field}"])) for field in CONTEXT_FIELDS if whole[f"last_{field}"]]
+    facts += [
+        (column_name(t, field), _short(whole[f"last_{field}"])) for field in CONTEXT_FIELDS if whole[f"last_{field}"]
+    ]
     return _facts(facts)
 
 
