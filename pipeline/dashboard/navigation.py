@@ -22,6 +22,7 @@ TASKS: Final = (
 
 def navigation(t: Language, pages: Sequence[Page], here: str) -> Safe:
     """The links, under what each group answers. A page that no task names stands at the end."""
+    pages = [page for page in pages if page.listed]
     by_path = {page.path: page for page in pages}
     named = {path for _, _, paths in TASKS for path in paths}
     groups = [(t(en, zh), [by_path[path] for path in paths if path in by_path]) for en, zh, paths in TASKS]

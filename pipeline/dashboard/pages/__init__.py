@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from pipeline.dashboard import bar
 from pipeline.dashboard.context import Context, Page, PartOfPage
 from pipeline.dashboard.pages import (
     attention,
+    behind,
     events,
     experiments,
     explore,
     funnels,
     groups,
     now,
+    one_metric,
     paths,
     person,
     plan,
@@ -37,7 +40,8 @@ PAGES: Final = (
     Page("/campaigns", "Campaigns", "运营活动", experiments.campaigns),
     Page("/segments", "Segments", "用户分群", groups.group_page("segments", "users_at_risk", "users_to_win_back")),
     Page("/more", "Satisfaction and content", "满意度与内容", groups.group_page("satisfaction", "content")),
-    Page("/explore", "Explore", "指标探索", explore.body),
+    Page("/explore", "Explore", "自助分析", explore.body),
+    Page("/people", "People behind a number", "数字背后的用户", behind.body, listed=False),
     Page("/person", "A person", "用户详情", person.body),
     Page("/events", "Events", "实时事件", events.body),
     Page("/quality", "Data quality", "数据质量", quality.body),
@@ -65,6 +69,8 @@ PARTS: Final[dict[str, PartOfPage]] = {
     "experiments": experiments.experiment_verdicts,
     "campaigns": experiments.campaign_verdicts,
     "explore": explore.result,
+    "people": behind.people,
+    "suggestions": bar.suggestions,
     "events": events.rows,
     "person": person.found,
     "person-who": person.who,
@@ -78,14 +84,18 @@ PARTS: Final[dict[str, PartOfPage]] = {
 #: Name, media type and content of a file.
 Download = Callable[[Context], Awaitable[tuple[str, str, bytes]]]
 DOWNLOADS: Final[dict[str, Download]] = {
-    "metric.csv": explore.download,
+    "metric.csv": one_metric.download,
+    "explore.csv": explore.download,
+    "people.csv": behind.download,
     "report.html": report.page_file,
     "report.md": report.markdown_file,
     "person.csv": person.events_file,
     "person.json": person.everything_file,
 }
 #: Pages, parts and downloads about single people: there are none of them where `dashboard_people` is off.
-ABOUT_PEOPLE: Final = frozenset({"/person", *(name for name in (*PARTS, *DOWNLOADS) if name.startswith("person"))})
+ABOUT_PEOPLE: Final = frozenset({
+    "/person", "/people", *(name for name in (*PARTS, *DOWNLOADS) if name.startswith(("person", "people"))),
+})  # fmt: skip
 
 
 def fragments(context: Context, page: str) -> dict[str, str]:
