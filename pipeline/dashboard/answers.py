@@ -67,8 +67,10 @@ async def ask(context: Context, sql: Sql) -> Rows:
     return await context.store.ask(sql.text, sql.values, keep=30.0)
 
 
-def people_address(question: Question, cell: Cell) -> str:
-    """Where the people behind a cell are."""
+def people_address(context: Context, question: Question, cell: Cell) -> str:
+    """Where the people behind a cell are; "" where nobody may look at single people."""
+    if not context.settings.dashboard_people:
+        return ""
     return f"/people?{urlencode({**write(question), **write_cell(cell)})}"
 
 
@@ -123,7 +125,7 @@ def as_csv(answer: Answered) -> bytes:
 
 def _grid(context: Context, grid: Grid) -> Safe:
     t = context.t
-    rows = [[_item(item) for item in row] for row in grid.rows[:SHOWN]]
+    rows = [[_item(context, item) for item in row] for row in grid.rows[:SHOWN]]
     found = table(list(grid.heads), rows, label=grid.title, numeric=grid.numeric, empty=NONE)
     left = len(grid.rows) - SHOWN
     more = (
@@ -136,8 +138,9 @@ def _grid(context: Context, grid: Grid) -> Safe:
     return text(h("h3", grid.title), found, more)
 
 
-def _item(item: Item) -> Child:
-    shown: Child = h("a", item.written, href=item.people) if item.people and item.value else item.written
+def _item(context: Context, item: Item) -> Child:
+    leads = item.people and item.value and context.settings.dashboard_people
+    shown: Child = h("a", item.written, href=item.people) if leads else item.written
     return h("span", shown, class_=item.shade) if item.shade else shown
 
 

@@ -46,6 +46,9 @@ CHINESE: Final = {
     "value_difference_low": "价值差下限", "variant": "实验组", "viewers": "浏览人数", "views": "浏览数", "views_per_item": "每内容浏览",
     "views_per_reader": "人均浏览", "wau": "周活", "week": "周", "weekday": "星期", "whole": "是否完整", "within": "时间内",
     "worst": "最差", "z": "z 值",
+    # fields of events that are no columns of metrics
+    "app_version": "应用版本", "bot": "爬虫", "browser": "浏览器", "city": "城市", "country": "国家/地区", "device": "设备",
+    "language": "语言", "os": "操作系统", "referrer": "来源页", "region": "省份/地区", "source": "数据源",
 }  # fmt: skip
 
 #: The last word of columns that are shares, and whole names that are.

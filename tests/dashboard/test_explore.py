@@ -76,10 +76,8 @@ def click(browser: Browser, link: str) -> None:
 
 
 def filled(browser: Browser) -> None:
-    browser.until(
-        lambda: browser.js("return document.readyState === 'complete' && !document.querySelector('.waiting') || null"),
-        "filled",
-    )
+    browser.until(lambda: browser.js("return document.readyState === 'complete' || null"), "the page")
+    browser.until(browser.filled, "filled")
 
 
 def people_there(browser: Browser) -> int:

@@ -58,7 +58,7 @@ def _cohort(
         begin = period_item(context, datetime.fromtimestamp(cohort.number * HOUR / 1000, UTC))
     else:
         begin = period_item(context, first_day(retention.grain, cohort.number, monday=retention.monday))
-    items = [begin, Item(cohort.users, t.number(cohort.users), people_address(retention, Cell(-1, at)))]
+    items = [begin, Item(cohort.users, t.number(cohort.users), people_address(context, retention, Cell(-1, at)))]
     for n in range(columns):
         came = cohort.returned[n] if n < len(cohort.returned) else None
         if came is None:
@@ -66,7 +66,7 @@ def _cohort(
             continue
         share = came / cohort.users
         shade = f"heat h{round(min(1.0, share / strongest) * 10)}"
-        items.append(Item(came, t.percent(share), people_address(retention, Cell(n, at)), shade))
+        items.append(Item(came, t.percent(share), people_address(context, retention, Cell(n, at)), shade))
     return items
 
 
@@ -86,7 +86,7 @@ async def answer_distribution(context: Context, asked: Distribution) -> Answered
         lambda width: bar_chart(title, names, [(title, [float(row[2]) for row in found])], t.number, width=width)
     )
     rows = [
-        [Item(name, name), Item(row[2], t.number(row[2]), people_address(asked, Cell(0, _number(row[0])))),
+        [Item(name, name), Item(row[2], t.number(row[2]), people_address(context, asked, Cell(0, _number(row[0])))),
          Item(share, t.percent(share))]
         for name, row, share in zip(names, found, shares, strict=True)
     ]  # fmt: skip
@@ -142,7 +142,7 @@ async def answer_lifecycle(context: Context, asked: Lifecycle) -> Answered:
     )
     rows = [
         [period_item(context, day),
-         *(Item(value, t.number(value), people_address(asked, Cell(i, str(number))))
+         *(Item(value, t.number(value), people_address(context, asked, Cell(i, str(number))))
            for i, value in enumerate(found.get(number, none)))]
         for number, day in zip(numbers, days, strict=True)
     ]  # fmt: skip

@@ -161,7 +161,7 @@ class _Drawer:
         shown = self.form(n)(value)
         if n >= len(self.trend.series):
             return Item(value, shown)
-        return Item(_whole(value), shown, people_address(self.trend, Cell(n, _at(period), values)))
+        return Item(_whole(value), shown, people_address(self.context, self.trend, Cell(n, _at(period), values)))
 
     def named(self, values: Values) -> list[Item]:
         """The values of the breakdown."""
@@ -188,10 +188,16 @@ class _Drawer:
             places = [t.day(periods[k]) for k in over]
         drawn = lines[:MAX_LINES]
         first = (self.table.values or [()])[0]
-        addresses = [people_address(self.trend, Cell(0, _at(periods[k]), first)) for k in over]
+        shown = over if context.settings.dashboard_people else []
+        addresses = [people_address(self.context, self.trend, Cell(0, _at(periods[k]), first)) for k in shown]
         picture = fitting(
             lambda width: line_chart(
-                t("Answer", "结果"), places, drawn, self.form(self.drawn[0][0]), width=width, links=addresses
+                t("Answer", "结果"),
+                places,
+                drawn,
+                self.form(self.drawn[0][0]),
+                width=width,
+                links=addresses if addresses and addresses[0] else (),
             )
         )
         notes = []

@@ -16,6 +16,7 @@ from pipeline.dashboard.frame import lazy, note_bad, panel, table
 from pipeline.dashboard.pages.answer_funnel import step_title
 from pipeline.dashboard.pages.answer_trend import series_name
 from pipeline.dashboard.pages.explore import KINDS, asked_question
+from pipeline.dashboard.people import person_link
 from pipeline.errors import UserError
 from pipeline.explore.address import read_cell
 from pipeline.explore.lifecycle import STATES
@@ -26,7 +27,6 @@ from pipeline.explore.written import write, write_cell
 from pipeline.metrics.spreadsheet import harmless
 from pipeline.render.html import Child, Safe, h, text
 from schemas.duration import HOUR
-from schemas.event import plain_id
 
 _KNOWN: Final = tuple(kind for kind in KINDS if kind != "metric")
 
@@ -107,7 +107,6 @@ def _asked(context: Context) -> tuple[Question, Cell]:
 
 def _row(context: Context, row: dict[str, Any]) -> list[Child]:
     t, zone = context.t, context.plan.zone
-    link = f"/person?{urlencode({'id': plain_id(row['person'])})}"
 
     def at(value: datetime) -> str:
         local = (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(zone)
@@ -115,8 +114,8 @@ def _row(context: Context, row: dict[str, Any]) -> list[Child]:
 
     user, device = row["user_id"], row["device"]
     return [
-        h("a", h("code", _short(user)), href=link) if user else "–",
-        (h("a", h("code", _short(device)), href=link) if not user else h("code", _short(device))) if device else "–",
+        person_link(context, row["person"], _short(user)) if user else "–",
+        (person_link(context, row["person"], _short(device)) if not user else h("code", _short(device))) if device else "–",
         at(row["first_seen"]), at(row["last_seen"]), row["platform"] or "–", row["channel"] or "–",
         t.number(row["events"]), t.number(row["revenue"], 2),
     ]  # fmt: skip

@@ -124,7 +124,7 @@ async def answer_paths(context: Context, asked: Paths) -> Answered:
     )
     rows = [
         [Item(path, path), Item(sessions, t.number(sessions)),
-         Item(users, t.number(users), people_address(asked, Cell(0, path))), Item(share, t.percent(share))]
+         Item(users, t.number(users), people_address(context, asked, Cell(0, path))), Item(share, t.percent(share))]
         for path, sessions, users, share in found.rows
     ]  # fmt: skip
     heads = [t("Way", "路径"), t("Sessions", "会话数"), t("People", "人数"), t("share", "占比")]
