@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 from pipeline.explore import catalogue
 from pipeline.explore.address import MAX_OWN_RULES, QUICK, read_scope
 from pipeline.explore.filters import ATTRIBUTE, OPERATORS, PROPERTY, Filter
-from pipeline.explore.given import Given
+from pipeline.explore.given import AddressReader
 from pipeline.explore.question import MAX_FILTERS, Scope
 from pipeline.explore.written import write_scope
 from pipeline.render.html import Child, Safe, h, text
@@ -32,9 +32,9 @@ FIELDS: Final = "fields"
 _SUGGESTED: Final = 50
 
 
-def given(context: Context) -> Given:
+def given(context: Context) -> AddressReader:
     """The address of a page, to be read."""
-    return Given(context.query, context.plan, context.today)
+    return AddressReader(context.query, context.plan, context.today)
 
 
 def field_name(t: Language, field: str) -> str:
@@ -203,7 +203,7 @@ def filtered(context: Context, last: date) -> Scope:
     Raises UserError.
     """
     asked = {name: value for name, value in context.query.items() if name not in ("from", "to")}
-    return read_scope(Given({**asked, "to": last.isoformat()}, context.plan, context.today), 1)
+    return read_scope(AddressReader({**asked, "to": last.isoformat()}, context.plan, context.today), 1)
 
 
 def kept(context: Context) -> dict[str, str]:

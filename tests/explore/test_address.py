@@ -21,7 +21,7 @@ from pipeline.explore.distribution import distribution_sql
 from pipeline.explore.filters import OPERATORS, joined, split
 from pipeline.explore.formula import formula_sql
 from pipeline.explore.funnel import built_sql
-from pipeline.explore.given import Given
+from pipeline.explore.given import AddressReader
 from pipeline.explore.lifecycle import lifecycle_sql
 from pipeline.explore.paths import paths_sql
 from pipeline.explore.people import people_sql
@@ -58,7 +58,7 @@ SELECT: dict[type, Callable[..., Sql]] = {
 
 
 def ask(query: dict[str, str]) -> Question:
-    return read(Given(query, PLAN, TODAY), query.get("kind", "trend"))
+    return read(AddressReader(query, PLAN, TODAY), query.get("kind", "trend"))
 
 
 def sql_of(question: Question) -> Sql:
@@ -124,7 +124,7 @@ def test_a_question_is_written_as_it_was_read_or_refused_in_one_line(query: dict
         return
     written = write(question)
     assert ask(written) == question
-    assert ask({**written, "to": written["to"]}) == read(Given(written, PLAN, date(2027, 1, 1)), written["kind"])
+    assert read(AddressReader(written, PLAN, date(2027, 1, 1)), written["kind"]) == question
     sql = sql_of(question)
     assert SETTINGS in sql.text
     assert not re.search(r"\{[dv]\d+:", sql.shown())
@@ -138,7 +138,7 @@ def test_values_are_split_as_they_were_joined(values: list[str]) -> None:
 @given(st.builds(Cell, st.integers(0, 1), TEXTS, st.tuples(TEXTS), st.just(False)))
 def test_a_cell_is_written_as_it_was_read(cell: Cell) -> None:
     question = ask({"kind": "trend", "m1": "people", "m2": "count", "by": "platform"})
-    assert read_cell(Given(write_cell(cell), PLAN, TODAY), question) == cell
+    assert read_cell(AddressReader(write_cell(cell), PLAN, TODAY), question) == cell
 
 
 # --- nothing is broken out of ---

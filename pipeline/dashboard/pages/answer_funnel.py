@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.dashboard.answers import Answered, Grid, Item, ask, people_address, word
+from pipeline.dashboard.answers import Answered, Grid, GridItem, ask, people_address, word
 from pipeline.dashboard.bar import field_name, filter_words
 from pipeline.dashboard.comparing import compared, compared_words
 from pipeline.dashboard.context import Context
@@ -86,11 +86,11 @@ def _grid(context: Context, funnel: BuiltFunnel, titles: Sequence[str], rows: Se
         people = _people(context, funnel, values)
         items = [word(row.value, t("(not given)", "（未提供）"))] if funnel.by else []
         for k, users in enumerate(row.users):
-            items.append(Item(users, t.number(users), people[k][0]))
+            items.append(GridItem(users, t.number(users), people[k][0]))
             if k:
                 share = users / row.users[k - 1] if row.users[k - 1] else None
-                items.append(Item(share, t.percent(share), people[k][1]))
+                items.append(GridItem(share, t.percent(share), people[k][1]))
         share = row.users[-1] / row.users[0]
-        found.append([*items, Item(share, t.percent(share))])
+        found.append([*items, GridItem(share, t.percent(share))])
     title = t("By value", "按维度值") if funnel.by else t("Steps", "步骤")
     return Grid(title, heads, found, range(1 if funnel.by else 0, len(heads)))
