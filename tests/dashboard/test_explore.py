@@ -271,6 +271,7 @@ def test_where_the_checkout_leaks_for_whom_since_when_and_who_they_are(running: 
     click(browser, "Who they are, and who was lost")
     asked = {name: values[0] for name, values in parse_qs(urlsplit(browser.driver.current_url).query).items()}
     assert asked["by"] == "platform"
+    browser.shoot("explore-funnel")
     android = next(row for row in table(browser, "By value") if row[0] == "android")
     # platform, view_item, add_to_cart, share, checkout, share, pay, share, ...
     checkout, pay = (int(android[k].replace(",", "")) for k in (4, 6))
@@ -280,6 +281,7 @@ def test_where_the_checkout_leaks_for_whom_since_when_and_who_they_are(running: 
     )
     filled(browser)
     assert people_there(browser) == checkout - pay
+    browser.shoot("people")
     began = f"event = 'view_item' AND {between((asked['from'], asked['to']))}"
     steps = "event = 'add_to_cart', event = 'checkout', event = 'pay', event = 'purchase'"
     ((lost,),) = running.rows(
