@@ -133,7 +133,7 @@ def words(context: Context, question: Question, cell: Cell) -> str:
     if scope.first == scope.last:
         days = t.day(scope.first, year=True)
     parts = [t(*KINDS[write(question)["kind"]][0]), days, *_of_kind(context, question, cell)]
-    parts += map(str, said_of(t, scope))
+    parts += said_of(context, scope)
     return " · ".join(filter(None, parts))
 
 
