@@ -51,7 +51,7 @@ async def answer_trend(context: Context, trend: Trend) -> Answered:
     found = mine[0]
     if isinstance(other, Trend):
         than = _Against(other, mine[1], compared_words(context, trend))
-    if not found.found and (than is None or not than.table.found):
+    if not found.found and (than is None or trend.by or not than.table.found):
         return Answered(None, [], queries, empty=True)
     drawer = _Drawer(context, trend, found, than)
     notes = []
