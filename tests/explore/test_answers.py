@@ -68,7 +68,7 @@ async def test_the_people_are_listed_with_what_is_known_of_them(world: World) ->
     asked = {"kind": "trend", "from": "2026-11-07", "to": "2026-11-07", "m1": "people", "e1": "look", "by": "platform"}
     html = await answer(world, behind.people, **asked, n="0", at="2026-11-07", is1="ios")
     assert cells(html)[1] == ["ann", "–", "2026-11-07 09:00", "2026-11-08 09:00", "ios", "–", "4", "20.00"]
-    assert words(html).startswith("1 people")
+    assert words(html).startswith("1 person")
     assert re.search(r'href="/person\?id=ann"', html)
     said = words(await answer(world, behind.people, **asked, n="0", is1="nowhere"))
     assert said.startswith("0 people Nobody.")

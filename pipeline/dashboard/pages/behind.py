@@ -63,7 +63,7 @@ async def people(context: Context) -> Safe:
     heads = [t("User", "用户"), t("Device", "设备"), t("First seen", "首次出现"), t("Last seen", "最近出现"), t("Platform", "平台"),
              t("Channel", "渠道"), t("Events", "事件数"), t("Revenue", "收入")]  # fmt: skip
     rows = [_row(context, dict(zip(COLUMNS, row, strict=False))) for row in found]
-    shown = t(f"{t.number(total)} people", f"共 {t.number(total)} 人")
+    shown = t(f"{t.number(total)} {'person' if total == 1 else 'people'}", f"共 {t.number(total)} 人")
     if total > LISTED:
         shown += t(f", the {LISTED} seen last are listed", f"，列出最近出现的 {LISTED} 人")
     most = t(f"Download CSV (at most {t.number(IN_FILE)})", f"下载 CSV（至多 {t.number(IN_FILE)} 人）")
