@@ -312,7 +312,7 @@ def test_which_channel_brings_people_who_stay(running: Running, browser: Browser
         "roi",
     ]
     counted = running.rows(
-        f"SELECT channel, count() AS n FROM users WHERE first_day BETWEEN today({ZONE}) - 37 AND today({ZONE}) - 8 "
+        f"SELECT channel, count() AS n FROM users WHERE first_day BETWEEN toDate(now(), {ZONE}) - 37 AND toDate(now(), {ZONE}) - 8 "
         f"GROUP BY channel ORDER BY n DESC, channel"
     )
     assert [row[:2] for row in rows] == [[channel, EN.number(n)] for channel, n in counted]
