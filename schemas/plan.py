@@ -253,7 +253,7 @@ class Plan(_Model):
 
     @cached_property
     def digest(self) -> str:
-        """The same for two plans by which records are judged and counted alike: not by alerts, targets, segments."""
+        """The same for two plans by which records are judged and counted alike: not alerts, segments, targets."""
         text = self.model_dump_json(exclude={"alerting", "scorecard", "segments"})
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 

@@ -26,7 +26,7 @@ def navigation(t: Language, pages: Sequence[Page], here: str) -> Safe:
     by_path = {page.path: page for page in pages}
     named = {path for _, _, paths in TASKS for path in paths}
     groups = [(t(en, zh), [by_path[path] for path in paths if path in by_path]) for en, zh, paths in TASKS]
-    if rest := [page for page in pages if page.path not in named]:
+    if rest := [page for page in pages if page.path not in named and page.listed]:
         groups.append((t("More", "更多"), rest))
     drawn = []
     for k, (name, found) in enumerate(groups):

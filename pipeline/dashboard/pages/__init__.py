@@ -93,9 +93,11 @@ DOWNLOADS: Final[dict[str, Download]] = {
     "person.json": person.everything_file,
 }
 #: Pages, parts and downloads about single people: there are none of them where `dashboard_people` is off.
-ABOUT_PEOPLE: Final = frozenset({
-    "/person", "/people", *(name for name in (*PARTS, *DOWNLOADS) if name.startswith(("person", "people"))),
-})  # fmt: skip
+ABOUT_PEOPLE: Final = frozenset(
+    name
+    for name in (*(page.path for page in PAGES), *PARTS, *DOWNLOADS)
+    if name.lstrip("/").startswith(("person", "people"))
+)
 
 
 def fragments(context: Context, page: str) -> dict[str, str]:
