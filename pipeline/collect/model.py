@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 from typing import Protocol as Interface
 
@@ -15,8 +14,7 @@ from schemas.event import EARLIEST_TS, LATEST_TS
 IDENTIFY: Final = "$identify"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """An HTTP request, its body unpacked. `received` is epoch ms; `address` the client's, "" if not known."""
 
     method: str
@@ -72,14 +70,13 @@ class Result(msgspec.Struct, frozen=True, gc=False):
 STORED: Final = Result()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """An HTTP answer."""
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
 
 class Protocol(Interface):

@@ -7,7 +7,6 @@ import gzip
 import json
 import tracemalloc
 import zlib
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from collect.protocols.recorded import lines, post, protocol_of, read, recorded,
 from cost import cpu_seconds
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.collect.model import Answer, Incoming, Protocol, Refused, Request, Result
 from pipeline.collect.protocols import protocols

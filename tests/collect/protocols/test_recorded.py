@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from collect.protocols.recorded import lines, plain, protocol_of, recorded, shared
+from msgspec.structs import replace
 
 from pipeline.collect.model import Answer
 from pipeline.collect.protocols import protocols
