@@ -306,8 +306,8 @@ class FrontDoor:
                 raise Failure(429, "too_fast", f"{source.name} may send {source.rate:g} events a second", wait)
         taken = self._ready()[1].take(spoken.name, told, source.name, request.received)
         if dry:
-            return spoken.answer(request, told, taken.results)
-        return self._send(spoken, source, taken, request, lambda: spoken.answer(request, told, taken.results))
+            return spoken.answer(request, taken.told, taken.results)
+        return self._send(spoken, source, taken, request, lambda: spoken.answer(request, taken.told, taken.results))
 
     def _send(
         self, spoken: Protocol, source: Source, taken: Taken, request: Request, answer: Callable[[], Answer]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from pipeline.collect.model import Answer, Incoming, Refused, Request, Result
+from pipeline.collect.model import Answer, Incoming, Refused, Request, Result, Told
 from pipeline.collect.protocols.decode import Undecodable, base64_in
 
 #: A picture of one pixel, for an address that a page puts into an image.
@@ -212,7 +212,7 @@ def unsupported(item: Any, what: str) -> Refused:
     return Refused("unsupported", what, raw_of(item))
 
 
-def refusals(told: Sequence[Incoming | Refused], results: Sequence[Result]) -> list[dict[str, Any]]:
+def refusals(told: Sequence[Told], results: Sequence[Result]) -> list[dict[str, Any]]:
     """What was refused of a request: position, id, reason, detail."""
     return [
         envelope(
@@ -226,7 +226,7 @@ def refusals(told: Sequence[Incoming | Refused], results: Sequence[Result]) -> l
     ]
 
 
-def refused_whole(request: Request, told: Sequence[Incoming | Refused]) -> bool:
+def refused_whole(request: Request, told: Sequence[Told]) -> bool:
     """Whether nothing of a request could be read."""
     return len(told) == 1 and isinstance(told[0], Refused) and bool(request.body) and told[0].raw == request.body
 
