@@ -28,6 +28,7 @@ from schemas.funnel import Funnel
 from schemas.identity import Identity
 from schemas.meanings import Meanings
 from schemas.names import Name, Title
+from schemas.segments import SegmentSpec, check_segments
 from schemas.where import Condition, Scalar, Step, Where, check_field
 from schemas.where import StrictModel as _Model
 
@@ -166,6 +167,8 @@ class Plan(_Model):
     funnels: dict[Name, Funnel] = Field(default_factory=dict)
     #: What the metrics read: which events mean a payment, an invitation and so on.
     meanings: Meanings = Field(default_factory=Meanings)
+    #: People by what they did and who they are, for questions.
+    segments: dict[Name, SegmentSpec] = Field(default_factory=dict)
     #: Alerts, and what `/metrics` shows for them.
     alerting: Alerting = Field(default_factory=Alerting)
 
@@ -212,6 +215,7 @@ class Plan(_Model):
             for step in (*funnel.steps, *funnel.exclude):
                 for field in step.where:
                     check_field(field, f"funnels.{name}: where")
+        check_segments(self.segments, self.events if self.unknown_events == "reject" else None)
         for dimension in self.dimensions:
             if not dimension:
                 raise ValueError("dimensions: an empty one is the total, which is always counted")
@@ -244,8 +248,8 @@ class Plan(_Model):
 
     @cached_property
     def digest(self) -> str:
-        """The same for two plans by which records are judged and counted alike; alerts change nothing of that."""
-        text = self.model_dump_json(exclude={"alerting"})
+        """The same for two plans by which records are judged and counted alike: alerts and segments change nothing."""
+        text = self.model_dump_json(exclude={"alerting", "segments"})
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     @cached_property

@@ -95,6 +95,8 @@ class Page:
     en: str
     zh: str
     body: Callable[[Context], Safe]
+    #: Whether it stands in the navigation: one that is about something in another page is reached from there.
+    listed: bool = True
 
     def title(self, t: Language) -> str:
         """The name in a language."""

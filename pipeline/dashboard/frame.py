@@ -16,7 +16,9 @@ def document(context: Context, pages: Sequence[Page], page: Page, assets: str) -
     """The whole HTML document of a page. `assets` is a version that changes when a static file does."""
     t = context.t
     links = [
-        h("li", h("a", p.title(t), href=p.path, aria_current="page" if p.path == page.path else None)) for p in pages
+        h("li", h("a", p.title(t), href=p.path, aria_current="page" if p.path == page.path else None))
+        for p in pages
+        if p.listed
     ]
     body = [
         h("a", t("Skip to the content", "跳到正文"), href="#content", class_="skip"),

@@ -8,9 +8,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
+from pipeline.dashboard.bar import filtered, kept
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad, term
 from pipeline.errors import UserError
+from pipeline.explore.catalogue import filter_of
 from pipeline.metrics import Metric, Table, arguments_for, metrics
 from pipeline.metrics.arguments import written
 from pipeline.metrics.ask import ask_metric, require_plan
@@ -23,7 +25,13 @@ async def run_metric(context: Context, metric: Metric, given: Mapping[str, Any])
     """The metric's result and the arguments it was run with. Raises UserError, StoreError."""
     arguments = arguments_for(metric, given, context.plan, context.today)
     await require_plan(context.store, context.plan)
-    return await ask_metric(context.store, metric, arguments), arguments
+    return await ask_metric(context.store, metric, arguments, _filters(context, arguments)), arguments
+
+
+def _filters(context: Context, arguments: Mapping[str, Any]) -> str:
+    """What the filter bar says, as ClickHouse is told it. A segment is seen from the end of the metric's days."""
+    last = next((arguments[name] for name in ("until", "to", "on") if isinstance(arguments.get(name), date)), None)
+    return filter_of(filtered(context, last or context.today), context.plan)
 
 
 def known(name: str) -> Metric | None:
@@ -31,10 +39,11 @@ def known(name: str) -> Metric | None:
     return metrics().get(name)
 
 
-def call(metric: Metric, arguments: Mapping[str, Any]) -> str:
+def call(metric: Metric, arguments: Mapping[str, Any], filters: str = "") -> str:
     """The query as an analyst would write it, with the values in it."""
     given = ", ".join(f"{name} = {_literal(value)}" for name, value in arguments.items())
-    return f"SELECT * FROM {metric.name}" + (f"({given})" if given else "")
+    only = f"\nSETTINGS additional_table_filters = {filters}" if filters else ""
+    return f"SELECT * FROM {metric.name}" + (f"({given})" if given else "") + only
 
 
 def _literal(value: Any) -> str:
@@ -95,7 +104,7 @@ async def shown(
 
 def _buttons(context: Context, metric: Metric, arguments: Mapping[str, Any], chart: bool) -> Safe:
     t = context.t
-    asked = urlencode({"metric": metric.name, **{n: written(v) for n, v in arguments.items()}})
+    asked = urlencode({**kept(context), "metric": metric.name, **{n: written(v) for n, v in arguments.items()}})
     return h(
         "div",
         h("a", t("Download CSV", "下载 CSV"), href=f"/download/metric.csv?{asked}"),
@@ -112,7 +121,7 @@ def _sql(context: Context, metric: Metric, arguments: Mapping[str, Any]) -> Safe
     return h(
         "div",
         h("h3", t("As a query", "查询语句")),
-        h("pre", call(metric, arguments), id="query", tabindex="0"),
+        h("pre", call(metric, arguments, _filters(context, arguments)), id="query", tabindex="0"),
         h("div", h("button", t("Copy", "复制"), type="button", data_copy="query"), class_="buttons"),
         h("details", h("summary", t("The SQL of the view", "视图的 SQL")),
           h("pre", metric.sql.replace("{database}", context.settings.clickhouse_database), id="view", tabindex="0"),

@@ -26,6 +26,7 @@ from pipeline.errors import UserError
 from pipeline.process import address, cancelled
 from pipeline.render.language import Language, choose
 from pipeline.serve import guard
+from pipeline.serve.answers import about
 from pipeline.serve.feed import EventStream
 from pipeline.settings import Settings
 from schemas.plan import Plan
@@ -151,7 +152,7 @@ class Dashboard:
         return Context(
             Language(choose(request.cookies.get("lang"), request.headers.get("Accept-Language"))),
             self.plan, self.settings, self._live, self._store, self._alerts, int(time.time() * 1000), request.path,
-            {name: value[:500] for name, value in request.query.items()},
+            {name: value[:2_000] for name, value in request.query.items()},
             theme if theme in ("auto", "light", "dark") else "auto",
             user, can_log_out=bool(user) and self._auth.by_password,
         )  # fmt: skip
@@ -249,7 +250,7 @@ class Dashboard:
         if self._alerts.problem:
             problems["prometheus"] = self._alerts.problem
         # Pages say what is away: that is no reason to take them out of service.
-        return web.json_response({"role": "dashboard", "ready": True, "problems": problems})
+        return web.json_response({"role": "dashboard", "ready": True, "problems": problems, **about(self.plan)})
 
     async def _login(self, request: web.Request) -> web.Response:
         if not self._auth.by_password:

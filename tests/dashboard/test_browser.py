@@ -272,7 +272,7 @@ def test_all_of_it_is_reached_by_keyboard(browser: Browser) -> None:
             browser.js("const at = document.activeElement; return at.href || at.dataset.def || at.name || ''")
         )
     assert reached[0].endswith("#content")
-    for path in PATHS:
+    for path in [page.path for page in PAGES if page.listed]:
         assert any(r == running_url(browser, path) for r in reached), path
     assert any(r.startswith("Different users") for r in reached)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from pipeline.dashboard import bar
 from pipeline.dashboard.context import Context, Page, PartOfPage
 from pipeline.dashboard.pages import (
+    behind,
     drops,
     events,
     experiments,
@@ -14,6 +16,7 @@ from pipeline.dashboard.pages import (
     funnels,
     groups,
     now,
+    one_metric,
     paths,
     plan,
     quality,
@@ -31,7 +34,8 @@ PAGES: Final = (
     Page("/campaigns", "Campaigns", "运营活动", experiments.campaigns),
     Page("/segments", "Segments", "用户分群", groups.group_page("segments", "users_at_risk", "users_to_win_back")),
     Page("/more", "Satisfaction and content", "满意度与内容", groups.group_page("satisfaction", "content")),
-    Page("/explore", "Explore", "指标探索", explore.body),
+    Page("/explore", "Explore", "自助分析", explore.body),
+    Page("/people", "People behind a number", "数字背后的用户", behind.body, listed=False),
     Page("/events", "Events", "实时事件", events.body),
     Page("/quality", "Data quality", "数据质量", quality.body),
     Page("/plan", "Tracking plan", "埋点方案", plan.body),
@@ -55,12 +59,18 @@ PARTS: Final[dict[str, PartOfPage]] = {
     "experiments": experiments.experiment_verdicts,
     "campaigns": experiments.campaign_verdicts,
     "explore": explore.result,
+    "people": behind.people,
+    "suggestions": bar.suggestions,
     "events": events.rows,
 }
 
 #: Name, media type and content of a file.
 Download = Callable[[Context], Awaitable[tuple[str, str, bytes]]]
-DOWNLOADS: Final[dict[str, Download]] = {"metric.csv": explore.download}
+DOWNLOADS: Final[dict[str, Download]] = {
+    "metric.csv": one_metric.download,
+    "explore.csv": explore.download,
+    "people.csv": behind.download,
+}
 
 
 def fragments(context: Context, page: str) -> dict[str, str]:

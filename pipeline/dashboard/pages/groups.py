@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.dashboard.bar import bar_form
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import form, lazy, panel, period_fields, term
+from pipeline.dashboard.frame import lazy, panel, term
 from pipeline.dashboard.metrics import known, shown
 from pipeline.metrics import Metric, metrics
 from pipeline.render.html import Safe, h, text
@@ -35,7 +36,7 @@ def group_page(*wanted: str, before: Callable[[Context], Safe] | None = None) ->
             )
             for m in found
         ]
-        asked = form(context, *period_fields(context, first, last))
+        asked = bar_form(context, first, last)
         return text(asked, before(context) if before else None, h("div", *panels, class_="grid"))
 
     return body

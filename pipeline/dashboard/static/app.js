@@ -96,13 +96,18 @@ function define(word) {
   word.setAttribute("aria-describedby", "tip");
 }
 
-function value(chart, event) {
+function nearest(chart, event) {
   const known = chart.known ??= JSON.parse(chart.dataset.tips);
   const box = chart.getBoundingClientRect();
   const scale = box.width / chart.viewBox.baseVal.width;
   const x = (event.clientX - box.left) / scale;
   let best = 0;
   known.x.forEach((place, k) => { if (Math.abs(place - x) < Math.abs(known.x[best] - x)) best = k; });
+  return [known, best];
+}
+
+function value(chart, event) {
+  const [known, best] = nearest(chart, event);
   if (known.tips[best]) show(known.tips[best], event.clientX + 14, event.clientY + 14);
 }
 
@@ -128,6 +133,12 @@ addEventListener("scroll", hide, { passive: true });
 // --- buttons ---
 
 document.addEventListener("click", async (event) => {
+  const chart = event.target.closest?.("[data-tips]");
+  if (chart) {
+    const [known, best] = nearest(chart, event);
+    if (known.links?.[best]) location.href = known.links[best];
+    return;
+  }
   const button = event.target.closest?.("button");
   if (!button) return;
   if (button.id === "menu") {
