@@ -32,6 +32,8 @@ _MARK: Final = b"1"
 _ENCODE: Final = msgspec.json.Encoder().encode
 #: Actors whose partition is remembered.
 _REMEMBERED: Final = 100_000
+#: Addresses and user agents of which it is remembered what they add.
+_ADDITIONS: Final = 5_000
 _NOTHING_TOLD: Final = "neither another id of the user nor an attribute: there is nothing to keep"
 #: Adds labels to an event, of its address and user agent, and of how its person came where it tells that.
 Enrich = Callable[[Incoming], None]
@@ -74,6 +76,7 @@ class Reception:
         #: Events judged so far: of some both ways of validation are asked.
         self._judged = 0
         self._homes: dict[bytes, int] = {}
+        self._additions: dict[tuple[str, str, str], _Added | None] = {}
         section = plan.collect
         self._events = section.events if section is not None else {}
         self._properties = section.properties if section is not None else {}
@@ -114,6 +117,14 @@ class Reception:
 
     def _added(self, manner: Manner, source: str) -> _Added | None:
         """What is added to an event that says none of it; None where it has to be looked at more closely."""
+        key = (manner.address, manner.user_agent, source)
+        if key not in self._additions:
+            if len(self._additions) >= _ADDITIONS:
+                self._additions.clear()
+            self._additions[key] = self._made(manner, source)
+        return self._additions[key]
+
+    def _made(self, manner: Manner, source: str) -> _Added | None:
         blank = Incoming({}, address=manner.address, user_agent=manner.user_agent)
         if self._enrich is not None:
             self._enrich(blank)

@@ -93,6 +93,10 @@ def milliseconds(value: Any) -> Any:
         return round(value) if isfinite(value) else value
     if not isinstance(value, str):
         return value
+    if len(value) == 24 and value[19] == "." and value[23] == "Z" and value[20:23].isdecimal() and value.isascii():
+        # As JavaScript writes it, and most: events of one second are many.
+        whole = _second(value[:19])
+        return value if whole is None else whole + int(value[20:23])
     if value[4:5] != "-" and _DIGITS.fullmatch(value):
         return int(value)
     try:
@@ -101,6 +105,15 @@ def milliseconds(value: Any) -> Any:
         return value if moment.tzinfo is None else (moment - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):
         return value
+
+
+@lru_cache(maxsize=10_000)
+def _second(text: str) -> int | None:
+    """Epoch ms of a time in UTC, without a zone; None if it is none."""
+    try:
+        return (datetime.fromisoformat(f"{text.upper()}+00:00") - _EPOCH) // _MILLISECOND
+    except (ValueError, OverflowError):
+        return None
 
 
 def seconds_or_milliseconds(value: Any) -> Any:

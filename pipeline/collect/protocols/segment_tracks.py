@@ -24,6 +24,9 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 _REMEMBERED: Final = 1_000
 _MAX_CONTEXT: Final = 2_000
 
+#: Properties of these names are looked at closely, and what may be a letter of theirs in disguise.
+_LOOKED_AT: Final = (b"context", b"referrer", b"\\u00")
+
 #: Reads a message with all care, given its request, the kind that its path means, and when it was sent.
 Read = Callable[[Request, str, "int | None", bytes], Incoming | Refused]
 
@@ -97,20 +100,26 @@ def written(request: Request, kind: str, read: Read) -> Sequence[Told] | None:
         return read(request, kind, sent, raw)
 
     manners: dict[bytes, Manner] = {}
-    told = [_written(item, request, off, careful, manners) or careful(item) for item in items]
+    odd = tuple(word for word in _LOOKED_AT if word in body)
+    told = [_written(item, request, off, odd, careful, manners) or careful(item) for item in items]
     # What is no track by itself could be a batch, wherever it was sent.
     return told if not kind or isinstance(told[0], Written) else None
 
 
 def _written(
-    raw: bytes, request: Request, off: int, careful: Callable[[bytes], Incoming | Refused], manners: dict[bytes, Manner]
+    raw: bytes,
+    request: Request,
+    off: int,
+    odd: tuple[bytes, ...],
+    careful: Callable[[bytes], Incoming | Refused],
+    manners: dict[bytes, Manner],
 ) -> Written | None:
     try:
         track = _track(raw)
         properties, told = bytes(track.properties), bytes(track.context)
         ts = milliseconds(track.timestamp)
         context = _context(told) if len(told) <= _MAX_CONTEXT else None
-        if type(ts) is not int or context is None or not track.messageId or not _plain(properties):
+        if type(ts) is not int or context is None or not track.messageId or not _plain(properties, odd):
             return None
         event = _Event(track.messageId, track.event, ts + off, track.userId or None, track.anonymousId or None)
         value = b'%s%s,"properties":%s}' % (_ENCODE(event)[:-1], context.labels, _with(properties, told))
@@ -122,14 +131,14 @@ def _written(
     return Written(value, raw, manner)
 
 
-def _plain(properties: bytes) -> bool:
-    """Whether they are an object that names nothing which is looked at, however it may be spelt."""
-    return (
-        properties[:1] == b"{"
-        and b"context" not in properties
-        and b"referrer" not in properties
-        and b"\\u00" not in properties
-    )
+def _plain(properties: bytes, odd: tuple[bytes, ...]) -> bool:
+    """Whether they are an object that has none of these words."""
+    if properties[:1] != b"{":
+        return False
+    for word in odd:  # noqa: SIM110, for an expression takes twice as long
+        if word in properties:
+            return False
+    return True
 
 
 def _with(properties: bytes, context: bytes) -> bytes:
