@@ -7,6 +7,7 @@ same. A question that nobody waits for any more is ended, in ClickHouse too: its
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from pydantic import SecretStr
 
 from pipeline.clickhouse import codes
 from pipeline.clickhouse.client import CONNECTION_ERRORS, connect, error_code
+from pipeline.process import cancelled
 from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
 
 #: What every question is asked with. readonly=2: no writes, whoever asks; a user of its own makes it sure.
 LIMITS: Final = {
@@ -111,12 +115,15 @@ class Store:
         found: Rows = await self.cached(key, keep, lambda: self._ask(sql, parameters or {}))
         return found
 
-    async def cached(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]]) -> Any:
+    async def cached(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]], *, stale: float = 0.0) -> Any:
         """What `work`, one question, gives: remembered for `keep` seconds and asked once. Raises StoreError."""
-        return await self.remembered(key, keep, lambda: self._in_turn(work))
+        return await self.remembered(key, keep, lambda: self._in_turn(work), stale=stale)
 
-    async def remembered(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]]) -> Any:
-        """What `work` gives, remembered for `keep` seconds, done once at a time. It may ask questions."""
+    async def remembered(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]], *, stale: float = 0.0) -> Any:
+        """What `work` gives, remembered for `keep` seconds, done once at a time. It may ask questions.
+
+        For `stale` seconds more nobody waits for it to be done anew: they get what is known, and others the new.
+        """
         held = self._answers.get(key)
         if held is not None and (held.until > self._clock() or await self._still_so(held)):
             return held.result
@@ -124,8 +131,10 @@ class Store:
         if asking is None:
             asking = _Asking(asyncio.create_task(self._keep(key, keep, work)))
             self._asking[key] = asking
-            asking.task.add_done_callback(lambda _: self._forget(key, asking))
+            asking.task.add_done_callback(lambda task: self._done(key, asking, task))
         asking.waiting += 1
+        if held is not None and self._clock() - held.until < stale:
+            return held.result  # somebody waits for ever: it is done to its end
         try:
             # A browser that goes away must not take the answer from the others.
             return await asyncio.shield(asking.task)
@@ -151,10 +160,20 @@ class Store:
             return self._client
 
     async def close(self) -> None:
-        """Close the connection, if there is one."""
+        """End what is asked, and close the connection, if there is one."""
+        for asking in list(self._asking.values()):
+            await cancelled(asking.task)
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+    def _done(self, key: Any, asking: _Asking, task: asyncio.Task[Any]) -> None:
+        self._forget(key, asking)
+        if not task.cancelled() and task.exception() is not None:
+            log.debug("a question failed: %s", task.exception())  # whoever waits for it is told; perhaps nobody does
 
     def _forget(self, key: Any, asking: _Asking) -> None:
         if self._asking.get(key) is asking:
@@ -193,7 +212,7 @@ class Store:
             async with self._at_once:
                 result = await work()
         except (*CONNECTION_ERRORS, ClickHouseError) as exc:
-            await self.close()
+            await self._disconnect()
             self.problem = explain(exc)
             raise self.problem from exc
         self.problem = None

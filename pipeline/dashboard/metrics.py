@@ -25,13 +25,16 @@ from pipeline.render.metric import definition, metric_chart, metric_table, metri
 _OF_ONE: Final = frozenset({"user_profile"})
 
 
-async def run_metric(context: Context, metric: Metric, given: Mapping[str, Any]) -> tuple[Table, dict[str, Any]]:
+async def run_metric(
+    context: Context, metric: Metric, given: Mapping[str, Any], *, keep: float = 30.0, stale: float = 0.0
+) -> tuple[Table, dict[str, Any]]:
     """The metric's result and the arguments it was run with. Raises UserError, StoreError."""
     if metric.name in _OF_ONE and not context.settings.dashboard_people:
         raise UserError(f"{metric.name} is about one person, and this dashboard shows none (PIPELINE_DASHBOARD_PEOPLE)")
     arguments = arguments_for(metric, given, context.plan, context.today)
     await require_plan(context.store, context.plan)
-    return await ask_metric(context.store, metric, arguments, _filters(context, arguments)), arguments
+    filters = _filters(context, arguments)
+    return await ask_metric(context.store, metric, arguments, filters, keep=keep, stale=stale), arguments
 
 
 def _filters(context: Context, arguments: Mapping[str, Any]) -> str:

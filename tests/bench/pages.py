@@ -2,7 +2,8 @@
 
 A page is its HTML, as the first thing that a reader sees; a panel is a part that is loaded after it, when it comes into
 sight. Each panel is asked alone, of a dashboard that has asked nothing before, then again; and all panels of the page
-at once, as somebody does who scrolls through it. The data are those of `python -m tests.bench catalogue`.
+at once, as somebody does who scrolls through it. The data are those of `python -m tests.bench catalogue`. Beside the
+seconds by the clock stand those of ClickHouse's CPU: on a machine that is busy with other things they say more.
 """
 
 from __future__ import annotations
@@ -76,19 +77,22 @@ async def _measure(args: argparse.Namespace, console: Console) -> list[Row]:
             await connection.close()
         wanted = [path for path in args.only.split(",") if path] or [page.path for page in PAGES]
         rows: list[Row] = []
-        table = Table("page or panel", "alone", "again", title="Seconds by the clock", title_justify="left")
+        table = Table(
+            "page or panel", "alone", "CPU", "again", title="Seconds by the clock, and of CPU", title_justify="left"
+        )
         for path in wanted:
             asked = f"{path}?id={somebody}" if path == "/person" else path
-            rows += await _page(settings, asked, args.runs, table)
+            rows += await _page(settings, asked, args.runs, server.pid or 0, table)
         console.print(table)
         return rows
 
 
-async def _page(settings: Settings, path: str, runs: int, table: Table) -> list[Row]:
+async def _page(settings: Settings, path: str, runs: int, pid: int, table: Table) -> list[Row]:
     whole: list[float] = []
     everything: list[float] = []
     alone: dict[str, list[float]] = {}
     again: dict[str, list[float]] = {}
+    cpu: dict[str, list[float]] = {}
     for _ in range(runs):
         async with _dashboard(settings) as (url, web):
             seconds, html = await _get(web, url + path)
@@ -96,7 +100,9 @@ async def _page(settings: Settings, path: str, runs: int, table: Table) -> list[
             parts = await _parts(web, url, html)
         for part in parts:
             async with _dashboard(settings) as (url, web):
+                before = machine.cpu_seconds(pid)
                 alone.setdefault(part, []).append((await _get(web, url + part))[0])
+                cpu.setdefault(part, []).append(machine.cpu_seconds(pid) - before)
                 again.setdefault(part, []).append((await _get(web, url + part))[0])
         async with _dashboard(settings) as (url, web):
             begun = time.monotonic()
@@ -110,15 +116,16 @@ async def _page(settings: Settings, path: str, runs: int, table: Table) -> list[
 
             await asyncio.gather(*map(one, parts))
             everything.append(time.monotonic() - begun)
-    table.add_row(f"{path}", f"{median(whole):.2f}", "", style="bold")
+    table.add_row(path, f"{median(whole):.2f}", "", "", style="bold")
     found = [Row(f"page {path}", "s", rounded(*whole), PAGE, at_most=True)]
     for part in parts:
         slow = median(alone[part]) > PANEL
-        table.add_row(
-            f"  {_short(part)}", f"{median(alone[part]):.2f}", f"{median(again[part]):.2f}", style="red" if slow else ""
-        )
+        figures = [f"{median(each[part]):.2f}" for each in (alone, cpu, again)]
+        table.add_row(f"  {_short(part)}", *figures, style="red" if slow else "")
+        print(path, _short(part), *figures, file=sys.stderr)
         found.append(Row(f"panel {_short(part)} of {path}", "s", rounded(*alone[part]), PANEL, at_most=True))
-    table.add_row("  all of them at once", f"{median(everything):.2f}", "")
+        found.append(Row(f"panel {_short(part)} of {path}", "s of CPU", rounded(*cpu[part])))
+    table.add_row("  all of them at once", f"{median(everything):.2f}", "", "")
     found.append(Row(f"all panels of {path} at once", "s", rounded(*everything)))
     return found
 

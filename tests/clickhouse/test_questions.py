@@ -212,3 +212,60 @@ async def test_another_definition_is_another_answer(server: EmbeddedClickHouse) 
         await writer.command("DROP VIEW answer_of")
         await writer.close()
         await store.close()
+
+
+async def test_nobody_waits_for_what_is_known_to_be_counted_anew(server: EmbeddedClickHouse) -> None:
+    now, done, go = [1_000.0], list[int](), asyncio.Event()
+    store = Store(Settings(**server.access), clock=lambda: now[0])
+
+    async def work() -> int:
+        done.append(1)
+        if len(done) > 1:
+            await go.wait()
+        return len(done)
+
+    try:
+        assert await store.remembered("k", 5, work, stale=100) == 1
+        now[0] += 50
+        # Old, and counted anew meanwhile, once.
+        assert [await store.remembered("k", 5, work, stale=100) for _ in range(3)] == [1, 1, 1]
+        go.set()
+        async with asyncio.timeout(20):
+            while store.held("k") == 1:
+                await asyncio.sleep(0.01)
+        assert (await store.remembered("k", 5, work, stale=100), len(done)) == (2, 2)
+        # Too old to be shown.
+        now[0] += 106
+        assert await store.remembered("k", 5, work, stale=100) == 3
+        # What fails behind the scenes is asked again by the next one.
+        now[0] += 50
+
+        async def fails() -> int:
+            raise StoreError("away", "gone")
+
+        assert await store.remembered("k", 5, fails, stale=100) == 3
+        await asyncio.sleep(0)
+        now[0] += 100
+        with pytest.raises(StoreError):
+            await store.remembered("k", 5, fails, stale=100)
+    finally:
+        await store.close()
+
+
+async def test_what_is_counted_behind_the_scenes_ends_with_the_store(server: EmbeddedClickHouse) -> None:
+    now = [1_000.0]
+    store = Store(Settings(**server.access), clock=lambda: now[0])
+    slow = "SELECT count() FROM numbers_mt(40000000000) WHERE NOT ignore(sipHash64(number, 'behind'))"
+
+    async def quick() -> int:
+        return 1
+
+    async def work() -> int:
+        return int((await store.ask(slow)).rows[0][0])
+
+    assert await store.remembered("k", 5, quick, stale=100) == 1
+    now[0] += 50
+    assert await store.remembered("k", 5, work, stale=100) == 1
+    await _until(server, "'behind'", 1)
+    await store.close()
+    await _until(server, "'behind'", 0)

@@ -19,6 +19,8 @@ DAYS: Final = 14
 _FIELDS: Final = ("platform", "app_version", "channel")
 #: Days change slowly, and the question is not small.
 _KEEP: Final = 600.0
+#: So long nobody waits for them to be looked at anew.
+_STALE: Final = 3600.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Looked:
 
 async def look(context: Context) -> Looked:
     """The steps that fell in the last whole days, at most some minutes ago. Raises StoreError."""
-    found: Looked = await context.store.remembered(_key(context), _KEEP, lambda: _look(context))
+    found: Looked = await context.store.remembered(_key(context), _KEEP, lambda: _look(context), stale=_STALE)
     return found
 
 

@@ -17,6 +17,8 @@ from pipeline.render.language import NONE, Language
 from pipeline.render.metric import definition
 from schemas.scorecard import SHARES, STAGES, Scorecard
 
+#: Seconds: days that are over change slowly, and nobody waits for them to be counted anew.
+_KEEP, _STALE = 600.0, 3600.0
 _STAGES: Final = {
     "early": ("Early: do people come and find the use of it?", "初期：有没有人来、能不能找到价值"),
     "growth": ("Growth: do they stay?", "成长期：用户留不留得下来"),
@@ -58,7 +60,7 @@ async def score(context: Context) -> Safe:
     assert metric is not None
     feature = _feature(context)
     runs = figure.runs(context.today, feature)
-    found = [(await run_metric(context, metric, run))[0].records() for run in runs]
+    found = [(await run_metric(context, metric, run, keep=_KEEP, stale=_STALE))[0].records() for run in runs]
     got = figure.read(found, context.today, feature)
     form, change = _form(t, name), _change(t, name)
     target = card.targets.get(name)
