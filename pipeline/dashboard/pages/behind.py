@@ -16,6 +16,7 @@ from pipeline.dashboard.frame import lazy, note_bad, panel, table
 from pipeline.dashboard.pages.answer_funnel import step_title
 from pipeline.dashboard.pages.answer_trend import series_name
 from pipeline.dashboard.pages.explore import KINDS, asked_question
+from pipeline.dashboard.people import person_link
 from pipeline.errors import UserError
 from pipeline.explore.address import read_cell
 from pipeline.explore.lifecycle import STATES
@@ -106,7 +107,6 @@ def _asked(context: Context) -> tuple[Question, Cell]:
 
 def _row(context: Context, row: dict[str, Any]) -> list[Child]:
     t, zone = context.t, context.plan.zone
-    link = f"/person?{urlencode({'id': row['person']})}"
 
     def at(value: datetime) -> str:
         local = (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(zone)
@@ -114,8 +114,8 @@ def _row(context: Context, row: dict[str, Any]) -> list[Child]:
 
     user, device = row["user_id"], row["device"]
     return [
-        h("a", h("code", _short(user)), href=link) if user else "–",
-        (h("a", h("code", _short(device)), href=link) if not user else h("code", _short(device))) if device else "–",
+        person_link(context, row["person"], _short(user)) if user else "–",
+        (person_link(context, row["person"], _short(device)) if not user else h("code", _short(device))) if device else "–",
         at(row["first_seen"]), at(row["last_seen"]), row["platform"] or "–", row["channel"] or "–",
         t.number(row["events"]), t.number(row["revenue"], 2),
     ]  # fmt: skip
@@ -133,7 +133,7 @@ def words(context: Context, question: Question, cell: Cell) -> str:
     if scope.first == scope.last:
         days = t.day(scope.first, year=True)
     parts = [t(*KINDS[write(question)["kind"]][0]), days, *_of_kind(context, question, cell)]
-    parts += map(str, said_of(t, scope))
+    parts += said_of(context, scope)
     return " · ".join(filter(None, parts))
 
 

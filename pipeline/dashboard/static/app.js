@@ -43,7 +43,8 @@ const seen = new IntersectionObserver((entries) => {
     }
   }
 }, { rootMargin: "400px" });
-document.querySelectorAll("[data-part]").forEach((part) => seen.observe(part));
+// What is never in sight (the lists that inputs suggest) is for the whole page.
+document.querySelectorAll("[data-part]").forEach((part) => { if (part.hidden) load(part); else seen.observe(part); });
 // On paper everything is in sight.
 addEventListener("beforeprint", () => document.querySelectorAll("[data-part]").forEach((part) => {
   if (!part.asked) { part.asked = true; load(part); }
