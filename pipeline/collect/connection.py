@@ -49,7 +49,7 @@ Reply = Callable[[Answer], None]
 Handler = Callable[[Received, Reply], None]
 
 
-class Listener:
+class HttpListener:
     """Listens, and holds its connections. `handle` is called with each request, `refused` with each refusal.
 
     `max_body`: bytes of a body as it is sent; `max_bytes`: of all requests that are being read or are under way.
@@ -57,7 +57,7 @@ class Listener:
 
     def __init__(self, handle: Handler, refused: Callable[[Answer], None], max_body: int, max_bytes: int) -> None:
         self.handle, self.refused, self.max_body, self.max_bytes = handle, refused, max_body, max_bytes
-        self.connections: set[Connection] = set()
+        self.connections: set[HttpConnection] = set()
         #: Bytes of requests that are being read or are under way.
         self.taken = 0
         #: No further request is taken of any connection.
@@ -71,7 +71,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         handshake = guard.HEAD_SECONDS if tls is not None else None
         self._server = await loop.create_server(
-            lambda: Connection(self),
+            lambda: HttpConnection(self),
             host,
             port,
             ssl=tls,
@@ -110,10 +110,10 @@ class Listener:
         self._look = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look_again)
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One connection. Its requests are answered one after the other; meanwhile no more is read of it."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: HttpListener) -> None:
         self._listener = listener
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None

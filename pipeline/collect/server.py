@@ -21,7 +21,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONT
 from pydantic_core import to_json
 
 from pipeline.collect.answers import RETRY_SECONDS, Failure, cors, preflight, refusal
-from pipeline.collect.connection import Listener, Received, Reply
+from pipeline.collect.connection import HttpListener, Received, Reply
 from pipeline.collect.limits import TokenBucket, networks
 from pipeline.collect.model import Answer, Protocol, Refused, Request
 from pipeline.collect.producer import Producer, Sendable, Unavailable
@@ -81,7 +81,9 @@ class FrontDoor:
         self._registry: CollectorRegistry | None = None
         self._about: Mapping[str, str] = {}
         self._buckets: dict[str, tuple[float, TokenBucket]] = {}
-        self._listener = Listener(self._handle, self._refused, settings.collect_max_body, settings.collect_max_waiting)
+        self._listener = HttpListener(
+            self._handle, self._refused, settings.collect_max_body, settings.collect_max_waiting
+        )
         self._proxies = networks(settings.collect_proxies)
         self._most = max_unpacked(settings)
         #: Where requests are traced; None: nowhere.

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from pipeline.collect.connection import Listener, Received, Reply
+from pipeline.collect.connection import HttpListener, Received, Reply
 from pipeline.collect.model import Answer
 from pipeline.process import cancelled
 from pipeline.serve import guard
@@ -26,7 +26,7 @@ class Echo:
         self.asked: list[Received] = []
         self.waiting: list[tuple[Received, Reply]] = []
         self.holds = False
-        self.listener = Listener(self._handle, lambda _: None, max_body=1_000, max_bytes=1 << 20)
+        self.listener = HttpListener(self._handle, lambda _: None, max_body=1_000, max_bytes=1 << 20)
         self.port = 0
 
     def _handle(self, came: Received, reply: Reply) -> None:
