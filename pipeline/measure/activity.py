@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from pipeline.measure.accumulator import Accumulator, Group, Quarter, users_of
-from pipeline.measure.conditions import text_value
+from pipeline.measure.conditions import text_values
 from pipeline.measure.rows import ActivityRow
 from pipeline.measure.sketches import hashes_of
 from pipeline.measure.windows import bounds, closing, grains
@@ -61,7 +61,6 @@ class Activity:
         self._dimensions = [
             (",".join(dimension), tuple(fields.index(name) for name in dimension)) for dimension in plan.dimensions
         ]
-        self._plain = all(not name.startswith("properties.") for name in fields)
 
     def fold(self, events: Sequence[Event], version: int) -> set[WindowKey]:
         """Count accepted events; `version` is the offset after the batch.
@@ -108,14 +107,12 @@ class Activity:
     def _group(self, events: Sequence[Event]) -> dict[tuple[int, tuple[str | None, ...]], Group]:
         """The events by minute and values of all dimensions' fields."""
         # Column by column: a pass over one of them is far quicker than its share of a pass over whole events.
-        fields = [event.fields for event in events]
-        value_of: Any = dict.get if self._plain else text_value
-        columns = [[value_of(found, name) for found in fields] for name in self._fields]
+        columns = [text_values(events, name) for name in self._fields]
         values = zip(*columns, strict=True) if columns else repeat(())
         keys = zip([event.ts // MINUTE for event in events], values, strict=bool(columns))
         rows = zip(
             [event.actor for event in events],
-            [found.get("session_id") for found in fields],
+            [event.session_id or None for event in events],
             [event.value for event in events],
             [event.name for event in events],
             strict=True,

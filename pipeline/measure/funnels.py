@@ -148,7 +148,7 @@ class Funnels:
                 continue
             codes: dict[int, int] = dict.fromkeys(every, 0)
             for index, code, condition in found:
-                if condition is None or condition(event.fields):
+                if condition is None or condition(event):
                     codes[index] = codes.get(index, 0) | code
             for index, code in codes.items():
                 self._collect(work, index, event, code)
@@ -163,7 +163,7 @@ class Funnels:
     def _collect(self, work: list[dict[str, list[tuple[Event, int]]]], index: int, event: Event, code: int) -> None:
         actor = event.actor
         if self._per_session[index]:
-            session = event.fields.get("session_id")
+            session = event.session_id
             if not session:
                 return
             actor = f"{actor}{_SEPARATOR}{session}"
@@ -186,8 +186,7 @@ class Funnels:
         all_changes: list[Change] = []
         for actor, items in by_actor.items():
             new = [
-                (event.ts, code, text_value(event.fields, field) if field and code & carriers else "")
-                for event, code in items
+                (event.ts, code, text_value(event, field) if field and code & carriers else "") for event, code in items
             ]
             before = entry = actors.get(actor) or None
             # Events with several values are taken one by one: whoever folds them in smaller batches counts the actor
