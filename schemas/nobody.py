@@ -26,6 +26,8 @@ def is_nobody(identifier: str) -> bool:
 
 def any_nobody(identifiers: Collection[str]) -> bool:
     """Whether any of many ids (without control characters) may mean nobody: False is sure, and quick to find."""
+    if not identifiers:
+        return False
     joined = "\n".join(identifiers)
     if " " in joined or not joined.isascii():
         return any(map(is_nobody, identifiers))

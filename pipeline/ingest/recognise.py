@@ -191,7 +191,7 @@ class Recogniser:
     def recognise_one(self, value: bytes) -> Event | None:
         """As `recognise`, of one event."""
         try:
-            event = self._decode(value)
+            event: Event = self._decode(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         ts = event.ts
