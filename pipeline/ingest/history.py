@@ -184,6 +184,9 @@ def _first_or_leaving(hashes: U64, leaving: npt.NDArray[np.bool_]) -> npt.NDArra
 
 def _first_of_its_kind(hashes: U64) -> npt.NDArray[np.bool_]:
     """Which of the hashes stand in this array for the first time."""
+    ordered = np.sort(hashes)
+    if not (ordered[1:] == ordered[:-1]).any():
+        return np.ones(len(hashes), np.bool_)  # as nearly always
     first = np.zeros(len(hashes), np.bool_)
     first[np.unique(hashes, return_index=True)[1]] = True
     return first
