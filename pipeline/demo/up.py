@@ -34,11 +34,13 @@ async def up(
     embedded_kafka: bool,
     embedded_clickhouse: bool,
     patience: Patience | None = None,
-    kafka: Program | None = None,
+    broker: Broker = "auto",
+    kafka_dir: Path | None = None,
 ) -> None:
     """The system without simulated users, until Ctrl-C. Raises DependencyError if a part can't be kept running."""
     tell: Callable[[str], None] = log.warning if settings.log_format == "json" else _say
     refuse_half(data)
+    kafka = kafka_of(broker, data, kafka_dir, tell) if embedded_kafka else None
     for line in quick_look(settings, data):
         tell(line)
     stop = stop_event()
@@ -74,7 +76,7 @@ def _tell_person(system: System, data: Path) -> None:
     say("Ctrl-C ends it", flush=True)
 
 
-def kafka_of(broker: Broker, data: Path, kafka_dir: Path | None) -> Program | None:
+def kafka_of(broker: Broker, data: Path, kafka_dir: Path | None, tell: Callable[[str], None]) -> Program | None:
     """The Kafka that is to keep the log in the folder `data`, fetched if need be; None: it stays in memory, as is said.
 
     Raises UserError where that would leave a log aside that is there already, or where what is asked for can't be run.
@@ -86,10 +88,10 @@ def kafka_of(broker: Broker, data: Path, kafka_dir: Path | None) -> Program | No
         return None
     why = kafka_missing(kafka_dir)
     if why is None:
-        return Program.find(kafka_dir, lambda text: say(text, flush=True))
+        return Program.find(kafka_dir, tell)
     if kept or broker == "kafka" or kafka_dir is not None:
         raise UserError(f"Kafka, which keeps the log of {data}, can't be run here: {why}" if kept else why)
-    say(f"The embedded broker keeps nothing and is for trying. For Kafka, which keeps every event: {why}", flush=True)
+    tell(f"the embedded broker keeps nothing and is for trying; for Kafka, which keeps every event: {why}")
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
@@ -83,6 +84,7 @@ class WorkerHealth(TypedDict):
     problems: Annotated[dict[str, str], _says("by dependency: what is wrong with it")]
     version: Annotated[str, _says("of Streamgauge")]
     plan: Annotated[str, _says("digest of the tracking plan: two processes with the same one judge alike")]
+    pid: Annotated[int, _says("id of the process on its machine")]
     partitions: Annotated[list[int], _says("partitions that it owns")]
 
 
@@ -95,15 +97,16 @@ class ArchiverHealth(TypedDict):
     problems: Annotated[dict[str, str], _says("by dependency: what is wrong with it")]
     version: Annotated[str, _says("of Streamgauge")]
     plan: Annotated[str, _says("digest of the tracking plan: two processes with the same one judge alike")]
+    pid: Annotated[int, _says("id of the process on its machine")]
     lag: Annotated[int | None, _says("records not stored yet; null while that is not known")]
     stored: Annotated[dict[int, int], _says("by partition: everything before this offset is in ClickHouse")]
     inserted: Annotated[int, _says("rows inserted since the start")]
     totals: Annotated[dict[str, int], _says("records since the start by what became of them")]
 
 
-def about(plan: Plan) -> dict[str, str]:
-    """What every role's `/health` says besides: its version, and which plan it goes by."""
-    return {"version": __version__, "plan": plan.digest}
+def about(plan: Plan) -> dict[str, Any]:
+    """What every role's `/health` says besides: its version, which plan it goes by, and which process it is."""
+    return {"version": __version__, "plan": plan.digest, "pid": os.getpid()}
 
 
 LIVE: TypeAdapter[LiveAnswer] = TypeAdapter(LiveAnswer)

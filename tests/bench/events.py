@@ -118,7 +118,7 @@ def make_events(
     end_ms: int,
     *,
     large: bool = False,
-    rate: int = RATE,
+    rate: float = RATE,
     seed: int = SEED,
     users: int = USERS,
     anonymous: float | None = None,
@@ -130,7 +130,8 @@ def make_events(
     rng = np.random.default_rng(seed)
     shapes = make_shapes(rng, count, large, users, anonymous)
     ids = rng.bytes(16 * count).hex().encode()
-    times = (end_ms - (np.arange(count)[::-1] * 1000) // rate - rng.integers(_DELAY_MS, size=count)).tolist()
+    since = (np.arange(count)[::-1] * 1000 / rate).astype(np.int64)
+    times = (end_ms - since - rng.integers(_DELAY_MS, size=count)).tolist()
     values = [make_event(ids[32 * i : 32 * i + 32], shapes.heads[i], times[i], shapes.tails[i]) for i in range(count)]
     return shapes.keys, values
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ class Known:
     acknowledged: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Those that nobody has answered: they may be there, and need not.
     open: set[str] = field(default_factory=set)
+    #: Whether the door's clock may jump back: what was sent before is in its future then, and may be refused for that.
+    jumping: bool = False
     #: Answers that should not have been.
     refused: list[str] = field(default_factory=list)
 
@@ -35,11 +38,19 @@ class Known:
 class Clients:
     """Send simulated events until told to stop, and note what is `known` of them.
 
-    `where` are the door's address and key.
+    `where` are the door's address and key; `ahead` says by how many seconds the apps' clock is.
     """
 
-    def __init__(self, known: Known, where: tuple[str, str], *, seed: int, rate: float) -> None:
-        self._where, self._seed, self._rate = where, seed, rate
+    def __init__(
+        self,
+        known: Known,
+        where: tuple[str, str],
+        *,
+        seed: int,
+        rate: float,
+        ahead: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._where, self._seed, self._rate, self._ahead = where, seed, rate, ahead
         self._stopping = asyncio.Event()
         self.known = known
         self.attempts = 0
@@ -71,7 +82,8 @@ class Clients:
                 await asyncio.sleep(_TICK_SECONDS)
             if self._stopping.is_set():
                 return
-            request.append(json.loads(sent.value or b""))
+            event = json.loads(sent.value or b"")
+            request.append(event | {"ts": event["ts"] + 1000 * self._ahead()})
             if len(request) >= rng.randint(1, _MOST_EVENTS):
                 await queue.put(request)
                 request = []
@@ -84,22 +96,26 @@ class Clients:
             tries = rng.randint(1, 3) if rng.random() < 0.05 else 1_000
             self.known.open |= ids
             for _ in range(tries):
-                if await self._taken(session, request):
-                    self.known.open -= ids
-                    self.known.acknowledged |= {event["event_id"]: event for event in request}
+                if (refused := await self._answered(session, request)) is not None:
+                    # An earlier try of what is refused now may have been taken.
+                    self.known.open -= ids - refused
+                    self.known.acknowledged |= {e["event_id"]: e for e in request if e["event_id"] not in refused}
                     break
                 await asyncio.sleep(0.1 + rng.random() * 0.4)
 
-    async def _taken(self, session: aiohttp.ClientSession, request: list[dict[str, Any]]) -> bool:
+    async def _answered(self, session: aiohttp.ClientSession, request: list[dict[str, Any]]) -> set[str] | None:
+        """The ids of events that are refused; None if there is no answer yet."""
         url, key = self._where
         self.attempts += 1
         try:
             async with session.post(url, json=request, headers={"Authorization": f"Bearer {key}"}) as answer:
                 said = await answer.text()
                 if answer.status in (503, 429):
-                    return False
-                if answer.status != 200:
+                    return None
+                errors = json.loads(said).get("errors", []) if self.known.jumping else []
+                ahead = {error["event_id"] for error in errors if error["reason"] == "time_in_future"}
+                if (answer.status != 200 and not ahead) or len(errors) != len(ahead):
                     self.known.refused.append(f"{answer.status} {said[:300]}")
-                return True
+                return ahead
         except (aiohttp.ClientError, TimeoutError, OSError):
-            return False
+            return None

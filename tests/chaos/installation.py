@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from jumping_clock import JumpingClock
 from kafka_harness import free_port, spawn
 from lossy_disk import LossyDisk
 
@@ -75,6 +76,8 @@ class Installation(Watched):
         self.variables, self._options = dict(variables or {}), options
         #: Where the folder is, if a power cut is to lose what was not forced to it.
         self.disk: LossyDisk | None = None
+        #: What time it is, if that jumps.
+        self.clock: JumpingClock | None = None
         self._process: Any = None
         self._said = 0
         self.roles = {name: UpRole(name, self.data) for name in _ROLES}
@@ -113,7 +116,9 @@ class Installation(Watched):
         self._said = self.log.stat().st_size if self.log.exists() else 0
         command = [sys.executable, "-P", "-m", "pipeline.cli", "up", "--broker", "kafka"]
         self._process = spawn(
-            [*command, "--data", str(self.data), *self._options], self.log, {**environment(), **self.variables}
+            [*command, "--data", str(self.data), *self._options],
+            self.log,
+            {**environment(), **self.variables, **(self.clock.variables if self.clock is not None else {})},
         )
 
     async def start(self, seconds: float = START_SECONDS) -> float:

@@ -27,6 +27,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in the tests: kafka_harness is found there
 
+from jumping_clock import JumpingClock
 from lossy_disk import LossyDisk
 
 from .clients import Clients, Known
@@ -42,6 +43,8 @@ KINDS: Final[dict[str, int]] = {
     "SIGKILL: worker": 1, "SIGKILL: archiver": 1, "SIGKILL: collect": 1, "SIGKILL: dashboard": 1,
     "SIGSTOP: Kafka": 1, "SIGSTOP: ClickHouse": 1, "SIGSTOP: worker": 1, "SIGTERM: Kafka": 1,
 }  # fmt: skip
+#: The clock jumps to so many seconds ahead of the true time: of the machine and of those who send.
+JUMPS: Final = (3_600, -7_200, 40, -20, 3 * 86_400, 0)
 
 
 @dataclass
@@ -111,11 +114,16 @@ async def run(
 
     before = len(known.acknowledged)
     ports = up.ports()
-    clients = Clients(known, (up.door, up.key), seed=seed, rate=rate)
+    ahead = (lambda: up.clock.ahead) if up.clock is not None else (lambda: 0)
+    clients = Clients(known, (up.door, up.key), seed=seed, rate=rate, ahead=ahead)
     sending = asyncio.create_task(clients.run())
     try:
         for _ in range(faults):
             await asyncio.sleep(rng.uniform(2, 7))
+            if up.clock is not None:
+                up.clock.jump(rng.choice(JUMPS))
+                note(f"the clock is {up.clock.ahead} s ahead")
+                await asyncio.sleep(rng.uniform(0, 4))
             kind = only or rng.choices(list(KINDS), list(KINDS.values()))[0]
             report.faults.append(kind)
             note(f"{kind}, {len(known.acknowledged)} acknowledged")
@@ -177,7 +185,14 @@ async def _lost(up: Installation, known: Known, truth: Truth) -> list[str]:
                           "FROM events GROUP BY event_id")  # fmt: skip
     stored: dict[str, Any] = {row[0]: row[1:] for row in rows}
     acknowledged = known.acknowledged
-    if lost := acknowledged.keys() - stored.keys():
+    lost = acknowledged.keys() - stored.keys()
+    if known.jumping:
+        # The clock jumped back between the door's judgement and Kafka: refused after all, but whole, with the reason.
+        aside = await up.query(
+            "SELECT JSONExtractString(value, 'event_id') FROM rejected WHERE reason = 'time_in_future'"
+        )
+        lost -= {row[0] for row in aside}
+    if lost:
         found.append(f"{len(lost)} events were acknowledged and are not there: {sorted(lost)[:5]}")
     if twice := [name for name, row in stored.items() if row[0] != 1]:
         found.append(f"{len(twice)} events are there more than once: {sorted(twice)[:5]}")
@@ -199,7 +214,7 @@ async def _lost(up: Installation, known: Known, truth: Truth) -> list[str]:
 
 
 async def several(
-    seeds: range, folder: Path, lock: Path | None, same: int, lossy: bool, **how: Any
+    seeds: range, folder: Path, lock: Path | None, same: int, lossy: bool, jumping: bool, **how: Any
 ) -> list[Report]:  # fmt: skip
     """Runs in folders below `folder`, `same` of them one after the other on one installation."""
     reports: list[Report] = []
@@ -208,8 +223,8 @@ async def several(
         shutil.rmtree(place, ignore_errors=True)
         with ExitStack() as stack:
             disk = LossyDisk(place / "data", place / "images") if lossy else None
-            up, known = installation(first, place), Known()
-            up.disk = disk
+            up, known = installation(first, place), Known(jumping=jumping)
+            up.disk, up.clock = disk, JumpingClock(place) if jumping else None
             if lock is not None:
                 fcntl.flock(stack.enter_context(open(lock, "a")), fcntl.LOCK_EX)
             try:
@@ -243,6 +258,9 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=100, help="events a second (%(default)s)")
     parser.add_argument("--only", default="", help=f"this kind of fault alone: {', '.join(KINDS)}")
     parser.add_argument("--lossy", action="store_true", help="on a disk that loses what was not forced to it (root)")
+    parser.add_argument(
+        "--jumping", action="store_true", help="a clock that jumps before each fault (needs a C compiler)"
+    )
     parser.add_argument("--lock", type=Path, help="take turns with others by this file")
     parser.add_argument("--quiet", action="store_true", help="show no timeline")
     args = parser.parse_args()
@@ -251,7 +269,9 @@ def main() -> int:
     tell = (lambda line: None) if args.quiet else (lambda line: print(line, flush=True))
     how = {"faults": args.faults, "rate": args.rate, "only": args.only, "tell": tell}
     seeds = range(first, first + args.runs)
-    reports = asyncio.run(several(seeds, Path(tempfile.gettempdir()), args.lock, args.same, args.lossy, **how))
+    reports = asyncio.run(
+        several(seeds, Path(tempfile.gettempdir()), args.lock, args.same, args.lossy, args.jumping, **how)
+    )
     print(f"{sum(report.exact for report in reports)} of {args.runs} exact")
     return 0 if all(report.exact for report in reports) and len(reports) == args.runs else 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.settings import Settings
 from schemas.plan_io import load_plan
 
-#: (offset, id, person, kind, outcome, ts): a device of two users, the till that three claimed where two may, an old id,
+#: (offset, id, person, kind, outcome, UTC): a device of two users, the till that three claimed where two may, an old id,
 #: and a link from before.
 LINKS = (
     (1, "$device:phone", "ann", "login", "linked", "2026-11-02 08:00:00"),
@@ -39,7 +40,10 @@ async def address(needs_embedded: None, tmp_path: Path) -> AsyncIterator[str]:
         client = await connect(settings)
         await client.insert(
             "links_raw",
-            [("s", 0, offset, one, person, kind, outcome, ts, 0) for offset, one, person, kind, outcome, ts in LINKS],
+            [
+                ("s", 0, offset, one, person, kind, outcome, datetime.fromisoformat(ts).replace(tzinfo=UTC), 0)
+                for offset, one, person, kind, outcome, ts in LINKS
+            ],
             ["stream", "partition", "offset", "id", "person", "kind", "outcome", "ts", "watermark"],
         )
         await client.close()

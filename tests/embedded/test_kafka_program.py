@@ -94,16 +94,15 @@ def test_a_folder_without_a_kafka_and_one_with_an_old_one_are_refused(tmp_path: 
     assert str(caught.value) == f"{tmp_path} has kafka_2.13-3.9.1.jar: Kafka 4.0 or newer is needed"
 
 
-def test_without_java_up_says_in_one_line_that_nothing_is_kept(
-    alone: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert kafka_of("auto", tmp_path, None) is None
-    assert capsys.readouterr().out == (
-        "The embedded broker keeps nothing and is for trying. For Kafka, which keeps every event: no java: install a "
-        "Java 17 runtime (openjdk-17-jre-headless) or pip install 'streamgauge[durable]'\n"
-    )
+def test_without_java_up_says_in_one_line_that_nothing_is_kept(alone: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said: list[str] = []
+    assert kafka_of("auto", tmp_path, None, said.append) is None
+    assert said == [
+        "the embedded broker keeps nothing and is for trying; for Kafka, which keeps every event: no java: install a "
+        "Java 17 runtime (openjdk-17-jre-headless) or pip install 'streamgauge[durable]'"
+    ]
     with pytest.raises(UserError, match=r"^no java: install"):
-        kafka_of("kafka", tmp_path, None)
+        kafka_of("kafka", tmp_path, None, said.append)
 
 
 def test_without_maven_and_without_a_kafka_it_is_said_what_to_do(alone: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -122,9 +121,9 @@ def test_a_folder_that_keeps_its_log_in_kafka_is_never_started_without_it(
     (log / "meta.properties").write_text("#\nversion=1\ncluster.id=-mJ5q0_tR0i\nnode.id=1\n")
     assert cluster_id(log) == "-mJ5q0_tR0i"
     with pytest.raises(UserError, match=rf"^Kafka, which keeps the log of {tmp_path}, can't be run here: no java: "):
-        kafka_of("auto", tmp_path, None)
+        kafka_of("auto", tmp_path, None, print)
     with pytest.raises(UserError) as caught:
-        kafka_of("memory", tmp_path, None)
+        kafka_of("memory", tmp_path, None, print)
     assert str(caught.value) == f"{tmp_path} keeps its log in Kafka: leave out --broker memory, or use another --data"
 
 

@@ -21,6 +21,7 @@ from chaos.installation import Installation
 from chaos.recount import differences
 from chaos.up import installation, run
 from chaos.watched import is_ready, until
+from jumping_clock import JumpingClock
 from kafka_harness.reading import read_log
 from small_disk import fill, small_disk
 from whole_system import command
@@ -87,6 +88,21 @@ async def test_a_short_run_of_faults_is_exact(tmp_path: Path) -> None:
     again = f"again: python -m tests.chaos.up --seed {seed} --faults 3"
     assert report.exact, "\n".join([*report.timeline, *report.problems, again])
     assert report.acknowledged > 300
+
+
+async def test_a_clock_that_jumps_between_faults_loses_nothing(needs_compiler: None, tmp_path: Path) -> None:
+    """Hours back, days ahead: `python -m tests.chaos.up --jumping` makes more of it."""
+    seed = int(time.time()) % 1_000_000
+    up = installation(seed, tmp_path)
+    up.clock = JumpingClock(tmp_path)
+    try:
+        await up.start()
+        report = await run(up, seed, Known(jumping=True), faults=2, tell=lambda line: None)
+    finally:
+        up.power_cut()
+    again = f"again: python -m tests.chaos.up --seed {seed} --faults 2 --jumping"
+    assert report.exact, "\n".join([*report.timeline, *report.problems, again])
+    assert report.acknowledged > 200
 
 
 async def test_ports_stay_a_second_one_is_refused_and_a_web_page_can_not_speak_kafka(

@@ -251,7 +251,7 @@ async def test_a_role_that_dies_while_it_starts_is_told_with_its_own_words(tmp_p
 
 async def test_a_part_that_can_not_live_ends_up(tmp_path: Path) -> None:
     """What the supervisor raises is not lost in a task that nobody waits for."""
-    task = asyncio.create_task(up(Settings(), tmp_path, True, True, Patience(tries=0, look_every=0.1)))
+    task = asyncio.create_task(up(Settings(), tmp_path, True, True, Patience(tries=0, look_every=0.1), "memory"))
     deadline = time.monotonic() + 60
     while not (tmp_path / "dashboard.log").exists():
         assert time.monotonic() < deadline

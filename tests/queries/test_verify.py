@@ -383,9 +383,15 @@ async def _grow_old(system: System) -> None:
 
 
 async def test_wrong_users_of_the_last_minutes_are_found(server: EmbeddedClickHouse) -> None:
-    wrong = "active_5m + 5. AS active_5m"
+    wrong = "active_5m + 5. AS active_5m, updated_at AS watermark"
     (difference,) = await _changed(server, _again("live_partition_raw", wrong, "partition = 0"))
     assert (difference.measure, difference.live, difference.archived) == ("users of active_5m", 8, 3)
+
+
+async def test_the_last_minutes_are_not_compared_after_a_clock_that_was_ahead(server: EmbeddedClickHouse) -> None:
+    """A machine's clock was days ahead for a moment: by the events' times these minutes are over and forgotten."""
+    forgotten = "active_5m + 5. AS active_5m, watermark + toIntervalDay(3) AS watermark"
+    assert await _changed(server, _again("live_partition_raw", forgotten, "partition = 0")) == []
 
 
 async def _gap(system: System, role: str, first: int, end: int) -> None:
