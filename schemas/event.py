@@ -9,10 +9,12 @@ A producer may depend on this module alone. One event is one JSON object:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, NotRequired, Required
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
@@ -125,18 +127,57 @@ class EventDict(TypedDict, total=False):
     properties: NotRequired[dict[str, Any] | None]
 
 
-class Event(msgspec.Struct, gc=False):
-    """A valid event. `ts` is epoch ms, `value` is in 10^-6 units, `fields` is the event as it was sent.
+Text = str | UnsetType | None
 
-    `actor` is as whom it counts: the user_id, else `$device:` and the anonymous_id.
+
+class Event(msgspec.Struct, gc=False):
+    """A valid event: the fields that were sent (UNSET: not sent), and what follows from them.
+
+    `ts` is epoch ms, `value` in 10^-6 units. `actor` is as whom it counts: the user_id, else `$device:` and the
+    anonymous_id.
     """
 
-    fields: dict[str, Any]
-    name: str
     event_id: str
-    actor: str
+    name: str = msgspec.field(name="event")
     ts: int
-    value: int
+    user_id: Text = UNSET
+    anonymous_id: Text = UNSET
+    session_id: Text = UNSET
+    platform: Text = UNSET
+    app_version: Text = UNSET
+    channel: Text = UNSET
+    campaign: Text = UNSET
+    country: Text = UNSET
+    device: Text = UNSET
+    os: Text = UNSET
+    language: Text = UNSET
+    referrer: Text = UNSET
+    source: Text = UNSET
+    browser: Text = UNSET
+    region: Text = UNSET
+    city: Text = UNSET
+    bot: Text = UNSET
+    properties: dict[str, Any] | UnsetType | None = UNSET
+    actor: str = ""
+    value: int = 0
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any], actor: str = "", value: int = 0) -> Event:
+        """The event of these fields, as they are sent."""
+        rest = dict(fields)
+        event_id, name, ts = rest.pop("event_id"), rest.pop("event"), rest.pop("ts")
+        return cls(event_id, name, ts, actor=actor, value=value, **rest)
+
+    def get(self, name: str, /) -> Any:
+        """A field of the envelope; None if it wasn't sent."""
+        sent = self.name if name == "event" else getattr(self, name)
+        return None if sent is UNSET else sent
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields that were sent, in the order of `EventDict`."""
+        found = [(name, self.name if name == "event" else getattr(self, name)) for name in EventDict.__annotations__]
+        return {name: sent for name, sent in found if sent is not UNSET}
 
 
 def plain_id(actor: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 #: In small letters. What languages print for nothing, what SDKs put in place of an id, and ids that whole families of
@@ -21,3 +22,16 @@ def is_nobody(identifier: str) -> bool:
     """Whether an id means nobody: blanks around it and capitals make no difference."""
     text = identifier.strip().lower()
     return text in NOBODY or not text or (text[0] in _ZEROS and not text.strip(_ZEROS))
+
+
+def any_nobody(identifiers: Collection[str]) -> bool:
+    """Whether any of many ids (without control characters) may mean nobody: False is sure, and quick to find."""
+    if not identifiers:
+        return False
+    joined = "\n".join(identifiers)
+    if " " in joined or not joined.isascii():
+        return any(map(is_nobody, identifiers))
+    lowered = joined.lower().split("\n")
+    if not NOBODY.isdisjoint(lowered) or "" in lowered:
+        return True
+    return any(not one.strip(_ZEROS) for one in lowered if one[0] in _ZEROS)

@@ -7,10 +7,10 @@ JSON type: a boolean is not a number, `1` equals `1.0`, and the order operators 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -86,7 +86,13 @@ def check_field(field: str, where: str) -> None:
     )
 
 
-Fields = Mapping[str, Any]
+class Fields(Protocol):
+    """The fields of an event: a dictionary as it was sent, or an `Event`."""
+
+    def get(self, name: str, /) -> Any:
+        """A field of the envelope; None if it is missing."""
+
+
 Predicate = Callable[[Fields], bool]
 
 

@@ -233,10 +233,11 @@ async def _events(connection: Connection, settings: Settings, start: int, end: i
     )
     events = []
     for name, event_id, person, session, ts, value, properties, *context in rows:
-        fields: dict[str, Any] = {"event": name, **dict(zip(CONTEXT_FIELDS, context, strict=True))}
+        fields: dict[str, Any] = {"event_id": event_id, "event": name, "ts": int(ts)}
+        fields |= zip(CONTEXT_FIELDS, context, strict=True)
         fields["session_id"] = session
         fields["properties"] = json.loads(properties) if properties != "{}" else {}
-        events.append(Event(fields, name, event_id, person, int(ts), int(value.scaleb(6))))
+        events.append(Event.of(fields, person, int(value.scaleb(6))))
     return events
 
 

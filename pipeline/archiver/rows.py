@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -138,7 +139,6 @@ class ArchiveBatch:
     def _add_events(self, partition: int, result: Classified, stored: list[int]) -> None:
         records, outcomes = result.records, result.outcomes
         events: list[Any] = [result.events[i] for i in stored]
-        fields = [event.fields for event in events]
         n = len(stored)
         n_first, n_context = len(_FIRST), len(CONTEXT_FIELDS)
         stream, part, offset, name, event_id, actor, user, anonymous, session, ts = self.events[:n_first]
@@ -149,16 +149,16 @@ class ArchiveBatch:
         offset += [records[i].offset for i in stored]
         name += [event.name for event in events]
         event_id += [event.event_id for event in events]
-        actor += [f.get("user_id") or f["anonymous_id"] for f in fields]
+        actor += [event.user_id or event.anonymous_id for event in events]
         counted_as += [event.actor for event in events]
-        user += [f.get("user_id") or "" for f in fields]
-        anonymous += [f.get("anonymous_id") or "" for f in fields]
-        session += [f.get("session_id") or "" for f in fields]
+        user += [event.user_id or "" for event in events]
+        anonymous += [event.anonymous_id or "" for event in events]
+        session += [event.session_id or "" for event in events]
         ts += [event.ts for event in events]
         for column, field in zip(context, CONTEXT_FIELDS, strict=True):
-            column += [f.get(field) or "" for f in fields]
+            column += [sent or "" for sent in map(attrgetter(field), events)]
         value += [event.value for event in events]
-        properties += [to_json(f["properties"]).decode() if f.get("properties") else "{}" for f in fields]
+        properties += [to_json(event.properties).decode() if event.properties else "{}" for event in events]
         late += [outcomes[i] is Outcome.LATE for i in stored]
         at += [storable(records[i].timestamp) for i in stored]
         origin += [origin_mark(records[i]) if records[i].headers else 0 for i in stored]
@@ -178,8 +178,7 @@ def _source(headers: Sequence[tuple[str, bytes | None]]) -> str:
 
 def actor_of(event: Event) -> str:
     """Who sent an event: the user, else the device, whoever it counts as."""
-    actor: str = event.fields.get("user_id") or event.fields["anonymous_id"]
-    return actor
+    return event.user_id or event.anonymous_id or ""
 
 
 def _standings(result: Classified) -> Any:

@@ -139,14 +139,14 @@ class Reception:
             return None
         self._judged += 1
         found = self._validator.sure(value, self._judged)
-        if found is None or not earliest <= found.ts <= latest or found.event == IDENTIFY:
+        if found is None or not earliest <= found.ts <= latest or found.name == IDENTIFY:
             return None
         for name in added.names:
             if getattr(found, name) is not UNSET:
                 return None
         if tells(found.referrer, found.properties):
             return None
-        return (found.user_id or found.anonymous_id).encode(), value[:-1] + added.end, ()
+        return (found.user_id or found.anonymous_id or "").encode(), value[:-1] + added.end, ()
 
     def _placed(self, records: Sequence[_Placeless]) -> list[Sendable]:
         """The records, each with the partition of its key; one without a key goes anywhere."""

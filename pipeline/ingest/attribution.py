@@ -216,5 +216,5 @@ class Attribution:
         for i in sorted(at):
             event = events[i]
             assert event is not None
-            claiming += [(i, claim) for claim in claims_of(event.fields, event.name, event.ts, self._alias)]
+            claiming += [(i, claim) for claim in claims_of(event, self._alias)]
         return claiming

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.ingest.aliases import Aliases
 from pipeline.ingest.attribution import Attribution
@@ -18,7 +19,7 @@ from pipeline.ingest.links import Kind, Owners, told_person
 from pipeline.ingest.partitioner import homes_of
 from pipeline.ingest.records import NOT_OF_THE_RECORD, Classified, Outcome, Record, Unreadable, unforeseen
 from pipeline.ingest.validate import Rejection, Validator
-from schemas.event import EARLIEST_TS, Event
+from schemas.event import Event
 from schemas.plan import Plan
 
 
@@ -60,103 +61,150 @@ class PartitionClassifier(LogHistory):
     def classify(self, records: Sequence[Record | Unreadable]) -> Classified:
         """Classify the next records of the partition, in offset order, and move the state past them."""
         n = len(records)
-        outcomes = [Outcome.REJECTED] * n
-        events: list[Event | None] = [None] * n
-        result = Classified(records, outcomes, events)
-        between: list[tuple[int, str]] = []
-        parse, max_future, identity = self._validator.parse, self._max_future, self._whose.on
-        alone = result.alone
-        # Of events that have both ids; whether a pair is known is asked of all at once.
-        both: list[int] = []
-        pairs: list[int] = []
-        for i, record in enumerate(records):
-            try:
-                if record.headers and (homes := self._whose.no_event(result, i)):
-                    between += [(i, home) for home in homes]
-                    continue
-                event = parse(record.value, record.offset)
-                written = record.timestamp
-                if written is not None and EARLIEST_TS <= written < event.ts - max_future:
-                    ahead = (event.ts - written) // 1000
-                    raise Rejection("time_in_future", f"ts {event.ts} is {ahead} s after it was written to Kafka")
-                events[i] = event
-                if identity:
-                    found = event.fields
-                    user = found.get("user_id")
-                    if not user:
-                        alone.append(i)
-                    elif device := found.get("anonymous_id"):
-                        both.append(i)
-                        pairs.append(hash((user, device)))
-            except Rejection as why:
-                result.rejections[i] = Rejection("unreadable", record.why) if isinstance(record, Unreadable) else why
-            except NOT_OF_THE_RECORD:
-                raise
-            except Exception as exc:
-                result.rejections[i] = unforeseen(exc)
-        if between:
-            self._whose.refuse_astray(result, between)
-        whole = not (result.rejections or between)
-        valid = list(range(n)) if whole else [i for i, event in enumerate(events) if event is not None]
+        result = Classified(records, [Outcome.REJECTED] * n, [None] * n)
+        valid = self._read(result, self._no_events(result))
         try:
-            here = self._only_here(result, valid)
-            batch = self._columns(result, here)
+            batch = self._only_here(result, self._columns(result, valid))
         except NOT_OF_THE_RECORD:
             raise
         except Exception:
             # Nothing has changed the state yet, and what follows works on numbers only: find whose it is.
             valid = [i for i in valid if self._goes_on(result, i)]
-            here = self._only_here(result, valid)
-            batch = self._columns(result, here)
+            batch = self._only_here(result, self._columns(result, valid))
         result.watermark = self.watermark
-        leaving = self._whose.identify(result, here, self._whose.claims(result, both, pairs)) if identity else None
-        if here:
+        leaving = self._identify(result, valid, batch.at.tolist()) if self._whose.on else None
+        if len(batch.at):
             self.judge(result, batch._replace(leaving=leaving))
         if leaving is not None:
             # What turned out to be a duplicate goes nowhere.
             result.forwarded = {i: p for i, p in result.forwarded.items() if result.outcomes[i] is Outcome.FORWARDED}
+        if len(result.rejections) > 1:
+            result.rejections = dict(sorted(result.rejections.items()))
         return result
+
+    def _no_events(self, result: Classified) -> set[int]:
+        """The indexes of records that tell something instead of being an event, or should."""
+        found: set[int] = set()
+        between: list[tuple[int, str]] = []
+        for i in [i for i, record in enumerate(result.records) if record.headers]:
+            try:
+                homes = self._whose.no_event(result, i)
+            except Rejection as why:
+                result.rejections[i] = why
+            except NOT_OF_THE_RECORD:
+                raise
+            except Exception as exc:
+                result.rejections[i] = unforeseen(exc)
+            else:
+                if not homes:
+                    continue
+                between += [(i, home) for home in homes]
+            found.add(i)
+        if between:
+            self._whose.refuse_astray(result, between)
+        return found
+
+    def _read(self, result: Classified, no_events: set[int]) -> list[int]:
+        """Read the events of the records but those; returns the indexes of those that are events."""
+        at: Sequence[int] = range(len(result.records))
+        if no_events:
+            at = [i for i in at if i not in no_events]
+        records = _picked(result.records, at)
+        values, offsets = [record.value for record in records], [record.offset for record in records]
+        try:
+            events, rejections = self._validator.parse_all(values, offsets)
+        except NOT_OF_THE_RECORD:
+            raise
+        except Exception:
+            # One of them raises what nobody foresaw: find which.
+            events, rejections = [], {}
+            for j, (value, offset) in enumerate(zip(values, offsets, strict=True)):
+                event: Event | None = None
+                try:
+                    event = self._validator.parse(value, offset)
+                except Rejection as why:
+                    rejections[j] = why
+                except NOT_OF_THE_RECORD:
+                    raise
+                except Exception as exc:
+                    rejections[j] = unforeseen(exc)
+                events.append(event)
+        if no_events:
+            for i, event in zip(at, events, strict=True):
+                result.events[i] = event
+        else:
+            result.events = events
+        for j, found in rejections.items():
+            record = records[j]
+            result.rejections[at[j]] = Rejection("unreadable", record.why) if isinstance(record, Unreadable) else found
+        return [i for i in at if i not in result.rejections] if rejections else list(at)
 
     def _goes_on(self, result: Classified, i: int) -> bool:
         """Whether one record can be judged further; rejects it if it raises what nobody foresaw."""
         try:
-            self._columns(result, self._only_here(result, [i]))
+            self._only_here(result, self._columns(result, [i]))
         except NOT_OF_THE_RECORD:
             raise
         except Exception as exc:
             result.rejections[i] = unforeseen(exc)
             result.outcomes[i], result.events[i] = Outcome.REJECTED, None
             result.forwarded.pop(i, None)
-            return False
-        return True
+        return result.events[i] is not None
 
-    def _only_here(self, result: Classified, valid: list[int]) -> list[int]:
-        """The indexes whose actor lives in this partition; marks the others as forwarded."""
-        if not valid:
-            return valid
+    def _columns(self, result: Classified, valid: list[int]) -> EventColumns:
+        """The columns of valid events; rejects those that lie ahead of the time at which they were written."""
+        events = _picked(result.events, valid)
+        columns = columns_of(valid, events, _picked(result.records, valid))
+        early = columns.written < columns.times - self._max_future
+        if early.any():
+            for j in np.flatnonzero(early).tolist():
+                i, ts, written = valid[j], int(columns.times[j]), int(columns.written[j])
+                ahead = (ts - written) // 1000
+                words = f"ts {ts} is {ahead} s after it was written to Kafka"
+                result.rejections[i], result.events[i] = Rejection("time_in_future", words), None
+            columns = columns.only(~early)
+        return columns
+
+    def _only_here(self, result: Classified, columns: EventColumns) -> EventColumns:
+        """The columns of the events whose actor lives in this partition; marks the others as forwarded."""
+        at = columns.at.tolist()
+        events = _picked(result.events, at)
         if self._whose.on:
             records = result.records
-            for i in [i for i in valid if records[i].headers]:
+            for i, event in [(i, event) for i, event in zip(at, events, strict=True) if records[i].headers]:
                 told = told_person(records[i].headers)
                 if told is not None:
                     # Its actor is linked, and the partition it comes from knows that.
-                    event = result.events[i]
-                    assert event is not None
                     event.actor, result.hops[i] = told
-        home = homes_of([event.actor for event in _picked(result.events, valid)], self._partitions)
-        wrong = np.flatnonzero(home != self._partition)
-        for j in wrong.tolist():
-            result.outcomes[valid[j]] = Outcome.FORWARDED
-            result.forwarded[valid[j]] = int(home[j])
-        if len(wrong):
-            away = set(wrong.tolist())
-            return [i for j, i in enumerate(valid) if j not in away]
-        return valid
+        if not at:
+            return columns
+        home = homes_of([event.actor for event in events], self._partitions)
+        away = home != self._partition
+        if not away.any():
+            return columns
+        for j in np.flatnonzero(away).tolist():
+            result.outcomes[at[j]] = Outcome.FORWARDED
+            result.forwarded[at[j]] = int(home[j])
+        return columns.only(~away)
 
-    def _columns(self, result: Classified, here: list[int]) -> EventColumns:
-        return columns_of(here, _picked(result.events, here), _picked(result.records, here))
+    def _identify(self, result: Classified, valid: list[int], here: list[int]) -> npt.NDArray[np.bool_] | None:
+        """As whom each event counts: see `Attribution`. Which of those `here` count elsewhere, None if none does."""
+        if result.rejections:
+            valid = [i for i in valid if i not in result.rejections]
+        events = _picked(result.events, valid)
+        users = [event.user_id for event in events]
+        if not all(users):
+            result.alone = [i for i, user in zip(valid, users, strict=True) if not user]
+        devices = [event.anonymous_id for event in events]
+        # Of events that have both ids; whether a pair is known is asked of all at once.
+        both: list[int] = []
+        pairs: list[int] = []
+        if any(devices):
+            both = [i for i, user, device in zip(valid, users, devices, strict=True) if user and device]
+            pairs = [hash(ids) for ids in zip(users, devices, strict=True) if all(ids)]
+        return self._whose.identify(result, here, self._whose.claims(result, both, pairs))
 
 
-def _picked(items: Sequence[Any], indexes: list[int]) -> Sequence[Any]:
+def _picked(items: Sequence[Any], indexes: Sequence[int]) -> Sequence[Any]:
     """The items at `indexes` (ascending): nearly always all of them."""
     return items if len(indexes) == len(items) else [items[i] for i in indexes]

@@ -64,6 +64,9 @@ def believe(start: Standing, tolerance: int, written: Times, trusted: npt.NDArra
     if start.now and not trusted.any() and written.max() <= start.now + tolerance:
         reached = np.maximum(np.maximum.accumulate(written), start.now)
         return Believed(times, none.astype(np.bool_), reached, none, none)
+    if not start.now and not trusted.any() and _goes_on_waiting(start, written):
+        largest = np.maximum(np.maximum.accumulate(times), start.claimed)
+        return Believed(none, none.astype(np.bool_), none, np.full(n, start.claim), largest)
     moves, far = none.copy(), none.astype(np.bool_)
     after = np.empty((3, n), np.int64)
     now, claim, claimed = start
@@ -86,3 +89,8 @@ def believe(start: Standing, tolerance: int, written: Times, trusted: npt.NDArra
         moves[i], after[:, i] = move, (now, claim, claimed)
         far[i] = not sure and now > 0 and time > now + FAR
     return Believed(moves, far, *after)
+
+
+def _goes_on_waiting(start: Standing, written: Times) -> bool:
+    """Whether nothing is believed yet, and none of the times confirms the claim that waits or comes before it."""
+    return 0 < start.claim <= int(written.min()) and int(written.max()) < start.claim + CONFIRMED_AFTER

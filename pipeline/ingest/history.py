@@ -36,8 +36,9 @@ class EventColumns(NamedTuple):
     #: Which of them count as somebody of another partition, None if none does.
     leaving: npt.NDArray[np.bool_] | None = None
 
-    def piece(self, start: int, end: int) -> EventColumns:
-        columns: Any = [None if column is None else column[start:end] for column in self]
+    def only(self, which: slice | npt.NDArray[np.bool_]) -> EventColumns:
+        """Some of the rows."""
+        columns: Any = [None if column is None else column[which] for column in self]
         return EventColumns(*columns)
 
 
@@ -58,7 +59,7 @@ class LogHistory:
         """Note the outcome of each event of the batch, and move on past them."""
         start, size = 0, len(batch.at)
         while start < len(batch.at):
-            done = self._one_generation(result, batch.piece(start, start + size))
+            done = self._one_generation(result, batch.only(slice(start, start + size)))
             # Sparse events begin a generation every few records: looking far ahead then is work for nothing.
             size = max(_MIN_PIECE, 2 * done)
             start += done
@@ -183,6 +184,9 @@ def _first_or_leaving(hashes: U64, leaving: npt.NDArray[np.bool_]) -> npt.NDArra
 
 def _first_of_its_kind(hashes: U64) -> npt.NDArray[np.bool_]:
     """Which of the hashes stand in this array for the first time."""
+    ordered = np.sort(hashes)
+    if not (ordered[1:] == ordered[:-1]).any():
+        return np.ones(len(hashes), np.bool_)  # as nearly always
     first = np.zeros(len(hashes), np.bool_)
     first[np.unique(hashes, return_index=True)[1]] = True
     return first

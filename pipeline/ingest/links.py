@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Final, Literal, NamedTuple, Protocol
+from typing import Annotated, Final, Literal, NamedTuple, Protocol
 
 import xxhash
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
-from schemas.event import DEVICE, EARLIEST_TS, LATEST_TS, Identifier, plain_id
+from schemas.event import DEVICE, EARLIEST_TS, LATEST_TS, Event, Identifier, plain_id
 from schemas.nobody import is_nobody
 
 #: Header of a record that tells the home of an id that a user claims it.
@@ -246,16 +246,16 @@ def resolve(owners: Owners, identifier: str, hops: int = 0) -> tuple[str, int]:
     return identifier, hops
 
 
-def claims_of(fields: dict[str, Any], name: str, ts: int, alias: tuple[str, str] | None) -> Iterator[Claim]:
+def claims_of(event: Event, alias: tuple[str, str] | None) -> Iterator[Claim]:
     """What a user's event claims: its device, and by an alias (event, property) the old id that it tells."""
-    user = fields.get("user_id")
+    user, ts = event.user_id, event.ts
     if not user or is_nobody(user):
         return
-    device = fields.get("anonymous_id")
+    device = event.anonymous_id
     # Of a user, an event has neither an id that means nobody nor a device's name: no more has to be asked.
     if device and not is_nobody(device):
         yield Claim(DEVICE + device, user, "login", ts)
-    if alias is not None and name == alias[0]:
-        old = (fields.get("properties") or {}).get(alias[1])
+    if alias is not None and event.name == alias[0]:
+        old = (event.properties or {}).get(alias[1])
         if type(old) is str and _ID.fullmatch(old) and not old.startswith(DEVICE) and may_link(old, user):
             yield Claim(old, user, "alias", ts)

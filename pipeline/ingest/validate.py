@@ -6,7 +6,7 @@ says what an event is, and whose mistakes are put into words here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any, Final, Literal
 
@@ -17,7 +17,7 @@ from pipeline.errors import BrokenPromiseError
 from pipeline.ingest.recognise import Recogniser
 from schemas.event import DEVICE, EARLIEST_TS, LATEST_TS, Event
 from schemas.models import known_events, unknown_event
-from schemas.nobody import is_nobody
+from schemas.nobody import any_nobody, is_nobody
 from schemas.plan import Plan
 from schemas.where import Predicate, predicate
 
@@ -29,6 +29,9 @@ _EXACT: Final = 2.0**53
 
 #: Of so many records one is judged both ways.
 COMPARED: Final = 1_024
+
+#: So many records are read together: what is made of them fits into a processor's cache.
+_PIECE: Final = 512
 
 # An event name or property that a stranger chose is quoted in the reason, so its length has a bound.
 _MAX_DETAIL: Final = 500
@@ -65,38 +68,77 @@ class Validator:
         self._keeps_bots = plan.bots == "keep"
 
     def parse(self, value: bytes | None, number: int = 1) -> Event:
-        """Return the event in `value`; raises Rejection.
-
-        Of every `COMPARED`th `number` (its offset, or a count) both ways are asked; raises BrokenPromiseError if they
-        differ.
-        """
+        """Return the event in `value`; raises Rejection. As `parse_all`, for one."""
         if not value or len(value) > MAX_RECORD_BYTES:
             raise _no_payload(value)
-        fields = self._recogniser.recognise(value) if self._recogniser is not None else None
-        if fields is None:
-            return self._event(self._judged(value), value)
+        event = self._recogniser.recognise_one(value) if self._recogniser is not None else None
+        if event is None:
+            return self._judged_event(value)
         if not number % COMPARED:
-            self._compare(value, fields)
-        user, name = fields.get("user_id"), fields["event"]
-        if user and user[0] != "$" and name not in self._values and "bot" not in fields and not is_nobody(user):
-            return Event(fields, name, fields["event_id"], user, fields["ts"], 0)  # as nearly all of them are
-        return self._event(fields, None)
+            self._compare(value, event.fields)
+        self._settle(event)
+        return event
 
-    def sure(self, value: bytes, number: int = 1) -> Any:
-        """The envelope of an event that `parse` surely accepts (`Recogniser.sure`); None where it has to be asked."""
+    def sure(self, value: bytes, number: int = 1) -> Event | None:
+        """An event that `parse` surely accepts, whose actor isn't known yet; None where `parse` has to be asked."""
         if self._recogniser is None or len(value) > MAX_RECORD_BYTES:
             return None
-        found = self._recogniser.sure(value)
-        if found is None or found.bot:
+        event = self._recogniser.recognise_one(value)
+        if event is None or event.bot:
             return None
-        actor = found.user_id or found.anonymous_id
-        if not actor or actor[0] == "$" or is_nobody(actor):
+        one = event.user_id or event.anonymous_id
+        if not one or one[0] == "$" or is_nobody(one):
             return None
         if not number % COMPARED:
-            fields = self._recogniser.recognise(value)
-            assert fields is not None
-            self._compare(value, fields)
+            self._compare(value, event.fields)
+        return event
+
+    def parse_all(
+        self, values: Sequence[bytes | None], numbers: Sequence[int]
+    ) -> tuple[list[Event | None], dict[int, Rejection]]:
+        """The event in each of `values`, and why others are none, by their index.
+
+        Of every `COMPARED`th of `numbers` (offsets, or a count) both ways are asked; raises BrokenPromiseError if they
+        differ.
+        """
+        rejections: dict[int, Rejection] = {}
+        events: list[Event | None] = []
+        for start in range(0, len(values), _PIECE):
+            found = self._recognised(values[start : start + _PIECE])
+            for i, number in enumerate(numbers[start : start + _PIECE]):
+                if not number % COMPARED and (event := found[i]) is not None:
+                    self._compare(values[start + i] or b"", event.fields)
+            others = [i for i, event in enumerate(found) if event is None]
+            if not self._settled(found):
+                for i, event in enumerate(found):
+                    if event is not None and (why := _reason(self._settle, event)) is not None:
+                        found[i], rejections[start + i] = None, why
+            for i in others:
+                try:
+                    found[i] = self._judged_event(values[start + i])
+                except Rejection as exc:
+                    rejections[start + i] = exc
+            events += found
+        return events, rejections
+
+    def _recognised(self, values: Sequence[bytes | None]) -> list[Event | None]:
+        if self._recogniser is None:
+            return [None] * len(values)
+        readable = [value for value in values if value and len(value) <= MAX_RECORD_BYTES]
+        found = self._recogniser.recognise(readable)
+        if len(found) < len(values):
+            each = iter(found)
+            found = [next(each) if value and len(value) <= MAX_RECORD_BYTES else None for value in values]
         return found
+
+    def _judged_event(self, value: bytes | None) -> Event:
+        """The event in `value`, by Pydantic."""
+        if not value or len(value) > MAX_RECORD_BYTES:
+            raise _no_payload(value)
+        event = Event.of(self._judged(value))
+        self._settle(event)
+        _check_numbers(event.properties or None, value)
+        return event
 
     def _judged(self, value: bytes) -> dict[str, Any]:
         """The fields, by Pydantic."""
@@ -122,39 +164,58 @@ class Validator:
             f"report it, and set PIPELINE_VALIDATION=pydantic until it is mended"
         )
 
-    def _event(self, fields: dict[str, Any], value: bytes | None) -> Event:
-        """The event of valid fields. With `value` its numbers are looked at: the recogniser has done that."""
-        user = fields.get("user_id")
-        one = user or fields.get("anonymous_id")
+    def _settled(self, events: Sequence[Event | None]) -> bool:
+        """Settle recognised events all at once; False if some of them may be rejected: nothing is done then."""
+        found = [event for event in events if event is not None]
+        users: list[Any] = [event.user_id for event in found]
+        whose = users
+        if not all(users):
+            whose = [user or event.anonymous_id for user, event in zip(users, found, strict=True)]
+            if not all(whose):
+                return False
+        if not self._keeps_nobody and any_nobody(whose):
+            return False
+        bots = [] if self._keeps_bots else [event.bot for event in found]
+        if any(bots) or "$" in [one[0] for one in whose]:
+            return False
+        values = self._values
+        for user, event in zip(users, found, strict=True):
+            event.actor = user or f"{DEVICE}{event.anonymous_id}"
+            if event.name in values:
+                event.value = self._micro(event)
+        return True
+
+    def _settle(self, event: Event) -> None:
+        """Find whose a valid event is and what it is worth; raises Rejection if it can't be counted."""
+        user = event.user_id
+        one = user or event.anonymous_id
         if not one:
             raise Rejection("missing_actor", "user_id or anonymous_id is needed: whose event is it?")
         if is_nobody(one) and not self._keeps_nobody:
-            raise _nobody(fields)
-        if fields.get("bot") and not self._keeps_bots:
-            raise Rejection("bot", f"{fields['bot']}: a program that crawls, and no person")
+            raise _nobody(event)
+        if event.bot and not self._keeps_bots:
+            raise Rejection("bot", f"{event.bot}: a program that crawls, and no person")
         if not user:
-            actor = DEVICE + one
+            event.actor = DEVICE + one
         elif user.startswith(DEVICE):
             raise Rejection("bad_value", f"user_id: no user's id begins with {DEVICE}, which stands for a device")
         else:
-            actor = user
-        ts = fields["ts"]
+            event.actor = user
+        ts = event.ts
         if ts < EARLIEST_TS:
             hint = " (seconds? send milliseconds)" if 946_684_800 <= ts < 10_000_000_000 else ""
             raise Rejection("time_too_old", f"ts {ts} lies before the year 2000{hint}")
         if ts > LATEST_TS:
             raise Rejection("time_in_future", f"ts {str(ts)[:30]} lies after the year 2200 (microseconds?)")
-        name = fields["event"]
-        micro = 0
-        properties = fields.get("properties")
-        if properties:
-            if name in self._values:
-                micro = round((properties.get(self._values[name]) or 0) * _MICRO)
-                if micro > 0 and name in self._refunds and any(given(fields) for given in self._refunds[name]):
-                    micro = -micro
-            if value is not None:
-                _check_numbers(properties, value)
-        return Event(fields, name, fields["event_id"], actor, ts, micro)
+        if event.name in self._values:
+            event.value = self._micro(event)
+
+    def _micro(self, event: Event) -> int:
+        """What an event is worth: a refund takes off, whatever the sign that was sent."""
+        name = event.name
+        micro = round(((event.properties or {}).get(self._values[name]) or 0) * _MICRO)
+        refund = micro > 0 and name in self._refunds and any(given(event.fields) for given in self._refunds[name])
+        return -micro if refund else micro
 
     def _second_look(self, value: bytes, exc: ValidationError) -> Any:
         errors = exc.errors(include_url=False)
@@ -177,9 +238,18 @@ def _refunds(plan: Plan) -> dict[str, list[Predicate]]:
     return found
 
 
-def _nobody(fields: dict[str, Any]) -> Rejection:
-    name = "user_id" if fields.get("user_id") else "anonymous_id"
-    return Rejection("nobody_id", f"{name} {fields[name]!r:.60} is nobody's: leave it out where there is no id")
+def _reason(check: Callable[[Event], None], event: Event) -> Rejection | None:
+    """Why an event is rejected, None if it isn't."""
+    try:
+        check(event)
+    except Rejection as why:
+        return why
+    return None
+
+
+def _nobody(event: Event) -> Rejection:
+    name, one = ("user_id", event.user_id) if event.user_id else ("anonymous_id", event.anonymous_id)
+    return Rejection("nobody_id", f"{name} {one!r:.60} is nobody's: leave it out where there is no id")
 
 
 def _no_payload(value: bytes | None) -> Rejection:

@@ -7,6 +7,7 @@ hour and day take in the minute's when they are looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgpack
 from datasketches import hll_sketch
@@ -15,8 +16,6 @@ from pipeline.measure.sketches import (
     Distinct,
     difference,
     dumped,
-    hash_of,
-    hashes_of,
     loaded,
     new_sketch,
     new_union,
@@ -27,38 +26,14 @@ from pipeline.measure.sketches import (
 _packer = msgpack.Packer()  # `packb` makes a new one each time, which is half of its work
 
 
-class Group:
-    """Events of one batch that fall into the same accumulator; actors and sessions once for each event."""
+class Group(NamedTuple):
+    """Events of one batch that fall into the same accumulator: hashes of their actors, and of those that have them."""
 
-    __slots__ = ("actors", "events", "registered", "sessions", "value")
-
-    def __init__(self) -> None:
-        self.events = 0
-        self.value = 0
-        self.actors: list[int] = []
-        self.sessions: list[int] = []
-        self.registered: list[int] = []
-
-    @classmethod
-    def of(cls, rows: Sequence[tuple[str, str | None, int, str]], registration: str | None) -> Group:
-        """Events, each as its actor, session, value and name."""
-        group = cls()
-        if len(rows) == 1:  # where events are sparse nearly all are alone
-            ((actor, session, group.value, name),) = rows
-            group.events = 1
-            group.actors = [hash_of(actor)]
-            if session:
-                group.sessions = [hash_of(session)]
-            if name == registration:
-                group.registered = group.actors
-            return group
-        actors, sessions, values, names = zip(*rows, strict=True)
-        group.events, group.value = len(rows), sum(values)
-        group.actors = hashes_of(actors)
-        group.sessions = hashes_of(filter(None, sessions))
-        if registration in names:
-            group.registered = [a for a, name in zip(group.actors, names, strict=True) if name == registration]
-        return group
+    events: int
+    value: int
+    actors: list[int]
+    sessions: list[int]
+    registered: list[int]
 
 
 class Quarter:
@@ -73,15 +48,14 @@ class Quarter:
         #: Groups that no minute counts by themselves.
         self.loose: list[Group] = []
 
-    def add(self, groups: Sequence[Group], minute: Accumulator | None) -> None:
-        """Put groups to these; `minute` has counted all of them, and nothing that belongs elsewhere."""
-        for group in groups:
-            self.events += group.events
-            self.value += group.value
+    def add(self, group: Group, minute: Accumulator | None) -> None:
+        """Put a group to these; `minute` has counted it, and nothing that belongs elsewhere."""
+        self.events += group.events
+        self.value += group.value
         if minute is not None:
             self.minutes.append(minute)
         else:
-            self.loose += groups
+            self.loose.append(group)
 
 
 class Accumulator:
@@ -129,13 +103,12 @@ class Accumulator:
         self._take_in()
         return self._registrations
 
-    def count(self, groups: Sequence[Group], version: int) -> None:
-        """Count groups of events."""
+    def count(self, group: Group, version: int) -> None:
+        """Count a group of events."""
         self.version = version
-        for group in groups:
-            self.events += group.events
-            self.value += group.value
-        self._see(groups)
+        self.events += group.events
+        self.value += group.value
+        self._see(group)
 
     def take(self, quarter: Quarter, version: int) -> None:
         """Count what minutes have counted: their sketches are taken in when this one is looked at."""
@@ -143,23 +116,17 @@ class Accumulator:
         self.events += quarter.events
         self.value += quarter.value
         self._minutes += quarter.minutes
-        if quarter.loose:
-            self._see(quarter.loose)
+        for group in quarter.loose:
+            self._see(group)
 
-    def _see(self, groups: Sequence[Group]) -> None:
-        """Put the groups' hashes into the sketches, those of all of them at once."""
-        actors, sessions, registered = groups[0].actors, groups[0].sessions, groups[0].registered
-        if len(groups) > 1:
-            actors = [one for group in groups for one in group.actors]
-            sessions = [one for group in groups for one in group.sessions]
-            registered = [one for group in groups for one in group.registered]
-        update(self._users, actors)
-        if sessions:
+    def _see(self, group: Group) -> None:
+        update(self._users, group.actors)
+        if group.sessions:
             self._sessions = self._sessions or self._new()
-            update(self._sessions, sessions)
-        if registered:
+            update(self._sessions, group.sessions)
+        if group.registered:
             self._registrations = self._registrations or self._new()
-            update(self._registrations, registered)
+            update(self._registrations, group.registered)
 
     def take_off(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
         """Count these (hashes of ids) no longer, and some of them as registered: they are counted as somebody else."""

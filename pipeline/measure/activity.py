@@ -7,13 +7,16 @@ neither their order nor the batches they came in change a count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
-from typing import Any, Final, NamedTuple, TypeAlias
+from itertools import compress
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
 
 from pipeline.measure.accumulator import Accumulator, Group, Quarter, users_of
-from pipeline.measure.conditions import text_value
+from pipeline.measure.conditions import text_values
+from pipeline.measure.grouping import Groups, codes_of, near, pairs
 from pipeline.measure.rows import ActivityRow
-from pipeline.measure.sketches import hashes_of
+from pipeline.measure.sketches import hash_of, hashes_of
 from pipeline.measure.windows import bounds, closing, grains
 from schemas.duration import MINUTE
 from schemas.event import Event
@@ -61,7 +64,6 @@ class Activity:
         self._dimensions = [
             (",".join(dimension), tuple(fields.index(name) for name in dimension)) for dimension in plan.dimensions
         ]
-        self._plain = all(not name.startswith("properties.") for name in fields)
 
     def fold(self, events: Sequence[Event], version: int) -> set[WindowKey]:
         """Count accepted events; `version` is the offset after the batch.
@@ -69,29 +71,17 @@ class Activity:
         Returns the keys of the accumulators that changed.
         """
         changed: set[WindowKey] = set()
-        minutes: dict[tuple[int, str, tuple[str, ...]], list[Group]] = {}
-        places: dict[tuple[str | None, ...], list[tuple[str, tuple[str, ...]]]] = {}
-        for (minute, found), group in self._group(events).items():
-            own = places.get(found)
-            if own is None:
-                own = places[found] = self._places(found)
-            for name, value in own:
-                same = minutes.get((minute, name, value))
-                if same is None:
-                    minutes[minute, name, value] = [group]
-                else:
-                    same.append(group)
         # The wider windows take in what is new of a quarter of an hour at once: of all zones' days it lies within one.
         quarters: dict[tuple[int, str, tuple[str, ...]], Quarter] = {}
-        for (minute, name, value), groups in minutes.items():
+        for minute, name, value, group in self._groups(events):
             key, narrow = self._accumulator("minute", minute * MINUTE, (minute + 1) * MINUTE, name, value)
-            narrow.count(groups, version)
+            narrow.count(group, version)
             changed.add(key)
             whole = quarters.get((minute // 15, name, value))
             if whole is None:
                 whole = quarters[minute // 15, name, value] = Quarter()
             # A minute's `(other)` is several values, of which its hour may count some by themselves.
-            whole.add(groups, None if key.value == OTHER else narrow)
+            whole.add(group, None if key.value == OTHER else narrow)
         spans = {quarter: self._spans(quarter * 15)[1:] for quarter, _, _ in quarters}
         for (quarter, name, value), whole in quarters.items():
             for grain, start, end in spans[quarter]:
@@ -100,35 +90,39 @@ class Activity:
                 changed.add(key)
         return changed
 
-    def _places(self, found: tuple[str | None, ...]) -> list[tuple[str, tuple[str, ...]]]:
-        """Dimension and value of everything that counts an event with these values of the fields; the total first."""
-        values = [value or "" for value in found]
-        return [("", ()), *[(name, tuple([values[p] for p in at])) for name, at in self._dimensions]]
-
-    def _group(self, events: Sequence[Event]) -> dict[tuple[int, tuple[str | None, ...]], Group]:
-        """The events by minute and values of all dimensions' fields."""
+    def _groups(self, events: Sequence[Event]) -> Iterator[tuple[int, str, tuple[str, ...], Group]]:
+        """The events by minute, dimension and value; the groups of a dimension in the order of their first events."""
+        if not events:
+            return
         # Column by column: a pass over one of them is far quicker than its share of a pass over whole events.
-        fields = [event.fields for event in events]
-        value_of: Any = dict.get if self._plain else text_value
-        columns = [[value_of(found, name) for found in fields] for name in self._fields]
-        values = zip(*columns, strict=True) if columns else repeat(())
-        keys = zip([event.ts // MINUTE for event in events], values, strict=bool(columns))
-        rows = zip(
-            [event.actor for event in events],
-            [found.get("session_id") for found in fields],
-            [event.value for event in events],
-            [event.name for event in events],
-            strict=True,
-        )
-        members: dict[tuple[int, tuple[str | None, ...]], list[tuple[str, str | None, int, str]]] = {}
-        for key, row in zip(keys, rows, strict=True):
-            same = members.get(key)
-            if same is None:
-                members[key] = [row]
-            else:
-                same.append(row)
+        minutes = np.array([event.ts for event in events], np.int64) // MINUTE
+        of_minute = near(minutes)
+        columns = [text_values(events, name) for name in self._fields]
+        codes = [codes_of(column) for column in columns]
+        all_actors = hashes_of([event.actor for event in events])
+        given = [event.session_id or "" for event in events]
+        all_sessions = hashes_of(given)
+        some = None if all(given) else np.array(given) != ""
+        worth = [(i, event.value) for i, event in enumerate(events) if event.value]
         registration = self.plan.registration
-        return {key: Group.of(rows, registration) for key, rows in members.items()}
+        new = [] if registration is None else [i for i, event in enumerate(events) if event.name == registration]
+        for name, at in [("", ()), *self._dimensions]:
+            code = of_minute
+            for place in at:
+                code = pairs(code, codes[place])
+            groups = Groups(code)
+            actors, sessions = all_actors[groups.order].tolist(), all_sessions[groups.order].tolist()
+            has_session = None if some is None else some[groups.order].tolist()
+            values = _sums([(int(code[i]), value) for i, value in worth])
+            registered: dict[int, list[int]] = {}
+            for i in new:
+                registered.setdefault(int(code[i]), []).append(int(all_actors[i]))
+            for first, own in groups:
+                one, theirs = int(code[first]), sessions[own]
+                if has_session is not None:
+                    theirs = list(compress(theirs, has_session[own]))
+                group = Group(own.stop - own.start, values.get(one, 0), actors[own], theirs, registered.get(one, []))
+                yield int(minutes[first]), name, tuple([columns[place][first] for place in at]), group
 
     def _accumulator(
         self, grain: str, start: int, end: int, dimension: str, value: tuple[str, ...]
@@ -256,7 +250,7 @@ class Activity:
         ends: dict[tuple[int, int], tuple[int, ...]] = {}
         dimensions = [("", ()), *self._dimensions]
         for who, visits, watermark in those:
-            (digest,) = hashes_of([who])
+            digest = hash_of(who)
             for minute, values, registered in visits:
                 open_ = ends.get((minute, watermark))
                 if open_ is None:
@@ -344,6 +338,13 @@ class Activity:
             )
             for value, accumulators in found.items()
         }
+
+
+def _sums(items: Iterable[tuple[int, int]]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for key, number in items:
+        found[key] = found.get(key, 0) + number
+    return found
 
 
 def _one_less(counts: dict[tuple[str, int, str], int], slot: tuple[str, int, str]) -> None:

@@ -50,6 +50,8 @@ Change = tuple[Key, Chain, Chain]
 # step.
 _Shape = tuple[int, int, Callable[[Sequence[int]], Chain]]
 _MAX_SHAPES: Final = 1 << 14
+#: Times from here on after the first one are wide.
+_WIDE_MS: Final = 1 << 32
 
 
 class FunnelFold:
@@ -71,6 +73,8 @@ class FunnelFold:
         self._order = "strict_order" in spec.modes
         self._codes = [code.to_bytes(self._codec.width, "little") for code in range(256)]
         self._shapes: dict[bytes, _Shape | None] = {}
+        #: Of a short sequence, by its places in time: all of it lies in one bucket and within the window.
+        self._untimed = replace(spec, window_ms=SMALL, bounds=lambda ts: (0, SMALL))
         self._low = self._high = 0  # the bucket of a first step that was looked up last
         self._last = (0, 0)  # and that of a last event
 
@@ -123,6 +127,7 @@ class FunnelFold:
 
         Then the chain depends on the sequence of codes alone, and is looked up. None if this is not the case.
         """
+        carriers, linked, shapes = self._carriers, self.linked, self._shapes
         text: str | None = None
         before: _Shape | None = None
         if entry is None:
@@ -138,16 +143,16 @@ class FunnelFold:
             times.insert(0, 0)
             last = times[-1]
             tail = entry[layout.size :]
-            before = self._shape(codes)
-            if tail or before is not None or self._carriers != 1:
+            before = shapes[codes] if codes in shapes else self._shape(codes)
+            if tail or before is not None or carriers != 1:
                 text = tail.decode()
         for ts, code, value in events:
             if not code and not self._order:
                 continue
             at = ts - base
-            if not last < at < 1 << 32 or ts < horizon:
+            if not last < at < _WIDE_MS or ts < horizon:
                 return None
-            if code & self._carriers and text != value:
+            if code & carriers and text != value:
                 if text is None:
                     text, tail = value, value.encode()
                 elif not self._leads:
@@ -158,32 +163,32 @@ class FunnelFold:
         count = len(times)
         if not 0 < count < SMALL or times[0]:
             return None
-        shape = self._shape(codes)
+        shape = shapes[codes] if codes in shapes else self._shape(codes)
         changes: list[Change] = []
         if shape is None:
             if horizon > base:
                 return None
-            expires = self._final_at(base + last) if self.linked else base + last + 1
+            expires = self._final_at(base + last) if linked else base + last + 1
         else:
             first, final, pick = shape
             start = base + times[first]
             if not self._low <= start < self._high:
                 self._low, self._high = self.spec.bounds(start)
-            expires = self._high + self.spec.window_ms
+            window, high = self.spec.window_ms, self._high
+            expires = high + window
             if (
-                base + times[final] >= self._high
-                or last - times[first] > self.spec.window_ms
+                base + times[final] >= high
+                or last - times[first] > window
                 or (horizon > base and (first or horizon >= expires))
             ):
                 return None
-            if self.linked and base + last >= self._high:
+            if linked and base + last >= high:
                 expires = self._final_at(base + last)
             old = before[2](times) if before is not None else ()
             new = pick(times)
             if old != new:
                 changes.append(((self._low, text or ""), old, new))
-        ttl = ttl_of(base, expires)
-        return self._codec.small[count].pack(base, ttl, count, *times[1:], codes) + tail, changes
+        return self._codec.small[count].pack(base, ttl_of(base, expires), count, *times[1:], codes) + tail, changes
 
     def _final_at(self, ts: int) -> int:
         """When the bucket of an event is final."""
@@ -192,18 +197,13 @@ class FunnelFold:
         return self._last[1] + self.spec.window_ms
 
     def _shape(self, codes: bytes) -> _Shape | None:
-        try:
-            return self._shapes[codes]
-        except KeyError:
-            pass
+        """What a sequence of codes that is not known yet comes to."""
         width = self._codec.width
         numbers = [int.from_bytes(codes[i : i + width], "little") for i in range(0, len(codes), width)]
         shape: _Shape | None = None
         firsts = [i for i, code in enumerate(numbers) if code & 1]
         if firsts:
-            end = len(numbers)
-            spec = replace(self.spec, window_ms=end, bounds=lambda ts: (0, end))
-            (picked,) = contributions(spec, [(i, code, "") for i, code in enumerate(numbers)]).values()
+            (picked,) = contributions(self._untimed, [(i, code, "") for i, code in enumerate(numbers)]).values()
             shape = firsts[0], firsts[-1], itemgetter(*picked) if len(picked) > 1 else _single(picked[0])
         if len(self._shapes) >= _MAX_SHAPES:
             self._shapes.clear()

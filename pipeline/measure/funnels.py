@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pipeline.measure.conditions import text_value
+from pipeline.measure.conditions import text_getter
 from pipeline.measure.entries import Entries, NewEntries, in_memory
 from pipeline.measure.funnel import FunnelSpec
 from pipeline.measure.funnel_counts import FunnelCounters
@@ -71,6 +71,8 @@ class _View:
     ) -> None:
         self.name, self.funnel, self.breakdown, self.definition, self.spec = name, funnel, breakdown, definition, spec
         self.actors = actors
+        #: An event's value of the breakdown.
+        self.text = text_getter(breakdown or "event")
         self.changed: set[str] = set()
         self.folder = FunnelFold(spec, linked)
         self.counters = FunnelCounters(spec)
@@ -138,63 +140,52 @@ class Funnels:
 
         `version` is the offset after the batch, `watermark` the partition's before it, in epoch ms.
         """
-        work: list[dict[str, list[tuple[Event, int]]]] = [{} for _ in self._funnels]
-        steps, every = self._steps, self._every
-        for event in events:
-            found = steps.get(event.name)
-            if not found:
-                for index in every:
-                    self._collect(work, index, event, 0)
-                continue
+        work: list[list[tuple[str, Event, int]]] = [[] for _ in self._funnels]
+        steps, every, per_session = self._steps, self._every, self._per_session
+        for event in events if every else [event for event in events if event.name in steps]:
             codes: dict[int, int] = dict.fromkeys(every, 0)
-            for index, code, condition in found:
-                if condition is None or condition(event.fields):
+            for index, code, condition in steps.get(event.name, ()):
+                if condition is None or condition(event):
                     codes[index] = codes.get(index, 0) | code
             for index, code in codes.items():
-                self._collect(work, index, event, code)
+                if not per_session[index]:
+                    work[index].append((event.actor, event, code))
+                elif event.session_id:
+                    work[index].append((f"{event.actor}{_SEPARATOR}{event.session_id}", event, code))
         changed: set[CounterKey] = set()
         horizon = watermark - self.plan.lateness
-        for (_, views), by_actor in zip(self._funnels, work, strict=True):
-            if by_actor:
+        for (_, views), own in zip(self._funnels, work, strict=True):
+            if own:
                 for view in views:
-                    self._fold_view(view, by_actor, version, horizon, changed)
+                    self._fold_view(view, own, version, horizon, changed)
         return changed
 
-    def _collect(self, work: list[dict[str, list[tuple[Event, int]]]], index: int, event: Event, code: int) -> None:
-        actor = event.actor
-        if self._per_session[index]:
-            session = event.fields.get("session_id")
-            if not session:
-                return
-            actor = f"{actor}{_SEPARATOR}{session}"
-        waiting = work[index].get(actor)
-        if waiting is None:
-            work[index][actor] = [(event, code)]
-        else:
-            waiting.append((event, code))
-
     def _fold_view(
-        self,
-        view: _View,
-        by_actor: dict[str, list[tuple[Event, int]]],
-        version: int,
-        horizon: int,
-        changed: set[CounterKey],
+        self, view: _View, own: list[tuple[str, Event, int]], version: int, horizon: int, changed: set[CounterKey]
     ) -> None:
-        actors, field, fold, touched = view.actors, view.breakdown, view.folder.fold, view.changed.add
-        carriers = view.spec.carriers
+        actors, text, fold, touched = view.actors, view.text, view.folder.fold, view.changed.add
+        carriers = view.spec.carriers if view.breakdown else 0
+        by_actor: dict[str, list[tuple[int, int, str]]] = {}
+        for actor, event, code in own:
+            item = (event.ts, code, text(event) if code & carriers else "")
+            same = by_actor.get(actor)
+            if same is None:
+                by_actor[actor] = [item]
+            else:
+                same.append(item)
         all_changes: list[Change] = []
-        for actor, items in by_actor.items():
-            new = [
-                (event.ts, code, text_value(event.fields, field) if field and code & carriers else "")
-                for event, code in items
-            ]
+        for actor, new in by_actor.items():
             before = entry = actors.get(actor) or None
-            # Events with several values are taken one by one: whoever folds them in smaller batches counts the actor
-            # under each for a moment, and what it published or saved of that must be taken back here too.
-            several = len(new) > 1 and len({value for _, code, value in new if code & carriers}) > 1
-            for part in zip(new) if several else [new]:
-                entry, changes = fold(entry, part, horizon)
+            if len(new) == 1 or len({value for _, code, value in new if code & carriers}) < 2:
+                entry, changes = fold(before, new, horizon)
+            else:
+                # Events with several values are taken one by one: whoever folds them in smaller batches counts the
+                # actor under each for a moment, and what it published or saved of that must be taken back here too.
+                changes = []
+                for item in new:
+                    entry, more = fold(entry, [item], horizon)
+                    changes += more
+            if changes:
                 all_changes += changes
             if entry is not None and entry != before:
                 actors[actor] = entry
@@ -346,13 +337,13 @@ class Funnels:
             view.counters.load((key.bucket, key.value), data[8:])
             view.versions[key.bucket, key.value] = int.from_bytes(data[:8], "big")
 
-    def changed_actors(self) -> Iterator[tuple[tuple[str, str, str, str], bytes]]:
-        """The actors' states that changed since the last call."""
-        for (name, definition, breakdown), view in self._views.items():
+    def changed_actors(self) -> Iterator[tuple[tuple[str, str, str], list[tuple[str, bytes]]]]:
+        """The actors' states that changed since the last call, by funnel, definition and breakdown."""
+        for key, view in self._views.items():
             changed, view.changed = view.changed, set()
-            for actor in changed:
-                # Empty where it was handed over: it takes the place of what was written before.
-                yield (name, definition, breakdown, actor), view.actors.get(actor) or b""
+            entry_of = view.actors.get
+            # Empty where it was handed over: it takes the place of what was written before.
+            yield key, [(actor, entry_of(actor) or b"") for actor in changed]
 
     def all_actors(self) -> Iterator[tuple[tuple[str, str, str, str], bytes]]:
         """Every actor's state, as it is when its turn comes: the caller may fold in between."""

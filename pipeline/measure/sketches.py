@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import xxhash
 from datasketches import hll_sketch, hll_union, tgt_hll_type
 
 LG_K: Final = 12
+Hashes = npt.NDArray[np.int64]
 _TYPE: Final = tgt_hll_type.HLL_4
 #: What an accumulator counts distinct things with: a minute's is updated, a wider one takes in those of its minutes.
 Distinct: TypeAlias = Any  # hll_sketch or hll_union
@@ -31,9 +34,10 @@ def hash_of(text: str) -> int:
     return xxhash.xxh3_64_intdigest(text.encode()) >> 1
 
 
-def hashes_of(texts: Iterable[str]) -> list[int]:
+def hashes_of(texts: Collection[str]) -> Hashes:
     """`hash_of` each."""
-    return [digest >> 1 for digest in map(xxhash.xxh3_64_intdigest, map(str.encode, texts))]
+    digests = np.fromiter(map(xxhash.xxh3_64_intdigest, map(str.encode, texts)), np.uint64, len(texts))
+    return (digests >> np.uint64(1)).astype(np.int64)
 
 
 def update(found: Distinct, hashes: Sequence[int]) -> None:

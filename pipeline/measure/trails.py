@@ -66,7 +66,6 @@ class Trails:
             [funnel.window + 2 * 86_400_000 for funnel in plan.funnels.values() if funnel.per == "session"], default=0
         )
         self._narrow, self._wide = (struct.Struct(f"<iB{len(fields)}{place}") for place in "BI")
-        self._plain = all(not name.startswith("properties.") for name in fields)
         self._alone: dict[tuple[int, tuple[str, ...], bool], bytes] = {}
         self._tables: dict[tuple[bytes, tuple[str, ...]], tuple[bytes, tuple[int, ...], bool] | None] = {}
         self._ends: dict[int, list[int]] = {}
@@ -74,13 +73,12 @@ class Trails:
 
     def add(self, events: Iterable[Event], watermark: int) -> None:
         """Note accepted events of ids that belong to nobody."""
-        fields, plain, registration = self._fields, self._plain, self._plan.registration
+        fields, registration = self._fields, self._plan.registration
         by_id: dict[str, list[tuple[Visit, str | None]]] = {}
         for event in events:
-            found = event.fields
-            values = tuple([(found.get(name) or "") if plain else text_value(found, name) for name in fields])
+            values = tuple([text_value(event, name) for name in fields])
             visit = (event.ts // MINUTE, values, event.name == registration)
-            by_id.setdefault(event.actor, []).append((visit, found.get("session_id") if self._by_session else None))
+            by_id.setdefault(event.actor, []).append((visit, (event.session_id or None) if self._by_session else None))
         for identifier, own in by_id.items():
             before = self.entries.get(identifier) or b""
             entry: bytes | None = before

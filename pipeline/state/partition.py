@@ -105,8 +105,7 @@ class PartitionState:
 
     def _new_entries(self, *kind: str) -> Entries:
         """Entries by actor or id, in memory or on disk."""
-        # The key of an entry without its last part, the actor.
-        prefix = _pack(*kind, "")[:-1]
+        prefix = _prefix(*kind)
         if self.disk is None:
             found = self._in_memory[prefix] = in_memory()
             return found
@@ -201,12 +200,15 @@ class PartitionState:
         While a rewrite is under way, `rewrite` other entries come with it; `rewritten` says that it is complete.
         """
         entries: list[Entry] = []
+        pack_one = _packer.pack
         for key in self._unsaved_accumulators:
             accumulator = self.activity.accumulators.get(key)
             if accumulator is not None:
                 entries.append((_pack(_ACTIVITY, *key), accumulator.dump()))
         entries += [(_pack(_FUNNEL_COUNTER, *key), value) for key, value in self.funnels.dump(self._unsaved_counters)]
-        entries += [(_pack(_FUNNEL_ACTOR, *key), value) for key, value in self.funnels.changed_actors()]
+        for view, changed in self.funnels.changed_actors():
+            prefix = _prefix(_FUNNEL_ACTOR, *view)
+            entries += [(prefix + pack_one(actor), value) for actor, value in changed]
         for number, (generation, hashes) in enumerate(_joined(self._unsaved_ids)):
             entries.append((_pack(_IDS, generation, self.position, number), hashes.tobytes()))
         entries += [(_pack(_OWNER, one), value) for one, value in self.persons.changed_owners()]
@@ -434,6 +436,11 @@ def _text(packed: bytes, start: int) -> str:
 
 def _pack(*parts: Any) -> bytes:
     return _packer.pack(parts)  # type: ignore[no-any-return]
+
+
+def _prefix(*kind: str) -> bytes:
+    """The key of an entry without its last part, the actor."""
+    return _pack(*kind, "")[:-1]
 
 
 _packer = msgpack.Packer()  # `packb` makes a new one each time, which is most of its work

@@ -46,7 +46,7 @@ def main(users: int) -> None:
 
 
 def _event(name: str, actor: str, ts: int) -> Event:
-    return Event({"channel": "ads"}, name, "", actor, ts, 0)
+    return Event("", name, ts, channel="ads", actor=actor)
 
 
 def _resident() -> int:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,16 +19,20 @@ from pipeline.errors import BrokenPromiseError
 from pipeline.ingest import validate
 from pipeline.ingest.recognise import Recogniser
 from pipeline.settings import Settings
+from schemas.event import Event
 from schemas.plan_io import load_plan
 
 
 async def test_the_request_is_refused_and_the_process_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = Recogniser.recognise
+    right = Recogniser.recognise_one
 
-    def mistaken(self: Recogniser, value: bytes) -> dict[str, Any] | None:
-        return (right(self, value) or {}) | {"city": "Atlantis"}
+    def mistaken(self: Recogniser, value: bytes) -> Event | None:
+        event = right(self, value)
+        assert event is not None
+        event.city = "Atlantis"
+        return event
 
-    monkeypatch.setattr(Recogniser, "recognise", mistaken)
+    monkeypatch.setattr(Recogniser, "recognise_one", mistaken)
     monkeypatch.setattr(validate, "COMPARED", 1)
     monkeypatch.setattr(server, "DRAIN_SECONDS", 0.1)
     sources = tmp_path / "sources.json"

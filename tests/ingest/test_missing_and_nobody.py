@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ingest.records import T0, classifier, record
 
 from pipeline.ingest.validate import Rejection, Validator
 from pipeline.simulate.rules import event_of
-from schemas.nobody import NOBODY, is_nobody
+from schemas.nobody import NOBODY, any_nobody, is_nobody
 from schemas.plan import Plan
 from schemas.plan_io import parse_plan
 
@@ -140,3 +142,16 @@ def test_no_user_is_called_as_a_device_is() -> None:
     )  # fmt: skip
     device = Validator(PLAN).parse(sent(user_id=None, anonymous_id="$device:a1", properties=None))
     assert device.actor == "$device:$device:a1"
+
+
+@given(
+    st.lists(
+        st.sampled_from([*sorted(NOBODY), "0", "0-0", "00a", " ", "\u3000null", "NULL ", "\u212a", "N\u0130L"])
+        | st.text(
+            st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), min_size=1, max_size=5
+        ),
+        max_size=6,
+    )
+)
+def test_many_ids_are_asked_at_once_as_one_by_one(ids: list[str]) -> None:
+    assert any_nobody(ids) == any(is_nobody(one) for one in ids)

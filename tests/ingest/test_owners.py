@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.ingest.links import Owners, claims_of, read_links, told_person
+from schemas.event import Event
 
 T = 1_790_000_000_000
 ALIAS = ("rename", "old")
@@ -59,7 +60,7 @@ def test_what_is_kept_of_an_id_goes_on_where_it_stood(limit: int) -> None:
     ],
 )
 def test_what_an_event_claims(fields: dict[str, Any], claims: list[tuple[str, str]]) -> None:
-    assert [(claim.id, claim.person) for claim in claims_of(fields, "rename", T, ALIAS)] == claims
+    assert [(claim.id, claim.person) for claim in claims_of(Event("e", "rename", T, **fields), ALIAS)] == claims
 
 
 @pytest.mark.parametrize(

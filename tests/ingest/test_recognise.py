@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.recognise import Recogniser
 from pipeline.ingest.records import Outcome, Record
 from pipeline.ingest.validate import COMPARED, Rejection, Validator
+from schemas.event import Event
 from schemas.plan import EventSpec, Plan
 from schemas.plan_io import load_plan, parse_plan
 
@@ -85,9 +87,9 @@ def look(more: str) -> bytes:
     ],
 )  # fmt: skip
 def test_a_usual_event_is_recognised_as_pydantic_reads_it(value: bytes, properties: str) -> None:
-    found = Recogniser(PLAN).recognise(value)
+    (found,) = Recogniser(PLAN).recognise([value])
     assert found is not None
-    assert repr(found["properties"]) == properties
+    assert repr(found.properties) == properties
     assert said(Validator(PLAN), value) == said(Validator(PLAN, "pydantic"), value)
 
 
@@ -106,9 +108,9 @@ def test_a_usual_event_is_recognised_as_pydantic_reads_it(value: bytes, properti
     ],
 )  # fmt: skip
 def test_the_envelope_comes_in_its_own_order(value: bytes, fields: dict[str, Any]) -> None:
-    found = Recogniser(PLAN).recognise(value)
-    assert found == fields
-    assert list(found or ()) == list(fields)
+    (found,) = Recogniser(PLAN).recognise([value])
+    assert found is not None
+    assert list(found.fields.items()) == list(fields.items())
     assert said(Validator(PLAN), value) == said(Validator(PLAN, "pydantic"), value)
 
 
@@ -137,7 +139,7 @@ def test_the_envelope_comes_in_its_own_order(value: bytes, fields: dict[str, Any
     ],
 )  # fmt: skip
 def test_of_all_else_it_says_nothing_and_pydantic_judges(value: bytes) -> None:
-    assert Recogniser(PLAN).recognise(value) is None
+    assert Recogniser(PLAN).recognise([value]) == [None]
     assert said(Validator(PLAN), value) == said(Validator(PLAN, "pydantic"), value)
 
 
@@ -146,35 +148,39 @@ def test_it_keeps_no_more_shapes_than_it_may() -> None:
     recogniser = Recogniser(PLAN)
     for number in range(2_000):
         value = look(f',"properties":{{"x{number}":1,"{"long" * 300}{number}":2}}')
-        assert recogniser.recognise(value) is not None
+        assert recogniser.recognise([value]) != [None]
     assert len(recogniser._specs["look"].shapes) <= 256
 
 
 def test_what_differs_stops_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """One record in 1,024, by its offset, is judged both ways: here the recogniser has a mistake."""
-    right = Recogniser.recognise
+    right = Recogniser.recognise_one
 
-    def mistaken(self: Recogniser, value: bytes) -> dict[str, Any] | None:
-        found = right(self, value)
-        if found is not None and found.get("city") == "x":
-            found["city"] = "y"
-        return found
+    def mistaken(self: Recogniser, value: bytes) -> Event | None:
+        event = right(self, value)
+        if event is not None and event.city == "x":
+            event.city = "y"
+        return event
 
-    monkeypatch.setattr(Recogniser, "recognise", mistaken)
+    def all_mistaken(self: Recogniser, values: Sequence[bytes]) -> list[Event | None]:
+        return [mistaken(self, value) for value in values]
+
+    monkeypatch.setattr(Recogniser, "recognise_one", mistaken)
+    monkeypatch.setattr(Recogniser, "recognise", all_mistaken)
     validator = Validator(PLAN)
-    assert validator.parse(look(',"city":"x"'), 1_023).fields["city"] == "y"
+    assert validator.parse(look(',"city":"x"'), 1_023).city == "y"
     with pytest.raises(BrokenPromiseError, match=r"event 'look' of .* bytes was recognised, and Pydantic finds other"):
         validator.parse(look(',"city":"x"'), 1_024)
-    assert validator.parse(look(',"city":"z"'), 2_048).fields["city"] == "z"
-    assert Validator(PLAN, "pydantic").parse(look(',"city":"x"'), 1_024).fields["city"] == "x"
+    assert validator.parse(look(',"city":"z"'), 2_048).city == "z"
+    assert Validator(PLAN, "pydantic").parse(look(',"city":"x"'), 1_024).city == "x"
     # It says nothing of the record: no worker sets it aside.
     with pytest.raises(BrokenPromiseError):
         PartitionClassifier(PLAN, validator, 0, 1).classify([Record(2_048, T0, None, look(',"city":"x"'))])
 
 
 def test_what_is_recognised_and_rejected_by_pydantic_stops_the_process_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    fields = {"event_id": "e1", "event": "look", "user_id": "u1", "ts": T0}
-    monkeypatch.setattr(Recogniser, "recognise", lambda self, value: dict(fields))
+    event = Event("e1", "look", T0, user_id="u1")
+    monkeypatch.setattr(Recogniser, "recognise_one", lambda self, value: event)
     with pytest.raises(BrokenPromiseError, match="Pydantic finds missing_field: ts: is missing"):
         Validator(PLAN).parse(b'{"event_id":"e1","event":"look","user_id":"u1"}', 0)
 
@@ -191,8 +197,8 @@ def test_nearly_all_of_the_shop_is_recognised() -> None:
     ]
     for value in values:
         whole = {"event_id": "e", "anonymous_id": "d", "ts": T0, **value}
-        assert recogniser.recognise(json.dumps(whole).encode()) is not None
-        assert recogniser.recognise(json.dumps(whole, ensure_ascii=False).encode()) is not None
+        assert recogniser.recognise([json.dumps(whole).encode()]) != [None]
+        assert recogniser.recognise([json.dumps(whole, ensure_ascii=False).encode()]) != [None]
 
 
 # -- laws ------------------------------------------------------------------------------------------------------------
@@ -348,13 +354,18 @@ def records(draw: st.DrawFn, plan: Plan) -> bytes:
 def test_what_is_recognised_pydantic_accepts_with_equal_values(data: st.DataObject) -> None:
     plan = data.draw(plans())
     fast, slow, recogniser = Validator(plan), Validator(plan, "pydantic"), Recogniser(plan)
-    for value in data.draw(st.lists(records(plan), min_size=1, max_size=20)):
-        found = recogniser.recognise(value)
+    values = data.draw(st.lists(records(plan), min_size=1, max_size=20))
+    recognised = recogniser.recognise(values)
+    # All at once as one by one.
+    events, rejections = fast.parse_all(values, [COMPARED] * len(values))
+    for i, (value, found) in enumerate(zip(values, recognised, strict=True)):
         expected = said(slow, value)
         assert said(fast, value) == expected
+        why = rejections.get(i)
+        assert ((repr(events[i]),) if why is None else (why.reason, why.detail)) == expected
         if found is not None and len(expected) == 1:
             # With its types, and in its order.
-            assert repr(slow.parse(value).fields) == repr(found)
+            assert repr(slow.parse(value).fields) == repr(found.fields)
 
 
 @settings(deadline=None)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from pipeline.errors import BrokenPromiseError
 from pipeline.ingest import history
 from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.records import Outcome, Record, Unreadable
-from pipeline.ingest.validate import Validator
+from pipeline.ingest.validate import Rejection, Validator
 from schemas.event import Event
 from schemas.plan import Plan
 from schemas.plan_io import load_plan
@@ -22,6 +24,13 @@ class Mistaken(Validator):
     def __init__(self, plan: Plan, error: BaseException) -> None:
         super().__init__(plan)
         self._error = error
+
+    def parse_all(
+        self, values: Sequence[bytes | None], numbers: Sequence[int]
+    ) -> tuple[list[Event | None], dict[int, Rejection]]:
+        if any(value and b"poison" in value for value in values):
+            raise self._error
+        return super().parse_all(values, numbers)
 
     def parse(self, value: bytes | None, number: int = 1) -> Event:
         if value and b"poison" in value:

@@ -26,7 +26,7 @@ def plan(**changes: Any) -> Plan:
 
 
 def event(user: str, ts: int, name: str = "look", value: int = 0, **fields: Any) -> Event:
-    return Event({"event": name, "user_id": user, **fields}, name, "", user, ts, value)
+    return Event.of({"event_id": "e", "event": name, "ts": ts, "user_id": user, **fields}, user, value)
 
 
 def fold(activity: Activity, events: list[Event], version: int = 1) -> None:

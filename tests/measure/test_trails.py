@@ -26,8 +26,7 @@ FIELDS = ("event", "platform")
 
 
 def look(minute: int, platform: str = "web", name: str = "look", session: str = "s") -> Event:
-    fields = {"event": name, "platform": platform, "session_id": session}
-    return Event(fields, name, "e", "$device:d", T + minute * MINUTE, 0)
+    return Event("e", name, T + minute * MINUTE, platform=platform, session_id=session, actor="$device:d")
 
 
 def trails(text: str = PLAN, fields: Sequence[str] = FIELDS) -> Trails:
@@ -82,7 +81,7 @@ def test_as_many_fields_as_a_plan_may_have() -> None:
     found = trails(fields=fields)
     for number in range(6):
         properties = {f"p{n}": f"{number} {n}" for n in range(60)}
-        found.add([Event({"properties": properties}, "look", "e", "$device:d", T, 0)], T)
+        found.add([Event("e", "look", T, properties=properties, actor="$device:d")], T)
     assert [visit[1][59] for visit in found.of("$device:d", T).visits] == [f"{number} 59" for number in range(6)]
 
 
