@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # in the order of their names, for the longest one is among the first.
 PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup tools demo test test-integration test-all test-pure test-dates test-laws sdk faults lint docs site bench bench-jvm chaos clean
+.PHONY: help setup tools demo test test-integration test-all test-pure test-dates test-laws sdk sdk-quick faults lint docs site bench bench-jvm chaos clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,10 @@ test-laws: .venv/.ready  ## the laws with ten times as many examples, for a nigh
 sdk: .venv/.ready  ## the real SDKs of Segment, PostHog, 神策 and others, unmodified, against the front door (needs Node and npm)
 	@tests/sdk/install
 	@$(BIN)/python -m pytest -q tests/sdk/sdks.py tests/sdk/doors.py tests/sdk/pages.py tests/sdk/examples.py $(ARGS)
+
+# Of the above what a change to the front door can spoil for all: a minute or two where build/sdk is there already.
+sdk-quick: .venv/.ready  ## every server's SDK through the front door, and one browser's, each event counted once
+	@$(MAKE) --no-print-directory sdk ARGS='-k "test_every_event_counts_once or (real_front_door and segment)" $(ARGS)'
 
 faults: .venv/.ready  ## the tests of failures, on Apache Kafka (needs Java 17 and Maven; STORE=rocksdb)
 	@PIPELINE_STATE_STORE=$(or $(STORE),memory) $(BIN)/python -m pytest -q -m faults -n 2 --dist worksteal $(ARGS)

@@ -79,7 +79,8 @@ def run(name: str, zone: str, local: str, plan: Path, more: list[str]) -> int:
     env = {**os.environ, "TZ": zone, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
     if zone == CHANGING:
         env["STREAMGAUGE_TEST_PLAN"] = str(plan)
-    files = more if any(not word.startswith("-") for word in more) else [*(f"tests/{file}" for file in FILES), *more]
+    named = any((ROOT / word.partition("::")[0]).exists() for word in more)
+    files = more if named else [*(f"tests/{file}" for file in FILES), *more]
     command = ["faketime", local, sys.executable, "-m", "pytest", "-q", "-p", "tests.days", "-m", LEFT_OUT, *files]
     return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
 

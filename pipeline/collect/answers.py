@@ -6,9 +6,9 @@ import math
 import re
 from typing import Final
 
-from aiohttp import web
 from pydantic_core import to_json
 
+from pipeline.collect.model import Answer, Request
 from pipeline.collect.sources import Sources
 
 #: When a request that was refused for want of room, or of Kafka, may come again. Seconds.
@@ -28,15 +28,14 @@ class Failure(Exception):
         self.status, self.reason, self.detail, self.retry_after = status, reason, detail, retry_after
 
 
-def refusal(status: int, reason: str, detail: str, retry_after: float = 0) -> web.Response:
+def refusal(status: int, reason: str, detail: str, retry_after: float = 0) -> Answer:
     """A refusal, in the form of all of them."""
-    headers = dict(ALWAYS)
+    headers = {}
     if status in (429, 503):
         headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    body = to_json({"error": reason, "detail": detail})
-    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+    return Answer(status, to_json({"error": reason, "detail": detail}), headers=headers)
 
 
 def cors(origin: str) -> dict[str, str]:
@@ -50,18 +49,18 @@ def cors(origin: str) -> dict[str, str]:
     }
 
 
-def preflight(request: web.BaseRequest, sources: Sources) -> web.Response:
+def preflight(request: Request, sources: Sources) -> Answer:
     """What a browser asks before it sends: it can't say yet for whom, so any source's origin may go on."""
-    origin = request.headers.get("Origin", "")
+    origin = request.headers.get("origin", "")
     if not origin or not sources.allows(origin):
         return refusal(403, "origin_not_allowed", "no source lets pages of this origin send")
-    asked = request.headers.get("Access-Control-Request-Headers", "")
+    asked = request.headers.get("access-control-request-headers", "")
     headers = cors(origin) | {
         "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
         # No header of a request is trusted: SDKs may send what they like.
         "Access-Control-Allow-Headers": asked if _HEADER_NAMES.fullmatch(asked) else "Authorization, Content-Type",
         "Access-Control-Max-Age": _CORS_SECONDS,
     }
-    if request.headers.get("Access-Control-Request-Private-Network") == "true":
+    if request.headers.get("access-control-request-private-network") == "true":
         headers["Access-Control-Allow-Private-Network"] = "true"
-    return web.Response(status=204, headers=headers)
+    return Answer(204, headers=headers)

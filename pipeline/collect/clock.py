@@ -31,17 +31,24 @@ def corrected(ts: Any, sent: int | None, received: int) -> Corrected:
     """
     if ts is None:
         return Corrected(received)
-    if sent is None or abs(received - sent) <= TOLERANCE or abs(sent) > _LARGEST:
+    off = -shift(sent, received)
+    if not off:
         return Corrected(ts)
     try:
         at = ts if type(ts) is int else _TIME(ts, strict=True)
     except ValidationError:
         return Corrected(ts)
-    off = sent - received
     note = ""
     if abs(off) > WORTH_SAYING:
         note = f"the client's clock is {_span(abs(off))} {'ahead' if off > 0 else 'behind'}: corrected"
     return Corrected(at - off, note)
+
+
+def shift(sent: int | None, received: int) -> int:
+    """What has to be added to a client's times, 0 where its clock is right, or nothing is known of it."""
+    if sent is None or abs(received - sent) <= TOLERANCE or abs(sent) > _LARGEST:
+        return 0
+    return received - sent
 
 
 def milliseconds(ts: Any) -> int:

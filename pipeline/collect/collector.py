@@ -37,6 +37,6 @@ class CollectCollector(Collector):
         for labels, count in list(door.events.items()):
             yield names.COLLECT_EVENTS, labels, count
         producer = door.producer
-        yield names.COLLECT_WAITING, (), door.reader.taken + (producer.waiting_bytes if producer is not None else 0)
+        yield names.COLLECT_WAITING, (), door.taken + (producer.waiting_bytes if producer is not None else 0)
         yield names.COLLECT_ACKNOWLEDGED, (), producer.acknowledged if producer is not None else 0
         yield names.COLLECT_UNFORESEEN, (), door.unforeseen

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from typing import Protocol as Interface
 
@@ -15,8 +14,7 @@ from schemas.event import EARLIEST_TS, LATEST_TS
 IDENTIFY: Final = "$identify"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """An HTTP request, its body unpacked. `received` is epoch ms; `address` the client's, "" if not known."""
 
     method: str
@@ -53,12 +51,42 @@ class Incoming(msgspec.Struct, gc=False):
     user_agent: str = ""
 
 
+class Manner(msgspec.Struct, gc=False):
+    """What events of a request have in common that their protocol has written already."""
+
+    #: Reads one with all care, from its bytes in the request.
+    read: Callable[[bytes], Incoming | Refused]
+    #: As in Incoming.
+    address: str = ""
+    user_agent: str = ""
+
+
+class Written(msgspec.Struct, gc=False):
+    """An event that its protocol could write in the project's form without looking closely, its time corrected.
+
+    `value` is a JSON object without a `source`. If it is surely good it is what Kafka gets; if not, `raw` is read
+    with care. Both are the same event.
+    """
+
+    value: bytes
+    raw: bytes
+    manner: Manner
+
+    def carefully(self) -> Incoming | Refused:
+        """The event, read with care."""
+        return self.manner.read(self.raw)
+
+
 class Refused(msgspec.Struct, frozen=True, gc=False):
     """A part of a request that can't be read as an event: `raw` is kept, whole, where rejected records go."""
 
     reason: str
     detail: str
     raw: bytes
+
+
+#: What a protocol tells of one event.
+Told = Incoming | Refused | Written
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
@@ -72,14 +100,13 @@ class Result(msgspec.Struct, frozen=True, gc=False):
 STORED: Final = Result()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """An HTTP answer."""
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
 
 class Protocol(Interface):
@@ -98,12 +125,15 @@ class Protocol(Interface):
         """The write key that the request carries, "" if none."""
         ...
 
-    def read(self, request: Request) -> list[Incoming | Refused] | Answer:
+    def read(self, request: Request) -> Sequence[Told] | Answer:
         """The events of the request in their order; or an answer at once, where it asks for a configuration."""
         ...
 
-    def answer(self, request: Request, told: Sequence[Incoming | Refused], results: Sequence[Result]) -> Answer:
-        """The protocol's own words for what became of what `read` gave, results in its order."""
+    def answer(self, request: Request, told: Sequence[Told], results: Sequence[Result]) -> Answer:
+        """The protocol's own words for what became of what `read` gave, results in its order.
+
+        Of what is not simply stored, `told` has an Incoming or Refused.
+        """
         ...
 
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 _BATCH_BYTES: Final = 1 << 19
 #: How often it is looked whether Kafka is back, and how long leaving it may take.
 _LOOK_SECONDS: Final = 1.0
+#: How often it is looked who has waited too long.
+_LATE_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 1.0
 #: What a record takes besides its key and value, about.
 _OVERHEAD: Final = 100
@@ -49,12 +51,12 @@ class Unavailable(Exception):
 
 
 class _Waiting:
-    """The records of one request."""
+    """The records of one request: how many are not acknowledged, until when they may be, and who is told."""
 
-    __slots__ = ("done", "left")
+    __slots__ = ("done", "left", "until")
 
-    def __init__(self, left: int, done: asyncio.Future[None]) -> None:
-        self.left, self.done = left, done
+    def __init__(self, left: int, until: float, done: asyncio.Future[None]) -> None:
+        self.left, self.until, self.done = left, until, done
 
 
 class Producer:
@@ -73,7 +75,8 @@ class Producer:
         self._queues: list[deque[tuple[Sendable, int, _Waiting]]] = [deque() for _ in range(partitions)]
         self._arrived = [asyncio.Event() for _ in range(partitions)]
         self._pumps: list[asyncio.Task[None]] = []
-        self._waiting: set[_Waiting] = set()
+        #: The requests that wait, the longest first.
+        self._waiting: deque[_Waiting] = deque()
         #: Bytes of records that are not acknowledged yet.
         self.waiting_bytes = 0
         #: Records acknowledged since the start.
@@ -87,6 +90,7 @@ class Producer:
         await self._producer.start()
         self._pumps = [asyncio.create_task(self._pump(p), name=f"producing {p}") for p in range(len(self._queues))]
         self._pumps.append(asyncio.create_task(self._look_again(), name="looking whether Kafka is back"))
+        self._pumps.append(asyncio.create_task(self._end_in_time(), name="telling who has waited too long"))
 
     async def stop(self) -> None:
         """End. What waits still is not sent."""
@@ -105,30 +109,40 @@ class Producer:
         """The tasks that send; none of them ends by itself."""
         return self._pumps
 
-    async def send(self, records: Sequence[Sendable], timestamp_ms: int) -> None:
-        """Return when Kafka has acknowledged all records. Raises Unavailable: then some of them may be stored."""
+    def send(self, records: Sequence[Sendable], timestamp_ms: int) -> asyncio.Future[None]:
+        """A future that is done when Kafka has acknowledged all records.
+
+        Raises Unavailable, as the future may: then some of them may be stored.
+        """
+        done = asyncio.get_running_loop().create_future()
         if not records:
-            return
+            done.set_result(None)
+            return done
         if self.problem:
             raise Unavailable(self.problem)
-        size = sum(record.size for record in records)
+        size = sum([record.size for record in records])
         # One request larger than the bound is let in where nothing waits.
         if self.waiting_bytes and self.waiting_bytes + size > self._max_bytes:
             raise Unavailable(f"{self.waiting_bytes} bytes wait for Kafka, as many as may")
-        waiting = _Waiting(len(records), asyncio.get_running_loop().create_future())
-        self._waiting.add(waiting)
+        waiting = _Waiting(len(records), time.monotonic() + self._timeout_s, done)
+        self._waiting.append(waiting)
         self.waiting_bytes += size
         for record in records:
             self._queues[record.partition].append((record, timestamp_ms, waiting))
             self._arrived[record.partition].set()
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await waiting.done
-        except TimeoutError:
-            raise Unavailable(self.problem or f"no acknowledgement within {self._timeout_s:g} s") from None
-        finally:
-            self._waiting.discard(waiting)
-            waiting.done.cancel()  # nobody waits any more: what is not sent yet is left out
+        return done
+
+    async def _end_in_time(self) -> None:
+        """What is not acknowledged in time is said so, and what of it is not sent yet is left out."""
+        waiting = self._waiting
+        while True:
+            await asyncio.sleep(_LATE_SECONDS)
+            now = time.monotonic()
+            while waiting and (waiting[0].done.done() or waiting[0].until < now):
+                one = waiting.popleft()
+                if not one.done.done():
+                    why = self.problem or f"no acknowledgement within {self._timeout_s:g} s"
+                    one.done.set_exception(Unavailable(why))
 
     async def _look_again(self) -> None:
         """While Kafka is away requests are refused at once, so somebody else has to notice that it is back."""

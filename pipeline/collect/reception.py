@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 from pydantic_core import PydanticSerializationError, to_json
 
 from pipeline.collect.clock import corrected, milliseconds
+from pipeline.collect.enrich.channel import tells
 from pipeline.collect.ids import Ids
-from pipeline.collect.model import IDENTIFY, STORED, Incoming, Refused, Result, first_told
+from pipeline.collect.model import IDENTIFY, STORED, Incoming, Manner, Refused, Result, Told, Written, first_told
 from pipeline.collect.producer import Sendable
 from pipeline.ingest.attributes import ATTRIBUTES_HEADER, attributes_value, read_attributes
 from pipeline.ingest.links import LINK_HEADER, Claim, Kind, link_value, read_links
@@ -30,20 +32,33 @@ _MARK: Final = b"1"
 _ENCODE: Final = msgspec.json.Encoder().encode
 #: Actors whose partition is remembered.
 _REMEMBERED: Final = 100_000
+#: Addresses and user agents of which it is remembered what they add.
+_ADDITIONS: Final = 5_000
 _NOTHING_TOLD: Final = "neither another id of the user nor an attribute: there is nothing to keep"
-#: Adds to an event what is known of where it came from; given the event and its source's name.
+#: Adds labels to an event, of its address and user agent, and of how its person came where it tells that.
 Enrich = Callable[[Incoming], None]
 
 
 class Taken(NamedTuple):
-    """What becomes of a request: the records to be sent, and of each event the result once they are."""
+    """What becomes of a request: the records to be sent, and of each event the result once they are.
+
+    `told` are the events, those read with care that had to be.
+    """
 
     records: list[Sendable]
     results: list[Result]
+    told: list[Told]
 
 
 #: A record that hasn't got its partition yet: key, value, headers.
-_Told: TypeAlias = tuple[bytes | None, bytes, Sequence[tuple[str, bytes]]]
+_Placeless: TypeAlias = tuple[bytes | None, bytes, Sequence[tuple[str, bytes]]]
+
+
+class _Added(NamedTuple):
+    """Names of the fields that are added to an event, and the end of its JSON with them."""
+
+    names: tuple[str, ...]
+    end: bytes
 
 
 class Reception:
@@ -61,21 +76,36 @@ class Reception:
         #: Events judged so far: of some both ways of validation are asked.
         self._judged = 0
         self._homes: dict[bytes, int] = {}
+        self._additions: dict[tuple[str, str, str], _Added | None] = {}
         section = plan.collect
         self._events = section.events if section is not None else {}
         self._properties = section.properties if section is not None else {}
         self._renames = bool(self._events or self._properties)
 
-    def take(self, protocol: str, told: Sequence[Incoming | Refused], source: str, received: int) -> Taken:
+    def take(self, protocol: str, told: Sequence[Told], source: str, received: int) -> Taken:
         """What becomes of the events of a request that was `received` then (epoch ms), by a source's key."""
-        records: list[_Told] = []
+        read = list(told)
+        records: list[_Placeless] = []
         results: list[Result] = []
         ids = Ids(protocol, source, received)
-        for item in told:
+        manner, added = None, None
+        earliest, latest = received - self._plan.lateness, received + self._plan.max_future
+        for at, item in enumerate(told):
+            if type(item) is Written:
+                if item.manner is not manner:
+                    manner = item.manner
+                    added = self._added(manner, source) if protocol == "native" or not self._renames else None
+                record = self._surely(item.value, added, earliest, latest)
+                if record is not None:
+                    records.append(record)
+                    results.append(STORED)
+                    continue
+                item = read[at] = item.carefully()
             if isinstance(item, Refused):
                 records.append(_refused(item.raw, item.reason, item.detail, source))
                 results.append(Result(item.reason, item.detail))
                 continue
+            assert isinstance(item, Incoming)
             try:
                 made, result = self._one(protocol, item, source, received, ids)
             except (UnicodeError, PydanticSerializationError) as exc:  # half a character, out of a form
@@ -83,9 +113,42 @@ class Reception:
                 made, result = [_refused(raw, "not_utf8", str(exc), source)], Result("not_utf8", str(exc)[:500])
             records += made
             results.append(result)
-        return Taken(self._placed(records), results)
+        return Taken(self._placed(records), results, read)
 
-    def _placed(self, records: Sequence[_Told]) -> list[Sendable]:
+    def _added(self, manner: Manner, source: str) -> _Added | None:
+        """What is added to an event that says none of it; None where it has to be looked at more closely."""
+        key = (manner.address, manner.user_agent, source)
+        if key not in self._additions:
+            if len(self._additions) >= _ADDITIONS:
+                self._additions.clear()
+            self._additions[key] = self._made(manner, source)
+        return self._additions[key]
+
+    def _made(self, manner: Manner, source: str) -> _Added | None:
+        blank = Incoming({}, address=manner.address, user_agent=manner.user_agent)
+        if self._enrich is not None:
+            self._enrich(blank)
+        labels = blank.fields
+        if "properties" in labels or "bot" in labels:
+            return None
+        return _Added(("source", *labels), b"," + _ENCODE(labels | {"source": source})[1:])
+
+    def _surely(self, value: bytes, added: _Added | None, earliest: int, latest: int) -> _Placeless | None:
+        """The record of an event that is simply stored; None where that isn't sure."""
+        if added is None:
+            return None
+        self._judged += 1
+        found = self._validator.sure(value, self._judged)
+        if found is None or not earliest <= found.ts <= latest or found.event == IDENTIFY:
+            return None
+        for name in added.names:
+            if getattr(found, name) is not UNSET:
+                return None
+        if tells(found.referrer, found.properties):
+            return None
+        return (found.user_id or found.anonymous_id).encode(), value[:-1] + added.end, ()
+
+    def _placed(self, records: Sequence[_Placeless]) -> list[Sendable]:
         """The records, each with the partition of its key; one without a key goes anywhere."""
         if not records:
             return []
@@ -100,7 +163,9 @@ class Reception:
             homes.update(zip(unknown, partitions_of(unknown, self._partitions).tolist(), strict=True))
         return [Sendable(homes[key], *record) for key, record in zip(keys, records, strict=True)]
 
-    def _one(self, protocol: str, item: Incoming, source: str, received: int, ids: Ids) -> tuple[list[_Told], Result]:
+    def _one(
+        self, protocol: str, item: Incoming, source: str, received: int, ids: Ids
+    ) -> tuple[list[_Placeless], Result]:
         fields = item.fields
         made_id = ""
         if not fields.get("event_id"):
@@ -111,7 +176,7 @@ class Reception:
         if item.sent is not None or ts is None:
             ts, note = corrected(ts, item.sent, received)
         name = fields.get("event")
-        profile: list[_Told] = []
+        profile: list[_Placeless] = []
         refusal = None
         if name == IDENTIFY or item.attributes or item.first_attributes or item.changes or item.alias:
             profile, refusal = self._profile(item, ts, received, source, made_id)
@@ -146,7 +211,7 @@ class Reception:
             note = note or f"the event is stored; {refusal.reason}: {refusal.detail}"
         elif not note and event.ts < received - self._plan.lateness:
             note = "late: stored, and not counted live"
-        mine: _Told = (_key(fields), value, ())
+        mine: _Placeless = (_key(fields), value, ())
         return [mine, *profile] if profile else [mine], Result("", note) if note else STORED
 
     def _rename(self, fields: dict[str, Any]) -> None:
@@ -161,13 +226,13 @@ class Reception:
 
     def _profile(
         self, item: Incoming, ts: Any, received: int, source: str, made_id: str
-    ) -> tuple[list[_Told], Rejection | None]:
+    ) -> tuple[list[_Placeless], Rejection | None]:
         """The records that link ids and tell attributes, and why some of that can't be."""
         identify = item.fields.get("event") == IDENTIFY
         user, device = item.fields.get("user_id") or "", item.fields.get("anonymous_id") or ""
         said = milliseconds(ts)
         at = said if EARLIEST_TS <= said <= min(LATEST_TS, received + self._plan.max_future) else received
-        made: list[_Told] = []
+        made: list[_Placeless] = []
         if not isinstance(user, str) or not isinstance(device, str) or not (user or device):
             return [], Rejection("missing_actor", "user_id or anonymous_id is needed: whose is it?")
         links: list[tuple[str, Kind]] = []
@@ -218,6 +283,6 @@ def _key(fields: dict[str, Any]) -> bytes | None:
     return actor.encode() if isinstance(actor, str) and len(actor) <= 1_024 else None
 
 
-def _refused(raw: bytes, reason: str, detail: str, source: str, key: bytes | None = None) -> _Told:
+def _refused(raw: bytes, reason: str, detail: str, source: str, key: bytes | None = None) -> _Placeless:
     """The record of what can't be an event, cut where the topic takes nothing so large."""
     return (key, raw[:MAX_KEPT], (refused_header(reason, detail), (SOURCE_HEADER, source.encode())))

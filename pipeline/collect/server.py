@@ -10,20 +10,22 @@ import asyncio
 import logging
 import ssl
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from pydantic_core import to_json
 
-from pipeline.collect.answers import ALWAYS, RETRY_SECONDS, Failure, cors, preflight, refusal
-from pipeline.collect.limits import TokenBucket
+from pipeline.collect.answers import RETRY_SECONDS, Failure, cors, preflight, refusal
+from pipeline.collect.connection import Listener, Received, Reply
+from pipeline.collect.limits import TokenBucket, networks
 from pipeline.collect.model import Answer, Protocol, Refused, Request
 from pipeline.collect.producer import Producer, Sendable, Unavailable
-from pipeline.collect.reading import Damaged, Reader
+from pipeline.collect.reading import Damaged, all_of, max_unpacked, request_of, unpacked
 from pipeline.collect.reception import Reception, Taken
 from pipeline.collect.sources import Source, Sources
 from pipeline.errors import BrokenPromiseError, UserError
@@ -40,12 +42,25 @@ log = logging.getLogger(__name__)
 
 #: Requests under way have so long to end when the process is asked to. Seconds.
 DRAIN_SECONDS: Final = 5.0
-#: What comes after a refusal is read and thrown away for so long, so that a client gets to see the answer. Seconds.
-_LINGER_SECONDS: Final = 1.0
 #: Upper bounds of the histogram of requests' times, seconds.
 TIMES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 Clock = Callable[[], float]
+#: When the records of a request are acknowledged, and what it is told then.
+_Sending = tuple[asyncio.Future[None], Callable[[], Answer]]
+
+
+class _Underway:
+    """A request that has no answer yet."""
+
+    __slots__ = ("began", "held", "origin", "path", "protocol", "reply")
+
+    def __init__(self, reply: Reply, began: float) -> None:
+        self.reply, self.began = reply, began
+        self.path = self.protocol = ""
+        self.origin: str | None = None
+        #: Bytes that it holds besides those of the request as it came.
+        self.held = 0
 
 
 class FrontDoor:
@@ -66,15 +81,15 @@ class FrontDoor:
         self._registry: CollectorRegistry | None = None
         self._about: Mapping[str, str] = {}
         self._buckets: dict[str, tuple[float, TokenBucket]] = {}
-        self._runner: guard.BareRunner | None = None
-        self._stopping = False
+        self._listener = Listener(self._handle, self._refused, settings.collect_max_body, settings.collect_max_waiting)
+        self._proxies = networks(settings.collect_proxies)
+        self._most = max_unpacked(settings)
         #: Where requests are traced; None: nowhere.
         self.spans: Spans | None = None
         #: A promise that could not be kept: the process ends.
         self._broken: BrokenPromiseError | None = None
         self._ends = asyncio.Event()
         self.port = settings.collect_port
-        self.reader = Reader(settings)
         #: Answers by protocol and status; events by source, protocol and what became of them ("stored", or a reason).
         self.answers: Counter[tuple[str, int]] = Counter()
         self.events: Counter[tuple[str, str, str]] = Counter()
@@ -104,31 +119,28 @@ class FrontDoor:
         """Who sends to Kafka, once it is known."""
         return self._producer
 
+    @property
+    def taken(self) -> int:
+        """Bytes of requests that are being read or are under way."""
+        return self._listener.taken
+
     async def start(self) -> None:
         """Listen. With port 0 any free port is taken; `port` says which."""
         settings = self._settings
-        self._runner = guard.BareRunner(
-            self._handle, drain_seconds=DRAIN_SECONDS + 1, auto_decompress=False, lingering_time=_LINGER_SECONDS
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, settings.collect_host, settings.collect_port, ssl_context=_tls(settings))
+        host, port = settings.collect_host, settings.collect_port
         try:
-            await site.start()
+            self.port = await self._listener.start(host, port, _tls(settings))
         except OSError as exc:
-            await self._runner.cleanup()
             raise UserError(
-                f"{address(settings.collect_host, settings.collect_port)} can't be listened on ({exc.strerror}): set "
-                f"PIPELINE_COLLECT_PORT to a free port, or to 0 for any"
+                f"{address(host, port)} can't be listened on ({exc.strerror}): set PIPELINE_COLLECT_PORT to a free "
+                f"port, or to 0 for any"
             ) from None
-        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         """Take no more connections, and let the requests under way end."""
-        self._stopping = True
         if self._producer is not None:
             asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._producer.give_up)
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._listener.stop(DRAIN_SECONDS + 1)
 
     def health(self) -> dict[str, Any]:
         """Whether events are taken, and why not."""
@@ -138,7 +150,7 @@ class FrontDoor:
             problems["kafka"] = "not reached yet"
         elif producer.problem:
             problems["kafka"] = producer.problem
-        if self._stopping:
+        if self._listener.stopping:
             problems["stopping"] = "asked to end"
         ready = not problems
         if self._sources.problem:
@@ -153,93 +165,80 @@ class FrontDoor:
             "problems": problems,
             "sources": self._sources.count,
             "acknowledged": producer.acknowledged if producer is not None else 0,
-            "waiting_bytes": self.reader.taken + (producer.waiting_bytes if producer is not None else 0),
+            "waiting_bytes": self.taken + (producer.waiting_bytes if producer is not None else 0),
         }
 
     # -- one request ---------------------------------------------------------------------------------------------
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        transport = request.transport
-        connection = transport.get_protocol() if transport is not None else None
-        if isinstance(connection, guard.GuardedConnection):
-            connection.begin()
-        try:
-            if request.method in ("GET", "HEAD") and request.path in ("/health", "/metrics"):
-                return self._operators(request)
-            if request.method == "OPTIONS":
-                return preflight(request, self._sources)
-            return await self._events(request)
-        finally:
-            if isinstance(connection, guard.GuardedConnection):
-                connection.end()
-
-    def _operators(self, request: web.BaseRequest) -> web.Response:
-        problem = guard.refused(self._guard, request.method, request.headers.getall("Host", []), request.headers)
-        if problem is not None:
-            return guard.refusal(*problem)
-        if request.path == "/metrics":
-            body = render(self._registry) if self._registry is not None else b""
-            return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE, **ALWAYS})
-        health = {**self.health(), **self._about}
-        return web.Response(
-            body=to_json(health),
-            status=200 if health["ready"] else 503,
-            content_type="application/json",
-            headers=ALWAYS,
-        )
-
-    async def _events(self, request: web.BaseRequest) -> web.StreamResponse:
-        began, received = time.perf_counter(), int(self._now() * 1000)
-        origin = request.headers.get("Origin")
-        protocol, held = "", [0]
-        try:
-            try:
-                try:
-                    found = await self.reader.read(request, received, held)
-                except Damaged as damaged:
-                    await self._keep_damaged(damaged.request, damaged.detail)
-                    raise
-                spoken = next((one for one in self._protocols if one.matches(found)), None)
-                if spoken is None:
-                    raise Failure(404, "not_found", f"nothing is at {found.path[:100]}: events go to POST /v1/events")
-                protocol = spoken.name
-                source = self._source(spoken.key(found), origin)
-                answer = await self._answer(spoken, source, found)
-            except Failure as failure:
-                log.debug("%s %s: %s", request.method, request.path, failure.detail)
-                response = refusal(failure.status, failure.reason, failure.detail, failure.retry_after)
-            except BrokenPromiseError as exc:
-                self._broken = self._broken or exc
-                self._ends.set()
-                response = refusal(500, "unforeseen", "a mistake in this program: it ends")
-            except Exception as exc:
-                self._met_a_mistake(request.path, exc)
-                response = refusal(500, "unforeseen", "a mistake in this program: it is logged")
-            else:
-                response = web.Response(status=answer.status, body=answer.body)
-                response.headers.update({"Content-Type": answer.content_type, **ALWAYS, **answer.headers})
-        finally:
-            self.reader.taken -= held[0]
-        if origin is not None and self._sources.allows(origin):
-            response.headers.update(cors(origin))
-        if response.status in (408, 413, 431) or self._stopping:
-            response.force_close()
-        self.answers[protocol, response.status] += 1
-        took = time.perf_counter() - began
-        self.seconds += took
-        self.times[next((at for at, most in enumerate(TIMES) if took <= most), len(TIMES))] += 1
-        return response
-
-    async def _keep_damaged(self, request: Request, why: str) -> None:
-        """What comes with a good key and can't be unpacked is kept whole, where all is that was refused."""
-        spoken = next((one for one in self._protocols if one.matches(request)), None)
-        if spoken is None:
+    def _handle(self, came: Received, reply: Reply) -> None:
+        """Answer a request, at once or when Kafka has acknowledged what it brings."""
+        path = came.target.partition(b"?")[0]
+        if path in (b"/health", b"/metrics") and came.method in ("GET", "HEAD"):
+            reply(self._operators(path, came))
             return
-        source = self._source(spoken.key(request), request.headers.get("origin"))
-        taken = self._ready()[1].take(
-            spoken.name, [Refused("unreadable", why, request.body)], source.name, request.received
-        )
-        await self._send(spoken, source, taken, request.received)
+        under = _Underway(reply, time.perf_counter())
+        try:
+            request = request_of(came, int(self._now() * 1000), self._proxies)
+            under.path, under.origin = request.path, request.headers.get("origin")
+            if came.method == "OPTIONS":
+                reply(preflight(request, self._sources))
+                return
+            found = self._take(request, under)
+        except Exception as exc:
+            found = self._excuse(exc, under)
+        if isinstance(found, Answer):
+            self._answered(under, found)
+        else:
+            done, answer = found
+            done.add_done_callback(partial(self._sent, under, answer))
+
+    def _sent(self, under: _Underway, answer: Callable[[], Answer], done: asyncio.Future[None]) -> None:
+        """Kafka has acknowledged the records of a request, or has not."""
+        try:
+            done.result()
+            found = answer()
+        except Exception as exc:
+            found = self._excuse(exc, under)
+        self._answered(under, found)
+
+    def _answered(self, under: _Underway, answer: Answer) -> None:
+        self._listener.taken -= under.held
+        if under.origin is not None and self._sources.allows(under.origin):
+            headers = {**answer.headers, **cors(under.origin)}
+            answer = Answer(answer.status, answer.body, answer.content_type, headers)
+        self.answers[under.protocol, answer.status] += 1
+        took = time.perf_counter() - under.began
+        self.seconds += took
+        self.times[bisect_left(TIMES, took)] += 1
+        under.reply(answer)
+
+    def _refused(self, answer: Answer) -> None:
+        """A request was refused before all of it was here."""
+        self.answers["", answer.status] += 1
+
+    def _excuse(self, exc: Exception, under: _Underway) -> Answer:
+        """What a request is told that was ended by this."""
+        if isinstance(exc, Unavailable):
+            exc = Failure(503, "kafka_away", f"not stored, send it again: {exc}", RETRY_SECONDS)
+        if isinstance(exc, Failure):
+            log.debug("%s: %s", under.path, exc.detail)
+            return refusal(exc.status, exc.reason, exc.detail, exc.retry_after)
+        if isinstance(exc, BrokenPromiseError):
+            self._broken = self._broken or exc
+            self._ends.set()
+            return refusal(500, "unforeseen", "a mistake in this program: it ends")
+        self._met_a_mistake(under.path, exc)
+        return refusal(500, "unforeseen", "a mistake in this program: it is logged")
+
+    def _operators(self, path: bytes, came: Received) -> Answer:
+        headers = {name.decode("latin-1").title(): value.decode("latin-1") for name, value in reversed(came.headers)}
+        problem = guard.refused(self._guard, came.method, all_of(came, b"host"), headers)
+        if problem is not None:
+            return refusal(problem[0], "not_let_in", problem[1])
+        if path == b"/metrics":
+            return Answer(200, render(self._registry) if self._registry is not None else b"", CONTENT_TYPE)
+        health = {**self.health(), **self._about}
+        return Answer(200 if health["ready"] else 503, to_json(health))
 
     # -- its events ----------------------------------------------------------------------------------------------
 
@@ -262,7 +261,31 @@ class FrontDoor:
             raise Failure(503, "kafka_away", "Kafka is not reached yet", RETRY_SECONDS)
         return self._producer, self._reception
 
-    async def _answer(self, spoken: Protocol, source: Source, request: Request) -> Answer:
+    def _take(self, request: Request, under: _Underway) -> Answer | _Sending:
+        spoken = next((one for one in self._protocols if one.matches(request)), None)
+        try:
+            whole = unpacked(request, self._most)
+        except Damaged as damaged:
+            if spoken is None:
+                raise
+            return self._keep_damaged(spoken, damaged)
+        if whole is not request:
+            under.held = len(whole.body)
+            self._listener.taken += under.held
+        if spoken is None:
+            raise Failure(404, "not_found", f"nothing is at {request.path[:100]}: events go to POST /v1/events")
+        under.protocol = spoken.name
+        return self._events(spoken, self._source(spoken.key(whole), under.origin), whole)
+
+    def _keep_damaged(self, spoken: Protocol, damaged: Damaged) -> _Sending:
+        """What comes with a good key and can't be unpacked is kept whole, where all is that was refused."""
+        request, why = damaged.request, damaged.detail
+        source = self._source(spoken.key(request), request.headers.get("origin"))
+        refused = [Refused("unreadable", why, request.body)]
+        taken = self._ready()[1].take(spoken.name, refused, source.name, request.received)
+        return self._send(spoken, source, taken, request, lambda: refusal(400, "unreadable", why))
+
+    def _events(self, spoken: Protocol, source: Source, request: Request) -> Answer | _Sending:
         if len(request.body) > source.max_bytes:
             raise Failure(413, "too_large", f"a request of {source.name} may have {source.max_bytes} bytes")
         try:
@@ -277,44 +300,45 @@ class FrontDoor:
         if len(told) > source.max_events:
             raise Failure(413, "too_many", f"a request of {source.name} may have {source.max_events} events")
         dry = spoken.name == "native" and ("dry_run", "1") in request.query
-        if not dry:
+        if not dry and source.rate:
             wait = self._bucket(source).take(max(1, len(told)), time.monotonic())
             if wait:
                 raise Failure(429, "too_fast", f"{source.name} may send {source.rate:g} events a second", wait)
-        _, reception = self._ready()
-        taken = reception.take(spoken.name, told, source.name, request.received)
+        taken = self._ready()[1].take(spoken.name, told, source.name, request.received)
         if dry:
-            return spoken.answer(request, told, taken.results)
-        await self._send(spoken, source, taken, request.received, request.headers.get(TRACEPARENT, ""))
-        return spoken.answer(request, told, taken.results)
+            return spoken.answer(request, taken.told, taken.results)
+        return self._send(spoken, source, taken, request, lambda: spoken.answer(request, taken.told, taken.results))
 
-    async def _send(self, spoken: Protocol, source: Source, taken: Taken, received: int, traceparent: str = "") -> None:
-        producer, _ = self._ready()
-        if self.spans is not None and taken.records:
+    def _send(
+        self, spoken: Protocol, source: Source, taken: Taken, request: Request, answer: Callable[[], Answer]
+    ) -> _Sending:
+        """Send the records of a request; `answer` is what it is told once they are acknowledged."""
+        records, span = taken.records, None
+        if self.spans is not None and records:
             about = {"streamgauge.protocol": spoken.name, "streamgauge.source": source.name}
-            span = self.spans.begin("receive", traceparent, about)
-        else:
-            span = None
-        records = taken.records
+            span = self.spans.begin("receive", request.headers.get(TRACEPARENT, ""), about)
         if span is not None:
             # One record of a request stands for all.
-            mark = (TRACEPARENT, span.parent.header())
             first = records[0]
-            marked = Sendable(first.partition, first.key, first.value, (*first.headers, mark))
-            records = [marked, *records[1:]]
+            mark = (TRACEPARENT, span.parent.header())
+            records = [Sendable(first.partition, first.key, first.value, (*first.headers, mark)), *records[1:]]
         try:
-            await producer.send(records, received)
-        except Unavailable as exc:
-            raise Failure(503, "kafka_away", f"not stored, send it again: {exc}", RETRY_SECONDS) from None
-        finally:
+            done = self._ready()[0].send(records, request.received)
+        except Unavailable:
             if span is not None:
                 span.end(**{"streamgauge.events": len(records)})
-        for reason, count in Counter([result.reason for result in taken.results]).items():
-            self.events[source.name, spoken.name, reason or "stored"] += count
+            raise
+        if span is not None:
+            done.add_done_callback(lambda _: span.end(**{"streamgauge.events": len(records)}))
 
-    def _bucket(self, source: Source) -> Any:
-        if not source.rate:
-            return _UNLIMITED
+        def counted() -> Answer:
+            for reason, count in Counter([result.reason for result in taken.results]).items():
+                self.events[source.name, spoken.name, reason or "stored"] += count
+            return answer()
+
+        return done, counted
+
+    def _bucket(self, source: Source) -> TokenBucket:
         known = self._buckets.get(source.key_sha256)
         if known is None or known[0] != source.rate:
             known = self._buckets[source.key_sha256] = source.rate, TokenBucket(source.rate, time.monotonic())
@@ -324,14 +348,6 @@ class FrontDoor:
         self.unforeseen += 1
         self.last_unforeseen = f"{type(exc).__name__}: {exc}"[:300]
         log.error("a request to %s met a mistake in this program: %s", path[:100], self.last_unforeseen)
-
-
-class _Unlimited:
-    def take(self, _: int, __: float) -> float:
-        return 0.0
-
-
-_UNLIMITED: Final = _Unlimited()
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

@@ -95,6 +95,8 @@ class Page:
     en: str
     zh: str
     body: Callable[[Context], Safe]
+    #: Whether it stands in the navigation: one that is about something in another page is reached from there.
+    listed: bool = True
 
     def title(self, t: Language) -> str:
         """The name in a language."""
@@ -105,6 +107,6 @@ def properties(text: str) -> dict[str, Any]:
     """The JSON object of a cell; empty if it is none."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.insight.significance import ENOUGH
 from pipeline.insight.steps import worst_step
-from pipeline.render.html import Safe, h, text
+from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import Language
 
 
@@ -16,8 +16,12 @@ def step_list(
     users: Sequence[int],
     before: Sequence[int] | None = None,
     median_ms: Sequence[float | None] | None = None,
+    people: Sequence[tuple[str, str]] = (),
 ) -> Safe:
-    """The steps of a funnel. `before` are the users of the period that it is compared with."""
+    """The steps of a funnel. `before` are the users of the period that it is compared with.
+
+    `people` are for each step the addresses of who came to it, and of who was lost before it.
+    """
     if not any(users):
         return h("p", t("Nobody has begun this funnel yet.", "还没有人进入该漏斗。"), class_="empty")
     worst = worst_step(users)
@@ -25,12 +29,14 @@ def step_list(
     items = []
     for k, (title, count) in enumerate(zip(titles, users, strict=True)):
         share = count / first if first else 0.0
-        said: list[Safe | str] = []
+        said: list[Child] = []
+        came, gone = people[k] if people else ("", "")
         if k and users[k - 1]:
             kept = count / users[k - 1]
             said.append(t(f"{t.percent(kept)} of the step before", f"上一步的 {t.percent(kept)}"))
             lost = users[k - 1] - count
-            said.append(t(f"{t.number(lost)} lost", f"流失 {t.number(lost)}"))
+            words = t(f"{t.number(lost)} lost", f"流失 {t.number(lost)}")
+            said.append(h("a", words, href=gone) if gone and lost else words)
             if before is not None and before[k - 1] >= ENOUGH:
                 said.append(t(f"{t.points(kept - before[k] / before[k - 1])} against before",
                               f"较对比期 {t.points(kept - before[k] / before[k - 1])}"))  # fmt: skip
@@ -40,9 +46,10 @@ def step_list(
         items.append(
             h("li",
               h("span", f"{k + 1}. {title}", class_="name"),
-              h("span", t.number(count), class_="n"), h("span", t.percent(share), class_="share"),
+              h("span", h("a", t.number(count), href=came) if came and count else t.number(count), class_="n"),
+              h("span", t.percent(share), class_="share"),
               h("span", h("span", class_="bar", style=f"width:{100 * share:.2f}%"), class_="track"),
-              h("span", " · ".join(said), " " if said and leak else None, leak, class_="said") if said or leak else None,
+              h("span", _joined(said), " " if said and leak else None, leak, class_="said") if said or leak else None,
               class_="worst" if k == worst else None)
         )  # fmt: skip
     note = None
@@ -50,3 +57,7 @@ def step_list(
         note = h("p", t(f"Too few users yet to say where most are lost (at least {ENOUGH}).",
                         f"用户太少（至少 {ENOUGH} 人），还不能判断哪一步流失最多。"), class_="note")  # fmt: skip
     return text(h("ol", *items, class_="steps"), note)
+
+
+def _joined(parts: Sequence[Child]) -> Safe:
+    return text([part if k == 0 else (" · ", part) for k, part in enumerate(parts)])

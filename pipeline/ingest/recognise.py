@@ -24,6 +24,8 @@ _EXACT: Final = 2.0**53 - 1
 #: Levels of lists and objects within a property: far fewer than Pydantic reads (200 in all).
 _LEVELS: Final = 5
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+#: What in JSON may mean a control character: an escape, or the one that needs none.
+_MAY_CONTROL: Final = re.compile(rb"\\(?:[bfnrt]|u00[01][0-9a-fA-F]|u007[fF])|\x7f")
 #: As numbers: to look for a byte takes a tenth of looking for a text.
 _BACKSLASH: Final = 0x5C
 _DELETE: Final = 0x7F
@@ -129,6 +131,17 @@ class Recogniser:
 
     def recognise(self, value: bytes) -> Recognised | None:
         """The fields of the event in `value`, its time in epoch ms; None where Pydantic has to be asked."""
+        found = self.sure(value)
+        if found is None:
+            return None
+        properties, found.properties = found.properties, UNSET
+        fields: Recognised = msgspec.to_builtins(found)
+        if properties is not UNSET:
+            fields["properties"] = properties
+        return fields
+
+    def sure(self, value: bytes) -> Any:
+        """The same as a struct of the envelope's fields, UNSET where one was not sent; None for no event."""
         try:
             found = self._decode(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -144,27 +157,24 @@ class Recogniser:
                 return None
         if type(ts) is not int or not EARLIEST_TS <= ts <= LATEST_TS:
             return None
-        sent = found.properties
-        found.properties = UNSET
-        fields: Recognised = msgspec.to_builtins(found)
         # Unless it is escaped, JSON has but one control character in a text.
-        if _BACKSLASH in value or _DELETE in value:
-            for text in fields.values():
-                if type(text) is str and _CONTROL.search(text):
-                    return None
+        if (_BACKSLASH in value or _DELETE in value) and _MAY_CONTROL.search(value) and _has_control(found):
+            return None
+        sent = found.properties
         if not sent or sent is UNSET:
-            if spec.needed:
-                return None
-            if sent is not UNSET:
-                fields["properties"] = sent
-            return fields
+            return None if spec.needed else found
         names = tuple(sent)
         shape = spec.shapes.get(names) or spec.shape(names)
         if shape is None or not _hold(sent, shape):
             return None
-        order = shape.order
-        fields["properties"] = sent if order is None else {name: sent[name] for name in order}
-        return fields
+        if shape.order is not None:
+            found.properties = {name: sent[name] for name in shape.order}
+        return found
+
+
+def _has_control(found: msgspec.Struct) -> bool:
+    texts = [getattr(found, name) for name in found.__struct_fields__]
+    return any(type(text) is str and _CONTROL.search(text) for text in texts)
 
 
 def _hold(sent: dict[str, Any], shape: _Shape) -> bool:

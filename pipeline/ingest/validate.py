@@ -52,7 +52,7 @@ class Validator:
     """
 
     def __init__(self, plan: Plan, validation: Literal["fast", "pydantic"] = "fast") -> None:
-        self._recognise = Recogniser(plan).recognise if validation == "fast" else None
+        self._recogniser = Recogniser(plan) if validation == "fast" else None
         self._known = known_events(plan).validator.validate_json
         self._unknown: Callable[[bytes], Any] | None = (
             unknown_event(plan).validator.validate_json if plan.unknown_events == "keep" else None
@@ -72,7 +72,7 @@ class Validator:
         """
         if not value or len(value) > MAX_RECORD_BYTES:
             raise _no_payload(value)
-        fields = self._recognise(value) if self._recognise is not None else None
+        fields = self._recogniser.recognise(value) if self._recogniser is not None else None
         if fields is None:
             return self._event(self._judged(value), value)
         if not number % COMPARED:
@@ -81,6 +81,22 @@ class Validator:
         if user and user[0] != "$" and name not in self._values and "bot" not in fields and not is_nobody(user):
             return Event(fields, name, fields["event_id"], user, fields["ts"], 0)  # as nearly all of them are
         return self._event(fields, None)
+
+    def sure(self, value: bytes, number: int = 1) -> Any:
+        """The envelope of an event that `parse` surely accepts (`Recogniser.sure`); None where it has to be asked."""
+        if self._recogniser is None or len(value) > MAX_RECORD_BYTES:
+            return None
+        found = self._recogniser.sure(value)
+        if found is None or found.bot:
+            return None
+        actor = found.user_id or found.anonymous_id
+        if not actor or actor[0] == "$" or is_nobody(actor):
+            return None
+        if not number % COMPARED:
+            fields = self._recogniser.recognise(value)
+            assert fields is not None
+            self._compare(value, fields)
+        return found
 
     def _judged(self, value: bytes) -> dict[str, Any]:
         """The fields, by Pydantic."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeline.measure.funnel import MODES, Attribution
@@ -51,14 +51,16 @@ class FunnelQuery:
     modes: frozenset[str] = frozenset()
     exclude: str = ""
     where: str = ""
+    #: Whatever the order: how many of the steps an actor took within the window, the earliest of them in the bucket.
+    any_order: bool = False
     #: Without step times the query is several times as fast.
     times: bool = True
 
     @property
     def has_times(self) -> bool:
         """Whether the query gives step times: not under strict_once, where a chain is not a simple
-        fold."""
-        return self.times and "strict_once" not in self.modes
+        fold, nor in any order."""
+        return self.times and not self.any_order and "strict_once" not in self.modes
 
 
 def bucket_templates(grain: str, timezone: str = "UTC") -> tuple[str, str]:
@@ -76,17 +78,11 @@ def bucket_templates(grain: str, timezone: str = "UTC") -> tuple[str, str]:
 
 def funnel_sql(query: FunnelQuery) -> str:
     """The query: one row per bucket and breakdown value, with the columns `COLUMNS`, sorted by both."""
-    if unknown := set(query.modes) - MODES:
-        raise ValueError(f"unknown funnel mode {min(unknown)!r}: use {', '.join(sorted(MODES))}")
-    steps, full = len(query.steps), (1 << len(query.steps)) - 1
-    conditions = [*query.steps, query.exclude] if query.exclude else query.steps
-    code = " + ".join(f"if({condition}, {1 << i}, 0)" for i, condition in enumerate(conditions))
-    carriers = full if query.attribution == "last" else 1
+    steps = len(query.steps)
     users = [f"countIf(level >= {k})" for k in range(1, steps + 1)]
     waits = range(1, steps) if query.has_times else ()
     sums = [f"sum(toUInt64(waits[{k}]))" for k in waits]
     bins = [f"sumMapIf([{_bin(f'waits[{k}]')}], [toUInt64(1)], level > {k})" for k in waits]
-    chain, check = (_CHAIN.format(_chain(query)), _CHECK) if waits else ("", "")
     return f"""\
 SELECT
     bucket,
@@ -95,25 +91,47 @@ SELECT
     [{", ".join(sums)}]::Array(UInt64) AS sums,
     [{", ".join(bins)}]::Array(Tuple(Array(Int16), Array(UInt64))) AS bins
 FROM (
+{_levels(query)}
+)
+GROUP BY bucket, value
+ORDER BY bucket, value
+"""
+
+
+def funnel_actors_sql(query: FunnelQuery) -> str:
+    """One row per actor, bucket and breakdown value: `f_actor`, `bucket`, `value`, and `level`, the steps it took."""
+    return _levels(replace(query, times=False), of_actor="f_actor, ")
+
+
+def _levels(query: FunnelQuery, of_actor: str = "") -> str:
+    """One row per actor, bucket and value, as far as the actor came. `of_actor` says whether its name is in them."""
+    if unknown := set(query.modes) - MODES:
+        raise ValueError(f"unknown funnel mode {min(unknown)!r}: use {', '.join(sorted(MODES))}")
+    full = (1 << len(query.steps)) - 1
+    conditions = [*query.steps, query.exclude] if query.exclude else query.steps
+    code = " + ".join(f"if({condition}, {1 << i}, 0)" for i, condition in enumerate(conditions))
+    carriers = full if query.attribution == "last" or query.any_order else 1
+    chain, check = (_CHAIN.format(_chain(query)), _CHECK) if query.has_times and len(query.steps) > 1 else ("", "")
+    return f"""\
     SELECT
-        bucket,
+        {of_actor}bucket,
         {_value(query)} AS value,
         {_parts(query)} AS parts,
         arrayMax(arrayMap(part -> {_level(query)}, parts)) AS level{chain}
     FROM (
         -- Per actor and bucket: the events in its range.
-        SELECT cohort.1 AS bucket, cohort.2 AS high, cohort.3 AS events
+        SELECT {of_actor}cohort.1 AS bucket, cohort.2 AS high, cohort.3 AS events
         FROM (
-            SELECT arrayJoin(arrayMap(
+            SELECT {of_actor}arrayJoin(arrayMap(
                 b -> (b.1, b.2, arrayFilter(e -> e.1 >= b.1 AND e.1 < b.2 + {query.window_ms}, timeline)),
                 arrayMap(s -> (s, {query.bucket_end.format("s")}), starts)
             )) AS cohort
             FROM (
                 -- Per actor: its events (time, bits of steps and exclusion, value); starts of its buckets.
                 SELECT
-                    arraySort(groupArray((f_ts, f_code, f_value))) AS timeline,
+                    {of_actor}arraySort(groupArray((f_ts, f_code, f_value))) AS timeline,
                     arrayDistinct(arrayMap(
-                        e -> {query.bucket_start.format("e.1")}, arrayFilter(e -> bitTest(e.2, 0), timeline)
+                        e -> {query.bucket_start.format("e.1")}, arrayFilter(e -> {_begins(query)}, timeline)
                     )) AS starts
                 FROM (
                     SELECT
@@ -128,11 +146,7 @@ FROM (
                 GROUP BY f_actor
             )
         )
-    ){check}
-)
-GROUP BY bucket, value
-ORDER BY bucket, value
-"""
+    ){check}"""
 
 
 def cell_of(
@@ -152,16 +166,24 @@ def _value(query: FunnelQuery) -> str:
     if query.attribution == "last":
         full = (1 << len(query.steps)) - 1
         return f"arrayMax(arrayMap(e -> (e.1, e.3), arrayFilter(e -> bitAnd(e.2, {full}) != 0, events))).2"
-    firsts = "arrayFilter(e -> bitTest(e.2, 0) AND e.1 < high, events)"
+    firsts = f"arrayFilter(e -> {_begins(query)} AND e.1 < high, events)"
     if query.attribution == "first":
         return f"arrayMin(arrayMap(e -> (e.1, e.3), {firsts})).2"
     return f"arrayJoin(arrayDistinct(arrayMap(e -> e.3, {firsts})))"
 
 
+def _begins(query: FunnelQuery) -> str:
+    """Whether an event `e` is one with which an actor can enter."""
+    return f"bitAnd(e.2, {(1 << len(query.steps)) - 1}) != 0" if query.any_order else "bitTest(e.2, 0)"
+
+
 def _parts(query: FunnelQuery) -> str:
     """The segments between exclusions, each (ts, mask of steps), the first step cleared after the bucket."""
     full = (1 << len(query.steps)) - 1
-    row = f"(e.1, bitAnd(e.2, if(e.1 < high, {full}, {full - 1})))"
+    if query.any_order:
+        row = f"(e.1, bitAnd(e.2, {full}))"
+    else:
+        row = f"(e.1, bitAnd(e.2, if(e.1 < high, {full}, {full - 1})))"
     # The order of the rows matters to one combination only.
     order = "arraySort" if {"strict_once", "strict_deduplication"} <= query.modes else ""
     if not query.exclude:
@@ -173,10 +195,27 @@ def _parts(query: FunnelQuery) -> str:
 
 
 def _level(query: FunnelQuery) -> str:
-    """windowFunnel over a part."""
+    """windowFunnel over a part; in any order `_most`."""
+    if query.any_order:
+        return _most(query)
     modes = "".join(f", ''{mode}''" for mode in sorted(query.modes))
     masks = ", ".join(f"arrayMap(r -> bitTest(r.2, {k}), part)" for k in range(len(query.steps)))
     return f"arrayReduce('windowFunnel({query.window_ms}{modes})', arrayMap(r -> r.1, part), {masks})"
+
+
+def _most(query: FunnelQuery) -> str:
+    """The most steps of a part that lie within the window and of which one lies in the bucket.
+
+    A fold over the events: of each step the last time so far, and the last one in the bucket; beside them the most.
+    """
+    steps = range(1, len(query.steps) + 1)
+    last = [f"if(bitTest(e.2, {k - 1}), e.1, s.1[{k}])" for k in steps]
+    early = [f"if(bitTest(e.2, {k - 1}) AND e.1 < high, e.1, s.2[{k}])" for k in steps]
+    near = f"t -> t > 0 AND t + {query.window_ms} >= e.1"
+    counted = f"if(arrayExists({near}, [{', '.join(early)}]), arrayCount({near}, [{', '.join(last)}]), 0)"
+    zeros = f"arrayWithConstant({len(steps)}, toUInt64(0))"
+    state = f"([{', '.join(last)}], [{', '.join(early)}], greatest(s.3, toUInt8({counted})))"
+    return f"arrayFold((s, e) -> {state}, arraySort(part), ({zeros}, {zeros}, toUInt8(0))).3"
 
 
 # `waits[k]`: time from step k to k + 1. Of chains of the same length that of the earliest part is taken.

@@ -35,13 +35,22 @@ def daily_window(funnel: Funnel) -> int:
 
 
 def funnel_period_sql(
-    plan: Plan, funnel: Funnel, first: int, end: int, by: str = "", *, daily: bool = False, seen: int | None = None
+    plan: Plan,
+    funnel: Funnel,
+    first: int,
+    end: int,
+    by: str = "",
+    *,
+    daily: bool = False,
+    seen: int | None = None,
+    only: str = "",
 ) -> str:
     """The query for cohorts of `[first, end)` (epoch ms), by the field `by`.
 
     With `daily` one for each day of the plan, within `daily_window`, and without step times. Several fields in `by` are
     joined by commas, their values by ` / `. `seen` is the moment at which one looks: what came later does not count, so
-    that an earlier period can be seen as it stood when it was as old as this one.
+    that an earlier period can be seen as it stood when it was as old as this one. `only` is a condition on
+    the events.
 
     The meaning is that of the live funnel (docs/live-measures.md): late events don't count, users are persons.
     """
@@ -58,7 +67,7 @@ def funnel_period_sql(
     source = (
         f"(SELECT {fields}, toUnixTimestamp64Milli(e.ts) AS ts FROM events AS e "
         f"WHERE e.ts >= fromUnixTimestamp64Milli({first}) AND e.ts < fromUnixTimestamp64Milli({last}) "
-        f"AND NOT late AND {names})"
+        f"AND NOT late AND {names}{f' AND ({only})' if only else ''})"
     )
     fields_by = [name for name in by.split(",") if name]
     query = funnel_query(plan, funnel, fields_by[0] if fields_by else "", source)

@@ -51,8 +51,12 @@ def line_chart(
     width: int = WIDE,
     height: int = 220,
     area: bool = False,
+    links: Sequence[str] = (),
 ) -> Safe:
-    """Lines over evenly spaced places. `form` writes a value; `title` is what a screen reader says."""
+    """Lines over evenly spaced places. `form` writes a value; `title` is what a screen reader says.
+
+    `links` are the addresses that a click on a place leads to: what a table beside the chart has as links, too.
+    """
     lines = lines[:MAX_LINES]
     known = [v for line in lines for v in line.values if v is not None]
     marks = ticks(min(0.0, *known) if known else 0.0, max(known) if known else 1.0)
@@ -91,7 +95,8 @@ def line_chart(
         [place, *(f"{line.name}: {form(line.values[k])}" if len(lines) > 1 else form(line.values[k]) for line in lines)]
         for k, place in enumerate(places)
     ]
-    where = json.dumps({"x": [x(k) for k in range(len(places))], "tips": tips}, ensure_ascii=False)
+    known_places = {"x": [x(k) for k in range(len(places))], "tips": tips} | ({"links": list(links)} if links else {})
+    where = json.dumps(known_places, ensure_ascii=False)
     return h(
         "svg", *drawn, viewBox=f"0 0 {width} {height}", width=width, height=height, role="img",
         aria_label=title, class_="chart", data_tips=where, xmlns="http://www.w3.org/2000/svg",

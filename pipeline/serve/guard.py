@@ -48,7 +48,6 @@ _log: Final = logging.getLogger("pipeline.serve.requests")
 _log.addFilter(_OneLine())
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-BareHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
@@ -189,24 +188,6 @@ class Runner(web.AppRunner):
 
     def __init__(self, app: web.Application, *, idle_seconds: float = IDLE_SECONDS, **more: Any) -> None:
         super().__init__(app, access_log=None, logger=_log, keepalive_timeout=idle_seconds, **more)
-        self._idle_seconds = idle_seconds
-        self._open: set[GuardedConnection] = set()
-
-    @property
-    def server(self) -> Any:
-        """What makes the protocol of a connection."""
-        made = super().server
-        return None if made is None else (lambda: GuardedConnection(made(), self._open, self._idle_seconds))
-
-
-class BareRunner(web.ServerRunner):
-    """The same for a handler without an application around it, which says itself when a request begins and ends."""
-
-    def __init__(
-        self, handler: BareHandler, *, drain_seconds: float, idle_seconds: float = IDLE_SECONDS, **more: Any
-    ) -> None:
-        made = web.Server(handler, access_log=None, logger=_log, keepalive_timeout=idle_seconds, **more)
-        super().__init__(made, shutdown_timeout=drain_seconds)
         self._idle_seconds = idle_seconds
         self._open: set[GuardedConnection] = set()
 

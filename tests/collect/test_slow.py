@@ -52,7 +52,7 @@ async def test_a_body_that_does_not_come_is_told_so(door: tuple[FrontDoor, bytes
     answer = await said(door[0].port, HEAD % door[1] + b"Content-Length: 10\r\n\r\n{")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"too_slow"' in answer
-    assert door[0].reader.taken == 0
+    assert door[0].taken == 0
 
 
 async def test_bodies_of_many_at_once_take_no_more_memory_than_they_may(door: tuple[FrontDoor, bytes]) -> None:
@@ -61,7 +61,7 @@ async def test_bodies_of_many_at_once_take_no_more_memory_than_they_may(door: tu
     statuses = sorted(answer[9:12] for answer in answers)
     assert set(statuses) == {b"408", b"503"}
     assert any(b"Retry-After: 2" in answer for answer in answers)
-    assert door[0].reader.taken == 0
+    assert door[0].taken == 0
 
 
 async def test_without_kafka_events_are_to_come_again(door: tuple[FrontDoor, bytes]) -> None:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from pipeline.collect.model import Answer, Incoming, Refused, Request, Result
+from pipeline.collect.model import Answer, Incoming, Refused, Request, Result, Written
 from pipeline.collect.protocols import protocols
 
 
@@ -49,9 +49,10 @@ class Front:
             self.failing -= 1
             return Answer(503, headers={"Retry-After": "1"})
         key = theirs.key(request)
-        self.told += [(key, item) for item in told]
-        results = [Result(item.reason, item.detail) if isinstance(item, Refused) else Result() for item in told]
-        return theirs.answer(request, told, results)
+        items = [item.carefully() if isinstance(item, Written) else item for item in told]
+        self.told += [(key, item) for item in items]
+        results = [Result(item.reason, item.detail) if isinstance(item, Refused) else Result() for item in items]
+        return theirs.answer(request, items, results)
 
     def _handler(self, pages: Path | None, collect: str) -> type[BaseHTTPRequestHandler]:
         front = self

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from pipeline.alerts.bridge import Bridge
+from pipeline.collect.native import Native
+from pipeline.collect.protocols import protocols
+from pipeline.collect.server import FrontDoor
+from pipeline.collect.sources import Sources, add_source
 from pipeline.dashboard.server import Dashboard
 from pipeline.serve.server import LiveServer, registry
 from pipeline.settings import Settings
@@ -21,16 +26,20 @@ NOWHERE = "http://127.0.0.1:9"
 Server = Callable[[], Awaitable[int]]
 
 
-@pytest.fixture(params=["dashboard", "worker", "bridge"])
-async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
+@pytest.fixture(params=["dashboard", "worker", "bridge", "front door"])
+async def port(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[int]:
     """The port of one of our servers, with nothing behind it."""
     plan = load_plan("shop")
-    settings = Settings(dashboard_port=0, dashboard_workers=NOWHERE, clickhouse_url=NOWHERE)
-    server: Dashboard | LiveServer | Bridge
+    settings = Settings(dashboard_port=0, dashboard_workers=NOWHERE, clickhouse_url=NOWHERE, collect_port=0)
+    server: Dashboard | LiveServer | Bridge | FrontDoor
     if request.param == "dashboard":
         server = Dashboard(settings, plan)
     elif request.param == "bridge":
         server = Bridge(settings, plan, "127.0.0.1", 0)
+    elif request.param == "front door":
+        sources = tmp_path / "sources.json"
+        add_source(sources, "web", origins=("*",))
+        server = FrontDoor(settings, Sources(sources), [Native(), *protocols()])
     else:
         app = make_app(settings, plan, 1, None)
         figures = registry(WorkerCollector(app))

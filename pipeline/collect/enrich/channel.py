@@ -81,7 +81,7 @@ def channel(fields: Mapping[str, Any], user_agent: str = "") -> dict[str, str]:
 
     `fields`: the envelope, with what SDKs know under `properties`.
     """
-    if not _tells(fields):
+    if not tells(fields.get("referrer"), fields.get("properties")):
         return {}
     arrival = arrival_of(fields, user_agent)
     found = {"channel": group(arrival)}
@@ -212,10 +212,10 @@ _TELLING: Final = frozenset(
 )
 
 
-def _tells(fields: Mapping[str, Any]) -> bool:
-    if fields.get("referrer"):
+def tells(referrer: Any, properties: Any) -> bool:
+    """Whether an event tells how its person came: by these two fields of it, whatever they may be."""
+    if referrer:
         return True
-    properties = fields.get("properties")
     if not isinstance(properties, dict):
         return False
     context = properties.get("context")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
+from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result, Told
 from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in
 from pipeline.collect.protocols.fields import (
     attributes,
@@ -74,7 +74,7 @@ class AmplitudeProtocol:
         sent = sent_at(mapping(data).get("client_upload_time"))
         return each(mapping(data).get("events"), request.body, partial(_event, request, sent))
 
-    def answer(self, request: Request, told: Sequence[Incoming | Refused], results: Sequence[Result]) -> Answer:
+    def answer(self, request: Request, told: Sequence[Told], results: Sequence[Result]) -> Answer:
         """How many were taken, and what was refused; 400 if that is everything: else the SDK would send all again."""
         refused = refusals(told, results)
         if nothing_stored(results):

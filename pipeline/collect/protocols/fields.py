@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from pipeline.collect.model import Answer, Incoming, Refused, Request, Result
+from pipeline.collect.model import Answer, Incoming, Refused, Request, Result, Told
 from pipeline.collect.protocols.decode import Undecodable, base64_in
 
 #: A picture of one pixel, for an address that a page puts into an image.
@@ -93,6 +93,10 @@ def milliseconds(value: Any) -> Any:
         return round(value) if isfinite(value) else value
     if not isinstance(value, str):
         return value
+    if len(value) == 24 and value[19] == "." and value[23] == "Z" and value[20:23].isdecimal() and value.isascii():
+        # As JavaScript writes it, and most: events of one second are many.
+        whole = _second(value[:19])
+        return value if whole is None else whole + int(value[20:23])
     if value[4:5] != "-" and _DIGITS.fullmatch(value):
         return int(value)
     try:
@@ -101,6 +105,15 @@ def milliseconds(value: Any) -> Any:
         return value if moment.tzinfo is None else (moment - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):
         return value
+
+
+@lru_cache(maxsize=10_000)
+def _second(text: str) -> int | None:
+    """Epoch ms of a time in UTC, without a zone; None if it is none."""
+    try:
+        return (datetime.fromisoformat(f"{text.upper()}+00:00") - _EPOCH) // _MILLISECOND
+    except (ValueError, OverflowError):
+        return None
 
 
 def seconds_or_milliseconds(value: Any) -> Any:
@@ -212,7 +225,7 @@ def unsupported(item: Any, what: str) -> Refused:
     return Refused("unsupported", what, raw_of(item))
 
 
-def refusals(told: Sequence[Incoming | Refused], results: Sequence[Result]) -> list[dict[str, Any]]:
+def refusals(told: Sequence[Told], results: Sequence[Result]) -> list[dict[str, Any]]:
     """What was refused of a request: position, id, reason, detail."""
     return [
         envelope(
@@ -226,7 +239,7 @@ def refusals(told: Sequence[Incoming | Refused], results: Sequence[Result]) -> l
     ]
 
 
-def refused_whole(request: Request, told: Sequence[Incoming | Refused]) -> bool:
+def refused_whole(request: Request, told: Sequence[Told]) -> bool:
     """Whether nothing of a request could be read."""
     return len(told) == 1 and isinstance(told[0], Refused) and bool(request.body) and told[0].raw == request.body
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from pipeline.collect.model import Answer, Incoming, Refused, Request, Result
+from pipeline.collect.model import Answer, Incoming, Refused, Request, Result, Told
 from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of
 from pipeline.collect.protocols.fields import (
     attributes,
@@ -65,7 +65,7 @@ class GA4Protocol:
             return json_answer(200, {"validationMessages": said})
         return told
 
-    def answer(self, request: Request, told: Sequence[Incoming | Refused], results: Sequence[Result]) -> Answer:
+    def answer(self, request: Request, told: Sequence[Told], results: Sequence[Result]) -> Answer:
         """204; what was refused is said, which Google's doesn't do; 400 if that is everything."""
         refused = refusals(told, results)
         if not refused:

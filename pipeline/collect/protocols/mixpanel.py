@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
+from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result, Told
 from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of, form_in, json_in, unpacked
 from pipeline.collect.protocols.fields import (
     PIXEL,
@@ -87,7 +87,7 @@ class MixpanelProtocol:
             return [json_in(line) for line in lines if line.strip()]
         return data_in(request, self.limit)
 
-    def answer(self, request: Request, told: Sequence[Incoming | Refused], results: Sequence[Result]) -> Answer:
+    def answer(self, request: Request, told: Sequence[Told], results: Sequence[Result]) -> Answer:
         """1 or 0, or with `verbose` the reasons; of an import how many were taken and which failed."""
         refused = refusals(told, results)
         if request.path.startswith("/import") and not _is_form(request):

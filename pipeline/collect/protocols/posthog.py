@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
+from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result, Told
 from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of
 from pipeline.collect.protocols.fields import (
     PIXEL,
@@ -127,7 +127,7 @@ class PostHogProtocol:
         library = request.headers.get("posthog-sdk-info", "").partition("/")[0]
         return each(items, request.body, partial(_event, request, library, sent_at(sent)))
 
-    def answer(self, request: Request, told: Sequence[Incoming | Refused], results: Sequence[Result]) -> Answer:
+    def answer(self, request: Request, told: Sequence[Told], results: Sequence[Result]) -> Answer:
         """The status; in the newer form a result for each event."""
         if _PER_EVENT.fullmatch(request.path):
             outcomes = {}

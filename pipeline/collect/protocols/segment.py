@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final
 
-from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
-from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of
+from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result, Told
+from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of, json_in
 from pipeline.collect.protocols.fields import (
     PIXEL,
     attributes,
@@ -21,18 +21,18 @@ from pipeline.collect.protocols.fields import (
     first,
     identifier,
     json_answer,
-    label,
     mapping,
     milliseconds,
     nothing_stored,
     old_id,
     raw_of,
-    referrer,
     refusals,
     sent_at,
     text,
     whose,
 )
+from pipeline.collect.protocols.segment_context import surroundings
+from pipeline.collect.protocols.segment_tracks import written
 
 _TYPES: Final = ("track", "identify", "page", "screen", "group", "alias")
 #: The last part of a path to the type that it means; "" for a batch, whose messages say theirs.
@@ -45,17 +45,11 @@ _SETTINGS: Final = re.compile(r"/v1/projects/([^/]+)/settings/?")
 #: What browsers ask for or tell besides events: the source's configuration, and metrics of the SDK itself.
 _SOURCE_CONFIG: Final = re.compile(r"/sourceConfig/?")
 _METRICS: Final = re.compile(r"/(?:v1/m|rsaMetrics)/?")
-#: What RudderStack's library for browsers writes into `context.app`: its own name, and its own version.
-_RUDDER_WEB: Final = "RudderLabs JavaScript SDK"
 #: Fields of a message that are said in the envelope, or that only its transport needs.
 _TRANSPORT: Final = frozenset({
     "type", "event", "userId", "anonymousId", "messageId", "timestamp", "originalTimestamp", "sentAt", "receivedAt",
     "properties", "context", "integrations", "writeKey", "_metadata", "channel",
 })  # fmt: skip
-#: What of a context tells nothing for the envelope.
-_BARE: Final = frozenset({"library", "ip", "userAgent", "traits", "groupId"})
-#: Characters of a library's name that are looked at.
-_MAX_NAME: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +87,7 @@ class SegmentProtocol:
         messages = [outer, *(batch[:1] if isinstance(batch, list) else ())]
         return next((key for message in messages if (key := text(mapping(message).get("writeKey")))), "")
 
-    def read(self, request: Request) -> list[Incoming | Refused] | Answer:
+    def read(self, request: Request) -> Sequence[Told] | Answer:
         """The events of a request, or the configuration that it asks for."""
         if _METRICS.fullmatch(request.path):
             return json_answer(200, {"success": True})
@@ -108,6 +102,8 @@ class SegmentProtocol:
             return json_answer(200, {"source": source})
         found = _EVENTS.fullmatch(request.path)
         kind = _PATHS.get(found[1], "") if found else ""
+        if (tracks := written(request, kind, _read)) is not None:
+            return tracks
         try:
             data = data_in(request, self.limit)
         except Undecodable as exc:
@@ -120,13 +116,22 @@ class SegmentProtocol:
             whole, items, common = None, data, {}
         return each(items, request.body, partial(_message, request, kind, whole, common))
 
-    def answer(self, request: Request, told: Sequence[Incoming | Refused], results: Sequence[Result]) -> Answer:
+    def answer(self, request: Request, told: Sequence[Told], results: Sequence[Result]) -> Answer:
         """`success`, and what was refused; 400 if that is everything."""
         if "/pixel/" in request.path:
             return PIXEL
         refused = refusals(told, results)
         done = not nothing_stored(results)
         return json_answer(200 if done else 400, {"success": done} | ({"refused": refused} if refused else {}))
+
+
+def _read(request: Request, kind: str, sent: int | None, raw: bytes) -> Incoming | Refused:
+    """One message of a request."""
+    try:
+        (told,) = _message(request, kind, sent, {}, json_in(raw))
+    except Undecodable as exc:
+        return exc.refused(raw)
+    return told
 
 
 def _message(
@@ -152,14 +157,7 @@ def _message(
     }
     if "anonymousId" in message:
         fields["anonymous_id"] = identifier(message["anonymousId"])
-    # Libraries of servers say nothing but who they are.
-    if context.keys() <= _BARE:
-        if platform := _platform(message, library):
-            fields["platform"] = platform
-        if isinstance(given, dict) and "referrer" in given:
-            fields["referrer"] = referrer(given["referrer"])
-    else:
-        fields |= _surroundings(message, context, mapping(given), library)
+    fields |= surroundings(message, context, given, library)
     if None in fields.values():
         fields = {name: value for name, value in fields.items() if value is not None}
     address, agent = whose(request, library, context.get("ip"), context.get("userAgent"))
@@ -198,39 +196,5 @@ def _message(
     return [incoming]
 
 
-def _surroundings(
-    message: dict[str, Any], context: dict[str, Any], properties: dict[str, Any], library: Any
-) -> dict[str, Any]:
-    """What an SDK in an app or on a page says of where it is."""
-    app, device, page = mapping(context.get("app")), mapping(context.get("device")), mapping(context.get("page"))
-    return {
-        "session_id": identifier(context.get("sessionId")),
-        "platform": label(first(device.get("type"), _platform(message, library))),
-        "app_version": label(None if app.get("name") == _RUDDER_WEB else app.get("version")),
-        "os": label(mapping(context.get("os")).get("name")),
-        "device": label(first(device.get("model"), device.get("type"))),
-        "language": label(context.get("locale")),
-        "country": label(mapping(context.get("location")).get("country")),
-        "campaign": label(mapping(context.get("campaign")).get("name")),
-        "referrer": referrer(
-            first(page.get("referrer"), mapping(context.get("referrer")).get("url"), properties.get("referrer"))
-        ),
-    }
-
-
 def _traits(message: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
     return attributes(first(message.get("traits"), context.get("traits")))
-
-
-def _platform(message: dict[str, Any], library: Any) -> str | None:
-    if message.get("channel") == "web":
-        return "web"
-    return _platform_of(library[:_MAX_NAME]) if isinstance(library, str) else None
-
-
-@lru_cache(maxsize=1_000)
-def _platform_of(library: str) -> str | None:
-    name = library.lower()
-    if "analytics.js" in name or "javascript" in name:
-        return "web"
-    return next((platform for platform in ("ios", "android") if platform in name), None)

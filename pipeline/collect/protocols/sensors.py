@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result
+from pipeline.collect.model import IDENTIFY, Answer, Incoming, Refused, Request, Result, Told
 from pipeline.collect.protocols.decode import MAX_UNPACKED, Undecodable, data_in, first_of
 from pipeline.collect.protocols.fields import (
     PIXEL,
@@ -91,7 +91,7 @@ class SensorsProtocol:
     def _data(self, request: Request) -> Any:
         return data_in(request, self.limit, ("data_list", "data"))
 
-    def answer(self, request: Request, told: Sequence[Incoming | Refused], results: Sequence[Result]) -> Answer:
+    def answer(self, request: Request, told: Sequence[Told], results: Sequence[Result]) -> Answer:
         """200 whenever the request could be read: its SDKs send what was refused again, for ever, before all else."""
         if request.path.startswith("/sa.gif"):
             return PIXEL

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from pipeline.collect.model import Answer, Incoming, Refused, Request, Result
+from pipeline.collect.model import Answer, Incoming, Refused, Request, Result, Told
 from pipeline.collect.protocols.decode import (
     MAX_UNPACKED,
     Undecodable,
@@ -103,7 +103,7 @@ class SnowplowProtocol:
             raise Undecodable("not_an_object", "no payload_data: an object with a list `data`")
         return payloads
 
-    def answer(self, request: Request, told: Sequence[Incoming | Refused], results: Sequence[Result]) -> Answer:
+    def answer(self, request: Request, told: Sequence[Told], results: Sequence[Result]) -> Answer:
         """A pixel for a GET, `ok` for a POST, and what was refused; 400 if that is everything."""
         if request.method == "GET":
             return PIXEL

@@ -1,128 +1,100 @@
-"""The page Explore: any metric of the catalogue with its parameters, as chart and table, with its SQL."""
+"""The page Explore: a question that is built in a form, its answer, its SQL, and the people behind each number."""
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Final
+from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
+from pipeline.dashboard.bar import Controls, filter_bar, given, said_of
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import form, lazy, panel, select, term
-from pipeline.dashboard.metrics import run_metric, shown
+from pipeline.dashboard.frame import lazy, note_bad, panel
+from pipeline.dashboard.pages import one_metric
+from pipeline.dashboard.pages.answers import answer_of, as_csv, as_page
+from pipeline.dashboard.pages.builders import BUILDERS
 from pipeline.errors import UserError
-from pipeline.metrics import GROUPS, Metric, arguments_for, metrics
-from pipeline.metrics.arguments import written
-from pipeline.metrics.metric import Parameter
-from pipeline.metrics.spreadsheet import harmless
+from pipeline.explore.address import read
+from pipeline.explore.question import Question
+from pipeline.explore.written import write, write_scope
 from pipeline.render.html import Safe, h, text
-from pipeline.render.metric import metric_title
-from schemas.event import CONTEXT_FIELDS
+
+#: Kind to its name, and what it answers.
+KINDS: Final[dict[str, tuple[tuple[str, str], tuple[str, str]]]] = {
+    "trend": (("Trend", "趋势"), ("How much of something, over time", "某件事随时间有多少")),
+    "funnel": (("Funnel", "漏斗"), ("How many go on from step to step", "每一步有多少人继续")),
+    "retention": (("Retention", "留存"), ("Who comes back, and when", "谁在什么时候回来")),
+    "distribution": (("Distribution", "分布"), ("How often people do something", "人们做某件事的频次")),
+    "lifecycle": (("Lifecycle", "生命周期"), ("Who is new, who comes back, who falls away", "新增、回访、回流与沉睡")),
+    "paths": (("Paths", "路径"), ("How sessions go on", "会话如何进行")),
+    "metric": (("Catalogue", "指标库"), ("Any metric that is defined already", "任意已定义的指标")),
+}
+
+
+def kind_of(context: Context) -> str:
+    """The kind that is asked for; a metric by its name alone."""
+    asked = context.query.get("kind", "")
+    return asked if asked in KINDS else "metric" if "metric" in context.query else "trend"
+
+
+def asked_question(context: Context) -> Question:
+    """The question of the address. Raises UserError."""
+    return read(given(context), kind_of(context))
 
 
 def body(context: Context) -> Safe:
-    """The list of metrics, the form of the one chosen, and the place for its result."""
-    t = context.t
-    metric = _chosen(context)
-    options = [
-        h("optgroup", [h("option", metric_title(t, m), value=m.name, selected=m.name == metric.name) for m in found],
-          label=t(*GROUPS[group]))
-        for group in GROUPS
-        if (found := [m for m in metrics().values() if m.group == group])
-    ]  # fmt: skip
-    choose = h(
+    """Tabs, the form, and the place for the answer."""
+    kind = kind_of(context)
+    if kind == "metric":
+        return text(_tabs(context, kind, {}), one_metric.body(context))
+    t, problem = context.t, None
+    try:
+        question = asked_question(context)
+        state: Mapping[str, str] = write(question)
+        shared = write_scope(question.scope)
+    except UserError as exc:
+        state, shared, problem = context.query, {}, note_bad(str(exc))
+    controls = Controls(context, state)
+    form = h(
         "form",
-        h("label", h("span", t("Metric", "指标")), h("select", options, name="metric")),
-        h("button", t("Choose", "选择")),
-        class_="asked", action="/explore",
+        h("input", type="hidden", name="kind", value=kind),
+        h("div", *BUILDERS[kind](controls), class_="builder"),
+        filter_bar(controls),
+        h("div", h("button", t("Show", "查看"), class_="primary"), class_="buttons"),
+        class_="asked question", action="/explore",
     )  # fmt: skip
-    return text(
-        choose,
-        panel(
-            metric_title(t, metric),
-            h("p", t(metric.definition, metric.definition_zh)),
-            h("p", h("strong", t("Formula: ", "公式：")), metric.formula, class_="note"),
-            h("p", h("strong", t("Mind: ", "注意：")), metric.mistakes, class_="note"),
-        ),
-        form(context, h("input", type="hidden", name="metric", value=metric.name), _fields(context, metric))
-        if metric.parameters else None,
-        panel(t("Result", "结果"), lazy(context, "explore", rows=8, metric=metric.name), note=metric.grain),
-    )  # fmt: skip
+    answer = problem or lazy(replace(context, query={**state, "kind": kind}), "explore", rows=8)
+    return text(_tabs(context, kind, shared), panel(t(*KINDS[kind][1]), form), panel(t("Answer", "结果"), answer))
+
+
+def _tabs(context: Context, kind: str, shared: Mapping[str, str]) -> Safe:
+    """The kinds. Days, filters and segment are taken along."""
+    t = context.t
+    links = [
+        h("li", h("a", t(*names), href=f"/explore?{urlencode({'kind': name, **shared})}", title=t(*what),
+                  aria_current="page" if name == kind else None))
+        for name, (names, what) in KINDS.items()
+    ]  # fmt: skip
+    return h("nav", h("ul", *links), class_="tabs", aria_label=t("Kinds of questions", "分析类型"))
 
 
 async def result(context: Context) -> Safe:
-    """Chart, table, SQL."""
-    metric = _chosen(context)
-    return await shown(_at(context), metric.name, _given(context, metric), sql=True, heading=False)
+    """The answer: chart, tables, SQL."""
+    if kind_of(context) == "metric":
+        return await one_metric.result(context)
+    question = asked_question(context)
+    said = said_of(context, question.scope)
+    only = h("p", context.t("Only: ", "仅："), context.t(", ", "；").join(said), class_="note") if said else None
+    return text(only, as_page(context, await answer_of(context, question), write(question)))
 
 
 async def download(context: Context) -> tuple[str, str, bytes]:
-    """The result as CSV, with numbers as programs read them. Raises StoreError."""
-    metric = _chosen(context)
+    """The answer as CSV. Raises StoreError."""
+    if kind_of(context) == "metric":
+        return await one_metric.download(context)
     try:
-        table, _ = await run_metric(context, metric, _given(context, metric))
+        question = asked_question(context)
+        return f"{kind_of(context)}.csv", "text/csv", as_csv(await answer_of(context, question))
     except UserError as exc:
         raise StoreError("other", str(exc)) from None
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(table.columns)
-    for row in table.rows:
-        writer.writerow([harmless(value) for value in row])
-    return f"{metric.name}.csv", "text/csv", ("\ufeff" + out.getvalue()).encode()
-
-
-def _chosen(context: Context) -> Metric:
-    found = metrics()
-    return found.get(context.query.get("metric", "")) or found.get("active_users_daily") or next(iter(found.values()))
-
-
-def _given(context: Context, metric: Metric) -> dict[str, str]:
-    names = {parameter.name for parameter in metric.parameters}
-    return {name: value for name, value in context.query.items() if name in names and value != ""}
-
-
-def _at(context: Context) -> Context:
-    return replace(context, path="/explore")
-
-
-def _fields(context: Context, metric: Metric) -> list[Safe]:
-    """A control for each parameter, filled with what was asked for or its default."""
-    try:
-        values = arguments_for(metric, _given(context, metric), context.plan, context.today)
-    except UserError:
-        values = dict(_given(context, metric))
-    return [
-        h(
-            "div",
-            h(
-                "span",
-                h("label", p.name.replace("_", " "), for_=f"p-{p.name}"),
-                " ",
-                term("?", p.meaning, what=context.t("meaning", "含义")),
-            ),
-            _control(context, p, values.get(p.name, "")),
-            class_="field",
-        )
-        for p in metric.parameters
-    ]
-
-
-def _control(context: Context, parameter: Parameter, value: Any) -> Safe:
-    name, kind = parameter.name, parameter.type
-    at = f"p-{name}"
-    events, fields = list(context.plan.events), ["", "event", *CONTEXT_FIELDS]
-    options: list[tuple[str, str]] | None = None
-    if parameter.choices:
-        options = [(c, c) for c in parameter.choices]
-    elif name in ("dimension", "by", "breakdown"):
-        options = [(f, f or context.t("(none)", "（无）")) for f in dict.fromkeys([*fields, str(value)])]
-    elif kind == "String" and str(value) in ("", *events) and "event" in name:
-        options = [(e, e) for e in ([] if value else [""]) + events]
-    if options is not None:
-        return select(name, options, str(value), id_=at)
-    if kind == "Date":
-        return h("input", type="date", name=name, value=str(value), id=at)
-    if "Int" in kind and not kind.startswith("Array"):
-        return h("input", type="number", name=name, value=str(value), id=at)
-    return h("input", name=name, value=written(value), id=at)

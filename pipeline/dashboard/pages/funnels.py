@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from urllib.parse import urlencode
 
+from pipeline.dashboard.bar import bar_form, condition_of, kept
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import (
     dim,
     field,
-    form,
     lazy,
     live,
     note_bad,
     panel,
-    period_fields,
     select,
     table,
     term,
 )
 from pipeline.dashboard.steps import step_list
+from pipeline.errors import UserError
 from pipeline.insight.significance import ENOUGH
 from pipeline.insight.steps import fallen_step, worst_step
 from pipeline.measure.periods import Period, mature_days, moment_back
@@ -41,10 +42,11 @@ def body(context: Context) -> Safe:
     name, funnel = _chosen(context)
     first, last = context.period()
     by = context.choice("by", funnel_fields(plan, funnel))
-    asked = form(
+    asked = bar_form(
         context,
+        first,
+        last,
         field(t("Funnel", "漏斗"), select("funnel", [(n, n) for n in plan.funnels], name)),
-        *period_fields(context, first, last),
         field(t("Broken down by", "按维度拆分"), select("by", [(f, f) for f in funnel_fields(plan, funnel)], by)),
         field(
             t("Compared with", "对比"),
@@ -59,9 +61,11 @@ def body(context: Context) -> Safe:
             panel(
                 t("Live", "实时"),
                 live("funnel"),
-                note=t("cohort of today", "今天进入的用户") if funnel.bucket == "day" else t("cohort of this hour", "本小时进入的用户"),
+                note=(t("cohort of today", "今天进入的用户") if funnel.bucket == "day" else t("cohort of this hour", "本小时进入的用户"))
+                + (t("; of everybody, without filters", "；不受筛选影响") if condition_of(context, last, strict=False) else ""),
             ),
-            panel(t("The days chosen", "所选日期"), lazy(context, "funnel"), note=_days(context)),
+            panel(t("The days chosen", "所选日期"), lazy(context, "funnel"), _further(context, name, first, last, by),
+                  note=_days(context)),
             panel(t("Conversion by day", "每日转化"), lazy(context, "funnel-days"), wide=True,
                   note=t("share of the step before, of those who began on that day", "按进入日期，到达该步占上一步的比例")),
             panel(t(f"By {by}", f"按 {by}"), lazy(context, "funnel-by"), wide=True),
@@ -80,6 +84,22 @@ def fragments(context: Context) -> dict[str, Safe]:
         found[name] = step_list(context.t, funnel["steps"], funnel["users"])
     name, _ = _chosen(context)
     return {"funnel": found[name]} if name in found else {}
+
+
+def _further(context: Context, name: str, first: date, last: date, by: str) -> Safe:
+    """The way to the people: the same funnel in Explore."""
+    asked = {"funnel": name, "from": first.isoformat(), "to": last.isoformat(), "by": by}
+    words = context.t("Who they are, and who was lost", "查看到达与流失的用户")
+    return h(
+        "p", h("a", words, href=f"/explore?{urlencode({**_kept(context), 'kind': 'funnel', **asked})}"), class_="more"
+    )
+
+
+def _kept(context: Context) -> dict[str, str]:
+    try:
+        return kept(context)
+    except UserError:
+        return {}
 
 
 async def past(context: Context) -> Safe:
@@ -131,7 +151,7 @@ async def days(context: Context) -> Safe:
             t("No day is over, with the time that its users have to go on.", "还没有完整且用户有足够时间继续的日期。"),
             class_="empty",
         )
-    answer = await context.store.ask(funnel_period_sql(plan, funnel, *shown.bounds(plan.zone), daily=True), keep=30)
+    answer = await context.store.ask(_sql(context, funnel, shown, daily=True), keep=30)
     by_day = {datetime.fromtimestamp(row.bucket / 1000, plan.zone).date(): row for row in funnel_rows(answer.rows)}
     if not by_day:
         return h("p", t("No days to draw yet.", "还没有可绘制的日期。"), class_="empty")
@@ -216,9 +236,19 @@ async def _both(
             found.append([])
             continue
         seen = moment_back(context.now, back, plan.zone)
-        sql = funnel_period_sql(plan, funnel, *span.bounds(plan.zone), by, seen=seen)
+        sql = _sql(context, funnel, span, by, seen=seen)
         found.append(funnel_rows((await context.store.ask(sql, keep=20)).rows))
     return found[0], found[1]
+
+
+def _sql(
+    context: Context, funnel: Funnel, span: Period, by: str = "", *, daily: bool = False, seen: int | None = None
+) -> str:
+    """The funnel in some days, of the events and people that the filter bar leaves."""
+    only = condition_of(context, span.last)
+    return funnel_period_sql(
+        context.plan, funnel, *span.bounds(context.plan.zone), by, daily=daily, seen=seen, only=only
+    )
 
 
 @dataclass(frozen=True)

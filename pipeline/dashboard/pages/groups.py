@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.dashboard.bar import bar_form
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import form, lazy, panel, period_fields, term
+from pipeline.dashboard.frame import lazy, panel, term
 from pipeline.dashboard.metrics import known, shown
 from pipeline.metrics import Metric, metrics
 from pipeline.render.html import Safe, h, text
@@ -20,7 +21,10 @@ def group_page(*wanted: str, before: Callable[[Context], Safe] | None = None) ->
         t = context.t
         found = [m for name in wanted for m in metrics().values() if name in (m.group, m.name)]
         # Charts first, lists of people last; what needs a user to be named first is for Explore.
-        found = sorted((m for m in found if m.name not in ("user_profile",)), key=lambda m: m.chart.kind == "table")
+        found = sorted(
+            (m for m in found if m.name not in ("user_profile", "channel_quality")),
+            key=lambda m: m.chart.kind == "table",
+        )
         if not found:
             return h(
                 "p", t("The catalogue has no metric of this kind yet.", "指标库里还没有这类指标。"), class_="empty"
@@ -35,10 +39,27 @@ def group_page(*wanted: str, before: Callable[[Context], Safe] | None = None) ->
             )
             for m in found
         ]
-        asked = form(context, *period_fields(context, first, last))
+        asked = bar_form(context, first, last)
         return text(asked, before(context) if before else None, h("div", *panels, class_="grid"))
 
     return body
+
+
+def channels_first(context: Context) -> Safe:
+    """What decides about channels, before the metrics: one row each."""
+    t, metric = context.t, known("channel_quality")
+    title = term(metric_title(t, metric), definition(t, metric)) if metric is not None else None
+    note = t("new users of the 30 days that are a week old", "满一周的 30 天内新增用户")
+    return panel(title, lazy(context, "channels", rows=6), note=note)
+
+
+async def channels(context: Context) -> Safe:
+    """The channels with retention, cost and return, in one table."""
+    given: dict[str, Any] = {}
+    if "from" in context.query:
+        first, last = context.period(30)
+        given = {"from": first, "to": last}
+    return await shown(context, "channel_quality", given, heading=False, most=50)
 
 
 async def one(context: Context) -> Safe:

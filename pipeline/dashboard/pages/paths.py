@@ -6,9 +6,13 @@ from datetime import date
 from itertools import pairwise
 from typing import Any
 
+from pipeline.dashboard.answers import Answered, Grid, GridItem, ask, people_address
+from pipeline.dashboard.bar import bar_form
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import field, form, lazy, panel, period_fields, select, term
+from pipeline.dashboard.frame import field, form, lazy, panel, select, term
 from pipeline.dashboard.metrics import known, run_metric
+from pipeline.explore.paths import paths_sql
+from pipeline.explore.question import Cell, Paths
 from pipeline.metrics import Table
 from pipeline.render.bars import Flow, flow_chart
 from pipeline.render.html import Safe, h, text
@@ -33,12 +37,11 @@ def body(context: Context) -> Safe:
     ways = [("from", t("after an event", "从某事件开始")), ("to", t("before an event", "到达某事件"))]
     instead = known("instead_of")
     return text(
-        form(
-            context,
+        bar_form(
+            context, first, last,
             field(t("Ways", "方向"), select("way", ways, way)),
             field(t("Event", "事件"), select("event", [("", t("(start of the session)", "（会话开始）")), *events], event)),
             field(t("Steps", "步数"), select("depth", [(d, d) for d in sorted(_DEPTHS)], depth)),
-            *period_fields(context, first, last),
         ),
         h(
             "div",
@@ -104,3 +107,28 @@ def _asked(context: Context) -> tuple[str, str, str]:
     if way == "to" and not event and context.plan.funnels:
         event = next(iter(context.plan.funnels.values())).steps[-1].event
     return way, event, context.choice("depth", _DEPTHS)
+
+
+async def answer_paths(context: Context, asked: Paths) -> Answered:
+    """The flows and the ways, each with the people who went it. Raises UserError, StoreError."""
+    t = context.t
+    sql = paths_sql(asked, context.plan)
+    queries = [(t("The question", "本期"), sql)]
+    found = await ask(context, sql)
+    if not found.rows:
+        return Answered(None, [], queries, empty=True)
+    ways = Table(found.columns, (), found.rows)
+    drawn = flow_chart(t("Flows of sessions", "会话流向"), links(ways, end_aligned=asked.way == "to"), t.number)
+    picture = h(
+        "div", drawn, class_="scroll flows", role="region", aria_label=t("Flows of sessions", "会话流向"), tabindex="0"
+    )
+    rows = [
+        [GridItem(path, path), GridItem(sessions, t.number(sessions)),
+         GridItem(users, t.number(users), people_address(context, asked, Cell(0, path))), GridItem(share, t.percent(share))]
+        for path, sessions, users, share in found.rows
+    ]  # fmt: skip
+    heads = [t("Way", "路径"), t("Sessions", "会话数"), t("People", "人数"), t("share", "占比")]
+    grid = Grid(t("Ways", "路径"), heads, rows, (1, 2, 3))
+    return Answered(
+        picture, [grid], queries, [t(f"The {_WAYS} most common ways are drawn.", f"图中为最常见的 {_WAYS} 条路径。")]
+    )

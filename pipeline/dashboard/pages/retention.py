@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from pipeline.dashboard.bar import bar_form
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import field, form, lazy, panel, period_fields, select, term
+from pipeline.dashboard.frame import field, lazy, panel, select, term
 from pipeline.dashboard.metrics import known
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.metric import definition
@@ -27,10 +28,9 @@ def body(context: Context) -> Safe:
     span: dict[str, Any] = {"from": first.isoformat(), "to": last.isoformat()}
     periods = [("day", t("by day", "按日")), ("week", t("by week", "按周")), ("month", t("by month", "按月"))]
     return text(
-        form(
-            context,
+        bar_form(
+            context, first, last,
             field(t("Cohorts", "同期群"), select("period", periods, period)),
-            *period_fields(context, first, last),
             field(t("Curve by", "曲线按"), select("dimension", [("", t("(all users)", "（全部用户）")), *[(f, f) for f in CONTEXT_FIELDS]], by)),
         ),
         h(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from pipeline.collect.model import Answer, Incoming, Protocol, Refused, Request
+from pipeline.collect.model import Answer, Incoming, Protocol, Refused, Request, Told, Written
 from pipeline.collect.protocols import protocols
 
 FOLDER = Path(__file__).parents[2] / "data" / "sdk"
@@ -75,7 +75,12 @@ def read(request: Request) -> list[Incoming | Refused]:
     """The events of a request that carries some."""
     told = protocol_of(request).read(request)
     assert not isinstance(told, Answer), told
-    return told
+    return carefully(told)
+
+
+def carefully(told: Sequence[Told]) -> list[Incoming | Refused]:
+    """Events as they are read with care, those as well that were written without."""
+    return [item.carefully() if isinstance(item, Written) else item for item in told]
 
 
 def plain(item: Incoming | Refused) -> dict[str, Any]:

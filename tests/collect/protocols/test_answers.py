@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from collect.protocols.recorded import post, protocol_of, read, request
+from collect.protocols.recorded import carefully, post, protocol_of, read, request
 
 from pipeline.collect.model import Answer, Request, Result
 
@@ -19,7 +19,7 @@ def answer(sent: Request, *results: Result) -> tuple[int, str, Any]:
     theirs = protocol_of(sent)
     told = theirs.read(sent)
     assert not isinstance(told, Answer)
-    found = theirs.answer(sent, told, results)
+    found = theirs.answer(sent, carefully(told), results)
     body = json.loads(found.body) if found.content_type == "application/json" and found.body else found.body
     return found.status, found.content_type, body
 

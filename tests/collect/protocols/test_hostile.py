@@ -7,15 +7,15 @@ import gzip
 import json
 import tracemalloc
 import zlib
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from collect.protocols.recorded import lines, post, protocol_of, read, recorded, request
+from collect.protocols.recorded import carefully, lines, post, protocol_of, read, recorded, request
 from cost import cpu_seconds
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.collect.model import Answer, Incoming, Protocol, Refused, Request, Result
 from pipeline.collect.protocols import protocols
@@ -69,6 +69,7 @@ def told_of(theirs: Protocol, sent: Request) -> list[Incoming | Refused] | Answe
     told = theirs.read(sent)
     if isinstance(told, Answer):
         return told
+    told = carefully(told)
     for item in told:
         if isinstance(item, Incoming):
             assert None not in item.fields.values()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from collect.protocols.recorded import lines, plain, protocol_of, recorded, shared
+from collect.protocols.recorded import carefully, lines, plain, protocol_of, recorded, shared
+from msgspec.structs import replace
 
 from pipeline.collect.model import Answer
 from pipeline.collect.protocols import protocols
@@ -317,7 +317,7 @@ def test_a_servers_request_is_read_to_exactly_these_events(at: int) -> None:
     theirs = protocol_of(request)
     found = theirs.read(request)
     assert not isinstance(found, Answer)
-    assert (theirs.name, theirs.key(request), [plain(item) for item in found]) == (protocol, key, told)
+    assert (theirs.name, theirs.key(request), [plain(item) for item in carefully(found)]) == (protocol, key, told)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -330,7 +330,7 @@ def test_every_recorded_request_is_read_to_what_stands_beside_it(name: str) -> N
         if isinstance(found, Answer):
             assert [found.status, found.content_type, found.body.decode()] == line["answer"]
         else:
-            assert [plain(item) for item in found] == line["told"]
+            assert [plain(item) for item in carefully(found)] == line["told"]
 
 
 def test_the_same_request_again_at_another_time_from_another_place_tells_the_same() -> None:
@@ -343,8 +343,8 @@ def test_the_same_request_again_at_another_time_from_another_place_tells_the_sam
             if isinstance(first, Answer) or isinstance(second, Answer):
                 continue
             # Ids are made of this where there are none: else a retry would be another event.
-            assert [getattr(item, "fields", item) for item in first] == [
-                getattr(item, "fields", item) for item in second
+            assert [getattr(item, "fields", item) for item in carefully(first)] == [
+                getattr(item, "fields", item) for item in carefully(second)
             ]
 
 

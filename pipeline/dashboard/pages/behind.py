@@ -1,0 +1,169 @@
+"""The page of the people behind a number: who they are, as a list with links to each, and as a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from pipeline.clickhouse.questions import StoreError
+from pipeline.dashboard.answers import ask
+from pipeline.dashboard.bar import given, said_of
+from pipeline.dashboard.context import Context
+from pipeline.dashboard.frame import lazy, note_bad, panel, table
+from pipeline.dashboard.pages.answer_funnel import step_title
+from pipeline.dashboard.pages.answer_trend import series_name
+from pipeline.dashboard.pages.explore import KINDS, asked_question
+from pipeline.dashboard.people import person_link
+from pipeline.errors import UserError
+from pipeline.explore.address import read_cell
+from pipeline.explore.lifecycle import STATES
+from pipeline.explore.people import COLUMNS, IN_FILE, LISTED, people_sql
+from pipeline.explore.question import BuiltFunnel, Cell, Lifecycle, Paths, Question, Retention, Trend
+from pipeline.explore.scope import first_day
+from pipeline.explore.written import write, write_cell
+from pipeline.metrics.spreadsheet import harmless
+from pipeline.render.html import Child, Safe, h, text
+from schemas.duration import HOUR
+
+_KNOWN: Final = tuple(kind for kind in KINDS if kind != "metric")
+
+
+def body(context: Context) -> Safe:
+    """What the number counts, the way back, and the place for the list."""
+    t = context.t
+    if context.query.get("kind", "") not in _KNOWN:
+        return h("p", t("A click on a number in Explore leads to the people behind it.",
+                        "在“自助分析”里点击任意数字，即可看到对应的用户。"), " ",
+                 h("a", t("Open Explore", "打开自助分析"), href="/explore"), class_="empty")  # fmt: skip
+    try:
+        question, cell = _asked(context)
+    except UserError as exc:
+        return note_bad(str(exc))
+    back = h(
+        "p",
+        h("a", t("← Back to the question", "← 返回问题"), href=f"/explore?{urlencode(write(question))}"),
+        class_="more",
+    )
+    return text(
+        back,
+        panel(t("Who", "哪些人"), h("p", words(context, question, cell)), lazy(context, "people", rows=8), wide=True),
+    )
+
+
+async def people(context: Context) -> Safe:
+    """The list, the latest seen first."""
+    t = context.t
+    question, cell = _asked(context)
+    sql = people_sql(question, cell, context.plan)
+    found = (await ask(context, sql)).rows
+    total = found[0][-1] if found else 0
+    heads = [t("User", "用户"), t("Device", "设备"), t("First seen", "首次出现"), t("Last seen", "最近出现"), t("Platform", "平台"),
+             t("Channel", "渠道"), t("Events", "事件数"), t("Revenue", "收入")]  # fmt: skip
+    rows = [_row(context, dict(zip(COLUMNS, row, strict=False))) for row in found]
+    shown = t(f"{t.number(total)} people", f"共 {t.number(total)} 人")
+    if total > LISTED:
+        shown += t(f", the {LISTED} seen last are listed", f"，列出最近出现的 {LISTED} 人")
+    most = t(f"Download CSV (at most {t.number(IN_FILE)})", f"下载 CSV（至多 {t.number(IN_FILE)} 人）")
+    query = urlencode({**write(question), **write_cell(cell)})
+    return text(
+        h("p", h("strong", shown, class_="count")),
+        h("div", h("a", most, href=f"/download/people.csv?{query}"), class_="buttons") if found else None,
+        table(heads, rows, label=t("People", "用户"), numeric=(6, 7), empty=t("Nobody.", "没有人。")),
+        h("details", h("summary", t("As a query", "查询语句")), h("pre", sql.shown(), id="query0", tabindex="0"),
+          h("div", h("button", t("Copy", "复制"), type="button", data_copy="query0"), class_="buttons")),
+    )  # fmt: skip
+
+
+async def download(context: Context) -> tuple[str, str, bytes]:
+    """The people as CSV, for those who write to them. Raises StoreError."""
+    try:
+        question, cell = _asked(context)
+        found = await ask(context, people_sql(question, cell, context.plan, IN_FILE))
+    except UserError as exc:
+        raise StoreError("other", str(exc)) from None
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS[:-1])
+    for row in found.rows:
+        writer.writerow([harmless(_time(value)) for value in row[: len(COLUMNS) - 1]])
+    return "people.csv", "text/csv", ("﻿" + out.getvalue()).encode()
+
+
+def _time(value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _asked(context: Context) -> tuple[Question, Cell]:
+    if context.query.get("kind", "") not in _KNOWN:
+        raise UserError(f"kind is one of {', '.join(_KNOWN)}")
+    question = asked_question(context)
+    return question, read_cell(given(context), question)
+
+
+def _row(context: Context, row: dict[str, Any]) -> list[Child]:
+    t, zone = context.t, context.plan.zone
+
+    def at(value: datetime) -> str:
+        local = (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(zone)
+        return f"{local:%Y-%m-%d %H:%M}"
+
+    user, device = row["user_id"], row["device"]
+    return [
+        person_link(context, row["person"], _short(user)) if user else "–",
+        (person_link(context, row["person"], _short(device)) if not user else h("code", _short(device))) if device else "–",
+        at(row["first_seen"]), at(row["last_seen"]), row["platform"] or "–", row["channel"] or "–",
+        t.number(row["events"]), t.number(row["revenue"], 2),
+    ]  # fmt: skip
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 40 else name[:40] + "…"
+
+
+def words(context: Context, question: Question, cell: Cell) -> str:
+    """What a number counts, in a sentence."""
+    t, scope = context.t, question.scope
+    days = t(f"{t.day(scope.first, year=True)} to {t.day(scope.last, year=True)}",
+             f"{t.day(scope.first, year=True)}至{t.day(scope.last, year=True)}")  # fmt: skip
+    if scope.first == scope.last:
+        days = t.day(scope.first, year=True)
+    parts = [t(*KINDS[write(question)["kind"]][0]), days, *_of_kind(context, question, cell)]
+    parts += said_of(context, scope)
+    return " · ".join(filter(None, parts))
+
+
+def _of_kind(context: Context, question: Question, cell: Cell) -> list[str]:
+    t, none = context.t, context.t("(not given)", "（未提供）")
+    match question:
+        case Trend():
+            at = cell.at
+            if question.grain == "hour" and at.isascii() and at.isdecimal():
+                at = f"{datetime.fromtimestamp(int(at[:11]), context.plan.zone):%Y-%m-%d %H:%M}"
+            return [series_name(t, question.series[cell.n]), at, *(value or none for value in cell.values)]
+        case BuiltFunnel():
+            step = step_title(t, question.steps[cell.n])
+            lost = t(f"lost before {step}", f"在“{step}”前流失")
+            return [
+                lost if cell.lost else t(f"came to {step}", f"到达“{step}”"),
+                *(value or none for value in cell.values),
+            ]
+        case Retention():
+            cohort = ""
+            if cell.at.isascii() and cell.at.isdecimal() and len(cell.at) < 8:
+                number = int(cell.at)
+                if question.grain == "hour":
+                    cohort = f"{datetime.fromtimestamp(number * HOUR / 1000, context.plan.zone):%Y-%m-%d %H:%M}"
+                elif (12 if question.grain == "month" else 0) <= number < 60_000:
+                    cohort = first_day(question.grain, number, monday=question.monday).isoformat()
+            came = t(f"came back in period {cell.n}", f"第 {cell.n} 个周期回访")
+            return [t(f"cohort {cohort}", f"同期群 {cohort}"), came if cell.n >= 0 else ""]
+        case Lifecycle():
+            return [STATES[cell.n % len(STATES)]]
+        case Paths():
+            return [cell.at]
+    return [cell.at]

@@ -1,0 +1,103 @@
+"""The parameters of an address, read as what they should be. Each mistake is a UserError of one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from pipeline.errors import UserError
+from pipeline.explore.filters import PROPERTY, Filter, check_field, make_filter
+from pipeline.explore.question import MAX_CONDITIONS
+from pipeline.explore.segments import EventSet
+from schemas.names import check_name, shown
+from schemas.plan import Plan
+
+_FIRST_DAY, _LAST_DAY = date(1971, 1, 1), date(2148, 12, 31)
+#: Endings of the names of further events that count as one.
+ALSO: Final = ("", "a", "b")
+
+
+@dataclass(frozen=True)
+class AddressReader:
+    """The parameters of an address, and what they may name."""
+
+    query: Mapping[str, str]
+    plan: Plan
+    today: date
+
+    def text(self, name: str) -> str:
+        """A parameter; "" if it isn't there."""
+        return self.query.get(name, "").strip()
+
+    def choice(self, name: str, options: tuple[str, ...]) -> Any:
+        """One of the options, the first of them if nothing is given."""
+        found = self.text(name)
+        if not found:
+            return options[0]
+        if found not in options:
+            raise UserError(f"{name} is one of {', '.join(filter(None, options))}, not {shown(found)}")
+        return found
+
+    def integer(self, name: str, low: int, high: int, default: int) -> int:
+        """A whole number within bounds."""
+        found = self.text(name)
+        if not found:
+            return default
+        if not (found.isascii() and found.isdecimal() and len(found) < 8 and low <= int(found) <= high):
+            raise UserError(f"{name} is a whole number from {low} to {high}, not {shown(found)}")
+        return int(found)
+
+    def day(self, name: str, default: date) -> date:
+        """A day."""
+        found = self.text(name)
+        if not found:
+            return default
+        try:
+            day = date.fromisoformat(found)
+        except ValueError:
+            raise UserError(f"{name} is a day like 2026-11-30, not {shown(found)}") from None
+        if not _FIRST_DAY <= day <= _LAST_DAY:
+            raise UserError(f"{name} is a day from {_FIRST_DAY} to {_LAST_DAY}, not {day}")
+        return day
+
+    def event(self, name: str) -> str:
+        """The name of an event of the plan; any name where others may come; "" if nothing is given."""
+        found = self.text(name)
+        if not found or found in self.plan.events:
+            return found
+        if self.plan.unknown_events == "keep":
+            try:
+                return check_name(found)
+            except ValueError as exc:
+                raise UserError(str(exc)) from None
+        close = difflib.get_close_matches(found[:100], self.plan.events, 1)
+        raise UserError(f"the plan has no event {shown(found)}" + (f": did you mean {close[0]}?" if close else ""))
+
+    def events(self, name: str) -> EventSet:
+        """An event, others that count as it, and the conditions."""
+        names = tuple(dict.fromkeys(filter(None, (self.event(f"{name}{more}") for more in ALSO))))
+        return EventSet(names, self.filters(name, MAX_CONDITIONS))
+
+    def filters(self, prefix: str, most: int) -> tuple[Filter, ...]:
+        """The conditions `f1 o1 v1` and so on behind a prefix."""
+        found = []
+        for k in range(1, most + 1):
+            if field := self.text(f"{prefix}f{k}"):
+                operator = self.text(f"{prefix}o{k}") or "is"
+                found.append(make_filter(field, operator, self.query.get(f"{prefix}v{k}", "")))
+        return tuple(found)
+
+    def field(self, name: str) -> str:
+        """A field, or "" if none is given."""
+        found = self.text(name)
+        return check_field(found) if found else ""
+
+    def number_field(self, name: str) -> str:
+        """The name of a property with numbers."""
+        found = self.text(name)
+        if found and found != "value" and not found.startswith(PROPERTY):
+            raise UserError(f"{shown(found)} has no numbers: use properties.NAME, or value")
+        return found if found in ("", "value") else check_field(found)
