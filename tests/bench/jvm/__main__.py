@@ -53,7 +53,8 @@ def main() -> int:
     except UserError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 2
-    sizes = f"{args.runs} runs, {args.events:,} events of 230 bytes, {args.large:,} of 900; each on one core"
+    runs = "1 run" if args.runs == 1 else f"{args.runs} runs"
+    sizes = f"{runs}, {args.events:,} events of 230 bytes, {args.large:,} of 900; each on one core"
     show(rows, f"The same job on {machine.describe()}", sizes, console)
     write(rows, args.out)
     console.print(f"written to {args.out}", style="dim")

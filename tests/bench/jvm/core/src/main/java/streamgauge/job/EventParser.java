@@ -20,7 +20,6 @@ public final class EventParser {
     private static final int MAX_BYTES = 1_000_000;
     private static final long EARLIEST = 946_684_800_000L;
     private static final long LATEST = 7_258_118_400_000L;
-    private static final int MAX_LABEL = 256;
 
     private final Plan plan;
     private final Event event;
@@ -239,7 +238,7 @@ public final class EventParser {
         if (p.getTextLength() == 0) {
             throw Rejection.BAD_VALUE;
         }
-        characters(p, token);
+        Rules.text(p, token);
         return hash(p);
     }
 
@@ -248,25 +247,8 @@ public final class EventParser {
         if (token == JsonToken.VALUE_NULL) {
             return false;
         }
-        characters(p, token);
+        Rules.text(p, token);
         return true;
-    }
-
-    private static void characters(JsonParser p, JsonToken token) throws IOException, Rejection {
-        if (token != JsonToken.VALUE_STRING) {
-            throw Rejection.WRONG_TYPE;
-        }
-        char[] text = p.getTextCharacters();
-        int from = p.getTextOffset();
-        int length = p.getTextLength();
-        for (int i = from; i < from + length; i++) {
-            if (text[i] < 0x20 || text[i] == 0x7f) {
-                throw Rejection.BAD_VALUE;
-            }
-        }
-        if (length > MAX_LABEL && Rules.characters(p) > MAX_LABEL) {
-            throw Rejection.BAD_VALUE;
-        }
     }
 
     private static long hash(JsonParser p) throws IOException {

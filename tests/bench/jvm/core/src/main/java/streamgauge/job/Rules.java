@@ -10,6 +10,8 @@ final class Rules {
     private static final BigInteger MIN_LONG = BigInteger.valueOf(Long.MIN_VALUE);
     private static final BigInteger MAX_LONG = BigInteger.valueOf(Long.MAX_VALUE);
 
+    private static final int MAX_LABEL = 256;
+
     private Rules() {}
 
     static void check(JsonParser p, JsonToken token, Plan.Property rule) throws IOException, Rejection {
@@ -86,5 +88,23 @@ final class Rules {
     /** Characters of a text, as the plan counts them. */
     static int characters(JsonParser p) throws IOException {
         return Character.codePointCount(p.getTextCharacters(), p.getTextOffset(), p.getTextLength());
+    }
+
+    /** Checks a text of the envelope: its length, and that it has no control characters. */
+    static void text(JsonParser p, JsonToken token) throws IOException, Rejection {
+        if (token != JsonToken.VALUE_STRING) {
+            throw Rejection.WRONG_TYPE;
+        }
+        char[] text = p.getTextCharacters();
+        int from = p.getTextOffset();
+        int length = p.getTextLength();
+        for (int i = from; i < from + length; i++) {
+            if (text[i] < 0x20 || text[i] == 0x7f) {
+                throw Rejection.BAD_VALUE;
+            }
+        }
+        if (length > MAX_LABEL && characters(p) > MAX_LABEL) {
+            throw Rejection.BAD_VALUE;
+        }
     }
 }
