@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # in the order of their names, for the longest one is among the first.
 PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup tools demo test test-integration test-all test-pure test-dates test-laws sdk sdk-quick faults lint docs site bench chaos clean
+.PHONY: help setup tools demo test test-integration test-all test-pure test-dates test-laws sdk sdk-quick faults lint docs site bench bench-jvm chaos clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -82,6 +82,9 @@ site: .venv/.ready  ## the documentation as a site, in build/site; a broken link
 bench: .venv/.ready  ## how fast it is on this machine: the worker, then every metric (ARGS=--quick, ARGS=catalogue: one)
 	@$(BIN)/python -m tests.bench $(ARGS)
 	@test -n "$(ARGS)" || $(BIN)/python -m tests.bench catalogue
+
+bench-jvm: .venv/.ready  ## the same job on Kafka Streams and Flink beside the worker (a JDK 17 and Maven; ARGS=--quick)
+	@$(BIN)/python -m tests.bench.jvm $(ARGS)
 
 chaos: .venv/.ready  ## faults at random on Apache Kafka, every figure compared, `up` as a whole as well (RUNS=20, SEED=n), and whole records at random (RECORDS=n)
 	@$(BIN)/python -m tests.chaos --runs $(or $(RUNS),1) $(if $(SEED),--seed $(SEED)) $(ARGS)

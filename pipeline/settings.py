@@ -115,6 +115,7 @@ class Settings(BaseSettings):
     prometheus_url: str | None = Field(None, description="Knows which alerts fire, for the dashboard and the report")
     dashboard_user_header: str | None = Field(None, description="Header in which a proxy says who has logged in,")
     dashboard_proxies: str = Field("127.0.0.1,::1", description="and the addresses of proxies that are believed")
+    dashboard_people: bool = Field(True, description="Whether single people can be looked at: their pages and lists")
     dashboard_clickhouse_user: str | None = Field(None, description="A user that can only read")
     dashboard_clickhouse_password: SecretStr | None = None
 

@@ -6,11 +6,11 @@ TypedDicts rather than models: they validate straight from JSON bytes and leave 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import Annotated, Any, Literal, NotRequired, Required, get_origin, get_type_hints
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -119,3 +119,22 @@ def known_events(plan: Plan) -> TypeAdapter[Any]:
 def unknown_event(plan: Plan) -> TypeAdapter[Any]:
     """The validator of the envelope alone, for events that the plan doesn't know but keeps."""
     return TypeAdapter(event_type(None, EventSpec(unknown_properties="keep"), plan))
+
+
+def mistake(spec: EventSpec, name: str, value: Any) -> str | None:
+    """What is wrong with a property's value, in a few words; None if it is right, or not in the plan."""
+    found = spec.properties.get(name)
+    if found is None or (value is None and not found.required):
+        return None
+    try:
+        _adapter(found.model_dump_json(), is_value=name == spec.value).validate_python(value)
+    except ValidationError as exc:
+        said = exc.errors(include_url=False)[0]["msg"]
+        return said[:1].lower() + said[1:]
+    return None
+
+
+@lru_cache(maxsize=1_000)
+def _adapter(spec: str, *, is_value: bool) -> TypeAdapter[Any]:
+    inner = property_type(PropertySpec.model_validate_json(spec), is_value=is_value)
+    return TypeAdapter(inner, config=ConfigDict(strict=True, allow_inf_nan=False))

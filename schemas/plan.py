@@ -28,6 +28,7 @@ from schemas.funnel import Funnel
 from schemas.identity import Identity
 from schemas.meanings import Meanings
 from schemas.names import Name, Title
+from schemas.scorecard import Scorecard
 from schemas.segments import SegmentSpec, check_segments
 from schemas.where import Condition, Scalar, Step, Where, check_field
 from schemas.where import StrictModel as _Model
@@ -167,6 +168,8 @@ class Plan(_Model):
     funnels: dict[Name, Funnel] = Field(default_factory=dict)
     #: What the metrics read: which events mean a payment, an invitation and so on.
     meanings: Meanings = Field(default_factory=Meanings)
+    #: What the product is measured by, as its stage wants it, and the targets.
+    scorecard: Scorecard | None = None
     #: People by what they did and who they are, for questions.
     segments: dict[Name, SegmentSpec] = Field(default_factory=dict)
     #: Alerts, and what `/metrics` shows for them.
@@ -199,6 +202,8 @@ class Plan(_Model):
         if self.unknown_events == "reject":
             if self.registration is not None:
                 self._known("registration", self.registration)
+            if self.scorecard is not None and self.scorecard.feature is not None:
+                self._known("scorecard.feature", self.scorecard.feature)
             if self.identity.alias is not None:
                 self._known("identity.alias", self.identity.alias.event)
             if self.collect is not None:
@@ -248,8 +253,8 @@ class Plan(_Model):
 
     @cached_property
     def digest(self) -> str:
-        """The same for two plans by which records are judged and counted alike: alerts and segments change nothing."""
-        text = self.model_dump_json(exclude={"alerting", "segments"})
+        """The same for two plans by which records are judged and counted alike: not alerts, segments, targets."""
+        text = self.model_dump_json(exclude={"alerting", "scorecard", "segments"})
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     @cached_property

@@ -19,6 +19,8 @@ from schemas.duration import DAY, Duration
 from schemas.names import Name, Title
 from schemas.where import StrictModel, Where, check_field
 
+#: Rules of one segment, and how deep they may be within each other.
+MAX_RULES, MAX_DEPTH = 20, 5
 _KINDS = ("did", "did_not", "seen", "attribute", "all", "any")
 
 
@@ -65,6 +67,13 @@ class SegmentRule(StrictModel):
         for rule in (*self.all, *self.any):
             yield from rule.events()
 
+    def size(self) -> tuple[int, int]:
+        """How many rules it has, and how deep they are."""
+        inner = [rule.size() for rule in (*self.all, *self.any)]
+        if not inner:
+            return max(1, len(self.attribute)), 0
+        return sum(count for count, _ in inner), 1 + max(depth for _, depth in inner)
+
 
 class SegmentSpec(SegmentRule):
     """A segment of the plan: a rule with a title."""
@@ -76,6 +85,9 @@ class SegmentSpec(SegmentRule):
 def check_segments(segments: dict[str, SegmentSpec], events: Collection[str] | None) -> None:
     """Raise ValueError for a segment that names an event which is not among `events` (None: any may come)."""
     for name, segment in segments.items():
+        count, depth = segment.size()
+        if count > MAX_RULES or depth > MAX_DEPTH:
+            raise ValueError(f"segments.{name}: a segment has at most {MAX_RULES} rules, {MAX_DEPTH} deep")
         for event in segment.events():
             if events is not None and event not in events:
                 raise ValueError(f"segments.{name}: the event {event!r} is not among this plan's events")

@@ -1,8 +1,13 @@
-"""Questions to ClickHouse: read only, bounded in time, memory and rows, each asked once for all browsers."""
+"""Questions to ClickHouse: read only, bounded in time, memory and rows, each asked once for all browsers.
+
+An answer is kept for some seconds, and beyond them as long as nothing was stored since: asked again, it would be the
+same. A question that nobody waits for any more is ended, in ClickHouse too: its connection is closed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +18,10 @@ from pydantic import SecretStr
 
 from pipeline.clickhouse import codes
 from pipeline.clickhouse.client import CONNECTION_ERRORS, connect, error_code
+from pipeline.process import cancelled
 from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
 
 #: What every question is asked with. readonly=2: no writes, whoever asks; a user of its own makes it sure.
 LIMITS: Final = {
@@ -22,10 +30,23 @@ LIMITS: Final = {
     "max_memory_usage": 2_000_000_000,
     "max_result_rows": 100_000,
     "result_overflow_mode": "throw",
+    # Whoever has left the page no longer waits for the answer.
+    "cancel_http_readonly_queries_on_client_close": 1,
 }
 #: Questions that are asked at the same time: the store has other work too.
 _AT_ONCE: Final = 2
 _KEPT_ANSWERS: Final = 200
+#: Answers that are kept so long (seconds) are worth asking whether anything was stored since; and none is kept longer.
+_WORTH_A_LOOK, _OLDEST = 10.0, 3600.0
+#: So old may be what is known of the data.
+_VERSION_SECONDS: Final = 1.0
+#: Whoever asks has come for something else: a ClickHouse that is slow to say is asked the question itself.
+_VERSION_WAIT: Final = 2.0
+#: Changes with every row that is stored, every mutation and every new definition (and now and then with a merge, which
+#: does no harm). Live windows are left out: they follow the events. A user who may only read the database may ask it.
+_VERSION: Final = """\
+SELECT sum(cityHash64(name, ifNull(total_rows, 0), ifNull(total_bytes, 0))), max(metadata_modification_time)
+FROM system.tables WHERE database = currentDatabase() AND NOT startsWith(name, 'live_')"""
 
 
 class StoreError(Exception):
@@ -49,10 +70,28 @@ class Rows:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
+@dataclass
+class _Kept:
+    """An answer: until when it is taken as it is (monotonic seconds), when it was got, and of which data."""
+
+    until: float
+    got: float
+    result: Any
+    version: Any
+
+
+@dataclass
+class _Asking:
+    """Work under way, and how many wait for it."""
+
+    task: asyncio.Task[Any]
+    waiting: int = 0
+
+
 class Store:
     """Asks, and remembers answers for a few seconds; the same question at the same time is asked once."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         if settings.dashboard_clickhouse_user:
             settings = settings.model_copy(
                 update={
@@ -61,11 +100,12 @@ class Store:
                 }
             )
         self.settings = settings
+        self._clock = clock
         self._client: Any = None
         self._connecting = asyncio.Lock()
         self._at_once = asyncio.Semaphore(_AT_ONCE)
-        self._answers: dict[Any, tuple[float, Any]] = {}
-        self._asking: dict[Any, asyncio.Task[Any]] = {}
+        self._answers: dict[Any, _Kept] = {}
+        self._asking: dict[Any, _Asking] = {}
         #: What failed last, None while all is well.
         self.problem: StoreError | None = None
 
@@ -75,22 +115,39 @@ class Store:
         found: Rows = await self.cached(key, keep, lambda: self._ask(sql, parameters or {}))
         return found
 
-    async def cached(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]]) -> Any:
+    async def cached(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]], *, stale: float = 0.0) -> Any:
         """What `work`, one question, gives: remembered for `keep` seconds and asked once. Raises StoreError."""
-        return await self.remembered(key, keep, lambda: self._in_turn(work))
+        return await self.remembered(key, keep, lambda: self._in_turn(work), stale=stale)
 
-    async def remembered(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]]) -> Any:
-        """What `work` gives, remembered for `keep` seconds, done once at a time. It may ask questions."""
+    async def remembered(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]], *, stale: float = 0.0) -> Any:
+        """What `work` gives, remembered for `keep` seconds, done once at a time. It may ask questions.
+
+        For `stale` seconds more nobody waits for it to be done anew: they get what is known, and others the new.
+        """
         held = self._answers.get(key)
-        if held is not None and held[0] > time.monotonic():
-            return held[1]
-        task = self._asking.get(key)
-        if task is None:
-            task = asyncio.create_task(self._keep(key, keep, work))
-            self._asking[key] = task
-            task.add_done_callback(lambda _: self._asking.pop(key, None))
-        # A browser that goes away must not take the answer from the others.
-        return await asyncio.shield(task)
+        if held is not None and (held.until > self._clock() or await self._still_so(held)):
+            return held.result
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = _Asking(asyncio.create_task(self._keep(key, keep, work)))
+            self._asking[key] = asking
+            asking.task.add_done_callback(lambda task: self._done(key, asking, task))
+        asking.waiting += 1
+        if held is not None and self._clock() - held.until < stale:
+            return held.result  # somebody waits for ever: it is done to its end
+        try:
+            # A browser that goes away must not take the answer from the others.
+            return await asyncio.shield(asking.task)
+        finally:
+            asking.waiting -= 1
+            if not asking.waiting and not asking.task.done():
+                self._forget(key, asking)
+                asking.task.cancel()
+
+    def held(self, key: Any) -> Any:
+        """What was remembered last under that key, however old it is; None if there is nothing. Asks nobody."""
+        found = self._answers.get(key)
+        return None if found is None else found.result
 
     async def client(self) -> Any:
         """The connection, with the limits set for every query. For libraries that ask by themselves."""
@@ -103,18 +160,51 @@ class Store:
             return self._client
 
     async def close(self) -> None:
-        """Close the connection, if there is one."""
+        """End what is asked, and close the connection, if there is one."""
+        for asking in list(self._asking.values()):
+            await cancelled(asking.task)
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
 
+    def _done(self, key: Any, asking: _Asking, task: asyncio.Task[Any]) -> None:
+        self._forget(key, asking)
+        if not task.cancelled() and task.exception() is not None:
+            log.debug("a question failed: %s", task.exception())  # whoever waits for it is told; perhaps nobody does
+
+    def _forget(self, key: Any, asking: _Asking) -> None:
+        if self._asking.get(key) is asking:
+            del self._asking[key]
+
     async def _keep(self, key: Any, keep: float, work: Callable[[], Awaitable[Any]]) -> Any:
+        # Of before the question: what is stored meanwhile may be missing in the answer.
+        version = await self._version() if keep >= _WORTH_A_LOOK else None
         result = await work()
         while len(self._answers) >= _KEPT_ANSWERS:
             self._answers.pop(next(iter(self._answers)))
         self._answers.pop(key, None)
-        self._answers[key] = (time.monotonic() + keep, result)
+        now = self._clock()
+        self._answers[key] = _Kept(now + keep, now, result, version)
         return result
+
+    async def _still_so(self, held: _Kept) -> bool:
+        """Whether nothing was stored since the answer was got."""
+        if held.version is None or self._clock() - held.got > _OLDEST:
+            return False
+        return bool(held.version == await self._version())
+
+    async def _version(self) -> Any:
+        """Which data there are: the same as long as nothing is stored. None where that can't be known."""
+        try:
+            # Not in turn: it takes some milliseconds, and whoever waits for it holds up a page.
+            async with asyncio.timeout(_VERSION_WAIT):
+                answer = await self.remembered(_VERSION, _VERSION_SECONDS, lambda: self._ask(_VERSION, {}))
+        except (*CONNECTION_ERRORS, ClickHouseError):
+            return None
+        return tuple(answer.rows[0])
 
     async def _in_turn(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Ask when it is our turn, and note whether ClickHouse answers."""
@@ -122,7 +212,7 @@ class Store:
             async with self._at_once:
                 result = await work()
         except (*CONNECTION_ERRORS, ClickHouseError) as exc:
-            await self.close()
+            await self._disconnect()
             self.problem = explain(exc)
             raise self.problem from exc
         self.problem = None

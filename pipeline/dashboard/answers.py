@@ -26,7 +26,7 @@ SHOWN = 400
 
 
 @dataclass(frozen=True)
-class Item:
+class GridItem:
     """A cell of a table: the value, how it is written, and the address of the people behind it."""
 
     value: Any
@@ -42,7 +42,7 @@ class Grid:
 
     title: str
     heads: Sequence[str]
-    rows: Sequence[Sequence[Item]]
+    rows: Sequence[Sequence[GridItem]]
     numeric: Sequence[int]
     folded: bool = False
 
@@ -67,23 +67,25 @@ async def ask(context: Context, sql: Sql) -> Rows:
     return await context.store.ask(sql.text, sql.values, keep=30.0)
 
 
-def people_address(question: Question, cell: Cell) -> str:
-    """Where the people behind a cell are."""
+def people_address(context: Context, question: Question, cell: Cell) -> str:
+    """Where the people behind a cell are; "" where nobody may look at single people."""
+    if not context.settings.dashboard_people:
+        return ""
     return f"/people?{urlencode({**write(question), **write_cell(cell)})}"
 
 
-def word(value: str, none: str) -> Item:
+def word(value: str, none: str) -> GridItem:
     """A text of a table; what stands for an empty one."""
-    return Item(value, value or none)
+    return GridItem(value, value or none)
 
 
-def period_item(context: Context, period: date | datetime) -> Item:
+def period_item(context: Context, period: date | datetime) -> GridItem:
     """The begin of a period."""
     t = context.t
     if isinstance(period, datetime):
         shown = period.astimezone(context.plan.zone)
-        return Item(shown.strftime("%Y-%m-%d %H:%M"), f"{t.day(shown.date())} {shown:%H:%M}", shade="day")
-    return Item(period.isoformat(), period.isoformat(), shade="day")
+        return GridItem(shown.strftime("%Y-%m-%d %H:%M"), f"{t.day(shown.date())} {shown:%H:%M}", shade="day")
+    return GridItem(period.isoformat(), period.isoformat(), shade="day")
 
 
 def as_page(context: Context, answer: Answered, state: Mapping[str, str]) -> Safe:
@@ -123,7 +125,7 @@ def as_csv(answer: Answered) -> bytes:
 
 def _grid(context: Context, grid: Grid) -> Safe:
     t = context.t
-    rows = [[_item(item) for item in row] for row in grid.rows[:SHOWN]]
+    rows = [[_item(context, item) for item in row] for row in grid.rows[:SHOWN]]
     found = table(list(grid.heads), rows, label=grid.title, numeric=grid.numeric, empty=NONE)
     left = len(grid.rows) - SHOWN
     more = (
@@ -136,8 +138,9 @@ def _grid(context: Context, grid: Grid) -> Safe:
     return text(h("h3", grid.title), found, more)
 
 
-def _item(item: Item) -> Child:
-    shown: Child = h("a", item.written, href=item.people) if item.people and item.value else item.written
+def _item(context: Context, item: GridItem) -> Child:
+    leads = item.people and item.value and context.settings.dashboard_people
+    shown: Child = h("a", item.written, href=item.people) if leads else item.written
     return h("span", shown, class_=item.shade) if item.shade else shown
 
 

@@ -17,8 +17,9 @@ from pipeline.errors import UserError
 from pipeline.explore import catalogue
 from pipeline.explore.address import MAX_OWN_RULES, QUICK, read_scope
 from pipeline.explore.filters import ATTRIBUTE, OPERATORS, PROPERTY, Filter
-from pipeline.explore.given import Given
+from pipeline.explore.given import AddressReader
 from pipeline.explore.question import MAX_FILTERS, Scope
+from pipeline.explore.segments import ChosenSegment
 from pipeline.explore.written import write_scope
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import Language
@@ -32,9 +33,9 @@ FIELDS: Final = "fields"
 _SUGGESTED: Final = 50
 
 
-def given(context: Context) -> Given:
+def given(context: Context) -> AddressReader:
     """The address of a page, to be read."""
-    return Given(context.query, context.plan, context.today)
+    return AddressReader(context.query, context.plan, context.today)
 
 
 def field_name(t: Language, field: str) -> str:
@@ -203,7 +204,7 @@ def filtered(context: Context, last: date) -> Scope:
     Raises UserError.
     """
     asked = {name: value for name, value in context.query.items() if name not in ("from", "to")}
-    return read_scope(Given({**asked, "to": last.isoformat()}, context.plan, context.today), 1)
+    return read_scope(AddressReader({**asked, "to": last.isoformat()}, context.plan, context.today), 1)
 
 
 def kept(context: Context) -> dict[str, str]:
@@ -242,10 +243,14 @@ def bar_form(context: Context, first: date, last: date, *own: Child) -> Safe:
     return text(problem, form)
 
 
-def said_of(t: Language, scope: Scope) -> list[Child]:
+def said_of(context: Context, scope: Scope) -> list[str]:
     """The filters and the segment in words; empty without any."""
-    found: list[Child] = [filter_words(t, one) for one in scope.where]
-    if scope.segment is not None:
-        name = scope.segment.name or t("own segment", "自定义人群")
-        found.append(t(f"not {name}", f"非 {name}") if scope.segment.outside else name)
-    return found
+    found = [filter_words(context.t, one) for one in scope.where]
+    return [*found, segment_name(context, scope.segment)] if scope.segment is not None else found
+
+
+def segment_name(context: Context, segment: ChosenSegment) -> str:
+    """What people read for a segment."""
+    t, spec = context.t, context.plan.segments.get(segment.name)
+    name = (spec.title if spec is not None else "") or segment.name or t("own segment", "自定义人群")
+    return t(f"not {name}", f"非{name}") if segment.outside else name

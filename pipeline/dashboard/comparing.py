@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from pipeline.dashboard.bar import segment_name
 from pipeline.dashboard.context import Context
 from pipeline.explore.question import BuiltFunnel, Compare, Trend
 from pipeline.measure.periods import moment_back
@@ -34,8 +35,7 @@ def compared_words(context: Context, question: Trend | BuiltFunnel) -> str:
     """What it is compared with, in words."""
     t = context.t
     if question.compare == "segment" and question.versus is not None:
-        name = question.versus.name or t("own segment", "自定义人群")
-        return t(f"not {name}", f"非 {name}") if question.versus.outside else name
+        return segment_name(context, question.versus)
     other = compared(context, question)
     if other is None:
         return ""

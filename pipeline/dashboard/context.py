@@ -107,6 +107,6 @@ def properties(text: str) -> dict[str, Any]:
     """The JSON object of a cell; empty if it is none."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

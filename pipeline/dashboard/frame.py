@@ -8,6 +8,8 @@ from typing import Any
 
 from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.context import Context, Page
+from pipeline.dashboard.navigation import navigation
+from pipeline.dashboard.people import search
 from pipeline.render.html import Child, Safe, h, plain, text
 from pipeline.render.language import Language
 
@@ -15,11 +17,6 @@ from pipeline.render.language import Language
 def document(context: Context, pages: Sequence[Page], page: Page, assets: str) -> str:
     """The whole HTML document of a page. `assets` is a version that changes when a static file does."""
     t = context.t
-    links = [
-        h("li", h("a", p.title(t), href=p.path, aria_current="page" if p.path == page.path else None))
-        for p in pages
-        if p.listed
-    ]
     body = [
         h("a", t("Skip to the content", "跳到正文"), href="#content", class_="skip"),
         h(
@@ -35,7 +32,7 @@ def document(context: Context, pages: Sequence[Page], page: Page, assets: str) -
             h("div", live("status", dim(t("connecting …", "正在连接……"))), class_="status"),
             _switches(context),
         ),
-        h("nav", h("ul", *links), id="nav", aria_label=t("Pages", "页面")),
+        h("nav", search(context), navigation(t, pages, page.path), id="nav", aria_label=t("Pages", "页面")),
         h("main", h("h1", page.title(t)), page.body(context), id="content", tabindex="-1"),
         h("div", id="tip", role="tooltip", hidden=True),
         h("div", id="said", role="status", class_="unseen"),

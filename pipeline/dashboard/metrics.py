@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.bar import filtered, kept
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad, term
+from pipeline.dashboard.people import PERSON_COLUMNS, person_link
 from pipeline.errors import UserError
 from pipeline.explore.catalogue import filter_of
 from pipeline.metrics import Metric, Table, arguments_for, metrics
@@ -20,12 +21,20 @@ from pipeline.queries.conditions import quoted
 from pipeline.render.html import Safe, h, text
 from pipeline.render.metric import definition, metric_chart, metric_table, metric_title
 
+#: Metrics that are about a single person.
+_OF_ONE: Final = frozenset({"user_profile"})
 
-async def run_metric(context: Context, metric: Metric, given: Mapping[str, Any]) -> tuple[Table, dict[str, Any]]:
+
+async def run_metric(
+    context: Context, metric: Metric, given: Mapping[str, Any], *, keep: float = 30.0, stale: float = 0.0
+) -> tuple[Table, dict[str, Any]]:
     """The metric's result and the arguments it was run with. Raises UserError, StoreError."""
+    if metric.name in _OF_ONE and not context.settings.dashboard_people:
+        raise UserError(f"{metric.name} is about one person, and this dashboard shows none (PIPELINE_DASHBOARD_PEOPLE)")
     arguments = arguments_for(metric, given, context.plan, context.today)
     await require_plan(context.store, context.plan)
-    return await ask_metric(context.store, metric, arguments, _filters(context, arguments)), arguments
+    filters = _filters(context, arguments)
+    return await ask_metric(context.store, metric, arguments, filters, keep=keep, stale=stale), arguments
 
 
 def _filters(context: Context, arguments: Mapping[str, Any]) -> str:
@@ -88,7 +97,8 @@ async def shown(
                          "这些天没有数据。请换日期，或检查方案的 `meanings` 是否指明了相应事件。"), class_="empty")  # fmt: skip
         return text(title, empty, _sql(context, metric, arguments) if sql else None)
     chart = metric_chart(t, metric, table, context.today)
-    listed = metric_table(t, metric, table, most)
+    links = dict.fromkeys(PERSON_COLUMNS, lambda id_: person_link(context, id_))
+    listed = metric_table(t, metric, table, most, links)
     if chart is not None and not rows:
         listed = h("details", h("summary", t("As a table", "表格")), listed)
     running = None

@@ -21,7 +21,7 @@ from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import document, login, not_found, note_bad, problem
 from pipeline.dashboard.live import LiveReader
-from pipeline.dashboard.pages import DOWNLOADS, PAGES, PARTS, fragments
+from pipeline.dashboard.pages import ABOUT_PEOPLE, DOWNLOADS, PAGES, PARTS, fragments
 from pipeline.errors import UserError
 from pipeline.process import address, cancelled
 from pipeline.render.language import Language, choose
@@ -58,6 +58,10 @@ class Dashboard:
     def __init__(self, settings: Settings, plan: Plan) -> None:
         self.settings, self.plan = settings, plan
         self._auth = Auth(settings)
+        hidden = frozenset() if settings.dashboard_people else ABOUT_PEOPLE
+        self._pages = tuple(page for page in PAGES if page.path not in hidden)
+        self._parts = {name: part for name, part in PARTS.items() if name not in hidden}
+        self._downloads = {name: make for name, make in DOWNLOADS.items() if name not in hidden}
         self._live = LiveReader(settings.dashboard_workers.split(","))
         self._store = Store(settings)
         self._alerts = AlertWatch(settings.prometheus_url)
@@ -79,7 +83,7 @@ class Dashboard:
             any_name=not self._auth.open and not self.settings.allowed_hosts,
         )
         app = web.Application(client_max_size=64 * 1024, middlewares=[guard.middleware(door), self._guard])
-        for page in PAGES:
+        for page in self._pages:
             app.router.add_get(page.path, self._page)
         app.router.add_get("/part/{name}", self._part)
         app.router.add_get("/download/{name}", self._download)
@@ -91,7 +95,7 @@ class Dashboard:
         app.router.add_get("/login", self._login)
         app.router.add_post("/login", self._log_in)
         app.router.add_post("/logout", self._log_out)
-        self._runner = guard.Runner(app, shutdown_timeout=2.0)
+        self._runner = guard.Runner(app, shutdown_timeout=2.0, handler_cancellation=True)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self.settings.dashboard_host, self.settings.dashboard_port).start()
@@ -160,11 +164,11 @@ class Dashboard:
     # --- pages ---
 
     async def _page(self, request: web.Request) -> web.Response:
-        page = next(page for page in PAGES if page.path == request.path)
-        return _page(document(self._context(request), PAGES, page, self._assets))
+        page = next(page for page in self._pages if page.path == request.path)
+        return _page(document(self._context(request), self._pages, page, self._assets))
 
     async def _part(self, request: web.Request) -> web.Response:
-        part = PARTS.get(request.match_info["name"])
+        part = self._parts.get(request.match_info["name"])
         if part is None:
             raise web.HTTPNotFound
         context = self._context(request)
@@ -176,7 +180,7 @@ class Dashboard:
             return _page(note_bad(str(exc)))
 
     async def _download(self, request: web.Request) -> web.Response:
-        make = DOWNLOADS.get(request.match_info["name"])
+        make = self._downloads.get(request.match_info["name"])
         if make is None:
             raise web.HTTPNotFound
         context = self._context(request)
@@ -184,6 +188,8 @@ class Dashboard:
             name, kind, body = await make(context)
         except StoreError as exc:
             return web.Response(status=503, text=f"{exc.detail}\n")
+        except UserError as exc:
+            return web.Response(status=400, text=f"{exc}\n")
         return web.Response(
             body=body, content_type=kind, charset="utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},

@@ -36,8 +36,12 @@ def problems(
     store: str | None,
     alerts: AlertWatch,
     now: int,
+    told: bool = True,
 ) -> list[Trouble]:
-    """What is wrong at `now` (epoch ms); nothing if all is well. `store` is the kind of ClickHouse's problem."""
+    """What is wrong at `now` (epoch ms); nothing if all is well. `store` is the kind of ClickHouse's problem.
+
+    Alerts that fire are left out where they are not to be `told`, for they are told elsewhere.
+    """
     found: list[Trouble] = []
     if numbers is None or away:
         addresses = ", ".join(failing) or "PIPELINE_DASHBOARD_WORKERS"
@@ -55,7 +59,7 @@ def problems(
                 t("Figures lack their partitions until they are back.", "恢复之前，数字不含其分区的数据。"),
             )
         )
-    for alert in alerts.firing or ():
+    for alert in (alerts.firing or ()) if told else ():
         lasts = t.duration(max(0, now - alert.since))
         what = t(f"Alert for {lasts}: {alert.title}.", f"告警已持续 {lasts}：{alert.title}。")
         found.append(Trouble(what, " ".join(filter(None, (alert.summary, alert.todo)))))

@@ -18,7 +18,7 @@ from pipeline.errors import UserError
 from pipeline.explore import segments
 from pipeline.explore.filters import ATTRIBUTE, Filter, make_filter, of_plan
 from pipeline.explore.formula import formula_sql
-from pipeline.explore.given import Given
+from pipeline.explore.given import AddressReader
 from pipeline.explore.question import (
     COUNTED,
     GRAINS,
@@ -40,7 +40,7 @@ from pipeline.explore.question import (
     Trend,
     TrendSeries,
 )
-from pipeline.explore.segments import ChosenSegment, Did, EventSet, Has, Rules, rule_of_plan
+from pipeline.explore.segments import ChosenSegment, EventSet, HasAttribute, HasDone, Rules, rule_of_plan
 from schemas.duration import DAY, format_duration, parse_duration
 from schemas.names import shown
 from schemas.plan import Plan
@@ -55,7 +55,7 @@ MAX_OWN_RULES, MAX_EXCLUDED = 5, 2
 MAX_WINDOW, MAX_DEPTH, MAX_AWAY = 90 * DAY, 5, 365
 
 
-def read_scope(given: Given, days: int = 30, ending: int = 0) -> Scope:
+def read_scope(given: AddressReader, days: int = 30, ending: int = 0) -> Scope:
     """Days, filters and segment; by default so many days up to `ending` days ago. Raises UserError."""
     last = given.day("to", given.today - timedelta(days=ending))
     first = given.day("from", last - timedelta(days=days - 1))
@@ -80,7 +80,7 @@ def _quick_first(filters: tuple[Filter, ...]) -> tuple[Filter, ...]:
     return (*first, *(one for one in filters if not any(one is known for known in first)))
 
 
-def read_segment(given: Given, name: str) -> ChosenSegment | None:
+def read_segment(given: AddressReader, name: str) -> ChosenSegment | None:
     """The segment that a parameter names. Raises UserError."""
     found = given.text(name)
     if not found:
@@ -99,7 +99,7 @@ def read_segment(given: Given, name: str) -> ChosenSegment | None:
     return ChosenSegment(of_plan_, rule, way == "out")
 
 
-def _own_rule(given: Given) -> Rules:
+def _own_rule(given: AddressReader) -> Rules:
     rules: list[segments.Rule] = []
     for k in range(1, MAX_OWN_RULES + 1):
         kind = given.choice(f"g{k}", ("", "did", "not", "has"))
@@ -108,7 +108,7 @@ def _own_rule(given: Given) -> Rules:
         if kind == "has":
             name = f"{ATTRIBUTE}{given.text(f'g{k}f1').removeprefix(ATTRIBUTE)}"
             written = given.query.get(f"g{k}v1", "")
-            rules.append(Has(make_filter(name, given.text(f"g{k}o1") or "is", written)))
+            rules.append(HasAttribute(make_filter(name, given.text(f"g{k}o1") or "is", written)))
             continue
         one = EventSet(
             tuple(filter(None, [given.event(f"g{k}e")])),
@@ -118,15 +118,15 @@ def _own_rule(given: Given) -> Rules:
         times = given.integer(f"g{k}n", 0, 1_000_000, 1)
         compared = given.choice(f"g{k}c", ("gte", "is", "lte"))
         if kind == "not":
-            rules.append(Did(one, 0, 0, days))
+            rules.append(HasDone(one, 0, 0, days))
         else:
-            rules.append(Did(one, 0 if compared == "lte" else times, None if compared == "gte" else times, days))
+            rules.append(HasDone(one, 0 if compared == "lte" else times, None if compared == "gte" else times, days))
     if not rules:
         raise UserError("the segment has no rule: say what its people did, or which attribute they have")
     return Rules(given.choice("g", ("every", "any")) == "every", tuple(rules))
 
 
-def read(given: Given, kind: str) -> Question:
+def read(given: AddressReader, kind: str) -> Question:
     """The question of an address; what is not said has a default. Raises UserError."""
     match kind:
         case "trend":
@@ -160,13 +160,13 @@ def read(given: Given, kind: str) -> Question:
     raise UserError(f"kind is one of {', '.join(KINDS)}, not {shown(kind)}")
 
 
-def _start(given: Given) -> EventSet:
+def _start(given: AddressReader) -> EventSet:
     if "e1" in given.query or given.plan.registration is None:
         return given.events("e1")
     return EventSet((given.plan.registration,))
 
 
-def _monday(given: Given) -> bool:
+def _monday(given: AddressReader) -> bool:
     return bool(given.choice("week", ("monday", "sunday")) == "monday")
 
 
@@ -175,7 +175,7 @@ def _check_hours(grain: str, scope: Scope) -> None:
         raise UserError(f"by hour at most {MAX_HOUR_DAYS} days can be asked for, and these are {scope.days}")
 
 
-def _compared(given: Given) -> dict[str, Any]:
+def _compared(given: AddressReader) -> dict[str, Any]:
     compare = given.choice("than", COMPARES)
     versus = read_segment(given, "vs") if compare == "segment" else None
     if compare == "segment" and versus is None:
@@ -183,7 +183,7 @@ def _compared(given: Given) -> dict[str, Any]:
     return {"compare": compare, "versus": versus}
 
 
-def _trend(given: Given) -> Trend:
+def _trend(given: AddressReader) -> Trend:
     series = []
     for k in range(1, MAX_SERIES + 1):
         measure = given.choice(f"m{k}", ("", *COUNTED, *OF_PROPERTY))
@@ -204,7 +204,7 @@ def _trend(given: Given) -> Trend:
     return Trend(scope, tuple(series), grain, formulas, by, monday=_monday(given), **_compared(given))
 
 
-def _funnel(given: Given) -> BuiltFunnel:
+def _funnel(given: AddressReader) -> BuiltFunnel:
     steps = tuple(one for k in range(1, MAX_STEPS + 1) if (one := given.events(f"e{k}")).names)
     window = given.text("window")
     plans = given.plan.funnels.get(given.text("funnel")) or next(iter(given.plan.funnels.values()), None)
@@ -234,7 +234,7 @@ def _steps(plan: Plan, name: str = "") -> tuple[EventSet, ...]:
     return tuple(EventSet((step.event,), of_plan(step.where)) for step in funnel.steps[:MAX_STEPS])
 
 
-def read_cell(given: Given, question: Question) -> Cell:
+def read_cell(given: AddressReader, question: Question) -> Cell:
     """The cell of an answer that an address names: `n`, `at`, `is1`, `is2`, `lost`. Raises UserError."""
     if isinstance(question, Trend):
         by = question.by

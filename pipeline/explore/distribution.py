@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.explore.question import Cell, Distribution
-from pipeline.explore.scope import names_sql, scope_sql, set_sql
+from pipeline.explore.scope import names_sql, scope_sql
+from pipeline.explore.segments import events_sql
 from pipeline.explore.sql import ROWS, SETTINGS, Sql, Values
 from pipeline.explore.trend import number_of
 from schemas.plan import Plan
@@ -38,7 +39,7 @@ def distribution_people(asked: Distribution, cell: Cell, plan: Plan, values: Val
 
 def _persons(asked: Distribution, plan: Plan, values: Values) -> str:
     """One row a person, with the range it is in."""
-    condition = set_sql(asked.events, values)
+    condition = events_sql(asked.events, values)
     match asked.of:
         case "times":
             amount = "count()"

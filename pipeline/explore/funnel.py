@@ -12,8 +12,8 @@ from datetime import timedelta
 from typing import Any
 
 from pipeline.explore.question import MAX_VALUES, BuiltFunnel, Cell
-from pipeline.explore.scope import by_sql, names_sql, scope_sql, set_sql
-from pipeline.explore.segments import EventSet
+from pipeline.explore.scope import by_sql, names_sql, scope_sql
+from pipeline.explore.segments import EventSet, events_sql
 from pipeline.explore.sql import SETTINGS, Sql, Values
 from pipeline.measure.periods import day_start
 from pipeline.queries.funnel import FunnelQuery, cell_of, funnel_actors_sql, funnel_sql
@@ -77,7 +77,7 @@ def _query(funnel: BuiltFunnel, plan: Plan, values: Values) -> FunnelQuery:
     )
     return FunnelQuery(
         source,
-        tuple(f"({set_sql(step, values)})" for step in funnel.steps),
+        tuple(f"({events_sql(step, values)})" for step in funnel.steps),
         funnel.window,
         # One cohort: whatever the time is, its bucket begins with the first day, and ends with the last.
         f"toUInt64({begin} + 0 * {{}})",
@@ -86,7 +86,7 @@ def _query(funnel: BuiltFunnel, plan: Plan, values: Values) -> FunnelQuery:
         ts="ms",
         breakdown=by_sql(funnel.by, values) if funnel.by else "''",
         modes=frozenset({"strict_order"} if strict else ()),
-        exclude=" OR ".join(f"({set_sql(one, values)})" for one in funnel.exclude),
+        exclude=" OR ".join(f"({events_sql(one, values)})" for one in funnel.exclude),
         where="session_id != ''" if funnel.per_session else "",
         any_order=funnel.order == "any",
     )

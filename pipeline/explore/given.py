@@ -21,7 +21,7 @@ ALSO: Final = ("", "a", "b")
 
 
 @dataclass(frozen=True)
-class Given:
+class AddressReader:
     """The parameters of an address, and what they may name."""
 
     query: Mapping[str, str]

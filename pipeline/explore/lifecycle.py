@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.explore.question import Cell, Lifecycle
-from pipeline.explore.scope import names_sql, number_of_period, period_number, scope_sql, set_sql
+from pipeline.explore.scope import names_sql, number_of_period, period_number, scope_sql
+from pipeline.explore.segments import events_sql
 from pipeline.explore.sql import ROWS, SETTINGS, Sql, Values
 from schemas.plan import Plan
 
@@ -55,7 +56,7 @@ def _moves(asked: Lifecycle, plan: Plan, values: Values) -> str:
             ) AS moves
         FROM activity
         WHERE {scope_sql(scope, plan.timezone, values, ever=True)}
-            AND {names_sql((asked.events,), values)} AND ({set_sql(asked.events, values)})
+            AND {names_sql((asked.events,), values)} AND ({events_sql(asked.events, values)})
         GROUP BY person
     )
     ARRAY JOIN moves AS move

@@ -12,7 +12,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipeline.explore.question import Cell, Retention
-from pipeline.explore.scope import first_day, names_sql, number_of_period, period_number, scope_sql, set_sql
+from pipeline.explore.scope import first_day, names_sql, number_of_period, period_number, scope_sql
+from pipeline.explore.segments import events_sql
 from pipeline.explore.sql import ROWS, SETTINGS, Sql, Values
 from pipeline.measure.periods import day_start
 from schemas.duration import HOUR
@@ -80,8 +81,8 @@ def _persons(retention: Retention, plan: Plan, values: Values) -> str:
     FROM (
         SELECT
             person,
-            minMapIf([period], [ms], {set_sql(retention.start, values)}) AS begun,
-            maxMapIf([period], [ms], {set_sql(retention.back, values)}) AS came
+            minMapIf([period], [ms], {events_sql(retention.start, values)}) AS begun,
+            maxMapIf([period], [ms], {events_sql(retention.back, values)}) AS came
         FROM (
             SELECT *, {number_of_period(retention.grain, monday=retention.monday)} AS period,
                 toUnixTimestamp64Milli(ts) AS ms

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from pipeline.explore.filters import ATTRIBUTE, filters_sql
 from pipeline.explore.question import Grain, Scope
-from pipeline.explore.segments import EventSet, events_sql, segment_sql
+from pipeline.explore.segments import EventSet, segment_sql
 from pipeline.explore.sql import Values
 from pipeline.queries.conditions import value_sql
 
@@ -32,11 +32,6 @@ def names_sql(sets: tuple[EventSet, ...], values: Values) -> str:
     if any(not one.names for one in sets):
         return "1"
     return f"event IN {values.texts(sorted({name for one in sets for name in one.names}))}"
-
-
-def set_sql(events: EventSet, values: Values) -> str:
-    """The condition that an event is one of the set."""
-    return events_sql(events, values)
 
 
 def by_sql(field: str, values: Values) -> str:

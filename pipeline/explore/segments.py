@@ -14,10 +14,7 @@ from pipeline.explore.filters import ATTRIBUTE, Filter, filter_sql, filters_sql,
 from pipeline.explore.sql import Values
 from pipeline.queries.conditions import quoted
 from schemas.duration import DAY
-from schemas.segments import SegmentRule
-
-#: Rules of one segment, and how deep they may be within each other.
-MAX_RULES, MAX_DEPTH = 20, 5
+from schemas.segments import MAX_DEPTH, MAX_RULES, SegmentRule
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class EventSet:
 
 
 @dataclass(frozen=True)
-class Did:
+class HasDone:
     """The person did such an event at least and at most so many times, within so many days (None: ever)."""
 
     events: EventSet
@@ -39,7 +36,7 @@ class Did:
 
 
 @dataclass(frozen=True)
-class Has:
+class HasAttribute:
     """The person has an attribute (`user.NAME`)."""
 
     filter: Filter
@@ -50,10 +47,10 @@ class Rules:
     """Every one of the rules holds, or any."""
 
     every: bool
-    rules: tuple[Did | Has | Rules, ...]
+    rules: tuple[HasDone | HasAttribute | Rules, ...]
 
 
-Rule = Did | Has | Rules
+Rule = HasDone | HasAttribute | Rules
 
 
 @dataclass(frozen=True)
@@ -75,14 +72,14 @@ def rule_of_plan(spec: SegmentRule) -> Rule:
     where = of_plan(spec.where)
     if spec.did:
         least = spec.at_least if spec.at_least is not None else 0 if spec.at_most is not None else 1
-        return Did(EventSet((spec.did,), where), least, spec.at_most, days)
+        return HasDone(EventSet((spec.did,), where), least, spec.at_most, days)
     if spec.did_not:
-        return Did(EventSet((spec.did_not,), where), 0, 0, days)
+        return HasDone(EventSet((spec.did_not,), where), 0, 0, days)
     if spec.seen:
-        return Did(EventSet((), of_plan(spec.seen)), days=days)
+        return HasDone(EventSet((), of_plan(spec.seen)), days=days)
     if spec.attribute:
         found = of_plan({f"{ATTRIBUTE}{name}": condition for name, condition in spec.attribute.items()})
-        return Rules(True, tuple(map(Has, found)))
+        return Rules(True, tuple(map(HasAttribute, found)))
     return Rules(bool(spec.all), tuple(map(rule_of_plan, spec.all or spec.any)))
 
 
@@ -97,7 +94,7 @@ def check_rule(rule: Rule, depth: int = 0) -> None:
             check_rule(one, depth + 1)
 
 
-def _leaves(rule: Rule) -> Iterator[Did | Has]:
+def _leaves(rule: Rule) -> Iterator[HasDone | HasAttribute]:
     if isinstance(rule, Rules):
         for one in rule.rules:
             yield from _leaves(one)
@@ -115,13 +112,13 @@ def events_sql(events: EventSet, values: Values) -> str:
 def segment_sql(segment: ChosenSegment, last: date, zone: str, values: Values) -> str:
     """The condition that `person` is in the segment, seen from the end of the day `last`. `zone` is the plan's."""
     leaves = list(_leaves(segment.rule))
-    if all(isinstance(leaf, Has) for leaf in leaves):
+    if all(isinstance(leaf, HasAttribute) for leaf in leaves):
         found = f"({_rule(segment.rule, '', values)})"
         return f"NOT {found}" if segment.outside else found
     day, end = f"toDate(ts, {quoted(zone)})", values.day(last)
     # Who has to have done something has an event of that name. Who must not have done it may have any.
-    names = {name for leaf in leaves if isinstance(leaf, Did) for name in leaf.events.names}
-    some = all(isinstance(leaf, Did) and leaf.at_least > 0 and leaf.events.names for leaf in leaves)
+    names = {name for leaf in leaves if isinstance(leaf, HasDone) for name in leaf.events.names}
+    some = all(isinstance(leaf, HasDone) and leaf.at_least > 0 and leaf.events.names for leaf in leaves)
     only = f" AND event IN {values.texts(sorted(names))}" if some else ""
     having = _rule(segment.rule, f"dateDiff('day', {day}, {end})", values)
     return (
@@ -131,7 +128,7 @@ def segment_sql(segment: ChosenSegment, last: date, zone: str, values: Values) -
 
 
 def _rule(rule: Rule, age: str, values: Values) -> str:
-    if isinstance(rule, Has):
+    if isinstance(rule, HasAttribute):
         return filter_sql(rule.filter, values)
     if isinstance(rule, Rules):
         return (

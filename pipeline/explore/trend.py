@@ -12,7 +12,8 @@ from typing import Final
 from pipeline.explore.filters import number_sql
 from pipeline.explore.formula import LETTERS, formula_sql
 from pipeline.explore.question import MAX_VALUES, Cell, Trend, TrendSeries
-from pipeline.explore.scope import by_sql, names_sql, period_sql, scope_sql, set_sql
+from pipeline.explore.scope import by_sql, names_sql, period_sql, scope_sql
+from pipeline.explore.segments import events_sql
 from pipeline.explore.sql import ROWS, SETTINGS, Sql, Values
 from schemas.plan import Plan
 
@@ -25,7 +26,7 @@ def trend_sql(trend: Trend, plan: Plan) -> Sql:
     values = Values()
     fields = [by_sql(field, values) for field in trend.by]
     names = [f"by{k}" for k in range(1, len(fields) + 1)]
-    conditions = [set_sql(series.events, values) for series in trend.series]
+    conditions = [events_sql(series.events, values) for series in trend.series]
     measures = [
         f"{_measure(plan, series, condition)} AS {letter}"
         for series, condition, letter in zip(trend.series, conditions, LETTERS, strict=False)
@@ -69,7 +70,7 @@ def trend_people(trend: Trend, cell: Cell, plan: Plan, values: Values) -> str:
     """A sub-query of the persons behind a cell: who did the events of series `n` in that period, with those values."""
     series = trend.series[cell.n]
     parts = [scope_sql(trend.scope, plan.timezone, values), names_sql((series.events,), values)]
-    parts.append(set_sql(series.events, values))
+    parts.append(events_sql(series.events, values))
     if cell.at:
         at = f"toString({_named(trend)})" if trend.grain != "hour" else f"toString(toUnixTimestamp({_named(trend)}))"
         parts.append(f"{at} = {values.text(cell.at)}")

@@ -16,7 +16,7 @@ from pipeline.explore.question import (
     Scope,
     Trend,
 )
-from pipeline.explore.segments import ChosenSegment, Did, EventSet, Has, Rule, Rules
+from pipeline.explore.segments import ChosenSegment, EventSet, HasAttribute, HasDone, Rule, Rules
 from schemas.duration import format_duration
 
 
@@ -85,10 +85,10 @@ def write_segment(name: str, segment: ChosenSegment | None) -> dict[str, str]:
 
 
 def _rule(prefix: str, rule: Rule) -> dict[str, str]:
-    if isinstance(rule, Has):
+    if isinstance(rule, HasAttribute):
         own = write_filters(prefix, (rule.filter,))
         return own | {prefix: "has", f"{prefix}f1": rule.filter.field.removeprefix(ATTRIBUTE)}
-    assert isinstance(rule, Did)
+    assert isinstance(rule, HasDone)
     found = write_filters(prefix, rule.events.where)
     found |= {f"{prefix}e": rule.events.names[0]} if rule.events.names else {}
     found |= {f"{prefix}d": str(rule.days)} if rule.days else {}

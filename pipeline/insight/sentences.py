@@ -27,19 +27,31 @@ def sureness(t: Language, z: float) -> str:
 
 def step_findings(t: Language, changes: Sequence[Drop]) -> list[Finding]:
     """The steps that fell; what another funnel shows of the same break is said with the surest, not again."""
-    found: list[tuple[Drop, Finding]] = []
+    return [finding_with(t, change, others) for change, others in by_break(changes)]
+
+
+def by_break(changes: Sequence[Drop]) -> list[tuple[Drop, list[Drop]]]:
+    """The steps that fell, the surest first, each with what other funnels show of the same break."""
+    found: list[tuple[Drop, list[Drop]]] = []
     for change in sorted(changes, key=lambda c: c.z):
-        same = next((k for k, (other, _) in enumerate(found) if _same(change, other)), None)
+        same = next((others for other, others in found if _same(change, other)), None)
         if same is None:
-            found.append((change, step_finding(t, change)))
-            continue
-        other, finding = found[same]
+            found.append((change, []))
+        else:
+            same.append(change)
+    return found
+
+
+def finding_with(t: Language, change: Drop, others: Sequence[Drop]) -> Finding:
+    """A step that fell, and which other funnels show it."""
+    finding = step_finding(t, change)
+    for other in others:
         also = t(
-            f" The funnel {change.funnel} shows it too ({change.step} → {change.following}).",
-            f"漏斗 {change.funnel} 也有体现（{change.step} → {change.following}）。",
+            f" The funnel {other.funnel} shows it too ({other.step} → {other.following}).",
+            f"漏斗 {other.funnel} 也有体现（{other.step} → {other.following}）。",
         )
-        found[same] = (other, replace(finding, why=finding.why + also))
-    return [finding for _, finding in found]
+        finding = replace(finding, why=finding.why + also)
+    return finding
 
 
 def _same(one: Drop, other: Drop) -> bool:

@@ -15,8 +15,16 @@ from schemas.plan import Plan
 LIMITS: Final = Limits(rows=10_000, seconds=30.0, memory_bytes=2_000_000_000)
 
 
-async def ask_metric(store: Store, metric: Metric, arguments: Mapping[str, Any], filters: str = "") -> Table:
-    """The metric's result for all its arguments, at most half a minute old. Raises StoreError.
+async def ask_metric(
+    store: Store,
+    metric: Metric,
+    arguments: Mapping[str, Any],
+    filters: str = "",
+    *,
+    keep: float = 30.0,
+    stale: float = 0.0,
+) -> Table:
+    """The metric's result for all its arguments, remembered as `Store.remembered` says. Raises StoreError.
 
     `filters` is a value of ClickHouse's `additional_table_filters`: what of the facts is seen, "" for all.
     """
@@ -30,7 +38,7 @@ async def ask_metric(store: Store, metric: Metric, arguments: Mapping[str, Any],
         types = tuple(kind.name for kind in result.column_types)
         return Table(tuple(result.column_names), types, rows[: LIMITS.rows], len(rows) > LIMITS.rows)
 
-    found: Table = await store.cached((sql, repr(parameters), filters), 30.0, ask)
+    found: Table = await store.cached((sql, repr(parameters), filters), keep, ask, stale=stale)
     return found
 
 

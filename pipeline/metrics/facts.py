@@ -133,7 +133,14 @@ def _of_meaning(plan: Plan, fact: _Fact, source: str = "activity") -> View:
     return View(fact.view, fact.comment, f"SELECT {', '.join(['*', *columns])} FROM {source} WHERE {conditions}")
 
 
-def _together(plan: Plan, view: str, comment: str, columns: Sequence[str], names: dict[str, str]) -> View:
+def money_sql(plan: Plan, source: str) -> str:
+    """The fact `money` of the events that follow FROM in `source`, which has the columns of `activity`."""
+    return _together(plan, *_TOGETHER[0], source=source).sql
+
+
+def _together(
+    plan: Plan, view: str, comment: str, columns: Sequence[str], names: dict[str, str], source: str = "activity"
+) -> View:
     """Several facts in one pass over the events; an event that is two of them is two rows."""
     by_name = {fact.view: fact for fact in _FACTS}
     found = {kind: (by_name[name], _meanings(plan, by_name[name])) for kind, name in names.items()}
@@ -148,7 +155,7 @@ def _together(plan: Plan, view: str, comment: str, columns: Sequence[str], names
         values = [f"kind = {quoted(kind)}, {value}" for kind, value in of_kind]
         parts.append(f"multiIf({', '.join(values)}, {otherwise}) AS {column}")
     anything = _any([meaning for _, meanings in found.values() for meaning in meanings])
-    return View(view, comment, f"SELECT *, {', '.join(parts)} FROM activity WHERE {anything}")
+    return View(view, comment, f"SELECT *, {', '.join(parts)} FROM {source} WHERE {anything}")
 
 
 def _column(plan: Plan, fact: _Fact, name: str, meanings: Sequence[Meaning]) -> str:

@@ -29,14 +29,14 @@ CHINESE: Final = {
     "like_rate": "点赞率", "lost_users": "多流失人数", "ltv": "生命周期价值", "margin": "误差", "mau": "月活", "mde": "最小可检差异",
     "mean_orders": "平均订单数", "mean_recency_days": "平均距今天数", "mean_score": "平均分", "mean_seconds": "平均用时",
     "mean_value": "人均价值", "median_days_between": "购买间隔中位", "median_hours": "中位小时", "median_seconds": "中位用时",
-    "mismatch": "分流异常", "monetary": "金额分", "month": "月", "n": "第 n 期", "name": "名称", "new": "新增", "new_users": "新用户",
+    "mismatch": "分流异常", "monetary": "金额分", "month": "月", "n": "第 n 期", "name": "名称", "new": "新增", "new_users": "新用户", "next_day_rate": "次日留存率",
     "next": "下一事件", "nps": "净推荐值", "nps_high": "净推荐值上限", "nps_low": "净推荐值下限", "orders": "订单数", "orders_per_buyer": "人均订单", "p90_hours": "90 分位小时",
     "p90_seconds": "90 分位用时", "p_value": "p 值", "paid": "付费人数", "paid_rate": "付费率", "participants": "参与人数",
     "passives": "中立者", "path": "路径", "payback_day": "回本天数", "paying": "付费人数", "paying_rate": "付费率", "penetration": "渗透率",
     "period": "周期", "platform": "平台", "promoters": "推荐者", "quick_ratio": "速动比", "rate": "比率", "ratio": "比值",
     "reactions": "互动数", "reactions_per_view": "每次浏览互动", "readers": "读者数", "recency": "最近分", "recency_days": "距今天数",
     "recovered": "已回本", "refunds": "退款", "registered": "注册人数", "registered_rate": "注册率", "repeat_buyers": "复购买家",
-    "repeat_rate": "复购率", "response_rate": "回答率", "resurrected": "回流", "returned_rate": "回访率", "returning": "回访",
+    "retained_rate": "第 N 日留存率", "repeat_rate": "复购率", "response_rate": "回答率", "resurrected": "回流", "returned_rate": "回访率", "returning": "回访",
     "returning_buyers": "老买家", "returning_rate": "老买家占比", "revenue": "收入", "revenue_per_user": "人均收入", "roas": "广告回报",
     "roi": "投资回报", "rolling": "滚动留存人数", "rolling_rate": "滚动留存率", "score": "评分", "segment": "分群", "sent": "发出数",
     "sessions": "会话数", "sessions_per_user": "人均会话", "share": "占比", "share_rate": "分享率", "share_seen": "实际占比",
@@ -46,6 +46,9 @@ CHINESE: Final = {
     "value_difference_low": "价值差下限", "variant": "实验组", "viewers": "浏览人数", "views": "浏览数", "views_per_item": "每内容浏览",
     "views_per_reader": "人均浏览", "wau": "周活", "week": "周", "weekday": "星期", "whole": "是否完整", "within": "时间内",
     "worst": "最差", "z": "z 值",
+    # fields of events that are no columns of metrics
+    "app_version": "应用版本", "bot": "爬虫", "browser": "浏览器", "city": "城市", "country": "国家/地区", "device": "设备",
+    "language": "语言", "os": "操作系统", "referrer": "来源页", "region": "省份/地区", "source": "数据源",
 }  # fmt: skip
 
 #: The last word of columns that are shares, and whole names that are.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -83,8 +83,15 @@ def definition(t: Language, metric: Metric) -> str:
     return f"{what}\n{t('Formula: ', '公式：')}{metric.formula}\n{t('Mind: ', '注意：')}{metric.mistakes}"
 
 
-def metric_table(t: Language, metric: Metric, table: Table, most: int = TABLE_ROWS) -> Safe:
-    """The rows, at most `most`."""
+def metric_table(
+    t: Language,
+    metric: Metric,
+    table: Table,
+    most: int = TABLE_ROWS,
+    links: Mapping[str, Callable[[str], Safe]] | None = None,
+) -> Safe:
+    """The rows, at most `most`. `links` draw the texts of a column otherwise than as words."""
+    links = links or {}
     numeric = {k for k, kind in enumerate(table.types) if any(word in kind for word in ("Int", "Float", "Decimal"))}
     head = h(
         "tr",
@@ -95,7 +102,7 @@ def metric_table(t: Language, metric: Metric, table: Table, most: int = TABLE_RO
     )
     days = {k for k, kind in enumerate(table.types) if "Date" in kind}
     rows = [
-        h("tr", *[h("td", cell(t, name, value), class_="n" if k in numeric else "day" if k in days else None)
+        h("tr", *[h("td", links[name](value) if name in links and isinstance(value, str) and value else cell(t, name, value), class_="n" if k in numeric else "day" if k in days else None)
                   for k, (name, value) in enumerate(zip(table.columns, row, strict=True))])
         for row in table.rows[:most]
     ]  # fmt: skip

@@ -49,12 +49,17 @@ def html(t: Language, facts: Facts, made_at: str) -> str:
             t(f"Made {made_at}. Days are those of the plan's time zone.", f"生成于 {made_at}。日期按方案的时区。"),
             class_="note",
         ),
-        h("p", h("strong", part_words(t, facts))) if facts.period.asked is not None else None,
+        part_of_period(t, facts),
         *sections(t, facts),
     ]
     body = h("body", h("main", *parts), class_="report")
     language = "zh-CN" if t.code == "zh" else "en"
     return "<!doctype html>\n" + h("html", head, body, lang=language, data_theme="light")
+
+
+def part_of_period(t: Language, facts: Facts) -> Safe | None:
+    """Which part of the days it is of, where they are not over."""
+    return h("p", h("strong", part_words(t, facts))) if facts.period.asked is not None else None
 
 
 def sections(t: Language, facts: Facts) -> list[Safe]:

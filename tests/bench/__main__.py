@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import catalogue, machine, month, sections
+from . import catalogue, machine, month, pages, sections
 from .document import rewrite
 from .rows import read, show, write
 from .sizes import Sizes, quick
@@ -23,6 +23,8 @@ def main() -> int:
     """Measure as the arguments say."""
     if sys.argv[1:2] == ["catalogue"]:
         return catalogue.main(sys.argv[2:])
+    if sys.argv[1:2] == ["pages"]:
+        return pages.main(sys.argv[2:])
     if sys.argv[1:2] == ["month"]:
         return month.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)

@@ -185,6 +185,12 @@ async def _fill(client: Any, events: int, links: int, complete: Path, console: C
     complete.touch()
 
 
+async def filled(client: Any, events: int, links: int, folder: Path, console: Console) -> None:
+    """The events and all links are there, as the catalogue is measured with them."""
+    await _fill(client, events, links, folder / "complete", console)
+    await _set_links(client, linked=True)
+
+
 async def _settled(client: Any) -> None:
     """Wait until nothing is being merged: what is measured shall have the machine for itself."""
     quiet = 0

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from pipeline.clickhouse.client import connect
 from pipeline.clickhouse.migrate import migrate
 from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
@@ -122,3 +123,149 @@ def test_who_inserts_waits_for_no_data_frames(server: EmbeddedClickHouse) -> Non
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "clickhouse_connect"
+
+
+async def _running(server: EmbeddedClickHouse, mark: str) -> int:
+    other = Store(Settings(**server.access))
+    try:
+        sql = (
+            "SELECT count() FROM system.processes WHERE query LIKE concat('%', {mark:String}, '%') "
+            "AND query NOT LIKE '%system.processes%'"
+        )
+        return int((await other.ask(sql, {"mark": mark}, keep=0)).rows[0][0])
+    finally:
+        await other.close()
+
+
+async def _until(server: EmbeddedClickHouse, mark: str, count: int) -> None:
+    async with asyncio.timeout(20):
+        while await _running(server, mark) != count:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_question_that_nobody_waits_for_any_more_is_ended(store: Store, server: EmbeddedClickHouse) -> None:
+    """Of two that wait for it, one goes: it goes on. The other goes: ClickHouse is relieved of it."""
+    sql = "SELECT count() FROM numbers_mt(40000000000) WHERE NOT ignore(sipHash64(number, 'left'))"
+    first, second = (asyncio.create_task(store.ask(sql, keep=30)) for _ in range(2))
+    await _until(server, "'left'", 1)
+    first.cancel()
+    await asyncio.wait([first])
+    assert first.cancelled()
+    assert await _running(server, "'left'") == 1
+    second.cancel()
+    await _until(server, "'left'", 0)
+    assert store.problem is None
+    # Its place is free again, for the same question too.
+    assert (await store.ask("SELECT 3 AS n")).rows == [(3,)]
+
+
+async def test_whoever_asks_what_was_just_left_gets_an_answer(store: Store) -> None:
+    sql = "SELECT sleep(0.3) AS slept"
+    left = asyncio.create_task(store.ask(sql, keep=30))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    left.cancel()
+    await asyncio.wait([left])
+    assert (await store.ask(sql, keep=30)).rows == [(0,)]
+
+
+async def test_an_answer_is_kept_as_long_as_nothing_is_stored(server: EmbeddedClickHouse) -> None:
+    now = [1_000.0]
+    store = Store(Settings(**server.access), clock=lambda: now[0])
+    sql = "SELECT (SELECT count() FROM redriven_raw) AS n, rand64() AS r"
+    writer = await connect(Settings(**server.access))
+    try:
+        first = (await store.ask(sql, keep=10)).rows
+        now[0] += 1_000  # long after its seconds
+        assert (await store.ask(sql, keep=10)).rows == first
+        await writer.command("INSERT INTO redriven_raw (stream, partition, offset) VALUES ('x', 0, 1)")
+        now[0] += 2
+        second = (await store.ask(sql, keep=10)).rows
+        assert second[0][0] == first[0][0] + 1
+        await writer.command("ALTER TABLE redriven_raw DELETE WHERE offset = 1 SETTINGS mutations_sync = 2")
+        now[0] += 1_000
+        third = (await store.ask(sql, keep=10)).rows
+        assert third[0][0] == first[0][0]
+        # Nothing is kept for ever, and what changes by the second is not kept beyond its seconds.
+        now[0] += 3_601
+        assert (await store.ask(sql, keep=10)).rows != third
+        live = (await store.ask(sql + " ", keep=1)).rows
+        now[0] += 2
+        assert (await store.ask(sql + " ", keep=1)).rows != live
+    finally:
+        await writer.close()
+        await store.close()
+
+
+async def test_another_definition_is_another_answer(server: EmbeddedClickHouse) -> None:
+    now = [1_000.0]
+    store = Store(Settings(**server.access), clock=lambda: now[0])
+    writer = await connect(Settings(**server.access))
+    try:
+        await writer.command("CREATE OR REPLACE VIEW answer_of AS SELECT 1 AS n")
+        assert (await store.ask("SELECT n FROM answer_of", keep=10)).rows == [(1,)]
+        await asyncio.sleep(1.1)  # the time of a definition has whole seconds
+        await writer.command("CREATE OR REPLACE VIEW answer_of AS SELECT 2 AS n")
+        now[0] += 11
+        assert (await store.ask("SELECT n FROM answer_of", keep=10)).rows == [(2,)]
+    finally:
+        await writer.command("DROP VIEW answer_of")
+        await writer.close()
+        await store.close()
+
+
+async def test_nobody_waits_for_what_is_known_to_be_counted_anew(server: EmbeddedClickHouse) -> None:
+    now, done, go = [1_000.0], list[int](), asyncio.Event()
+    store = Store(Settings(**server.access), clock=lambda: now[0])
+
+    async def work() -> int:
+        done.append(1)
+        if len(done) > 1:
+            await go.wait()
+        return len(done)
+
+    try:
+        assert await store.remembered("k", 5, work, stale=100) == 1
+        now[0] += 50
+        # Old, and counted anew meanwhile, once.
+        assert [await store.remembered("k", 5, work, stale=100) for _ in range(3)] == [1, 1, 1]
+        go.set()
+        async with asyncio.timeout(20):
+            while store.held("k") == 1:
+                await asyncio.sleep(0.01)
+        assert (await store.remembered("k", 5, work, stale=100), len(done)) == (2, 2)
+        # Too old to be shown.
+        now[0] += 106
+        assert await store.remembered("k", 5, work, stale=100) == 3
+        # What fails behind the scenes is asked again by the next one.
+        now[0] += 50
+
+        async def fails() -> int:
+            raise StoreError("away", "gone")
+
+        assert await store.remembered("k", 5, fails, stale=100) == 3
+        await asyncio.sleep(0)
+        now[0] += 100
+        with pytest.raises(StoreError):
+            await store.remembered("k", 5, fails, stale=100)
+    finally:
+        await store.close()
+
+
+async def test_what_is_counted_behind_the_scenes_ends_with_the_store(server: EmbeddedClickHouse) -> None:
+    now = [1_000.0]
+    store = Store(Settings(**server.access), clock=lambda: now[0])
+    slow = "SELECT count() FROM numbers_mt(40000000000) WHERE NOT ignore(sipHash64(number, 'behind'))"
+
+    async def quick() -> int:
+        return 1
+
+    async def work() -> int:
+        return int((await store.ask(slow)).rows[0][0])
+
+    assert await store.remembered("k", 5, quick, stale=100) == 1
+    now[0] += 50
+    assert await store.remembered("k", 5, work, stale=100) == 1
+    await _until(server, "'behind'", 1)
+    await store.close()
+    await _until(server, "'behind'", 0)

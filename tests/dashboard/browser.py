@@ -31,7 +31,14 @@ class Browser:
     def open(self, path: str) -> None:
         """Go to a page and wait until what is loaded later is there too."""
         self.driver.get(self.url + path)
-        self.until(lambda: self.js("return !document.querySelector('.waiting') || null"), f"{path} filled")
+        self.until(self.filled, f"{path} filled")
+        self.js("window.scrollTo(0, 0)")
+
+    def filled(self) -> bool:
+        """Whether all parts are there. They are asked for when they are seen: the next one is scrolled into view."""
+        return bool(self.js(
+            "const next = document.querySelector('.waiting'); next?.parentElement.scrollIntoView({block: 'center'}); return !next"
+        ))  # fmt: skip
 
     def js(self, script: str, *arguments: Any) -> Any:
         """The result of a script in the page."""

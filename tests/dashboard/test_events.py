@@ -143,13 +143,49 @@ async def test_properties_stand_beside_those_of_the_plan(site: Site) -> None:
     pay, purchase = await site.rows()
     wrong = "properties.method: input should be 'card', 'wallet' or 'cod', found 'gold'"
     assert " ".join(" ".join(pay).split()).startswith(
-        f'11:05:07 pay u1 – web rejected bad_value {wrong} Property Value In the plan method "gold" {wrong} {{"event":"pay"'
+        f"11:05:07 pay u1 – web rejected bad_value {wrong} Property Value In the plan "
+        f"method \"gold\" input should be 'card', 'wallet' or 'cod' (string) {{\"event\":\"pay\""
     )
     assert " ".join(" ".join(purchase).split()).startswith(
         "11:05:07 purchase u1 – web rejected missing_field properties.amount: is missing Property Value In the plan "
         'order_id "o1" string amuont 3 not in the plan: did you mean amount gift true not in the plan '
         "amount – missing items – integer coupon – string discount – number"
     )
+
+
+async def test_every_wrong_property_of_a_refused_record_is_named(site: Site) -> None:
+    """The reason names the first one; whoever mends an app wants to know of all."""
+    wrong = {"order_id": 7, "amount": -1, "items": 0, "coupon": None, "discount": True, "amonut": 3}
+    await site.tell(event("purchase", event_id="p1", properties=wrong))
+    (row,) = await site.rows()
+    said = " ".join(" ".join(row).split())
+    for words in (
+        "order_id 7 input should be a valid string (string)",
+        "amount -1 input should be greater than or equal to 0 (number)",
+        "items 0 input should be greater than or equal to 1 (integer)",
+        "coupon null string",
+        "discount true input should be a valid number (number)",
+        "amonut 3 not in the plan",
+    ):
+        assert words in said, (words, said)
+
+
+async def test_an_event_that_the_plan_does_not_have_is_not_waited_for(site: Site) -> None:
+    page = await site.page(event="purhcase", source="web")
+    assert "The plan has no event" in page
+    assert 'href="/events?event=purchase&amp;source=web"' in page
+    assert "The plan has no event" not in await site.page(event="purchase")
+    assert "方案里没有事件" in await site.page(event="zzz", language="zh")
+    await site.tell(event("purhcase", event_id="p1"))
+    assert await site.events(event="purhcase") == ["purhcase"]
+
+
+async def test_who_did_it_is_one_click_away(site: Site) -> None:
+    await site.tell(event("app_open", event_id="a", anonymous_id="d&1"))
+    await site.until(2)
+    page = await site.page()
+    assert 'href="/person?id=u1"' in page
+    assert 'href="/person?id=d%261"' in page
 
 
 async def test_it_can_be_asked_for_one_source_one_id_one_event_one_outcome(site: Site) -> None:

@@ -17,7 +17,7 @@ from pipeline.clickhouse.questions import Store
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.metrics import shown
-from pipeline.dashboard.pages import drops, funnels, now
+from pipeline.dashboard.pages import attention, funnels, today
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.errors import UserError
 from pipeline.render.language import Language
@@ -95,35 +95,42 @@ def day_of(day: str, users: int, *hours: int) -> list[Event]:
 async def test_users_today_are_stored_today_against_yesterday_by_the_same_time(world: World) -> None:
     """The worker has counted nobody since its start: that is no fall by 100 %."""
     await world.tell([*day_of("2026-11-24", 2, 8, 9, 20), *day_of("2026-11-25", 3, 8, 9)])
-    said = await page(world, "2026-11-25T10:00:40+01:00", now.yesterday, of="users")
-    assert said == "+50.0 % stored by 10:00: 6, yesterday 4"
-    said = await page(world, "2026-11-25T10:00:40+01:00", now.yesterday, of="amount")
-    assert said == "+50.0 % stored by 10:00: 60.00, yesterday 40.00"
+    for of, so_far, before in (("people", "6", "4"), ("orders", "6", "4"), ("revenue", "60.00", "40.00")):
+        said = await page(world, "2026-11-25T10:00:40+01:00", today.curve, of=of)
+        assert said.startswith(
+            f"{so_far} +50.0 % against yesterday by 10:00: {before} no data of the same day last week"
+        )
 
 
 async def test_without_a_day_to_compare_nothing_is_compared(world: World) -> None:
     await world.tell(day_of("2026-11-24", 2, 8, 20))
-    assert await page(world, "2026-11-25T10:00+01:00", now.yesterday, of="users") == (
-        "nothing stored of today yet; yesterday by now 2"
+    said = await page(world, "2026-11-25T10:00+01:00", today.curve, of="people")
+    assert said.startswith(
+        "0 −100.0 % against yesterday by 10:00: 2 no data of the same day last week Nothing is stored of today yet."
     )
-    assert await page(world, "2026-11-25T00:00:10+01:00", now.yesterday, of="users") == "today has only begun"
-    assert await page(world, "2026-11-24T10:00+01:00", now.yesterday, of="users") == (
-        "no yesterday to compare with yet"
+    assert await page(world, "2026-11-25T00:00:10+01:00", today.curve, of="people") == "Today has only begun."
+    said = await page(world, "2026-11-24T10:00+01:00", today.curve, of="people")
+    assert said.startswith(
+        "2 no data of yesterday no data of the same day last week Nobody new since 08:30: is everything stored?"
+    )
+    assert await page(world, "2026-12-24T10:00+01:00", today.curve, of="revenue") == (
+        "Nothing is stored of today, yesterday, or the same day last week."
     )
 
 
 @pytest.mark.parametrize(
-    ("today", "at_ten", "said"),
+    ("day", "at_ten"),
     [
         # The clocks went back in the night: ten is ten, though eleven hours have passed.
-        ("2026-10-25", "2026-10-25T10:00+01:00", "+0.0 % stored by 10:00: 4, yesterday 4"),
-        ("2026-03-29", "2026-03-29T10:00+02:00", "+0.0 % stored by 10:00: 4, yesterday 4"),
+        ("2026-10-25", "2026-10-25T10:00+01:00"),
+        ("2026-03-29", "2026-03-29T10:00+02:00"),
     ],
 )
-async def test_where_the_clocks_change(world: World, today: str, at_ten: str, said: str) -> None:
-    yesterday = (date.fromisoformat(today) - timedelta(days=1)).isoformat()
-    await world.tell([*day_of(yesterday, 2, 8, 9, 10), *day_of(today, 2, 8, 9, 10)])
-    assert await page(world, at_ten, now.yesterday, of="users") == said
+async def test_where_the_clocks_change(world: World, day: str, at_ten: str) -> None:
+    yesterday = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+    await world.tell([*day_of(yesterday, 2, 8, 9, 10), *day_of(day, 2, 8, 9, 10)])
+    said = await page(world, at_ten, today.curve, of="people")
+    assert said.startswith("4 +0.0 % against yesterday by 10:00: 4 ")
 
 
 async def facts(world: World, moment: str, **asked: str) -> Facts:
@@ -204,7 +211,7 @@ async def test_the_funnel_page_leaves_out_the_day_that_is_not_over(world: World)
     assert "1. look 600 100.0 % 2. buy 300 50.0 % 50.0 % of the step before · 300 lost · +0.0 points" in said
     by_day = await page(world, "2026-11-25T09:01+01:00", funnels.days, funnel="quick", **chosen)
     assert "Up to Nov 24: the users of later days have not had their time yet." in by_day
-    assert await page(world, "2026-11-25T09:01+01:00", drops.drops) == (
+    assert await page(world, "2026-11-25T09:01+01:00", attention.fallen) == (
         "● Funnels: no step fell surely in the last 14 whole days."
     )
     # Asked for today alone, it is compared with yesterday as it stood at this time.
@@ -225,7 +232,7 @@ async def test_right_after_midnight_yesterdays_last_hour_accuses_nobody(world: W
         following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
         events += [event(f"{day}-{n}", "buy", f"{following} 00:30", {"amount": 1}) for n in range(60)]
     await world.tell(events)
-    assert "no step fell surely" in await page(world, "2026-11-25T00:20+01:00", drops.drops)
+    assert "no step fell surely" in await page(world, "2026-11-25T00:20+01:00", attention.fallen)
     found = await facts(world, "2026-11-25T00:20+01:00", day="2026-11-24")
     quick = next(f for f in found.funnels if f.name == "quick")
     assert (quick.users, quick.before, quick.changes) == ((100, 0), (100, 0), ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import yarl
 
 from pipeline.dashboard.auth import password_fits, set_password
+from pipeline.dashboard.navigation import TASKS
 from pipeline.dashboard.pages import PAGES, PARTS
 from pipeline.dashboard.server import Dashboard
 from pipeline.settings import Settings
@@ -58,6 +60,34 @@ async def test_every_page_of_every_plan_is_there_with_nothing_behind_it(
     for name in PARTS:
         async with web.get(f"{url}/part/{name}") as answer:
             assert answer.status == 200, name
+
+
+async def test_every_page_is_found_under_one_task(start: Start, web: aiohttp.ClientSession) -> None:
+    named = [path for _, _, paths in TASKS for path in paths]
+    assert len(named) == len(set(named))
+    assert set(named) <= {page.path for page in PAGES}
+    for people in (True, False):
+        url = await start(dashboard_people=people)
+        async with web.get(url + "/funnels") as answer:
+            page = await answer.text()
+        nav = page.split("<nav")[1].split("</nav>")[0]
+        links = re.findall(r'<a href="([^"]*)"', nav)
+        assert links == [path for path in named if people or path != "/person"]
+        assert re.findall(r'<a href="([^"]*)" aria-current="page"', nav) == ["/funnels"]
+        assert nav.count('class="task"') == len(TASKS) == nav.count("aria-labelledby")
+
+
+async def test_where_single_people_are_off_there_is_no_way_to_one(start: Start, web: aiohttp.ClientSession) -> None:
+    paths = ["/person?id=u1", "/download/person.csv?id=u1", "/download/person.json?id=u1"]
+    paths += ["/people", "/part/people", "/download/people.csv"]
+    paths += [f"/part/{name}?id=u1" for name in PARTS if name.startswith("person")]
+    for shown, status in ((True, {200, 400, 503}), (False, {404})):
+        url = await start(dashboard_people=shown)
+        for path in paths:
+            async with web.get(url + path) as answer:
+                assert answer.status in status, path
+        async with web.get(url) as answer:
+            assert ('action="/person"' in await answer.text()) is shown
 
 
 async def test_without_clickhouse_a_part_says_what_to_do(start: Start, web: aiohttp.ClientSession) -> None:

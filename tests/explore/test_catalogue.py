@@ -12,7 +12,7 @@ from pipeline.clickhouse.questions import Store
 from pipeline.explore.catalogue import filter_of
 from pipeline.explore.filters import make_filter
 from pipeline.explore.question import Scope
-from pipeline.explore.segments import ChosenSegment, Did, EventSet
+from pipeline.explore.segments import ChosenSegment, EventSet, HasDone
 from pipeline.metrics import arguments_for, metric
 from pipeline.metrics.ask import ask_metric
 
@@ -52,7 +52,7 @@ async def test_metrics_see_only_the_events_that_fit(world: World) -> None:
 
 async def test_a_segment_is_of_all_that_its_people_did(world: World) -> None:
     await world.tell(EVENTS)
-    dear = ChosenSegment("", Did(EventSet(("buy",), (make_filter("properties.amount", "gte", "10"),))))
+    dear = ChosenSegment("", HasDone(EventSet(("buy",), (make_filter("properties.amount", "gte", "10"),))))
     both = scope(where=(make_filter("platform", "is", "ios"),), segment=dear)
     # Ann bought on the web, which the filter leaves out: she is in the segment all the same.
     assert [row[0] for row in await ask(world, "active_users_daily", "users", both)] == [1, 1, 0, 0, 0]

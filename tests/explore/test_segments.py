@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from explore.asking import people, scope, series
 from pipeline.errors import UserError
 from pipeline.explore.address import read_segment
-from pipeline.explore.given import Given
+from pipeline.explore.given import AddressReader
 from pipeline.explore.question import Cell, Trend
 from pipeline.explore.segments import ChosenSegment, Rules, check_rule, rule_of_plan
 from schemas.plan_io import PlanError, parse_plan
@@ -77,7 +77,7 @@ async def test_a_segment_made_in_a_page(world: World) -> None:
         "seg": "in", "g": "every", "g1": "did", "g1e": "buy", "g1c": "gte", "g1n": "1", "g1d": "30",
         "g1f1": "properties.amount", "g1o1": "gte", "g1v1": "10", "g2": "not", "g2e": "refund",
     }  # fmt: skip
-    segment = read_segment(Given(query, PLAN, scope().last), "seg")
+    segment = read_segment(AddressReader(query, PLAN, scope().last), "seg")
     assert segment is not None
     assert await who(world, segment.rule) == ["ann"]
     assert isinstance(segment.rule, Rules)
@@ -95,7 +95,7 @@ segments:
 
 def test_a_plan_names_its_segments() -> None:
     plan = parse_plan(TEXT + SEGMENTS)
-    given = Given({"seg": "out:loyal"}, plan, scope().last)
+    given = AddressReader({"seg": "out:loyal"}, plan, scope().last)
     segment = read_segment(given, "seg")
     assert segment is not None
     assert (segment.name, segment.outside) == ("loyal", True)
@@ -116,6 +116,8 @@ def test_a_plan_names_its_segments() -> None:
         ("segments: {a: {did_not: buy, at_least: 1}}", "at_least and at_most go with did, not with did_not"),
         ("segments: {a: {seen: {colour: red}}}", "'colour' is neither a field of the envelope"),
         ("segments: {a: {any: [{did: bye}]}}", "'bye' is not among"),
+        ("segments: {a: {any: [" + "{did: buy}, " * 21 + "]}}", "at most 20 rules, 5 deep"),
+        ("segments: {a: {all: [{all: [{all: [{all: [{all: [{all: [{did: buy}]}]}]}]}]}]}}", "at most 20 rules, 5 deep"),
     ],
 )
 def test_a_segment_of_a_plan_that_is_wrong_is_named(text: str, said: str) -> None:
@@ -138,7 +140,7 @@ def test_a_segment_of_a_plan_that_is_wrong_is_named(text: str, said: str) -> Non
 )
 def test_a_wrong_segment_of_an_address_is_one_line(query: dict[str, str], said: str) -> None:
     with pytest.raises(UserError) as raised:
-        read_segment(Given(query, PLAN, scope().last), "seg")
+        read_segment(AddressReader(query, PLAN, scope().last), "seg")
     assert said in str(raised.value)
 
 

@@ -85,7 +85,7 @@ async def test_currencies_are_not_added_up(world: World) -> None:
     )
     await world.tell([])
     assert len(await world.ask("acquisition_cost", **DAYS)) == 2  # not said is no other one
-    for name in ("acquisition_cost", "ltv_cac", "payback"):
+    for name in ("acquisition_cost", "channel_quality", "ltv_cac", "payback"):
         with pytest.raises(DatabaseError, match="spend is in several currencies"):
             await world.ask(name, from_="2026-11-01", to="2026-11-04")
 
@@ -117,3 +117,18 @@ async def test_payback(world: World) -> None:
     ]
     await put(world)
     assert await world.ask("payback", **DAYS) == []
+
+
+async def test_channels_by_who_stays(world: World) -> None:
+    """Of ads b comes back the day after (the fourth), a not before the third; in 2 days of life a pays 24, b 70."""
+    await put(world, *SPEND)
+    await world.tell([*EVENTS, event("b", "open", "2026-11-03 09:00"), event("d", "open", "2026-11-04 09:00")])
+    columns = "channel new_users next_day_rate retained_rate paid_rate ltv spend cac roi"
+    assert await world.ask("channel_quality", columns, **DAYS, days=2) == [
+        ("ads", 3, 0.333333, 0.666667, 0.666667, 31.333333, 30.0, 10.0, 2.133333),
+        ("mail", 1, 0.0, 1.0, 1.0, 8.0, None, None, None),
+    ]
+    # Who has not had the time by then is left out, and what was spent on their days.
+    rows = await world.ask("channel_quality", "channel new_users spend", **DAYS, days=2, until="2026-11-03")
+    assert rows == [("ads", 1, 20.0)]
+    assert await world.ask("channel_quality", from_="2026-01-01", to="2026-01-02") == []

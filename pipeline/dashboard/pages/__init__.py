@@ -8,8 +8,8 @@ from typing import Final
 from pipeline.dashboard import bar
 from pipeline.dashboard.context import Context, Page, PartOfPage
 from pipeline.dashboard.pages import (
+    attention,
     behind,
-    drops,
     events,
     experiments,
     explore,
@@ -18,17 +18,28 @@ from pipeline.dashboard.pages import (
     now,
     one_metric,
     paths,
+    person,
     plan,
     quality,
+    records,
+    report,
     retention,
+    scorecard,
+    today,
 )
 
 PAGES: Final = (
-    Page("/", "Now", "现在", now.body),
+    Page("/", "Overview", "总览", now.body),
+    Page("/report", "Report", "日报与周报", report.body),
     Page("/funnels", "Funnels", "漏斗", funnels.body),
     Page("/retention", "Retention", "留存", retention.body),
     Page("/paths", "Paths", "路径", paths.body),
-    Page("/acquisition", "Acquisition", "获客", groups.group_page("acquisition", "activation")),
+    Page(
+        "/acquisition",
+        "Acquisition",
+        "获客",
+        groups.group_page("acquisition", "activation", before=groups.channels_first),
+    ),
     Page("/revenue", "Revenue", "收入", groups.group_page("revenue")),
     Page("/experiments", "Experiments", "实验", experiments.experiments),
     Page("/campaigns", "Campaigns", "运营活动", experiments.campaigns),
@@ -36,6 +47,7 @@ PAGES: Final = (
     Page("/more", "Satisfaction and content", "满意度与内容", groups.group_page("satisfaction", "content")),
     Page("/explore", "Explore", "自助分析", explore.body),
     Page("/people", "People behind a number", "数字背后的用户", behind.body, listed=False),
+    Page("/person", "A person", "用户详情", person.body),
     Page("/events", "Events", "实时事件", events.body),
     Page("/quality", "Data quality", "数据质量", quality.body),
     Page("/plan", "Tracking plan", "埋点方案", plan.body),
@@ -43,8 +55,11 @@ PAGES: Final = (
 
 PARTS: Final[dict[str, PartOfPage]] = {
     "hour": now.hour,
-    "yesterday": now.yesterday,
-    "drops": drops.drops,
+    "today": today.curve,
+    "recently": today.recently,
+    "score": scorecard.score,
+    "drops": attention.fallen,
+    "report": report.found,
     "funnel": funnels.past,
     "funnel-days": funnels.days,
     "funnel-by": funnels.by_value,
@@ -55,6 +70,7 @@ PARTS: Final[dict[str, PartOfPage]] = {
     "quality-links": quality.links,
     "plan": plan.seen,
     "metric": groups.one,
+    "channels": groups.channels,
     "flows": paths.flows,
     "experiments": experiments.experiment_verdicts,
     "campaigns": experiments.campaign_verdicts,
@@ -62,6 +78,13 @@ PARTS: Final[dict[str, PartOfPage]] = {
     "people": behind.people,
     "suggestions": bar.suggestions,
     "events": events.rows,
+    "person": person.found,
+    "person-who": person.who,
+    "person-value": person.value,
+    "person-ids": person.devices,
+    "person-attributes": person.attributes,
+    "person-funnel": person.progress,
+    "person-timeline": person.did,
 }
 
 #: Name, media type and content of a file.
@@ -70,7 +93,17 @@ DOWNLOADS: Final[dict[str, Download]] = {
     "metric.csv": one_metric.download,
     "explore.csv": explore.download,
     "people.csv": behind.download,
+    "report.html": report.page_file,
+    "report.md": report.markdown_file,
+    "person.csv": person.events_file,
+    "person.json": person.everything_file,
 }
+#: Pages, parts and downloads about single people: there are none of them where `dashboard_people` is off.
+ABOUT_PEOPLE: Final = frozenset(
+    name
+    for name in (*(page.path for page in PAGES), *PARTS, *DOWNLOADS)
+    if name.lstrip("/").startswith(("person", "people"))
+)
 
 
 def fragments(context: Context, page: str) -> dict[str, str]:
@@ -78,6 +111,8 @@ def fragments(context: Context, page: str) -> dict[str, str]:
     found: dict[str, str] = {"status": now.head_status(context)}
     if page == "/":
         found |= now.fragments(context)
+    elif page == "/quality":
+        found |= records.fragments(context)
     elif page == "/funnels":
         found |= funnels.fragments(context)
     return found

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.dashboard.answers import Answered, Grid, Item, ask, people_address, word
+from pipeline.dashboard.answers import Answered, Grid, GridItem, ask, people_address, word
 from pipeline.dashboard.bar import field_name, filter_words
 from pipeline.dashboard.comparing import compared, compared_words
 from pipeline.dashboard.context import Context
@@ -35,11 +35,13 @@ async def answer_funnel(context: Context, funnel: BuiltFunnel) -> Answered:
         return Answered(None, [], queries, empty=True, has_chart=False)
     before = answers[1] if other is not None else []
     titles = [step_title(t, step) for step in funnel.steps]
-    shown = step_list(t, titles, total.users, before[0].users if before else None, total.median_ms, _people(funnel, ()))
+    shown = step_list(
+        t, titles, total.users, before[0].users if before else None, total.median_ms, _people(context, funnel, ())
+    )
     above = shown
     if isinstance(other, BuiltFunnel):
         beside = (
-            step_list(t, titles, before[0].users, None, before[0].median_ms, _people(other, ()))
+            step_list(t, titles, before[0].users, None, before[0].median_ms, _people(context, other, ()))
             if before else h("p", t("Nobody began it then.", "对比期没有人进入。"), class_="empty")
         )  # fmt: skip
         above = h("div", panel(t("These days", "本期"), shown), panel(asked[1][0], beside), class_="grid")
@@ -62,11 +64,11 @@ def _whole(funnel: BuiltFunnel) -> BuiltFunnel:
     return replace(funnel, by="")
 
 
-def _people(funnel: BuiltFunnel, values: tuple[str, ...]) -> list[tuple[str, str]]:
+def _people(context: Context, funnel: BuiltFunnel, values: tuple[str, ...]) -> list[tuple[str, str]]:
     return [
         (
-            people_address(funnel, Cell(k, values=values)),
-            people_address(funnel, Cell(k, values=values, lost=True)) if k else "",
+            people_address(context, funnel, Cell(k, values=values)),
+            people_address(context, funnel, Cell(k, values=values, lost=True)) if k else "",
         )
         for k in range(len(funnel.steps))
     ]
@@ -81,14 +83,14 @@ def _grid(context: Context, funnel: BuiltFunnel, titles: Sequence[str], rows: Se
     found = []
     for row in rows:
         values = (row.value,) if funnel.by else ()
-        people = _people(funnel, values)
+        people = _people(context, funnel, values)
         items = [word(row.value, t("(not given)", "（未提供）"))] if funnel.by else []
         for k, users in enumerate(row.users):
-            items.append(Item(users, t.number(users), people[k][0]))
+            items.append(GridItem(users, t.number(users), people[k][0]))
             if k:
                 share = users / row.users[k - 1] if row.users[k - 1] else None
-                items.append(Item(share, t.percent(share), people[k][1]))
+                items.append(GridItem(share, t.percent(share), people[k][1]))
         share = row.users[-1] / row.users[0]
-        found.append([*items, Item(share, t.percent(share))])
+        found.append([*items, GridItem(share, t.percent(share))])
     title = t("By value", "按维度值") if funnel.by else t("Steps", "步骤")
     return Grid(title, heads, found, range(1 if funnel.by else 0, len(heads)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from pipeline.dashboard.answers import Answered, Grid, Item, ask, people_address, period_item
+from pipeline.dashboard.answers import Answered, Grid, GridItem, ask, people_address, period_item
 from pipeline.dashboard.context import Context
 from pipeline.explore.distribution import RANGES, distribution_sql
 from pipeline.explore.lifecycle import STATES, lifecycle_sql
@@ -52,21 +52,21 @@ async def answer_retention(context: Context, retention: Retention) -> Answered:
 
 def _cohort(
     context: Context, retention: Retention, cohort: RetentionCohort, columns: int, strongest: float
-) -> list[Item]:
+) -> list[GridItem]:
     t, at = context.t, str(cohort.number)
     if retention.grain == "hour":
         begin = period_item(context, datetime.fromtimestamp(cohort.number * HOUR / 1000, UTC))
     else:
         begin = period_item(context, first_day(retention.grain, cohort.number, monday=retention.monday))
-    items = [begin, Item(cohort.users, t.number(cohort.users), people_address(retention, Cell(-1, at)))]
+    items = [begin, GridItem(cohort.users, t.number(cohort.users), people_address(context, retention, Cell(-1, at)))]
     for n in range(columns):
         came = cohort.returned[n] if n < len(cohort.returned) else None
         if came is None:
-            items.append(Item(None, ""))
+            items.append(GridItem(None, ""))
             continue
         share = came / cohort.users
         shade = f"heat h{round(min(1.0, share / strongest) * 10)}"
-        items.append(Item(came, t.percent(share), people_address(retention, Cell(n, at)), shade))
+        items.append(GridItem(came, t.percent(share), people_address(context, retention, Cell(n, at)), shade))
     return items
 
 
@@ -86,8 +86,8 @@ async def answer_distribution(context: Context, asked: Distribution) -> Answered
         lambda width: bar_chart(title, names, [(title, [float(row[2]) for row in found])], t.number, width=width)
     )
     rows = [
-        [Item(name, name), Item(row[2], t.number(row[2]), people_address(asked, Cell(0, _number(row[0])))),
-         Item(share, t.percent(share))]
+        [GridItem(name, name), GridItem(row[2], t.number(row[2]), people_address(context, asked, Cell(0, _number(row[0])))),
+         GridItem(share, t.percent(share))]
         for name, row, share in zip(names, found, shares, strict=True)
     ]  # fmt: skip
     of = {"times": t("Times", "次数"), "days": t("Days", "天数"), "sum": t("Sum", "总和")}[asked.of]
@@ -142,7 +142,7 @@ async def answer_lifecycle(context: Context, asked: Lifecycle) -> Answered:
     )
     rows = [
         [period_item(context, day),
-         *(Item(value, t.number(value), people_address(asked, Cell(i, str(number))))
+         *(GridItem(value, t.number(value), people_address(context, asked, Cell(i, str(number))))
            for i, value in enumerate(found.get(number, none)))]
         for number, day in zip(numbers, days, strict=True)
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from pipeline.dashboard.answers import Answered, Grid, Item, ask, people_address, period_item, word
+from pipeline.dashboard.answers import Answered, Grid, GridItem, ask, people_address, period_item, word
 from pipeline.dashboard.bar import field_name, filter_words
 from pipeline.dashboard.comparing import compared, compared_words
 from pipeline.dashboard.context import Context
@@ -51,7 +51,7 @@ async def answer_trend(context: Context, trend: Trend) -> Answered:
     found = mine[0]
     if isinstance(other, Trend):
         than = _Against(other, mine[1], compared_words(context, trend))
-    if not found.found and (than is None or not than.table.found):
+    if not found.found and (than is None or trend.by or not than.table.found):
         return Answered(None, [], queries, empty=True)
     drawer = _Drawer(context, trend, found, than)
     notes = []
@@ -155,15 +155,15 @@ class _Drawer:
             return found[n]
         return 0.0 if n < len(self.trend.series) and self.trend.series[n].measure in _COUNTS else None
 
-    def item(self, values: Values, period: Period | None, n: int) -> Item:
+    def item(self, values: Values, period: Period | None, n: int) -> GridItem:
         """A number of the table, with who is behind it."""
         value = self.number(self.table, values, period, n)
         shown = self.form(n)(value)
         if n >= len(self.trend.series):
-            return Item(value, shown)
-        return Item(_whole(value), shown, people_address(self.trend, Cell(n, _at(period), values)))
+            return GridItem(value, shown)
+        return GridItem(_whole(value), shown, people_address(self.context, self.trend, Cell(n, _at(period), values)))
 
-    def named(self, values: Values) -> list[Item]:
+    def named(self, values: Values) -> list[GridItem]:
         """The values of the breakdown."""
         return [word(value, self.context.t("(not given)", "（未提供）")) for value in values]
 
@@ -188,10 +188,16 @@ class _Drawer:
             places = [t.day(periods[k]) for k in over]
         drawn = lines[:MAX_LINES]
         first = (self.table.values or [()])[0]
-        addresses = [people_address(self.trend, Cell(0, _at(periods[k]), first)) for k in over]
+        shown = over if context.settings.dashboard_people else []
+        addresses = [people_address(self.context, self.trend, Cell(0, _at(periods[k]), first)) for k in shown]
         picture = fitting(
             lambda width: line_chart(
-                t("Answer", "结果"), places, drawn, self.form(self.drawn[0][0]), width=width, links=addresses
+                t("Answer", "结果"),
+                places,
+                drawn,
+                self.form(self.drawn[0][0]),
+                width=width,
+                links=addresses if addresses and addresses[0] else (),
             )
         )
         notes = []
@@ -228,7 +234,7 @@ class _Drawer:
                 found += [self.than.name, t("change", "变化")]
         return found
 
-    def row(self, values: Values, period: Period | None, before: Period | None) -> Iterator[Item]:
+    def row(self, values: Values, period: Period | None, before: Period | None) -> Iterator[GridItem]:
         """The numbers of a row."""
         t = self.context.t
         for n in range(len(self.names)):
@@ -236,9 +242,9 @@ class _Drawer:
             yield mine
             if self.than is not None:
                 other = self.number(self.than.table, values, before, n)
-                yield Item(_whole(other), self.form(n)(other))
+                yield GridItem(_whole(other), self.form(n)(other))
                 change = None if mine.value is None or not other else float(mine.value) / other - 1
-                yield Item(change, t.change(change))
+                yield GridItem(change, t.change(change))
 
     def totals(self) -> Grid:
         """All periods together, by value. People of all days are counted once."""

@@ -16,6 +16,7 @@ from pipeline.dashboard.frame import lazy, note_bad, panel, table
 from pipeline.dashboard.pages.answer_funnel import step_title
 from pipeline.dashboard.pages.answer_trend import series_name
 from pipeline.dashboard.pages.explore import KINDS, asked_question
+from pipeline.dashboard.people import person_link
 from pipeline.errors import UserError
 from pipeline.explore.address import read_cell
 from pipeline.explore.lifecycle import STATES
@@ -26,7 +27,6 @@ from pipeline.explore.written import write, write_cell
 from pipeline.metrics.spreadsheet import harmless
 from pipeline.render.html import Child, Safe, h, text
 from schemas.duration import HOUR
-from schemas.event import plain_id
 
 _KNOWN: Final = tuple(kind for kind in KINDS if kind != "metric")
 
@@ -63,7 +63,7 @@ async def people(context: Context) -> Safe:
     heads = [t("User", "用户"), t("Device", "设备"), t("First seen", "首次出现"), t("Last seen", "最近出现"), t("Platform", "平台"),
              t("Channel", "渠道"), t("Events", "事件数"), t("Revenue", "收入")]  # fmt: skip
     rows = [_row(context, dict(zip(COLUMNS, row, strict=False))) for row in found]
-    shown = t(f"{t.number(total)} people", f"共 {t.number(total)} 人")
+    shown = t(f"{t.number(total)} {'person' if total == 1 else 'people'}", f"共 {t.number(total)} 人")
     if total > LISTED:
         shown += t(f", the {LISTED} seen last are listed", f"，列出最近出现的 {LISTED} 人")
     most = t(f"Download CSV (at most {t.number(IN_FILE)})", f"下载 CSV（至多 {t.number(IN_FILE)} 人）")
@@ -107,7 +107,6 @@ def _asked(context: Context) -> tuple[Question, Cell]:
 
 def _row(context: Context, row: dict[str, Any]) -> list[Child]:
     t, zone = context.t, context.plan.zone
-    link = f"/person?{urlencode({'id': plain_id(row['person'])})}"
 
     def at(value: datetime) -> str:
         local = (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(zone)
@@ -115,8 +114,8 @@ def _row(context: Context, row: dict[str, Any]) -> list[Child]:
 
     user, device = row["user_id"], row["device"]
     return [
-        h("a", h("code", _short(user)), href=link) if user else "–",
-        (h("a", h("code", _short(device)), href=link) if not user else h("code", _short(device))) if device else "–",
+        person_link(context, row["person"], _short(user)) if user else "–",
+        (person_link(context, row["person"], _short(device)) if not user else h("code", _short(device))) if device else "–",
         at(row["first_seen"]), at(row["last_seen"]), row["platform"] or "–", row["channel"] or "–",
         t.number(row["events"]), t.number(row["revenue"], 2),
     ]  # fmt: skip
@@ -134,7 +133,7 @@ def words(context: Context, question: Question, cell: Cell) -> str:
     if scope.first == scope.last:
         days = t.day(scope.first, year=True)
     parts = [t(*KINDS[write(question)["kind"]][0]), days, *_of_kind(context, question, cell)]
-    parts += map(str, said_of(t, scope))
+    parts += said_of(context, scope)
     return " · ".join(filter(None, parts))
 
 

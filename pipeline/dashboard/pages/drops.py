@@ -1,18 +1,17 @@
-"""What has fallen lately: the steps of funnels whose conversion dropped in the last whole days, and for whom."""
+"""Which steps of funnels have fallen lately: conversions of the last whole days, and for whom."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import note_bad, note_good
-from pipeline.insight.funnel_changes import changes
+from pipeline.insight.funnel_changes import Days, changes
 from pipeline.insight.model import Drop
-from pipeline.insight.sentences import step_findings
 from pipeline.measure.periods import Period, mature_days
 from pipeline.queries.funnel_period import daily_window, funnel_period_sql, funnel_rows
-from pipeline.render.html import Safe, h
 from schemas.plan import Funnel
 
 #: Days that are looked at, of which whoever began has had the time to go on.
@@ -20,31 +19,43 @@ DAYS: Final = 14
 _FIELDS: Final = ("platform", "app_version", "channel")
 #: Days change slowly, and the question is not small.
 _KEEP: Final = 600.0
+#: So long nobody waits for them to be looked at anew.
+_STALE: Final = 3600.0
 
 
-async def drops(context: Context) -> Safe:
-    """The findings, or a word that there are none; empty without days to compare."""
-    t = context.t
+@dataclass(frozen=True)
+class Looked:
+    """What was looked at: days of all funnels by name, the first day, how many there are; and the steps that fell."""
+
+    whole: Mapping[str, Days]
+    first: date
+    days: int
+    drops: tuple[Drop, ...]
+
+
+async def look(context: Context) -> Looked:
+    """The steps that fell in the last whole days, at most some minutes ago. Raises StoreError."""
+    found: Looked = await context.store.remembered(_key(context), _KEEP, lambda: _look(context), stale=_STALE)
+    return found
+
+
+def known(context: Context) -> Looked | None:
+    """What was seen the last time, without asking; None if nobody has asked today."""
+    found: Any = context.store.held(_key(context))
+    return found if isinstance(found, Looked) else None
+
+
+def _key(context: Context) -> tuple[str, date]:
+    return ("drops", context.today)
+
+
+async def _look(context: Context) -> Looked:
+    whole: dict[str, Days] = {}
     found: list[Drop] = []
-    known = 0
     for name, funnel in context.plan.funnels.items():
-        whole, segments = await _days(context, funnel)
-        known = max(known, len(whole))
-        found += changes(name, [step.title for step in funnel.steps], whole, segments)
-    if known < 2:
-        return note_good(t("Funnels: no whole days to compare yet.", "漏斗：还没有可对比的完整日期。"))
-    if not found:
-        return note_good(
-            t(
-                f"Funnels: no step fell surely in the last {known} whole days.",
-                f"漏斗：最近 {known} 个完整日没有步骤明显下降。",
-            )
-        )
-    items = [
-        h("li", note_bad(h("strong", f.what), " ", f.advice, h("br"), h("small", f"{f.why} ({f.sure})")))
-        for f in step_findings(t, found)
-    ]
-    return h("ul", *items, class_="findings")
+        whole[name], segments = await _days(context, funnel)
+        found += changes(name, [step.title for step in funnel.steps], whole[name], segments)
+    return Looked(whole, context.today - timedelta(days=DAYS), max(map(len, whole.values()), default=0), tuple(found))
 
 
 async def _days(

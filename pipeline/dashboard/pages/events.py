@@ -6,13 +6,16 @@ import difflib
 import json
 from collections.abc import Collection
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
 
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import field, form, lazy, panel, select, table
+from pipeline.dashboard.frame import dim, field, form, lazy, note_bad, panel, select, table
+from pipeline.dashboard.people import person_link
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import Language
 from schemas.duration import MINUTE
 from schemas.event import DEVICE
+from schemas.models import mistake
 
 #: How far back is looked, and how much of it is shown.
 SPAN: Final = 15 * MINUTE
@@ -143,13 +146,31 @@ async def rows(context: Context) -> Safe:
         t("When", "时间"), t("Event", "事件"), t("User", "用户"), t("Device", "设备"), t("Source", "来源"),
         t("What became of it", "处理结果"),
     ]  # fmt: skip
-    return table(
-        heads,
-        [_cells(context, row) for row in found],
-        label=t("Records as they come", "实时到达的记录"),
-        cards=True,
-        empty=t("Nothing came in the last 15 minutes that fits.", "最近 15 分钟没有符合条件的记录。"),
+    return text(
+        _meant_filter(context, asked["event"]) if not found else None,
+        table(
+            heads,
+            [_cells(context, row) for row in found],
+            label=t("Records as they come", "实时到达的记录"),
+            cards=True,
+            empty=t("Nothing came in the last 15 minutes that fits.", "最近 15 分钟没有符合条件的记录。"),
+        ),
     )
+
+
+def _meant_filter(context: Context, event: str) -> Safe | None:
+    """Where the plan has no event that is asked for: the one that was probably meant."""
+    t = context.t
+    if not event or event in context.plan.events:
+        return None
+    meant = _meant(event, context.plan.events)
+    link = None
+    if meant is not None:
+        asked = {**{k: v for k, v in context.query.items() if v}, "event": meant}
+        link = text(
+            " ", t("Did you mean ", "是不是想找 "), h("a", h("code", meant), href=f"/events?{urlencode(asked)}"), "?"
+        )
+    return note_bad(t("The plan has no event ", "方案里没有事件 "), h("code", _short(event)), t(".", "。"), link)
 
 
 def _cells(context: Context, row: Came) -> list[Child]:
@@ -161,8 +182,8 @@ def _cells(context: Context, row: Came) -> list[Child]:
     return [
         t.clock(row.ts, context.plan.zone, seconds=True),
         name,
-        h("code", _short(row.user)) if row.user else "–",
-        h("code", _short(row.device.removeprefix(DEVICE))) if row.device else "–",
+        person_link(context, row.user, _short(row.user)) if row.user else "–",
+        person_link(context, row.device, _short(row.device.removeprefix(DEVICE))) if row.device else "–",
         _short(row.source) or "–",
         opened,
     ]
@@ -185,7 +206,7 @@ def _held(context: Context, row: Came) -> list[Child]:
             return [h("p", h("code", row.reason), " ", row.detail), *_refused(context, row), place]
     if not row.body:
         return [h("p", t("Too large to be shown here.", "内容过大，此处不显示。")), place]
-    return [_compared(context, row.event, _object(row.body), ""), place]
+    return [_compared(context, row.event, _object(row.body), refused=False), place]
 
 
 def _link(t: Language, row: Came) -> str:
@@ -206,12 +227,12 @@ def _refused(context: Context, row: Came) -> list[Child]:
         parts.append(h("p", context.t("Did you mean ", "是不是想写 "), h("code", meant), "?"))
     properties = found.get("properties")
     if isinstance(properties, dict):
-        parts.append(_compared(context, row.event, properties, row.detail))
+        parts.append(_compared(context, row.event, properties, refused=True))
     return [*parts, h("pre", shown[:_SHOWN], tabindex="0")]
 
 
-def _compared(context: Context, event: str, properties: dict[str, Any], detail: str) -> Safe:
-    """Properties beside those of the plan."""
+def _compared(context: Context, event: str, properties: dict[str, Any], *, refused: bool) -> Safe:
+    """Properties beside those of the plan. Of a refused record each is judged: the reason names only the first."""
     t, spec = context.t, context.plan.events.get(event)
     known = dict(spec.properties) if spec is not None else {}
     lines: list[list[Child]] = []
@@ -221,8 +242,8 @@ def _compared(context: Context, event: str, properties: dict[str, Any], detail: 
             said = h(
                 "span", t("not in the plan: did you mean ", "不在方案中：是不是想写 "), h("code", meant), class_="dim"
             )
-        elif f"properties.{name}:" in detail:
-            said = h("strong", detail, class_="bad-word")
+        elif refused and name in known and spec is not None and (wrong := mistake(spec, name, value)):
+            said = h("span", h("strong", wrong, class_="bad-word"), " ", dim(f"({known[name].type})"))
         lines.append([h("code", _short(name)), h("code", _value(value)), said])
     for name, rule in known.items():
         if name not in properties:

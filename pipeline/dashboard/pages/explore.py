@@ -84,10 +84,8 @@ async def result(context: Context) -> Safe:
     if kind_of(context) == "metric":
         return await one_metric.result(context)
     question = asked_question(context)
-    said = said_of(context.t, question.scope)
-    only = (
-        h("p", context.t("Only: ", "仅："), context.t(", ", "；").join(map(str, said)), class_="note") if said else None
-    )
+    said = said_of(context, question.scope)
+    only = h("p", context.t("Only: ", "仅："), context.t(", ", "；").join(said), class_="note") if said else None
     return text(only, as_page(context, await answer_of(context, question), write(question)))
 
 

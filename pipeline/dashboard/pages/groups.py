@@ -21,7 +21,10 @@ def group_page(*wanted: str, before: Callable[[Context], Safe] | None = None) ->
         t = context.t
         found = [m for name in wanted for m in metrics().values() if name in (m.group, m.name)]
         # Charts first, lists of people last; what needs a user to be named first is for Explore.
-        found = sorted((m for m in found if m.name not in ("user_profile",)), key=lambda m: m.chart.kind == "table")
+        found = sorted(
+            (m for m in found if m.name not in ("user_profile", "channel_quality")),
+            key=lambda m: m.chart.kind == "table",
+        )
         if not found:
             return h(
                 "p", t("The catalogue has no metric of this kind yet.", "指标库里还没有这类指标。"), class_="empty"
@@ -40,6 +43,23 @@ def group_page(*wanted: str, before: Callable[[Context], Safe] | None = None) ->
         return text(asked, before(context) if before else None, h("div", *panels, class_="grid"))
 
     return body
+
+
+def channels_first(context: Context) -> Safe:
+    """What decides about channels, before the metrics: one row each."""
+    t, metric = context.t, known("channel_quality")
+    title = term(metric_title(t, metric), definition(t, metric)) if metric is not None else None
+    note = t("new users of the 30 days that are a week old", "满一周的 30 天内新增用户")
+    return panel(title, lazy(context, "channels", rows=6), note=note)
+
+
+async def channels(context: Context) -> Safe:
+    """The channels with retention, cost and return, in one table."""
+    given: dict[str, Any] = {}
+    if "from" in context.query:
+        first, last = context.period(30)
+        given = {"from": first, "to": last}
+    return await shown(context, "channel_quality", given, heading=False, most=50)
 
 
 async def one(context: Context) -> Safe:

@@ -1,4 +1,4 @@
-"""The page Now: who is here, what they do, where the funnel leaks, and whether anything is wrong."""
+"""The first page: the product today, what needs attention, where funnels leak, and how it goes right now."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import bars, dim, lazy, live, note_bad, note_good, panel, term, tile
 from pipeline.dashboard.live import rates
+from pipeline.dashboard.pages import attention, scorecard, today
 from pipeline.dashboard.steps import step_list
 from pipeline.dashboard.verdict import Trouble, problems, status
-from pipeline.measure.periods import Period
 from pipeline.render.chart import Line, fitting, line_chart
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE
@@ -26,43 +26,25 @@ _MINUTES_SQL: Final = """
 SELECT toUnixTimestamp64Milli(start) AS at, sum(events) AS events FROM live_activity
 WHERE stream = {stream:String} AND grain = 'minute' AND dimension = '' AND start >= fromUnixTimestamp64Milli({since:Int64})
 GROUP BY start ORDER BY start"""
-#: Stored today and yesterday, both up to the same time of day, of all streams: never live against stored.
-_DAYS_SQL: Final = """
-SELECT countIf(now), uniqExactIf(person, now), toFloat64(sumIf(value, now)),
-    countIf(NOT now), uniqExactIf(person, NOT now), toFloat64(sumIf(value, NOT now))
-FROM (SELECT person, value, ts >= fromUnixTimestamp64Milli({start:Int64}) AS now FROM events
-    WHERE (ts >= fromUnixTimestamp64Milli({start:Int64}) AND ts < fromUnixTimestamp64Milli({end:Int64})
-        OR ts >= fromUnixTimestamp64Milli({then:Int64}) AND ts < fromUnixTimestamp64Milli({then_end:Int64})) AND NOT late)"""
 
 
 def body(context: Context) -> Safe:
-    """What stands on the page at once; the stream fills it."""
+    """What stands on the page at once: the product first, then what needs attention, then how it goes right now."""
     t = context.t
     none = dim(NONE)
     estimate = t("Estimated, standard error at most 1.6 %.", "估算值，标准误差不超过 1.6%。")
     tiles = [
-        tile(term(t("Active now", "现在活跃"), t(
+        tile(term(t("Active now", "此刻活跃"), t(
             f"Different users with an event in this minute or the one before. {estimate}",
             f"本分钟和上一分钟内有事件的去重用户数。{estimate}")), none, key="active-now"),
-        tile(term(t("Last 5 minutes", "最近 5 分钟"), t(
-            f"Different users with an event in the last 5 minutes. {estimate}",
-            f"最近 5 分钟内有事件的去重用户数。{estimate}")), none, key="active-5m"),
-        tile(term(t("Users today", "今日用户"), t(
-            f"Different users that the workers counted today, in the time zone {context.plan.timezone}. {estimate} Below it "
-            f"what is stored of today, against yesterday up to the same time.",
-            f"worker 今天（时区 {context.plan.timezone}）统计的去重用户数。{estimate}下方为今天已存储的数据与昨天同一时刻的对比。")), none,
-            lazy(context, "yesterday", every=60, rows=1, of="users"), key="users-today"),
+        tile(term(t("Active in the last 5 minutes", "最近 5 分钟活跃"), t(
+            f"Different users with an event in the last 5 minutes. {estimate} Below it who is stored of five whole minutes, "
+            f"against the same minutes of yesterday.",
+            f"最近 5 分钟内有事件的去重用户数。{estimate}下方为已存储的 5 个整分钟内的人数与昨天同一时段的对比。")), none,
+            lazy(context, "recently", every=60, rows=1), key="active-5m"),
         tile(term(t("Events per second", "每秒事件"), t(
             "Records that arrived in the last seconds, whatever became of them, per second.",
             "最近几秒到达的记录数（无论接受与否），按秒平均。")), none, key="rate"),
-        tile(term(t("Revenue today", "今日收入"), t(
-            "Sum of the values of the events that the workers counted today, refunds subtracted. Exact, in the product's own "
-            "currency. Below it what is stored of today, against yesterday up to the same time.",
-            "worker 今天统计的事件金额之和，已减去退款。精确值，单位为产品自己的货币。下方为今天已存储的数据与昨天同一时刻的对比。")), none,
-            lazy(context, "yesterday", every=60, rows=1, of="amount"), key="revenue"),
-        tile(term(t("New users today", "今日新用户"), t(
-            f"Different users with the event {context.plan.registration or '–'} today. {estimate}",
-            f"今天有 {context.plan.registration or '–'} 事件的去重用户数。{estimate}")), none, key="new-today"),
     ]  # fmt: skip
     tops = [
         panel(_dimension(context, d), live(f"top-{k}"), note=t("events of the last 5 minutes", "最近 5 分钟的事件数"))
@@ -77,34 +59,30 @@ def body(context: Context) -> Safe:
         for k, (name, funnel) in enumerate(context.plan.funnels.items())
     ]  # fmt: skip
     return text(
-        live("verdict", class_="verdict"),
-        lazy(context, "drops", every=300, rows=1),
+        live("pipeline", class_="pipeline"),
+        h("div", *today.panels(context), class_="grid days"),
+        h("section", h("h2", t("What needs attention", "需要关注")), live("verdict", class_="verdict"),
+          lazy(context, "drops", every=15, rows=1), class_="attention"),
+        scorecard.section(context),
+        h("div", *funnels, class_="grid") if funnels else None,
+        h("h2", t("Right now", "此刻"), class_="part-of-page"),
         h("div", *tiles, class_="tiles"),
-        h("div", panel(t("Events per second", "每秒事件"), lazy(context, "hour", every=2), wide=True),
-          *funnels, *tops, panel(t("What became of all records", "全部记录的去向"), _records(context),
-          h("p", h("a", t("Data quality", "数据质量"), href="/quality"), class_="more")), class_="grid"),
+        h("div", panel(t("Events per second", "每秒事件"), lazy(context, "hour", every=2), wide=True), *tops, class_="grid"),
     )  # fmt: skip
 
 
 def fragments(context: Context) -> dict[str, Safe]:
     """The live places of the page."""
     t, numbers = context.t, context.live.numbers
+    found = {"pipeline": pipeline(context), "verdict": attention.alerts(context)}
     if numbers is None:
-        return {"verdict": verdict(context)}
-    today, active = numbers["today"], numbers["active"]
-    found = {
-        "verdict": verdict(context),
+        return found
+    active = numbers["active"]
+    found |= {
         "active-now": text(t.number(active["now"])),
         "active-5m": text(t.number(active["last_5m"])),
-        "users-today": text(t.number(today["users"])),
-        "new-today": text(t.number(today["registrations"])),
-        "new-today-below": text(
-            dim(t(f"{t.number(today['sessions'])} sessions", f"{t.number(today['sessions'])} 次会话"))
-        ),
-        "rate": text(t.number(context.live.rate())),
+        "rate": text(t.compact(context.live.rate())),
         "rate-below": text(dim(_behind(context, numbers))),
-        "revenue": text(t.money(today["value_micro"] / 1e6)),
-        **_counts(context, numbers),
     }
     for k, name in enumerate(context.plan.funnels):
         funnel = numbers["funnels"].get(name)
@@ -125,10 +103,10 @@ def head_status(context: Context) -> Safe:
     return (note_good if good else note_bad)(h("a", said, href="/"))
 
 
-def verdict(context: Context) -> Safe:
-    """Whether anything is wrong, and what to do about it."""
+def pipeline(context: Context) -> Safe:
+    """Whether the pipeline is well, in one line; what is wrong with it, and what to do about it."""
     t, numbers = context.t, context.live.numbers
-    found = _problems(context)
+    found = _problems(context, alerts=False)
     if found:
         rows = [h("li", note_bad(h("strong", f.what), " ", f.advice)) for f in found]
         return h("ul", *rows, class_="findings")
@@ -140,7 +118,7 @@ def verdict(context: Context) -> Safe:
     waiting = numbers["lag"]
     if waiting is not None:
         said += t(f", {t.number(waiting)} records waiting", f"，{t.number(waiting)} 条记录等待处理")
-    if context.alerts.firing is not None:
+    if context.alerts.firing == []:
         said += t(", no alert fires", "，没有告警")
     said += t(".", "。")
     return note_good(said)
@@ -200,34 +178,12 @@ async def _stored_minutes(context: Context, since: int) -> dict[int, int]:
     return {int(at): int(events) for at, events in answer.rows}
 
 
-async def yesterday(context: Context) -> Safe:
-    """Under a number of today: what is stored of today against what yesterday had by the same time."""
-    t, zone = context.t, context.plan.zone
-    of = context.choice("of", ["users", "amount"])
-    today = Period(context.today, context.today).over(context.now, zone)
-    if today is None:
-        return dim(t("today has only begun", "今天刚刚开始"))
-    (start, end), (then, then_end) = today.bounds(zone), today.back(1).bounds(zone)
-    given = {"start": start, "end": end, "then": then, "then_end": then_end}
-    answer = await context.store.ask(_DAYS_SQL, given, keep=55)
-    events, users, amount, events_before, users_before, amount_before = answer.rows[0]
-    now, before = (users, users_before) if of == "users" else (amount, amount_before)
-    form = t.number if of == "users" else t.money
-    if not events_before:
-        return dim(t("no yesterday to compare with yet", "还没有昨天的数据可比"))
-    if not events:
-        return dim(t(f"nothing stored of today yet; yesterday by now {form(before)}",
-                     f"今天尚无已存储数据；昨天此时 {form(before)}"))  # fmt: skip
-    change = t.change((now - before) / before) if before else NONE
-    return dim(h("strong", change), " ", t(f"stored by {t.clock(end, zone)}: {form(now)}, yesterday {form(before)}",
-                                           f"截至 {t.clock(end, zone)} 已存储 {form(now)}，昨天同刻 {form(before)}"))  # fmt: skip
-
-
-def _problems(context: Context) -> list[Trouble]:
+def _problems(context: Context, *, alerts: bool = True) -> list[Trouble]:
+    """What is wrong; without `alerts` only with the pipeline itself."""
     live, store = context.live, context.store.problem
     return problems(
         context.t, live.numbers, away=live.away, failing=live.failing, store=store.kind if store else None,
-        alerts=context.alerts, now=context.now,
+        alerts=context.alerts, now=context.now, told=alerts,
     )  # fmt: skip
 
 
@@ -237,50 +193,6 @@ def _behind(context: Context, numbers: LiveAnswer) -> str:
         return t("no events yet", "还没有事件")
     behind = t.ago(numbers["freshness_ms"])
     return t(f"{behind} behind", f"延迟 {behind}")
-
-
-def _records(context: Context) -> Safe:
-    """What can become of a record; the counts are live."""
-    t = context.t
-    words = {
-        "accepted": (t("accepted", "已接受"), t("Events of the plan, counted and stored.", "符合方案，已统计并存储。")),
-        "late": (
-            t("late", "迟到"),
-            t(
-                "Older than the live windows keep: stored, not counted live.",
-                "超过允许的迟到时间：已存储，不计入实时。",
-            ),
-        ),
-        "duplicate": (
-            t("duplicate", "重复"),
-            t("An event_id that was seen before: counted once.", "event_id 已出现过：只计一次。"),
-        ),
-        "rejected": (
-            t("rejected", "被拒绝"),
-            t("Not an event of the plan: kept whole, with the reason.", "不符合方案：原文和原因都保留。"),
-        ),
-    }
-    rows = [
-        h(
-            "tr",
-            h("th", term(label, definition), scope="row"),
-            live(f"rec-{name}", tag="td", class_="n"),
-            live(f"share-{name}", tag="td", class_="n"),
-        )
-        for name, (label, definition) in words.items()
-    ]
-    return h("table", h("tbody", *rows), class_="plain")
-
-
-def _counts(context: Context, numbers: LiveAnswer) -> dict[str, Safe]:
-    t, totals = context.t, numbers["totals"]
-    seen = sum(totals.values())
-    found = {}
-    for name in ("accepted", "late", "duplicate", "rejected"):
-        count = totals.get(name, 0)
-        found[f"rec-{name}"] = text(t.number(count))
-        found[f"share-{name}"] = text(t.percent(count / seen, 2) if seen else NONE)
-    return found
 
 
 def _dimension(context: Context, dimension: tuple[str, ...]) -> str:

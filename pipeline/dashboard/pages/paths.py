@@ -6,7 +6,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Any
 
-from pipeline.dashboard.answers import Answered, Grid, Item, ask, people_address
+from pipeline.dashboard.answers import Answered, Grid, GridItem, ask, people_address
 from pipeline.dashboard.bar import bar_form
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import field, form, lazy, panel, select, term
@@ -123,8 +123,8 @@ async def answer_paths(context: Context, asked: Paths) -> Answered:
         "div", drawn, class_="scroll flows", role="region", aria_label=t("Flows of sessions", "会话流向"), tabindex="0"
     )
     rows = [
-        [Item(path, path), Item(sessions, t.number(sessions)),
-         Item(users, t.number(users), people_address(asked, Cell(0, path))), Item(share, t.percent(share))]
+        [GridItem(path, path), GridItem(sessions, t.number(sessions)),
+         GridItem(users, t.number(users), people_address(context, asked, Cell(0, path))), GridItem(share, t.percent(share))]
         for path, sessions, users, share in found.rows
     ]  # fmt: skip
     heads = [t("Way", "路径"), t("Sessions", "会话数"), t("People", "人数"), t("share", "占比")]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import form, lazy, panel, period_fields, table, term, tile
+from pipeline.dashboard.pages.records import records as live_records
 from pipeline.render.chart import Line, fitting, legend, line_chart
 from pipeline.render.html import Safe, h, text
 
@@ -82,6 +83,7 @@ def body(context: Context) -> Safe:
             "div",
             panel(t("Records by day", "每日记录"), lazy(context, "quality-days"), wide=True,
                   note=t("by the time at which they came", "按到达时间")),
+            panel(t("Since the workers began", "worker 启动以来"), live_records(context), note=t("live", "实时")),
             panel(t("Why records were rejected", "拒绝原因"), lazy(context, "quality-reasons"), wide=True,
                   note=t("each is kept whole; `streamgauge rejected redrive` sends those again that a later plan accepts",
                          "原文均保留；方案更新后可用 `streamgauge rejected redrive` 重新发送")),

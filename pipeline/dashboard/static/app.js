@@ -5,22 +5,50 @@ const body = document.body;
 const tip = document.getElementById("tip");
 const said = document.getElementById("said");
 
-// --- parts that are loaded after the page ---
+// --- parts that are loaded after the page, when somebody sees them ---
 
 async function load(part) {
+  const waiting = part.waiting = new AbortController();
   try {
-    const answer = await fetch(part.dataset.part, { headers: { "X-Requested-With": "fetch" } });
+    const answer = await fetch(part.dataset.part, { headers: { "X-Requested-With": "fetch" }, signal: waiting.signal });
     if (answer.status === 401) { location.href = "/login"; return; }
     if (!answer.ok) throw new Error(String(answer.status));
     const html = await answer.text();
     // Only what is new is drawn: what stands still keeps its place, its focus and its scrolling.
     // And what somebody has opened to read waits.
-    if (html !== part.shown && !part.querySelector("[data-hold][open]")) { part.innerHTML = html; part.shown = html; }
+    if (html !== part.shown && !part.querySelector("[data-hold][open]")) {
+      part.innerHTML = html;
+      part.shown = html;
+      part.querySelectorAll("[data-part]").forEach((inner) => seen.observe(inner));
+    }
   } catch {
+    if (waiting.signal.aborted) return; // it is asked again when it is seen again
     if (part.shown === undefined || !part.dataset.every) failed(part);
+  } finally {
+    if (part.waiting === waiting) part.waiting = null;
   }
   if (part.dataset.every) setTimeout(() => again(part), part.dataset.every * 1000);
 }
+
+// What is out of sight is not asked for, and what was asked for and left is no longer waited for: the server ends it.
+const seen = new IntersectionObserver((entries) => {
+  for (const { target: part, isIntersecting } of entries) {
+    part.inSight = isIntersecting;
+    if (isIntersecting && !part.asked) {
+      part.asked = true;
+      load(part);
+    } else if (!isIntersecting && part.waiting) {
+      part.asked = false;
+      part.waiting.abort();
+    }
+  }
+}, { rootMargin: "400px" });
+// What is never in sight (the lists that inputs suggest) is for the whole page.
+document.querySelectorAll("[data-part]").forEach((part) => { if (part.hidden) load(part); else seen.observe(part); });
+// On paper everything is in sight.
+addEventListener("beforeprint", () => document.querySelectorAll("[data-part]").forEach((part) => {
+  if (!part.asked) { part.asked = true; load(part); }
+}));
 
 function failed(part) {
   part.shown = undefined;
@@ -39,10 +67,9 @@ function failed(part) {
 function again(part) {
   if (!part.isConnected) return;
   if (document.hidden) document.addEventListener("visibilitychange", () => again(part), { once: true });
+  else if (!part.inSight) part.asked = false; // asked anew when it is seen
   else load(part);
 }
-
-document.querySelectorAll("[data-part]").forEach(load);
 
 // --- the stream of live figures ---
 
@@ -128,7 +155,11 @@ document.addEventListener("focusin", (event) => {
 });
 document.addEventListener("focusout", hide);
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-addEventListener("scroll", hide, { passive: true });
+addEventListener("scroll", () => {
+  // Focus brings a word into view by scrolling: its definition goes along.
+  const word = document.activeElement?.closest?.("[data-def]");
+  if (word && word.getAttribute("aria-describedby")) define(word); else hide();
+}, { passive: true });
 
 // --- buttons ---
 
