@@ -11,6 +11,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
 from math import inf
@@ -174,6 +175,7 @@ class HttpConnection(asyncio.Protocol):
         """What is waited for has not come in time."""
         if self._in_body and not self._busy and not self._deaf:
             self._refuse(Failure(408, "too_slow", f"no whole request within {guard.BODY_SECONDS:g} s"))
+            self._run()
         else:
             self.abort()
 
@@ -282,7 +284,6 @@ class HttpConnection(asyncio.Protocol):
         self._deaf = True
         self._queue.append((failure, self._size, False))
         self._size, self._parts = 0, []
-        self._run()
 
     def _run(self) -> None:
         """Have the next requests answered, until one waits."""
@@ -337,8 +338,9 @@ class HttpConnection(asyncio.Protocol):
         self._hear_no_more()
         if self._in_body or self._in_head:
             # Whoever is still sending would lose the answer with a connection that is closed at once.
-            if transport.can_write_eof():
-                transport.write_eof()
+            with suppress(OSError):  # it may be gone already
+                if transport.can_write_eof():
+                    transport.write_eof()
             self.until = time.monotonic() + _LINGER_SECONDS
             self._wait()
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import re
 import socket
 import struct
@@ -11,7 +12,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from pipeline.collect.connection import HttpListener, Received, Reply
+from pipeline.collect.connection import HttpConnection, HttpListener, Received, Reply
 from pipeline.collect.model import Answer
 from pipeline.process import cancelled
 from pipeline.serve import guard
@@ -200,6 +201,34 @@ async def test_what_can_not_be_a_request_is_told_so_once(echo: Echo, sent: bytes
     both = await told(echo, GET % b"a" + sent, ends=False)
     assert both.startswith(b"HTTP/1.1 200 ")
     assert b"GET /a 0HTTP/1.1 %d " % status in both
+
+
+class Gone(asyncio.Transport):
+    """The way to a client that is lost between an answer and the end of what there is to say, as few are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.said += data
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def test_who_is_refused_and_is_gone_already_is_no_mistake(echo: Echo) -> None:
+    connection, way = HttpConnection(echo.listener), Gone()
+    connection.connection_made(way)
+    connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n")
+    assert way.said.startswith(b"HTTP/1.1 413 ")
+    connection.connection_lost(None)
 
 
 async def test_a_head_without_an_end_is_not_kept(echo: Echo) -> None:
