@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
 import pytest
-from metrics.world import Event, World, event
+from metrics.world import Event, World, event, worlds
 
 from dashboard.drawn import drawn, words
 from pipeline.alerts.prometheus import ActiveAlert, AlertWatch
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.pages import PARTS, attention, report, scorecard, today
 from pipeline.dashboard.server import Dashboard
-from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.errors import UserError
 from pipeline.render.html import Safe
 from schemas.plan_io import parse_plan
@@ -52,23 +50,7 @@ alerting:
 )
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("first"), memory_limit=1 << 30)
-    asyncio.run(clickhouse.start())
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
-
-
-@pytest.fixture(scope="module")
-def opened(server: EmbeddedClickHouse) -> World:
-    return asyncio.run(World(server, PLAN).open())
-
-
-@pytest.fixture
-async def world(opened: World) -> AsyncIterator[World]:
-    yield opened
-    await opened.connection.close()
+server, opened, world = worlds("module", PLAN)
 
 
 def day_of_orders(day: str, *orders: tuple[str, str, float]) -> list[Event]:

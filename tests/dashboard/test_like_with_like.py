@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
 from datetime import date, datetime, timedelta
 from html import unescape
 from typing import Any
 
 import pytest
-from metrics.world import Event, World, event
+from metrics.world import Event, World, event, worlds
 
 from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store
@@ -18,7 +16,6 @@ from pipeline.dashboard.context import Context
 from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.metrics import shown
 from pipeline.dashboard.pages import attention, funnels, today
-from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.errors import UserError
 from pipeline.render.language import Language
 from pipeline.report.dates import asked_period
@@ -47,23 +44,7 @@ meanings:
 )
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("like"), memory_limit=1 << 30)
-    asyncio.run(clickhouse.start())
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
-
-
-@pytest.fixture(scope="module")
-def opened(server: EmbeddedClickHouse) -> World:
-    return asyncio.run(World(server, PLAN).open())
-
-
-@pytest.fixture
-async def world(opened: World) -> AsyncIterator[World]:
-    yield opened
-    await opened.connection.close()
+server, opened, world = worlds("module", PLAN)
 
 
 def at(text: str) -> int:

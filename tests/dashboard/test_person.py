@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from metrics.world import PLAN, World, event, link, visit
+from metrics.world import PLAN, World, event, link, visit, worlds
 
 from dashboard.drawn import cells, drawn, words
 from pipeline.clickhouse.questions import Store
 from pipeline.dashboard.pages import person
 from pipeline.dashboard.pages.timeline import EVENTS, Did, sessions
-from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.errors import UserError
 from pipeline.metrics.person import FIND, IDS, export_sql, ids_of
 
@@ -25,23 +22,7 @@ NOW = "2026-11-10T12:00+01:00"
 DEVICE = "$device:"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("person"), memory_limit=1 << 30)
-    asyncio.run(clickhouse.start())
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
-
-
-@pytest.fixture(scope="module")
-def opened(server: EmbeddedClickHouse) -> World:
-    return asyncio.run(World(server, PLAN).open())
-
-
-@pytest.fixture
-async def world(opened: World) -> AsyncIterator[World]:
-    yield opened
-    await opened.connection.close()
+server, opened, world = worlds("module", PLAN)
 
 
 EVENTS_OF_ANN = [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+import pytest
 from migrated import give_back, take
 
 from pipeline.clickhouse.client import Connection
@@ -176,3 +178,27 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 6)
     return value
+
+
+def worlds(scope: Literal["module", "package"], plan: Plan = PLAN) -> tuple[Any, Any, Any]:
+    """The fixtures `server`, `opened` and `world`: a ClickHouse, one catalogue in it that tests fill in turn."""
+
+    @pytest.fixture(scope=scope)
+    def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+        clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("world"), memory_limit=1 << 30)
+        asyncio.run(clickhouse.start())
+        try:
+            yield clickhouse
+        finally:
+            asyncio.run(clickhouse.stop())
+
+    @pytest.fixture(scope=scope)
+    def opened(server: EmbeddedClickHouse) -> World:
+        return asyncio.run(World(server, plan).open())
+
+    @pytest.fixture
+    async def world(opened: World) -> AsyncIterator[World]:
+        yield opened
+        await opened.connection.close()
+
+    return server, opened, world
