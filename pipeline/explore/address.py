@@ -207,9 +207,10 @@ def _trend(given: AddressReader) -> Trend:
 def _funnel(given: AddressReader) -> BuiltFunnel:
     steps = tuple(one for k in range(1, MAX_STEPS + 1) if (one := given.events(f"e{k}")).names)
     window = given.text("window")
-    plans = given.plan.funnels.get(given.text("funnel")) or next(iter(given.plan.funnels.values()), None)
     if not steps:
-        steps = _steps(given.plan, given.text("funnel"))
+        name = given.funnel("funnel")
+        plans = given.plan.funnels.get(name)
+        steps = _steps(given.plan, name)
         window = window or (format_duration(plans.window) if plans is not None else "")
     if len(steps) < 2:
         raise UserError("a funnel has two steps at least: choose one more")
