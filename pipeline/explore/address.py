@@ -236,12 +236,16 @@ def _steps(plan: Plan, name: str = "") -> tuple[EventSet, ...]:
 
 
 def read_cell(given: AddressReader, question: Question) -> Cell:
-    """The cell of an answer that an address names: `n`, `at`, `is1`, `is2`, `lost`. Raises UserError."""
+    """The cell of an answer that an address names: `n`, `at`, `is1`, `is2`, `lost`. Raises UserError.
+
+    Without any `is…` it is that of all values of a breakdown together.
+    """
     if isinstance(question, Trend):
         by = question.by
     else:
         by = (question.by,) if isinstance(question, BuiltFunnel) and question.by else ()
-    values = tuple(given.query.get(f"is{k}", "")[:256] for k in range(1, len(by) + 1))
+    names = [f"is{k}" for k in range(1, len(by) + 1)]
+    values = tuple(given.query.get(name, "")[:256] for name in names) if given.query.keys() & set(names) else ()
     lost = given.choice("lost", ("", "1")) == "1"
     number = given.text("n")
     n = -1 if number == "-1" else given.integer("n", 0, 400, 0)

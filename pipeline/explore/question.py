@@ -143,7 +143,8 @@ Question = Trend | BuiltFunnel | Retention | Distribution | Lifecycle | Paths
 @dataclass(frozen=True)
 class Cell:
     """One number of an answer: which series, step or column (`n`, from 0), of which period or cohort (`at`, as the
-    answer writes it, empty for all), of which values of the breakdown. `lost`: who did not come on to step `n`."""
+    answer writes it, empty for all), of which values of the breakdown (none: of all together). `lost`: who did not come
+    on to step `n`."""
 
     n: int = 0
     at: str = ""
