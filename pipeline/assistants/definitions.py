@@ -6,8 +6,20 @@ from typing import Any, Final
 
 from pipeline.explore.filters import OPERATORS, Filter
 from pipeline.explore.formula import LETTERS
-from pipeline.explore.question import BuiltFunnel, Question, Retention, Scope, Trend
+from pipeline.explore.question import (
+    MEASURES,
+    ORDER_NAMES,
+    BuiltFunnel,
+    Distribution,
+    Lifecycle,
+    Question,
+    Retention,
+    Scope,
+    Trend,
+    TrendSeries,
+)
 from pipeline.explore.segments import EventSet
+from pipeline.render.language import Language
 from schemas.duration import format_duration
 from schemas.plan import Plan
 
@@ -31,32 +43,42 @@ _KINDS: Final = {
 
 def definition_of(question: Question, kind: str) -> dict[str, str]:
     """What the question counts."""
-    en, zh = (f"{text} {person}" for text, person in zip(_KINDS[kind], PERSON, strict=True))
+    return {"en": _said(Language("en"), question, kind), "zh": _said(Language("zh"), question, kind)}
+
+
+def _said(t: Language, question: Question, kind: str) -> str:
+    parts = [t(*_KINDS[kind]), t(*PERSON)]
     match question:
         case BuiltFunnel():
-            order = {"ordered": "in this order", "any": "in any order", "strict": "with no other event between"}
-            en += f" Within {format_duration(question.window)}, {order[question.order]}"
-            en += ", within one session." if question.per_session else "."
+            within, order = format_duration(question.window), t(*ORDER_NAMES[question.order])
+            by = t(", within one session", "，同一会话内") if question.per_session else ""
+            parts.append(t(f"Within {within}, {order}{by}.", f"转化窗口 {within}，{order}{by}。"))
+            if question.exclude:
+                out = "; ".join(_events(t, one) for one in question.exclude)
+                parts.append(t(f"Left out: whoever did between: {out}.", f"中间出现以下事件的不计：{out}。"))
         case Retention():
-            first = (
-                "only the first time ever that they did it" if question.first_time else "every period in which they did"
-            )
-            en += f" First: {_events(question.start)} ({first}). Then: {_events(question.back)}."
+            first = t("the first time ever", "仅首次") if question.first_time else t("every time", "每次")
+            start, back = _events(t, question.start), _events(t, question.back)
+            parts.append(t(f"First ({first}): {start}. Then: {back}.", f"起始（{first}）：{start}；回访：{back}。"))
+        case Distribution() | Lifecycle():
+            parts.append(t(f"Of: {_events(t, question.events)}.", f"事件：{_events(t, question.events)}。"))
         case Trend():
-            lines = [
-                f"{letter} = {one.measure}{f' of {one.property}' if one.property else ''} of {_events(one.events)}"
-                for letter, one in zip(LETTERS, question.series, strict=False)
-            ]
+            lines = [f"{letter} = {_series(t, one)}" for letter, one in zip(LETTERS, question.series, strict=False)]
             lines += [f"F{k} = {text}" for k, text in enumerate(question.formulas, 1)]
-            en += f" {'; '.join(lines)}."
-    return {"en": en, "zh": zh}
+            parts.append(t(f"{'; '.join(lines)}.", f"{'；'.join(lines)}。"))
+    return t(" ".join(parts), "".join(parts))
+
+
+def _series(t: Language, one: TrendSeries) -> str:
+    of = f" {one.property}" if one.property else ""
+    return f"{_events(t, one.events)}: {t(*MEASURES[one.measure])}{of}"
 
 
 def only_of(scope: Scope, plan: Plan) -> dict[str, Any]:
     """The filters and the segment in words; empty without any."""
     found: dict[str, Any] = {}
     if scope.where:
-        found["filters"] = [_filter(one) for one in scope.where]
+        found["filters"] = [_filter(Language("en"), one) for one in scope.where]
     if scope.segment is not None:
         spec = plan.segments.get(scope.segment.name)
         title = (spec.title if spec is not None else "") or scope.segment.name or "the one made by the rules"
@@ -64,11 +86,11 @@ def only_of(scope: Scope, plan: Plan) -> dict[str, Any]:
     return found
 
 
-def _events(events: EventSet) -> str:
-    names = " or ".join(events.names) or "any event"
-    where = ", ".join(map(_filter, events.where))
+def _events(t: Language, events: EventSet) -> str:
+    names = t(" or ", " 或 ").join(events.names) or t("any event", "任意事件")
+    where = ", ".join(_filter(t, one) for one in events.where)
     return f"{names} ({where})" if where else names
 
 
-def _filter(one: Filter) -> str:
-    return " ".join([one.field, OPERATORS[one.operator][0], ", ".join(one.values)]).strip()
+def _filter(t: Language, one: Filter) -> str:
+    return " ".join([one.field, t(*OPERATORS[one.operator]), ", ".join(one.values)]).strip()

@@ -11,9 +11,8 @@ from pipeline.dashboard.answers import Answered, Grid, GridItem, ask, people_add
 from pipeline.dashboard.bar import field_name, filter_words
 from pipeline.dashboard.comparing import compared, compared_words
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.pages.builders import MEASURES
 from pipeline.explore.formula import LETTERS, is_percent
-from pipeline.explore.question import COUNTED, Cell, Trend, TrendSeries
+from pipeline.explore.question import COUNTED, MEASURES, Cell, Trend, TrendSeries
 from pipeline.explore.scope import first_day, period_number
 from pipeline.explore.trend import trend_sql
 from pipeline.explore.trend_answer import Period, TrendTable, Values, at_of, periods_of, read_trend
