@@ -12,7 +12,7 @@ from pipeline.metrics.metric import Metric
 from pipeline.metrics.run import Table
 from pipeline.render.bars import bar_chart, heat_map
 from pipeline.render.chart import MAX_LINES, WIDE, Line, fitting, legend, line_chart
-from pipeline.render.columns import CHINESE, MONEY_NAMES, MONEY_WORDS, SHARE_NAMES, SHARE_WORDS
+from pipeline.render.columns import CHINESE, unit_of
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
 
@@ -51,17 +51,17 @@ def cell(t: Language, name: str, value: Any) -> str:
 
 def number_form(t: Language, name: str, sample: Any = None) -> Callable[[float | None], str]:
     """How numbers of a column are written: shares as percent, amounts with two digits, times as durations."""
-    last = name.split("_")[-1]
-    if name in SHARE_NAMES or (last in SHARE_WORDS and not isinstance(sample, int)):
-        return t.percent
-    if last == "ms":
-        return t.duration
-    if last in ("seconds", "s"):
-        return lambda v: t.duration(None if v is None else v * 1000)
-    if isinstance(sample, Decimal) or last in MONEY_WORDS or name in MONEY_NAMES:
-        return t.money
-    if isinstance(sample, int):
-        return t.number
+    match unit_of(name, sample):
+        case "share":
+            return t.percent
+        case "milliseconds":
+            return t.duration
+        case "seconds":
+            return lambda v: t.duration(None if v is None else v * 1000)
+        case "money":
+            return t.money
+        case "count":
+            return t.number
     return lambda v: t.number(v, _digits(v))
 
 
