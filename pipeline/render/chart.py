@@ -32,14 +32,15 @@ class Line:
 
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round numbers from at or below `low` to at or above `high`, about `wanted` steps apart."""
-    if high <= low:
-        high = low + 1
+    if high - low < 1e-300:
+        high = low + max(1.0, abs(low))
     rough = (high - low) / wanted
-    size = 10.0 ** math.floor(math.log10(rough))
+    power = math.floor(math.log10(rough))
+    size = 10.0**power
     step = next(size * f for f in (1, 2, 2.5, 5, 10) if size * f >= rough)
     first = math.floor(low / step)
     last = math.ceil(high / step - 1e-9)
-    return [round(k * step, 10) for k in range(first, last + 1)]
+    return [round(k * step, max(0, 3 - power)) for k in range(first, last + 1)]
 
 
 def line_chart(
