@@ -1,8 +1,9 @@
 """The one description of a chart, in Vega-Lite: the page works in it, report and picture are drawn from it.
 
-Pure: values in, a description out. Texts of strangers are only ever data: fields, keys and expressions are ours. Numbers
-are written here (`form`), since Vega knows neither 万 nor durations: each row carries its value and its words. Colours
-are names of the style sheet, so that a chart follows light, dark and paper.
+Pure: values in, a description out. Texts of strangers are only ever data: fields, keys, expressions and the titles of axes
+(which Vega-Lite puts into expressions as they are) are ours. Numbers are written here (`form`), since Vega knows neither 万
+nor durations: each row carries its value and its words. Colours are names of the style sheet, so that a chart follows
+light, dark and paper.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ def bars(title: str, names: Sequence[str], sets: Sequence[tuple[str, Sequence[fl
     place: Spec = {"y": y, "yOffset": offset}
     text = {"type": "text", "baseline": "middle", "color": _DIM}
     layers: list[Spec] = [
-        {"mark": {"type": "bar", "cornerRadiusEnd": 3}, "encoding": {**place, "x": x, "color": colour, "description": {"field": "tip"}}},
+        {"mark": {"type": "bar", "cornerRadiusEnd": 3}, "encoding": {**place, "x": x, "color": colour}},
         {"transform": [{"filter": "!datum.below"}, {"calculate": "datum.y || 0", "as": "end"}], "mark": {**text, "align": "left", "dx": 6},
          "encoding": {**place, "x": {**x, "field": "end"}, "text": {"field": "said"}}},
         {"transform": [{"filter": "datum.below"}], "mark": {**text, "align": "right", "dx": -6},
@@ -211,7 +212,7 @@ def funnel(title: str, steps: Sequence[str], users: Sequence[float], form: Form,
                "scale": {"domain": [-most / 2, most / 2], "nice": False}}  # fmt: skip
     layers: list[Spec] = [
         {"mark": {"type": "bar", "color": _COLOURS[0], "opacity": 0.45, "cornerRadius": 3},
-         "encoding": {"y": y, "x": x, "x2": {"field": "to"}, "description": {"field": "tip"}}},
+         "encoding": {"y": y, "x": x, "x2": {"field": "to"}}},
         {"mark": {"type": "text", "color": _INK}, "encoding": {"y": y, "x": {"datum": 0, "type": "quantitative"}, "text": {"field": "said"}}},
     ]  # fmt: skip
     spec = _spec(title, rows, layer=layers, height=max(1, len(steps)) * 36)
@@ -231,7 +232,7 @@ def heat(
     before_title: str = "",
 ) -> Chart:
     """Cells by (row, column), as strong as their value, which is written in them. `before` stands behind each row's name
-    (the size of a cohort), `top` is the value of the strongest colour."""
+    (the size of a cohort), with what it is (`before_title`); `top` is the value of the strongest colour."""
     strongest = (top if top is not None else max(cells.values(), default=0)) or 1
     rows: list[dict[str, Any]] = [
         {"x": column, "n": row, "y": _finite(value), "said": form(value), "tip": f"{down[row]}, {across[column]}: {form(value)}",
@@ -242,20 +243,19 @@ def heat(
                "axis": {"orient": "top", "labelAngle": 0, "labelExpr": "columns[datum.value]", "ticks": False, "domain": False, "labelOverlap": True}}  # fmt: skip
     y: Spec = {"field": "n", "type": "ordinal", "title": None, "scale": {"domain": list(range(len(down)))},
                "axis": {"labelExpr": "names[datum.value]", "ticks": False, "domain": False, "labelLimit": 300}}  # fmt: skip
-    if before:
-        y |= {"title": before_title}
-        y["axis"] |= {"titleAngle": 0, "titleAlign": "right", "titleAnchor": "start", "titleY": -8, "titleX": -4}
     wide = max([46, *(8 + 7 * _wide(form(v)) for v in cells.values()), *(8 + 7 * _wide(name) for name in across)])
     layers: list[Spec] = [
         {"mark": {"type": "rect", "color": _HEAT, "cornerRadius": 3, "stroke": "var(--card)", "strokeWidth": 2},
-         "encoding": {"x": x, "y": y, "description": {"field": "tip"},
+         "encoding": {"x": x, "y": y,
                       "fillOpacity": {"field": "opacity", "type": "quantitative", "legend": None, "scale": None}}},
         {"mark": {"type": "text"},
          "encoding": {"x": x, "y": y, "text": {"field": "said"},
                       "color": {"condition": {"test": "datum.strong", "value": "#fff"}, "value": _INK}}},
     ]  # fmt: skip
     spec = _spec(title, rows, layer=layers, height=max(1, len(down)) * 26)
-    names = [f"{name}  ·  {size}" for name, size in zip(down, before, strict=True)] if before else list(down)
+    names = (
+        [f"{name} · {size} {before_title}" for name, size in zip(down, before, strict=True)] if before else list(down)
+    )
     spec["params"] += [{"name": "columns", "value": list(across)}, {"name": "names", "value": names}]
     return Chart(title, spec, bars=True, width=wide * max(1, len(across)))
 
@@ -318,9 +318,9 @@ def flows(title: str, found: Sequence[Flow], form: Form) -> Chart:
                 "scale": {"domain": [0, most + gap * most_rows], "reverse": True, "nice": False, "zero": False}}  # fmt: skip
     layers: list[Spec] = [
         {"data": {"values": bands}, "mark": {"type": "area", "color": _COLOURS[0], "opacity": 0.28},
-         "encoding": {"x": x_, "y": {**y_, "stack": None}, "y2": {"field": "y2"}, "detail": {"field": "b"}, "description": {"field": "tip"}}},
+         "encoding": {"x": x_, "y": {**y_, "stack": None}, "y2": {"field": "y2"}, "detail": {"field": "b"}}},
         {"mark": {"type": "rect", "color": _COLOURS[0]},
-         "encoding": {"x": x_, "x2": {"field": "x2"}, "y": y_, "y2": {"field": "y2"}, "description": {"field": "tip"}}},
+         "encoding": {"x": x_, "x2": {"field": "x2"}, "y": y_, "y2": {"field": "y2"}}},
         {"mark": {"type": "text", "align": "left", "dy": -7, "color": _DIM, "limit": {"expr": f"width / {last + 0.22} - 8"}},
          "encoding": {"x": x_, "y": y_, "text": {"field": "said"}}},
     ]  # fmt: skip
@@ -332,6 +332,7 @@ def _spec(title: str, rows: list[dict[str, Any]], **more: Any) -> Spec:
         "$schema": _SCHEMA, "description": title, "data": {"values": rows}, "params": [{"name": "hidden", "value": []}],
         "background": None, "padding": {"left": 2, "top": 8, "right": 10, "bottom": 2}, "autosize": {"type": "fit-x", "contains": "padding"},
         "config": {
+            "aria": False,  # the drawing has one name; the table beside it is what is read
             "view": {"stroke": None}, "font": "sans-serif", "text": {"fontSize": 12},
             "axis": {"labelColor": _DIM, "titleColor": _DIM, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal",
                      "gridColor": _RULE, "domainColor": _RULE, "tickColor": _RULE},

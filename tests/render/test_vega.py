@@ -131,7 +131,7 @@ def test_cells_are_as_strong_as_they_are_large_and_can_be_read() -> None:
     strong, weak = values(chart, "opacity", "strong")
     assert strong == (1.0, True)
     assert weak == (0.212, False)
-    assert parameter(chart, "names") == ["Nov 1  ·  1,234"]
+    assert parameter(chart, "names") == ["Nov 1 · 1,234 users"]
 
 
 def test_bands_are_as_wide_as_the_users_in_them() -> None:
