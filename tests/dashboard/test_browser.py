@@ -397,15 +397,14 @@ def test_no_sentence_of_the_report_is_cut(browser: Browser, report: Path, width:
 
 
 def test_what_is_out_of_sight_is_not_asked_for(browser: Browser) -> None:
-    asked = "return performance.getEntriesByType('resource').filter(e => e.name.includes('/part/')).length"
-    parts = "return document.querySelectorAll('[data-part]').length"
-    browser.driver.get(browser.url + "/segments")
+    left = "return [...document.querySelectorAll('[data-part]')].filter(part => !part.hidden && !part.asked).length"
+    browser.driver.get(browser.url + "/acquisition")
     browser.until(
         lambda: browser.js("return document.querySelector('.part table, .part svg, .part .empty')"), "the first part"
     )
-    assert 0 < browser.js(asked) < browser.js(parts)
+    assert browser.js(left) > 0
     browser.until(browser.filled, "all parts, once they were seen", 60)
-    assert browser.js(asked) >= browser.js(parts)
+    assert browser.js(left) == 0
 
 
 def test_the_language_is_the_browsers_until_another_is_chosen(running: Running) -> None:

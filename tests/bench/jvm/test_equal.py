@@ -107,7 +107,7 @@ def test_the_plan_for_java() -> None:
     assert (found["zone"], found["lateness"], found["dedupe"], found["maxValues"]) == (
         "Asia/Shanghai", 3_600_000, 3_600_000, 1_000,
     )  # fmt: skip
-    assert found["dimensions"] == ["event", "platform", "channel"]
+    assert found["dimensions"] == ["event", "platform", "channel", "source"]
     assert found["events"]["purchase"]["value"] == "amount"
     assert found["events"]["purchase"]["properties"]["amount"] == {
         "type": "number", "required": True, "low": 0, "high": 1e9, "allowed": None,
