@@ -15,7 +15,7 @@ help:  ## list the targets
 # The stamp is newer than what it depends on: setting up happens only when something changed.
 .venv/.ready: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,charts,rocksdb,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,rocksdb,dev]'
 	@touch $@
 
 setup: .venv/.ready  ## a virtual environment with everything in it

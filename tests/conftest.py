@@ -8,7 +8,6 @@ import commands
 import pytest
 from hypothesis import HealthCheck, settings
 from needs import (
-    needs_charts,
     needs_chromium,
     needs_compiler,
     needs_compose,
@@ -35,7 +34,6 @@ settings.register_profile("thorough", settings.get_profile("everyday"), max_exam
 settings.load_profile("everyday")
 
 __all__ = [
-    "needs_charts",
     "needs_chromium",
     "needs_compiler",
     "needs_compose",

@@ -16,9 +16,11 @@ from pipeline.explore.question import COUNTED, MEASURES, Cell, Trend, TrendSerie
 from pipeline.explore.scope import first_day, period_number
 from pipeline.explore.trend import trend_sql
 from pipeline.explore.trend_answer import Period, TrendTable, Values, at_of, periods_of, read_trend
-from pipeline.render.chart import MAX_LINES, Line, fitting, legend, line_chart
+from pipeline.render.chart import MAX_LINES, Line
+from pipeline.render.figure import figure
 from pipeline.render.html import Safe
 from pipeline.render.language import Language
+from pipeline.render.vega import lines as line_chart
 
 
 async def answer_trend(context: Context, trend: Trend) -> Answered:
@@ -133,22 +135,14 @@ class _Drawer:
         first = (self.table.values or [()])[0]
         shown = over if context.settings.dashboard_people else []
         addresses = [people_address(self.context, self.trend, Cell(0, at_of(periods[k]), first)) for k in shown]
-        picture = fitting(
-            lambda width: line_chart(
-                t("Answer", "结果"),
-                places,
-                drawn,
-                self.form(self.drawn[0][0]),
-                width=width,
-                links=addresses if addresses and addresses[0] else (),
-            )
-        )
+        shown_links = [address or "" for address in addresses] if addresses and addresses[0] else []
+        chart = line_chart(t("Answer", "结果"), places, drawn, self.form(self.drawn[0][0]), links=shown_links)
         notes = []
         if len(over) < len(periods):
             notes.append(t("The running period is not over and not drawn.", "当前周期尚未结束，图中不绘制。"))
         if len(lines) > MAX_LINES:
             notes.append(t(f"The first {MAX_LINES} lines are drawn.", f"图中只绘制前 {MAX_LINES} 条线。"))
-        return Safe(f"{picture}{legend([line.name for line in drawn]) or ''}"), notes
+        return figure(t, chart), notes
 
     @property
     def drawn(self) -> list[tuple[int, str]]:
