@@ -1,0 +1,76 @@
+"""The kept things of an installation: the file that the settings name, who may change it, the plan with its alerts."""
+
+from __future__ import annotations
+
+from pipeline.errors import UserError
+from pipeline.kept.store import KeptStore
+from pipeline.kept.things import Entry, Kept
+from pipeline.settings import Settings, plan_of
+from schemas.alerts import Alert, check_alerting
+from schemas.plan import Plan
+from schemas.plan_checks import remarks
+
+
+def open_kept(settings: Settings) -> KeptStore | None:
+    """The file of kept things; None where the settings name none. Raises UserError, DependencyError."""
+    return KeptStore(settings.kept) if settings.kept is not None else None
+
+
+def may_change(settings: Settings, user: str) -> bool:
+    """Whether somebody of that name ("": of none) may change what is kept."""
+    editors = {name.strip() for name in settings.kept_editors.split(",") if name.strip()}
+    if settings.kept is None:
+        return False
+    if "*" in editors:
+        return True
+    return bool(user) and (not editors or user in editors)
+
+
+def with_alert(plan: Plan, name: str, alert: Alert) -> Plan:
+    """The plan with one more alert. Raises UserError, one line, where the plan has no figure for it."""
+    if name in plan.alerting.alerts:
+        raise UserError(f"the plan has an alert {name} already")
+    alerting = plan.alerting.model_copy(update={"alerts": {**plan.alerting.alerts, name: alert}})
+    try:
+        check_alerting(
+            alerting,
+            dimensions=plan.dimensions,
+            funnels=plan.funnels,
+            events=plan.events if plan.unknown_events == "reject" else None,
+            lateness=plan.lateness,
+        )
+    except ValueError as exc:
+        raise UserError(str(exc).removeprefix(f"alerting.alerts.{name}")[:400].lstrip(".: ")) from None
+    found = plan.model_copy(update={"alerting": alerting})
+    place = ("alerting", "alerts", name)
+    for remark in remarks(found):
+        if remark.place[:3] == place and not remark.warning:
+            raise UserError(remark.message[:400])
+    return found
+
+
+def with_alerts(plan: Plan, alerts: dict[str, Entry]) -> tuple[Plan, dict[str, str]]:
+    """The plan with the kept alerts, and those that it can't have, with why. Kept alerts explain none of each other."""
+    left_out: dict[str, str] = {}
+    for name, entry in sorted(alerts.items()):
+        try:
+            plan = with_alert(plan, name, entry.value)
+        except UserError as exc:
+            left_out[name] = str(exc)
+    return plan, left_out
+
+
+def kept_of(settings: Settings) -> Kept:
+    """What is kept now; nothing where it is switched off. Raises UserError, DependencyError."""
+    store = open_kept(settings)
+    if store is None:
+        return Kept()
+    try:
+        return store.read()
+    finally:
+        store.close()
+
+
+def plan_with_kept(settings: Settings) -> Plan:
+    """The plan that the settings name, with the alerts that are kept. Raises UserError, DependencyError."""
+    return with_alerts(plan_of(settings), dict(kept_of(settings).alerts))[0]
