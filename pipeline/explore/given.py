@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ class AddressReader:
     query: Mapping[str, str]
     plan: Plan
     today: date
+    #: Segments that are kept besides the plan's: the parameters that the bar wrote for each.
+    kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
         """A parameter; "" if it isn't there."""
