@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlencode
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
@@ -26,7 +27,8 @@ from schemas.where import StrictModel
 
 Kind = Literal["board", "segment", "annotation", "alert"]
 KINDS: Final[tuple[Kind, ...]] = ("board", "segment", "annotation", "alert")
-#: Characters of a title; charts of a board; parameters of an address, and characters of one and of all.
+#: Characters of a title; charts of a board; parameters of an address, characters of one, and of all as they stand
+#: in a link: a browser's request line has room for that and more.
 MAX_TITLE, MAX_CHARTS = 120, 40
 MAX_PARAMETERS, MAX_PARAMETER, MAX_ADDRESS = 150, 2_000, 6_000
 #: Things of a kind; bytes of one.
@@ -53,14 +55,16 @@ def _id(text: str) -> str:
 
 
 def _address(found: dict[str, str]) -> dict[str, str]:
-    if len(found) > MAX_PARAMETERS or sum(len(name) + len(value) for name, value in found.items()) > MAX_ADDRESS:
-        raise ValueError(f"an address has at most {MAX_PARAMETERS} parameters, and {MAX_ADDRESS} characters")
+    if len(found) > MAX_PARAMETERS:
+        raise ValueError(f"an address has at most {MAX_PARAMETERS} parameters")
     for name, value in found.items():
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,49}", name):
             raise ValueError(f"{shown(name)} is no parameter of an address")
         if len(value) > MAX_PARAMETER:
             raise ValueError(f"{name}: at most {MAX_PARAMETER} characters")
         check_text(value)
+    if (length := len(urlencode(found))) > MAX_ADDRESS:
+        raise ValueError(f"an address has at most {MAX_ADDRESS} characters, and this has {length}")
     # In one order, so that the same address is the same thing. What is empty says nothing, but that it is: the start
     # of a retention from any event on.
     return dict(sorted(found.items()))
