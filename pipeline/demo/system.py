@@ -351,12 +351,14 @@ class System:
 
     async def _follow_kept(self) -> None:
         """Have alerts evaluated soon after they were made or removed in a page."""
-        told = ""
-        while self.prometheus is not None:
+        told, loaded = "", None
+        while self.prometheus is not None and self._kept_store is not None:
             await asyncio.sleep(_KEPT_SECONDS)
             try:
-                self.prometheus.load(self._plan_now())
-                told = ""
+                kept = self._kept_store.read()
+                if kept is not loaded:
+                    self.prometheus.load(self._plan_now())
+                told, loaded = "", kept
             except (DependencyError, UserError, OSError) as exc:
                 if told != str(exc):
                     told = str(exc)

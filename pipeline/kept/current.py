@@ -8,7 +8,7 @@ from pipeline.kept.things import Entry, Kept
 from pipeline.settings import Settings, plan_of
 from schemas.alerts import Alert, check_alerting
 from schemas.plan import Plan
-from schemas.plan_checks import remarks
+from schemas.plan_checks import alert_remarks
 
 
 def open_kept(settings: Settings) -> KeptStore | None:
@@ -42,9 +42,8 @@ def with_alert(plan: Plan, name: str, alert: Alert) -> Plan:
     except ValueError as exc:
         raise UserError(str(exc).removeprefix(f"alerting.alerts.{name}")[:400].lstrip(".: ")) from None
     found = plan.model_copy(update={"alerting": alerting})
-    place = ("alerting", "alerts", name)
-    for remark in remarks(found):
-        if remark.place[:3] == place and not remark.warning:
+    for remark in alert_remarks(found, name, alert):
+        if not remark.warning:
             raise UserError(remark.message[:400])
     return found
 

@@ -239,6 +239,9 @@ async def test_every_version_is_shown_and_an_older_one_comes_back(site: Site) ->
     assert status == 200
     assert re.search(r"Version 2 · .* bob", words(html))
     assert "title: Every week" in html
+    assert "title: Weekly" not in html
+    older = unescape(re.search(r'href="(/history[^"]*version=1)"', html)[1])  # type: ignore[index]
+    assert "title: Weekly" in (await site.get(older))[1]
     assert (await site.post("restore", kind="board", id=id_, seen="2", version="1")) == (303, f"/board?id={id_}")
     assert (await site.post("remove", kind="board", id=id_, seen="3"))[0] == 303
     assert id_ in words((await site.get("/kept"))[1]).split("Removed", 1)[1]

@@ -193,21 +193,30 @@ def history(context: Context) -> Safe:
     versions = store.history(kind, id_)
     if not versions:
         return h("p", t("There is no such thing.", "没有该内容。"), class_="empty")
+    # One of them in full: all of a hundred would be megabytes.
+    numbers = [str(version.number) for version in versions]
+    chosen = context.choice("version", numbers)
     shown = []
     for version in versions:
         said = t(f"Version {version.number}", f"版本 {version.number}")
         if version.removed:
             said = t(f"{said}: removed", f"{said}：已删除")
         head = f"{said} · {when(context, version.at)} {version.who}".strip()
+        if str(version.number) != chosen:
+            address = urlencode({"kind": kind, "id": id_, "version": version.number})
+            shown.append(h("li", h("a", head, href=f"/history?{address}")))
+            continue
         restore = None
         if context.kept.changeable and version.value is not None and version.number != versions[0].number:
             label = t(f"Restore version {version.number}", f"恢复到版本 {version.number}")
             restore = form_to(context, "restore", h("button", label), kind=kind, id=id_, version=version.number,
                               seen=versions[0].number)  # fmt: skip
         body = h("pre", written(data_of(version.value)), tabindex="0") if version.value is not None else None
-        shown.append(h("details", h("summary", head), body, restore, open=version.number == versions[0].number))
+        shown.append(h("li", h("strong", head), body, restore))
     back = h("a", t("Back", "返回"), href=f"/board?{urlencode({'id': id_})}" if kind == "board" else "/kept")
-    return text(off_note(context), panel(f"{kind_words(t, kind)} {id_}", shown), h("p", back))
+    return text(
+        off_note(context), panel(f"{kind_words(t, kind)} {id_}", h("ul", shown, class_="versions")), h("p", back)
+    )
 
 
 def conflict(context: Context, action: str, form: dict[str, str], number: int, who: str, at: int) -> Safe:
