@@ -130,7 +130,7 @@ def looks_right(person: Person, board: str) -> None:
     browser.until(lambda: (scrolled(browser), len(charts(browser)) == 5)[1], "five charts", 90)
     assert charts(browser) == TITLES
     chosen = Select(person.find("select[name=seg]")).first_selected_option.text
-    assert chosen == "Buyers"
+    assert chosen == "Ann's buyers"
     first = browser.text("section.panel .happened")
     assert "App 2.4 is out" in first
     assert "Singles' Day <b>" in first
@@ -157,11 +157,11 @@ def test_a_board_is_made_found_after_a_restart_and_taken_to_a_second_machine(
     person.choose("seg", "those made below")
     person.press("Show", "form.question")
     person.press("Keep this segment under a name")
-    person.type("title", "Buyers", "form[action='/kept/segment-save']")
+    person.type("title", "Ann's buyers", "form[action='/kept/segment-save']")
     person.press("Keep the segment")
     browser.open("/boards")
     person.press(board)
-    person.choose("seg", "Buyers")
+    person.choose("seg", "Ann's buyers")
     person.press("Show", "form.question")
     person.press("Keep this filter with the board")
 

@@ -36,7 +36,7 @@ PAGES: Final = (
     Page("/boards", "Boards", "看板", boards.boards),
     Page("/board", "Board", "看板", boards.board, listed=False),
     Page("/keep", "Keep", "收藏", keep.keep, listed=False),
-    Page("/kept", "Annotations and alerts", "标注与报警", kept.kept),
+    Page("/kept", "Annotations and alerts", "标注与告警", kept.kept),
     Page("/history", "History", "历史版本", kept.history, listed=False),
     Page("/report", "Report", "日报与周报", report.body),
     Page("/funnels", "Funnels", "漏斗", funnels.body),

@@ -70,7 +70,7 @@ def keep(context: Context) -> Safe:
     look = h("p", h("a", t("Back to the chart", "返回图表"), href=f"/explore?{urlencode(wanted.address)}"))
     return text(
         panel(t("Onto a board", "加入看板"), onto),
-        panel(t("An alert of it", "设为报警"), alert_form(context, wanted)),
+        panel(t("An alert of it", "设为告警"), alert_form(context, wanted)),
         look,
     )
 
@@ -162,7 +162,7 @@ def alert_form(context: Context, wanted: Wanted, form: Mapping[str, str] | None 
     options = list(watchable(context.plan))
     if not options:
         return h(
-            "p", t("The plan has no figure that an alert could watch.", "方案中没有可用于报警的数字。"), class_="empty"
+            "p", t("The plan has no figure that an alert could watch.", "方案中没有可用于告警的数字。"), class_="empty"
         )
     chosen = form.get("what") or json.dumps(suggested(context.plan, wanted, options))
     what = [(json.dumps(one), watched_words(context, one)) for one in options]
@@ -196,7 +196,7 @@ def alert_form(context: Context, wanted: Wanted, form: Mapping[str, str] | None 
             field(t("For", "持续"), select("for", holds, form.get("for", "2m"))),
             field(t("Severity", "级别"), select("severity", grave, form.get("severity", "warning"))),
             field(t("What to do", "处理办法"), todo),
-            h("button", t("Make the alert", "创建报警"), class_="primary"),
+            h("button", t("Make the alert", "创建告警"), class_="primary"),
         ),
         h("p", note, class_="note"),
     )

@@ -36,7 +36,7 @@ def kept(context: Context) -> Safe:
 def kind_words(t: Language, kind: Kind) -> str:
     """What a kind is called."""
     names = {"board": ("board", "看板"), "segment": ("segment", "人群"), "annotation": ("annotation", "标注"),
-             "alert": ("alert", "报警")}  # fmt: skip
+             "alert": ("alert", "告警")}  # fmt: skip
     return t(*names[kind])
 
 
@@ -55,7 +55,7 @@ def _annotations(context: Context) -> Safe:
         ]
         for at, one, entry in listed[:_SHOWN]
     ]
-    heads = [t("When", "时间"), t("What happened", "事项"), t("Kind", "类型"), t("From", "来源"), ""]
+    heads = [t("When", "时间"), t("What happened", "事项"), t("Kind", "类型"), t("From", "来源"), t("Change", "操作")]
     empty = t("Nothing yet. What is noted here is drawn on every chart over days or hours.", "暂无标注。标注会画在所有按天或按小时的图上。")  # fmt: skip
     new = None
     if context.kept.changeable:
@@ -89,7 +89,7 @@ def _segments(context: Context) -> Safe:
         rows.append(
             [text(_explored(entry.value.title, id_), said), changed(context, entry), _tools(context, "segment", entry)]
         )
-    heads = [t("Segment", "人群"), t("From", "来源"), ""]
+    heads = [t("Segment", "人群"), t("From", "来源"), t("Change", "操作")]
     empty = t("No segment yet. Make one in the filter bar, and keep it.", "暂无人群。可在筛选栏中自定义并保存。")
     new = None
     rules = {name: value for name, value in context.query.items() if OF_SEGMENT.fullmatch(name) and value}
@@ -126,14 +126,14 @@ def _alerts(context: Context) -> Safe:
                 open=context.query.get("alert") == name,
             )
         )
-    none = h("p", t("No alert was made here. A chart's link Keep leads to the form.", "这里没有报警。可从图表的“收藏”链接创建。"), class_="empty")  # fmt: skip
+    none = h("p", t("No alert was made here. A chart's link Keep leads to the form.", "这里没有告警。可从图表的“收藏”链接创建。"), class_="empty")  # fmt: skip
     note = t(
         "The YAML is the plan's own entry: put into the plan it is in git, and the one here may be removed. "
         "`up` loads alerts within seconds. A Prometheus of your own needs `streamgauge alerts render -o FOLDER` and to reload.",
-        "YAML 与方案中的写法一致：写入方案即可纳入 git，然后可删除这里的报警。`up` 会在数秒内加载；"
+        "YAML 与方案中的写法一致：写入方案即可纳入 git，然后可删除这里的告警。`up` 会在数秒内加载；"
         "自建 Prometheus 需运行 `streamgauge alerts render -o 目录` 并重新加载。",
     )
-    return panel(t("Alerts", "报警"), found or none, h("p", note, class_="note"), wide=True, id="alerts")
+    return panel(t("Alerts", "告警"), found or none, h("p", note, class_="note"), wide=True, id="alerts")
 
 
 def _state(context: Context, name: str) -> Child:
@@ -148,7 +148,7 @@ def _state(context: Context, name: str) -> Child:
     if name not in context.alerts.known:
         return t("Prometheus has not loaded it yet", "Prometheus 尚未加载")
     if any(alert.name == name for alert in context.alerts.firing or ()):
-        return h("strong", t("firing", "报警中"), class_="bad-word")
+        return h("strong", t("firing", "告警中"), class_="bad-word")
     return t("evaluated, and quiet", "生效中，未触发")
 
 
