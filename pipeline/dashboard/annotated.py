@@ -53,8 +53,7 @@ def marks(context: Context, places: Sequence[Any]) -> Marks:
 
 def _all(context: Context) -> list[tuple[int, str]]:
     zone = context.plan.zone
-    found = [*context.plan.annotations, *(entry.value for entry in context.kept.now.annotations.values())]
-    return [(one.moment(zone), one.text) for one in found]
+    return [(one.moment(zone), one.text) for one in context.plan.annotations]
 
 
 def _start(context: Context, place: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""What is kept, as pages see it: read for each request, with the plan that its alerts make."""
+"""What is kept, as pages see it: read for each request, with the plan that its alerts and annotations make."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.errors import DependencyError
-from pipeline.kept.current import may_change, open_kept, with_alerts
+from pipeline.kept.current import may_change, open_kept, with_kept
 from pipeline.kept.store import KeptStore
 from pipeline.kept.things import Kept
 from pipeline.settings import Settings
@@ -63,7 +63,7 @@ class Keeping:
                 store.close()
 
     def view(self, user: str) -> tuple[KeptView, Plan]:
-        """What is kept, for somebody of that name; and the plan with the kept alerts."""
+        """What is kept, for somebody of that name; and the plan with the kept alerts and annotations."""
         if self._reader is None:
             return OFF, self._plan
         try:
@@ -76,6 +76,6 @@ class Keeping:
             return KeptView(self._reader, problem=self.problem), self._plan
         self.problem = ""
         if self._known is None or self._known[0] is not now:
-            self._known = (now, *with_alerts(self._plan, dict(now.alerts)))
+            self._known = (now, *with_kept(self._plan, now))
         _, plan, left_out = self._known
         return KeptView(self._reader, now, may_change(self._settings, user), left_out), plan

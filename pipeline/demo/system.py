@@ -43,7 +43,7 @@ from pipeline.embedded.folder import Ports, no_room, owned
 from pipeline.embedded.prometheus import Prometheus
 from pipeline.embedded.users import READER, private_folder
 from pipeline.errors import DependencyError, UserError
-from pipeline.kept.current import open_kept, with_alerts
+from pipeline.kept.current import open_kept, with_kept
 from pipeline.kept.store import KeptStore
 from pipeline.metrics import install
 from pipeline.process import address, cancelled
@@ -347,7 +347,7 @@ class System:
     def _plan_now(self) -> Plan:
         """The plan, with the alerts that were made in pages."""
         plan = plan_of(self.settings)
-        return plan if self._kept_store is None else with_alerts(plan, dict(self._kept_store.read().alerts))[0]
+        return plan if self._kept_store is None else with_kept(plan, self._kept_store.read())[0]
 
     async def _follow_kept(self) -> None:
         """Have alerts evaluated soon after they were made or removed in a page."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.errors import UserError
 from pipeline.kept.store import KeptStore
-from pipeline.kept.things import Entry, Kept
+from pipeline.kept.things import Kept
 from pipeline.settings import Settings, plan_of
 from schemas.alerts import Alert, check_alerting
 from schemas.plan import Plan
@@ -48,10 +48,12 @@ def with_alert(plan: Plan, name: str, alert: Alert) -> Plan:
     return found
 
 
-def with_alerts(plan: Plan, alerts: dict[str, Entry]) -> tuple[Plan, dict[str, str]]:
-    """The plan with the kept alerts, and those that it can't have, with why. Kept alerts explain none of each other."""
+def with_kept(plan: Plan, kept: Kept) -> tuple[Plan, dict[str, str]]:
+    """The plan with the kept alerts and annotations; and the alerts that it can't have, with why."""
     left_out: dict[str, str] = {}
-    for name, entry in sorted(alerts.items()):
+    happened = tuple(kept.annotations[id_].value for id_ in sorted(kept.annotations))
+    plan = plan.model_copy(update={"annotations": (*plan.annotations, *happened)})
+    for name, entry in sorted(kept.alerts.items()):
         try:
             plan = with_alert(plan, name, entry.value)
         except UserError as exc:
@@ -71,5 +73,5 @@ def kept_of(settings: Settings) -> Kept:
 
 
 def plan_with_kept(settings: Settings) -> Plan:
-    """The plan that the settings name, with the alerts that are kept. Raises UserError, DependencyError."""
-    return with_alerts(plan_of(settings), dict(kept_of(settings).alerts))[0]
+    """The plan that the settings name, with kept alerts and annotations. Raises UserError, DependencyError."""
+    return with_kept(plan_of(settings), kept_of(settings))[0]

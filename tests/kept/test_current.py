@@ -51,6 +51,16 @@ def test_a_kept_alert_is_one_of_the_plan(settings: Settings) -> None:
     assert plan.digest == SHOP.digest
 
 
+def test_a_kept_annotation_is_one_of_the_plan(settings: Settings, tmp_path: Path) -> None:
+    KeptStore(tmp_path / "kept.sqlite").write(
+        [Edit("annotation", "out", 0, make("annotation", {"at": "2026-11-20", "text": "App 2.4 is out"}))], "ann", 1
+    )
+    assert [one.text for one in plan_with_kept(settings).annotations] == [
+        *(one.text for one in SHOP.annotations),
+        "App 2.4 is out",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "said"),
     [

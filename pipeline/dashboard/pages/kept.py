@@ -43,7 +43,9 @@ def kind_words(t: Language, kind: Kind) -> str:
 def _annotations(context: Context) -> Safe:
     t, zone = context.t, context.plan.zone
     found = [(entry.value.moment(zone), entry.value, entry) for entry in context.kept.now.annotations.values()]
-    of_plan = [(one.moment(zone), one, None) for one in context.plan.annotations]
+    # The plan of a page has the kept ones behind its own.
+    own = context.plan.annotations[: len(context.plan.annotations) - len(found)]
+    of_plan = [(one.moment(zone), one, None) for one in own]
     listed = sorted([*found, *of_plan], key=lambda one: (-one[0], one[1].text))
     rows: list[list[Child]] = [
         [
