@@ -47,7 +47,7 @@ def given(context: Context) -> AddressReader:
 
 def reading(context: Context, query: Mapping[str, str]) -> AddressReader:
     """Parameters, to be read with what the plan and the kept segments name."""
-    return AddressReader(query, context.plan, context.today, context.kept.segments)
+    return AddressReader(query, context.plan, context.today, context.kept.now.rules)
 
 
 def field_name(t: Language, field: str) -> str:

@@ -32,11 +32,6 @@ class KeptView:
     problem: str = ""
 
     @property
-    def segments(self) -> Mapping[str, Mapping[str, str]]:
-        """The rules of the kept segments, as the bar writes them."""
-        return {name: entry.value.address for name, entry in self.now.segments.items()}
-
-    @property
     def changeable(self) -> bool:
         """Whether pages offer to keep something."""
         return self.store is not None and self.may_change and not self.problem

@@ -62,10 +62,10 @@ def with_kept(plan: Plan, kept: Kept) -> tuple[Plan, dict[str, str]]:
 
 
 def kept_of(settings: Settings) -> Kept:
-    """What is kept now; nothing where it is switched off. Raises UserError, DependencyError."""
-    store = open_kept(settings)
-    if store is None:
+    """What is kept now; nothing without a file. Raises UserError, DependencyError."""
+    if settings.kept is None or not settings.kept.is_file():
         return Kept()
+    store = KeptStore(settings.kept)
     try:
         return store.read()
     finally:

@@ -173,6 +173,11 @@ class Kept:
         found: Mapping[str, Entry] = getattr(self, f"{kind}s")
         return found
 
+    @property
+    def rules(self) -> dict[str, Mapping[str, str]]:
+        """The rules of the segments, as the bar writes them."""
+        return {id_: entry.value.address for id_, entry in self.segments.items()}
+
     def number(self, kind: Kind, id_: str) -> int:
         """The last version of a thing, also of one that was removed; 0 of one that never was."""
         return self.numbers.get((kind, id_), 0)
