@@ -1,4 +1,7 @@
-"""The past: events of a year from a file into Kafka, straight into ClickHouse, and counted without either."""
+"""The past: events from a file into Kafka, straight into ClickHouse, and counted without either.
+
+They are as dense as 100 million of a year.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ _SECONDS = 3_600.0
 async def section(sizes: Sizes, say: Say) -> list[Row]:
     """The commands as a person gives them; their start (about a second) is within the figures."""
     count = sizes.backfill_events
+    days = max(count / _RATE / 86_400, 0.01)
     found: dict[str, list[Span]] = {"send": [], "simulate --insert": [], "replay": []}
     async with new_place() as place:
         file = place.data / "year.jsonl"
@@ -35,7 +39,7 @@ async def section(sizes: Sizes, say: Say) -> list[Row]:
         for number in range(1, sizes.runs + 1):
             commands = {
                 "send": ["send", str(file)],
-                "simulate --insert": ["simulate", "--days", "365", "--events", str(count), "--insert"],
+                "simulate --insert": ["simulate", "--days", f"{days:.4f}", "--events", str(count), "--insert"],
                 "replay": ["replay", str(file), "--grain", "day", "--json"],
             }
             for name, arguments in commands.items():
