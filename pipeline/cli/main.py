@@ -17,6 +17,7 @@ import typer
 from pipeline import __version__
 from pipeline.cli import (
     alerts,
+    assistants,
     backup,
     database,
     demo,
@@ -45,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (demo, roles, report, files, simulate, replay, database, doctor, backup):
+for commands in (demo, roles, report, files, simulate, replay, database, doctor, backup, assistants):
     app.add_typer(commands.app)
 app.add_typer(plan.app, name="plan")
 app.add_typer(rejected.app, name="rejected")

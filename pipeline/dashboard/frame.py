@@ -75,12 +75,15 @@ def _html(context: Context, title: str, body: Iterable[Child], assets: str, stre
         h("link", rel="icon", href=f"/static/icon.svg?{assets}"),
         h("link", rel="stylesheet", href=f"/static/style.css?{assets}"),
         h("script", src=f"/static/app.js?{assets}", defer=True),
+        h("script", src=f"/static/charts.js?{assets}", defer=True),
     )
     words = {
         "data-lost": t("The dashboard does not answer: trying again …", "仪表盘没有响应：正在重试……"),
         "data-failed": t("This part could not be loaded.", "这一部分没能加载。"),
         "data-again": t("Try again", "重试"),
         "data-copied": t("Copied", "已复制"),
+        "data-undrawn": t("The chart could not be drawn; the table has its numbers.", "图表无法绘制，数据见表格。"),
+        "data-library": f"/static/vega.js?{assets}",
     }
     attributes = {name.replace("-", "_"): value for name, value in words.items()}
     page = h("html", head, h("body", *body, data_stream=stream, **attributes),

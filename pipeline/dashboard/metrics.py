@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.bar import filtered, kept
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad, term
-from pipeline.dashboard.people import PERSON_COLUMNS, person_link
+from pipeline.dashboard.people import person_link
 from pipeline.errors import UserError
 from pipeline.explore.catalogue import filter_of
 from pipeline.metrics import Metric, Table, arguments_for, metrics
-from pipeline.metrics.arguments import written
+from pipeline.metrics.arguments import last_day, written
 from pipeline.metrics.ask import ask_metric, require_plan
-from pipeline.queries.conditions import quoted
+from pipeline.metrics.person import ABOUT_ONE, PERSON_COLUMNS
+from pipeline.metrics.run import call
 from pipeline.render.html import Safe, h, text
 from pipeline.render.metric import definition, metric_chart, metric_table, metric_title
-
-#: Metrics that are about a single person.
-_OF_ONE: Final = frozenset({"user_profile"})
 
 
 async def run_metric(
     context: Context, metric: Metric, given: Mapping[str, Any], *, keep: float = 30.0, stale: float = 0.0
 ) -> tuple[Table, dict[str, Any]]:
     """The metric's result and the arguments it was run with. Raises UserError, StoreError."""
-    if metric.name in _OF_ONE and not context.settings.dashboard_people:
+    if metric.name in ABOUT_ONE and not context.settings.dashboard_people:
         raise UserError(f"{metric.name} is about one person, and this dashboard shows none (PIPELINE_DASHBOARD_PEOPLE)")
     arguments = arguments_for(metric, given, context.plan, context.today)
     await require_plan(context.store, context.plan)
@@ -39,28 +36,12 @@ async def run_metric(
 
 def _filters(context: Context, arguments: Mapping[str, Any]) -> str:
     """What the filter bar says, as ClickHouse is told it. A segment is seen from the end of the metric's days."""
-    last = next((arguments[name] for name in ("until", "to", "on") if isinstance(arguments.get(name), date)), None)
-    return filter_of(filtered(context, last or context.today), context.plan)
+    return filter_of(filtered(context, last_day(arguments) or context.today), context.plan)
 
 
 def known(name: str) -> Metric | None:
     """The metric of that name, None if the catalogue has none."""
     return metrics().get(name)
-
-
-def call(metric: Metric, arguments: Mapping[str, Any], filters: str = "") -> str:
-    """The query as an analyst would write it, with the values in it."""
-    given = ", ".join(f"{name} = {_literal(value)}" for name, value in arguments.items())
-    only = f"\nSETTINGS additional_table_filters = {filters}" if filters else ""
-    return f"SELECT * FROM {metric.name}" + (f"({given})" if given else "") + only
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_literal(item) for item in value)}]"
-    if isinstance(value, date):
-        return quoted(value.isoformat())
-    return quoted(value) if isinstance(value, str) else str(value)
 
 
 async def shown(

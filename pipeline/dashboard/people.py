@@ -12,8 +12,6 @@ from pipeline.metrics.person import FIND, IDS, MAX_ID, PersonIds, ids_of
 from pipeline.render.html import Safe, h
 from schemas.event import DEVICE
 
-#: Columns of metrics that hold a person.
-PERSON_COLUMNS: Final = frozenset({"actor", "person", "inviter"})
 #: Seconds that an answer about a person is kept: whoever watches a test device wants to see it move.
 KEEP: Final = 5.0
 

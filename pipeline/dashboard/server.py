@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import json
 import logging
@@ -18,6 +19,7 @@ from aiohttp import web
 from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth
+from pipeline.dashboard.bundle import VERSION, Bundle
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import document, login, not_found, note_bad, problem
 from pipeline.dashboard.live import LiveReader
@@ -66,7 +68,8 @@ class Dashboard:
         self._store = Store(settings)
         self._alerts = AlertWatch(settings.prometheus_url)
         self._files = {path.name: path.read_bytes() for path in _STATIC if path.suffix in _TYPES}
-        self._assets = hashlib.sha256(b"".join(self._files.values())).hexdigest()[:12]
+        self._assets = hashlib.sha256(b"".join([*self._files.values(), VERSION.encode()])).hexdigest()[:12]
+        self._bundle = Bundle()
         self._drawn: dict[tuple[int, str, str, str], dict[str, str]] = {}
         self._runner: web.AppRunner | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -88,6 +91,7 @@ class Dashboard:
         app.router.add_get("/part/{name}", self._part)
         app.router.add_get("/download/{name}", self._download)
         app.router.add_get("/stream", self._stream)
+        app.router.add_get("/static/vega.js", self._vega)
         app.router.add_get("/static/{file}", self._static)
         app.router.add_get("/favicon.ico", self._icon)
         app.router.add_get("/set", self._set)
@@ -123,6 +127,7 @@ class Dashboard:
             await cancelled(self._reader)
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._bundle.stop()
         await self._store.close()
 
     # --- who may, and with which headers ---
@@ -164,6 +169,7 @@ class Dashboard:
     # --- pages ---
 
     async def _page(self, request: web.Request) -> web.Response:
+        self._bundle.begin()  # its parts will have charts
         page = next(page for page in self._pages if page.path == request.path)
         return _page(document(self._context(request), self._pages, page, self._assets))
 
@@ -235,6 +241,20 @@ class Dashboard:
             body=self._files[name], content_type=_TYPES[Path(name).suffix], charset="utf-8",
             headers={"Cache-Control": f"public, max-age={_YEAR}, immutable"},
         )  # fmt: skip
+
+    async def _vega(self, request: web.Request) -> web.Response:
+        try:
+            packed = await self._bundle.script()
+        except OSError as exc:
+            log.error("%s", exc)
+            return web.Response(status=503, text="the charts can't be drawn\n")
+        headers = {"Cache-Control": f"public, max-age={_YEAR}, immutable", "Vary": "Accept-Encoding"}
+        if "gzip" not in request.headers.get("Accept-Encoding", ""):
+            return web.Response(
+                body=gzip.decompress(packed), content_type=_TYPES[".js"], charset="utf-8", headers=headers
+            )
+        headers["Content-Encoding"] = "gzip"
+        return web.Response(body=packed, content_type=_TYPES[".js"], charset="utf-8", headers=headers)
 
     async def _icon(self, _: web.Request) -> web.Response:
         return web.Response(status=301, headers={"Location": f"/static/icon.svg?{self._assets}"})

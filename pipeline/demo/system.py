@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from pydantic import SecretStr
 
 from pipeline.alerts.check import HOW_TO_GET_THEM
 from pipeline.alerts.conditions import needing_history
@@ -124,8 +125,8 @@ class System:
         #: Every part holds it open: the folder's lock.
         self._held: tuple[int, ...] = ()
         self._stack = contextlib.AsyncExitStack()
-        #: Whom the dashboard asks the embedded ClickHouse as, and where its passwords are.
-        self._reader: dict[str, str] = {}
+        #: The embedded ClickHouse: the password of its user that only reads, and where the passwords are.
+        self._reader: SecretStr | None = None
         self.clickhouse_users: Path | None = None
         self.worker, self.archiver, self.dashboard = Role("worker"), Role("archiver"), Role("dashboard")
         self.collect = Role("collect")
@@ -186,7 +187,7 @@ class System:
         if clickhouse is not None:
             self._noted("ClickHouse", clickhouse)
             self.settings = self.settings.model_copy(update=clickhouse.access)
-            self._reader = {"clickhouse_user": READER, "clickhouse_password": clickhouse.users[READER]}
+            self._reader = SecretStr(clickhouse.users[READER])
             self.clickhouse_users = clickhouse.users_file
         stream = stream_in(self.data_dir, self.settings.stream)
         self.settings = self.settings.model_copy(update={"stream": stream})
@@ -227,9 +228,15 @@ class System:
         """For other commands: the settings, and where everything is."""
         write_down(
             self.data_dir,
-            self.settings.model_copy(update={"dashboard_workers": self.worker.url}),
+            self.settings.model_copy(update={"dashboard_workers": self.worker.url, **self._as_reader()}),
             {role.name: role.url for role in self.roles},
         )
+
+    def _as_reader(self) -> dict[str, Any]:
+        """Who only looks (dashboard, report, assistants) asks the embedded ClickHouse as its user that only reads."""
+        return {} if self._reader is None else {
+            "dashboard_clickhouse_user": READER, "dashboard_clickhouse_password": self._reader,
+        }  # fmt: skip
 
     def _broker(self) -> EmbeddedBroker | KafkaBroker | None:
         if not self._embedded_kafka:
@@ -332,7 +339,11 @@ class System:
         )
         env = {**os.environ, **self.settings.environment(), f"PIPELINE_{variable}": str(port)}
         if role is self.dashboard:
-            env |= {f"PIPELINE_{name.upper()}": secret for name, secret in self._reader.items()}
+            if self._reader is not None:
+                env |= {
+                    "PIPELINE_CLICKHOUSE_USER": READER,
+                    "PIPELINE_CLICKHOUSE_PASSWORD": self._reader.get_secret_value(),
+                }
             env["PIPELINE_DASHBOARD_WORKERS"] = self.worker.url
         env.pop("PIPELINE_CONFIG", None)  # what it said is in the variables
         command = [sys.executable, "-P", "-m", "pipeline.cli", role.name]

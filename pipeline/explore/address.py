@@ -207,9 +207,10 @@ def _trend(given: AddressReader) -> Trend:
 def _funnel(given: AddressReader) -> BuiltFunnel:
     steps = tuple(one for k in range(1, MAX_STEPS + 1) if (one := given.events(f"e{k}")).names)
     window = given.text("window")
-    plans = given.plan.funnels.get(given.text("funnel")) or next(iter(given.plan.funnels.values()), None)
     if not steps:
-        steps = _steps(given.plan, given.text("funnel"))
+        name = given.funnel("funnel")
+        plans = given.plan.funnels.get(name)
+        steps = _steps(given.plan, name)
         window = window or (format_duration(plans.window) if plans is not None else "")
     if len(steps) < 2:
         raise UserError("a funnel has two steps at least: choose one more")
@@ -235,12 +236,16 @@ def _steps(plan: Plan, name: str = "") -> tuple[EventSet, ...]:
 
 
 def read_cell(given: AddressReader, question: Question) -> Cell:
-    """The cell of an answer that an address names: `n`, `at`, `is1`, `is2`, `lost`. Raises UserError."""
+    """The cell of an answer that an address names: `n`, `at`, `is1`, `is2`, `lost`. Raises UserError.
+
+    Without any `is…` it is that of all values of a breakdown together.
+    """
     if isinstance(question, Trend):
         by = question.by
     else:
         by = (question.by,) if isinstance(question, BuiltFunnel) and question.by else ()
-    values = tuple(given.query.get(f"is{k}", "")[:256] for k in range(1, len(by) + 1))
+    names = [f"is{k}" for k in range(1, len(by) + 1)]
+    values = tuple(given.query.get(name, "")[:256] for name in names) if given.query.keys() & set(names) else ()
     lost = given.choice("lost", ("", "1")) == "1"
     number = given.text("n")
     n = -1 if number == "-1" else given.integer("n", 0, 400, 0)

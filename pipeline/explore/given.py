@@ -76,6 +76,14 @@ class AddressReader:
         close = difflib.get_close_matches(found[:100], self.plan.events, 1)
         raise UserError(f"the plan has no event {shown(found)}" + (f": did you mean {close[0]}?" if close else ""))
 
+    def funnel(self, name: str) -> str:
+        """The name of a funnel of the plan, the first one if nothing is given; "" of a plan without any."""
+        found = self.text(name)
+        if not found or found in self.plan.funnels:
+            return found or next(iter(self.plan.funnels), "")
+        close = difflib.get_close_matches(found[:100], self.plan.funnels, 1)
+        raise UserError(f"the plan has no funnel {shown(found)}" + (f": did you mean {close[0]}?" if close else ""))
+
     def events(self, name: str) -> EventSet:
         """An event, others that count as it, and the conditions."""
         names = tuple(dict.fromkeys(filter(None, (self.event(f"{name}{more}") for more in ALSO))))

@@ -17,7 +17,26 @@ Measure = Literal[
 #: Measures that need no property, and those of a property.
 COUNTED: Final = ("people", "count", "per_person", "sessions", "per_session")
 OF_PROPERTY: Final = ("sum", "average", "median", "p90", "p95", "p99")
+#: Measure to its name in English and Chinese.
+MEASURES: Final = {
+    "people": ("people", "人数"),
+    "count": ("times", "次数"),
+    "per_person": ("times a person", "人均次数"),
+    "sessions": ("sessions", "会话数"),
+    "per_session": ("times a session", "每会话次数"),
+    "sum": ("sum of", "总和"),
+    "average": ("average of", "均值"),
+    "median": ("median of", "中位数"),
+    "p90": ("90th percentile of", "P90"),
+    "p95": ("95th percentile of", "P95"),
+    "p99": ("99th percentile of", "P99"),
+}
 Order = Literal["ordered", "any", "strict"]
+ORDER_NAMES: Final = {
+    "ordered": ("in this order", "按顺序"),
+    "any": ("in any order", "不限顺序"),
+    "strict": ("nothing else in between", "中间无其他事件"),
+}
 
 #: Bounds of a question.
 MAX_SERIES, MAX_FORMULAS, MAX_BY, MAX_STEPS, MAX_FILTERS, MAX_CONDITIONS = 6, 3, 2, 8, 8, 3
@@ -143,7 +162,8 @@ Question = Trend | BuiltFunnel | Retention | Distribution | Lifecycle | Paths
 @dataclass(frozen=True)
 class Cell:
     """One number of an answer: which series, step or column (`n`, from 0), of which period or cohort (`at`, as the
-    answer writes it, empty for all), of which values of the breakdown. `lost`: who did not come on to step `n`."""
+    answer writes it, empty for all), of which values of the breakdown (none: of all together). `lost`: who did not come
+    on to step `n`."""
 
     n: int = 0
     at: str = ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from decimal import Decimal
+from typing import Any, Final, Literal
 
 #: Chinese names; a column that is missing here keeps its own.
 CHINESE: Final = {
@@ -90,3 +91,19 @@ MONEY_NAMES: Final = frozenset(
     {"average_order", "mean_value", "value_difference", "value_difference_low", "value_difference_high", "revenue_per_user",
      "compared_revenue_per_user", "cost_per_buyer", "cost_per_registration"}
 )  # fmt: skip
+
+Unit = Literal["share", "milliseconds", "seconds", "money", "count", "number"]
+
+
+def unit_of(name: str, sample: Any = None) -> Unit:
+    """What the numbers of a column are; `sample` is one of them. A share is 0.25 for a quarter."""
+    last = name.split("_")[-1]
+    if name in SHARE_NAMES or (last in SHARE_WORDS and not isinstance(sample, int)):
+        return "share"
+    if last == "ms":
+        return "milliseconds"
+    if last in ("seconds", "s"):
+        return "seconds"
+    if isinstance(sample, Decimal) or last in MONEY_WORDS or name in MONEY_NAMES:
+        return "money"
+    return "count" if isinstance(sample, int) else "number"

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from pipeline.metrics.metric import Metric
 from pipeline.metrics.run import Table
-from pipeline.render.bars import bar_chart, heat_map
-from pipeline.render.chart import MAX_LINES, WIDE, Line, fitting, legend, line_chart
-from pipeline.render.columns import CHINESE, MONEY_NAMES, MONEY_WORDS, SHARE_NAMES, SHARE_WORDS
+from pipeline.render.chart import MAX_LINES, Line
+from pipeline.render.columns import CHINESE, unit_of
+from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
+from pipeline.render.vega import Chart, bars, heat, lines
 
 #: Rows of a table and bars of a chart that are shown; the download has them all.
 TABLE_ROWS: Final = 200
@@ -51,17 +52,17 @@ def cell(t: Language, name: str, value: Any) -> str:
 
 def number_form(t: Language, name: str, sample: Any = None) -> Callable[[float | None], str]:
     """How numbers of a column are written: shares as percent, amounts with two digits, times as durations."""
-    last = name.split("_")[-1]
-    if name in SHARE_NAMES or (last in SHARE_WORDS and not isinstance(sample, int)):
-        return t.percent
-    if last == "ms":
-        return t.duration
-    if last in ("seconds", "s"):
-        return lambda v: t.duration(None if v is None else v * 1000)
-    if isinstance(sample, Decimal) or last in MONEY_WORDS or name in MONEY_NAMES:
-        return t.money
-    if isinstance(sample, int):
-        return t.number
+    match unit_of(name, sample):
+        case "share":
+            return t.percent
+        case "milliseconds":
+            return t.duration
+        case "seconds":
+            return lambda v: t.duration(None if v is None else v * 1000)
+        case "money":
+            return t.money
+        case "count":
+            return t.number
     return lambda v: t.number(v, _digits(v))
 
 
@@ -121,12 +122,9 @@ def metric_table(
 
 @dataclass(frozen=True)
 class Drawing:
-    """A metric as a picture, for the page, the report and the file alike."""
+    """A metric as a picture, for the page and the file alike."""
 
-    #: By the width (px) that there is.
-    draw: Callable[[int], Safe]
-    #: Names of the lines, or of the sets of bars, where there are several.
-    names: Sequence[str] = ()
+    chart: Chart
     note: str = ""
 
 
@@ -159,12 +157,7 @@ def metric_chart(t: Language, metric: Metric, table: Table, today: date | None =
     if made is None:
         return None
     note = h("p", made.note, class_="note") if made.note else None
-    if metric.chart.kind == "heatmap":
-        chart = h(
-            "div", made.draw(WIDE), class_="scroll", role="region", aria_label=metric_title(t, metric), tabindex="0"
-        )
-        return text(chart, note)
-    return text(fitting(made.draw), legend(made.names, bars=metric.chart.kind != "line"), note)
+    return text(figure(t, made.chart), note)
 
 
 def _whole(metric: Metric, table: Table, today: date | None) -> Table:
@@ -195,23 +188,20 @@ def _lines(t: Language, metric: Metric, table: Table) -> Drawing:
     chart = metric.chart
     groups = by_series(metric, table)
     places: list[Any] = sorted({row[chart.x] for row in table.records()})
-    lines = []
+    found = []
     for label, rows in list(groups.items())[:MAX_LINES]:
         for name in chart.y:
             known = _at(rows, chart.x, name)
             shown = " · ".join(filter(None, (label, column_name(t, name) if len(chart.y) > 1 or not label else "")))
-            lines.append(Line(shown, [None if known.get(p) is None else float(known[p]) for p in places]))
+            found.append(Line(shown, [None if known.get(p) is None else float(known[p]) for p in places]))
     form = number_form(t, chart.y[0], _sample(table, chart.y[0]))
-
-    def draw(width: int) -> Safe:
-        return line_chart(metric_title(t, metric), [_place(t, p) for p in places], lines, form, width=width)
-
-    hidden = len(groups) * len(chart.y) - len(lines[:MAX_LINES])
+    made = lines(metric_title(t, metric), [_place(t, p) for p in places], found, form)
+    hidden = len(groups) * len(chart.y) - len(made.names)
     note = t(
         f"the {MAX_LINES} largest are drawn, {hidden} more are in the table",
         f"图中为最大的 {MAX_LINES} 个，其余 {hidden} 个见表格",
     )
-    return Drawing(draw, [line.name for line in lines[:MAX_LINES]], note if hidden > 0 else "")
+    return Drawing(made, note if hidden > 0 else "")
 
 
 def _at(rows: Sequence[dict[str, Any]], x: str, name: str) -> dict[Any, Any]:
@@ -231,11 +221,7 @@ def _bar_sets(t: Language, metric: Metric, table: Table) -> Drawing:
     names = [_label(t, chart, row) for row in records]
     sets = [(column_name(t, y), [None if row[y] is None else float(row[y]) for row in records]) for y in chart.y]
     form = number_form(t, chart.y[0], _sample(table, chart.y[0]))
-
-    def draw(width: int) -> Safe:
-        return bar_chart(metric_title(t, metric), names, sets, form, width=width)
-
-    return Drawing(draw, [name for name, _ in sets])
+    return Drawing(bars(metric_title(t, metric), names, sets, form))
 
 
 def _heat(t: Language, metric: Metric, table: Table) -> Drawing:
@@ -253,12 +239,12 @@ def _heat(t: Language, metric: Metric, table: Table) -> Drawing:
         sizes = [t.number(by_row[name]) for name in down]
     # The first period of a cohort is everybody: it would make all else pale.
     later = [v for (_, column), v in cells.items() if column > 0] if across and across[0] == 0 else list(cells.values())
-    made = heat_map(
+    made = heat(
         metric_title(t, metric), [_place(t, p) for p in across], [_place(t, p) for p in down], cells,
         _short(number_form(t, chart.series, _sample(table, chart.series)), t, chart.series), top=max(later, default=1) or 1,
         before=sizes, before_title=column_name(t, "users"),
     )  # fmt: skip
-    return Drawing(lambda _: made)
+    return Drawing(made)
 
 
 def _short(form: Callable[[float | None], str], t: Language, name: str) -> Callable[[float | None], str]:

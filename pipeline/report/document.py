@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.insight.model import Finding, FunnelFacts
 from pipeline.insight.sentences import worst
 from pipeline.insight.verdicts import campaign_verdict, experiment_verdict, interval
 from pipeline.metrics import Table
-from pipeline.render.chart import NARROW, Line, fitting, legend, line_chart
+from pipeline.render.chart import NARROW, Line, fitting, legend
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
 from pipeline.render.metric import cell, column_name
+from pipeline.render.svg import svg
+from pipeline.render.vega import Chart
+from pipeline.render.vega import lines as line_chart
 from pipeline.report.findings import all_findings, part_words, reference_words, weekday_words
 from pipeline.report.model import Facts, Key
 
@@ -62,13 +65,26 @@ def part_of_period(t: Language, facts: Facts) -> Safe | None:
     return h("p", h("strong", part_words(t, facts))) if facts.period.asked is not None else None
 
 
-def sections(t: Language, facts: Facts) -> list[Safe]:
+class Draw(Protocol):
+    """How a chart comes into the report: `narrow` where two stand side by side."""
+
+    def __call__(self, chart: Chart, *, narrow: bool = False) -> Safe: ...
+
+
+def still(chart: Chart, *, narrow: bool = False) -> Safe:
+    """A chart as SVG, for where no script runs."""
+    if narrow:
+        return svg(chart, NARROW)
+    return text(fitting(lambda width: svg(chart, width)), legend(chart.names, bars=chart.bars))
+
+
+def sections(t: Language, facts: Facts, draw: Draw = still) -> list[Safe]:
     """The parts of the report, most important first."""
     found = all_findings(t, facts)
     parts = [
         _section(t("What changed", "变化与原因"), _findings(t, facts, found)),
-        _section(t("Key figures", "关键指标"), _keys(t, facts), _curve(t, facts)),
-        *[_section(t(f"Funnel: {f.name}", f"漏斗：{f.name}"), _funnel(t, f)) for f in facts.funnels],
+        _section(t("Key figures", "关键指标"), _keys(t, facts), _curve(t, facts, draw)),
+        *[_section(t(f"Funnel: {f.name}", f"漏斗：{f.name}"), _funnel(t, f, draw)) for f in facts.funnels],
         _section(t("Retention", "留存"), _table(t, facts.retention, _RETENTION, t("Nobody joined in the last five weeks.", "近五周没有新用户加入。")),
                  _note(t("Users who joined in the 38 days up to the last whole day; day n after joining, of those who had that long.",
                          "截至期末 38 天内加入的用户；仅计入已满 n 天者。"))),
@@ -136,31 +152,22 @@ def _change(t: Language, now: float | None, then: float | None) -> str:
     return t.change(now / then - 1) if now is not None and then else NONE
 
 
-def _curve(t: Language, facts: Facts) -> Safe | None:
+def _curve(t: Language, facts: Facts, draw: Draw) -> Safe | None:
     if len(facts.daily) < 2:
         return None
     names = [t.day(day) for day, _, _ in facts.daily]
-    users = line_chart(
-        t("Active users by day", "每日活跃用户"),
-        names,
-        [Line("u", [float(u) for _, u, _ in facts.daily])],
-        t.compact,
-        width=NARROW,
-        height=170,
-    )
-    money = line_chart(
-        t("Revenue by day", "每日收入"),
-        names,
-        [Line("r", [r for _, _, r in facts.daily])],
-        t.compact,
-        width=NARROW,
-        height=170,
-    )
-    return h("div", h("figure", h("figcaption", t("Active users by day", "每日活跃用户")), users),
-             h("figure", h("figcaption", t("Revenue by day", "每日收入")), money), class_="pair")  # fmt: skip
+    curves = [
+        (t("Active users by day", "每日活跃用户"), Line("u", [float(u) for _, u, _ in facts.daily])),
+        (t("Revenue by day", "每日收入"), Line("r", [r for _, _, r in facts.daily])),
+    ]
+    drawn = [
+        h("figure", h("figcaption", title), draw(line_chart(title, names, [line], t.compact, height=140), narrow=True))
+        for title, line in curves
+    ]
+    return h("div", *drawn, class_="pair")
 
 
-def _funnel(t: Language, funnel: FunnelFacts) -> Safe:
+def _funnel(t: Language, funnel: FunnelFacts, draw: Draw) -> Safe:
     rows: list[list[Any]] = []
     for k, name in enumerate(funnel.titles):
         now = funnel.users[k] / funnel.users[k - 1] if k and funnel.users[k - 1] else None
@@ -189,21 +196,12 @@ def _funnel(t: Language, funnel: FunnelFacts) -> Safe:
     ]  # fmt: skip
     drawn = None
     if len(funnel.daily) > 1:
-        chart = fitting(
-            lambda width: line_chart(
-                t("Conversion by day", "每日转化"),
-                [t.day(day) for day, _ in funnel.daily],
-                lines,
-                lambda v: t.percent(v, 0),
-                width=width,
-                height=200,
-            )
-        )
+        days = [t.day(day) for day, _ in funnel.daily]
+        chart = line_chart(t("Conversion by day", "每日转化"), days, lines, lambda v: t.percent(v, 0), height=170)
         drawn = h(
             "figure",
             h("figcaption", t("Share of the step before, by day", "每日占上一步的比例")),
-            chart,
-            legend([line.name for line in lines]),
+            draw(chart),
         )
     since = [
         h("p", t(f"{c.step} → {c.following}: lower since {t.day(c.since, weekday=True)}.", f"{c.step} → {c.following}：自 {t.day(c.since, weekday=True)} 起下降。"), class_="bad-word")

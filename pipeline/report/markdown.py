@@ -7,7 +7,7 @@ import re
 from html.parser import HTMLParser
 
 from pipeline.render.language import Language
-from pipeline.render.picture import alone
+from pipeline.render.svg import alone
 from pipeline.report.document import sections, title
 from pipeline.report.findings import part_words
 from pipeline.report.model import Facts

@@ -47,6 +47,7 @@ async def drawn(
 
 def words(html: str) -> str:
     """What is read of it."""
+    html = re.sub(r"<script.*?</script>", " ", html, flags=re.S)
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html))).strip()
 
 

@@ -235,6 +235,7 @@ async def test_a_question_full_of_odd_values_is_answered(world: World, kind: str
         ({"f1": "properties.price", "o1": "gt", "v1": "dear"}, "properties.price: 'dear' is no number"),
         ({"f1": "platform", "v1": joined([str(n) for n in range(51)])}, "51 values are too many: give at most 50"),
         ({"m1": "sum", "p1": "platform"}, "'platform' has no numbers: use properties.NAME, or value"),
+        ({"kind": "funnel", "funnel": "buyin"}, "the plan has no funnel 'buyin': did you mean buying?"),
         ({"kind": "funnel", "e1": "look"}, "a funnel has two steps at least"),
         ({"kind": "funnel", "e1": "look", "e2": "buy", "window": "100d"}, "the time for all steps is at most 12w6d"),
         ({"kind": "funnel", "e1": "look", "e2": "buy", "window": "9" * 5000 + "d"}, "the time for all steps"),

@@ -12,9 +12,10 @@ from pipeline.explore.lifecycle import STATES, lifecycle_sql
 from pipeline.explore.question import Cell, Distribution, Lifecycle, Retention
 from pipeline.explore.retention import RetentionCohort, cohorts, retention_sql
 from pipeline.explore.scope import first_day, period_number
-from pipeline.render.bars import bar_chart
-from pipeline.render.chart import Line, fitting, legend, line_chart
-from pipeline.render.html import text
+from pipeline.render.chart import Line
+from pipeline.render.figure import figure
+from pipeline.render.vega import bars
+from pipeline.render.vega import lines as line_chart
 from schemas.duration import HOUR
 
 #: Periods after the first that are shown.
@@ -39,7 +40,7 @@ async def answer_retention(context: Context, retention: Retention) -> Answered:
         curve.append(sum(cohort.returned[n] or 0 for cohort in whole) / users if users else None)
     names = [str(n) for n in range(columns)]
     title = t("Came back", "回访比例")
-    chart = fitting(lambda width: line_chart(title, names, [Line(title, curve)], t.percent, width=width))
+    chart = figure(t, line_chart(title, names, [Line(title, curve)], t.percent))
     periods = {"hour": ("hour", "小时"), "day": ("day", "天"), "week": ("week", "周"), "month": ("month", "月")}
     unit = t(*periods[retention.grain])
     heads = [t("Cohort", "同期群"), t("People", "人数"), *(t(f"{unit} {n}", f"第 {n} {unit}") for n in range(columns))]
@@ -82,9 +83,7 @@ async def answer_distribution(context: Context, asked: Distribution) -> Answered
     names = [_range(context, asked, row[0], row[1]) for row in found]
     shares = [row[2] / total for row in found]
     title = t("People", "人数")
-    chart = fitting(
-        lambda width: bar_chart(title, names, [(title, [float(row[2]) for row in found])], t.number, width=width)
-    )
+    chart = figure(t, bars(title, names, [(title, [float(row[2]) for row in found])], t.number))
     rows = [
         [GridItem(name, name), GridItem(row[2], t.number(row[2]), people_address(context, asked, Cell(0, _number(row[0])))),
          GridItem(share, t.percent(share))]
@@ -135,11 +134,7 @@ async def answer_lifecycle(context: Context, asked: Lifecycle) -> Answered:
         Line(name, [float(found.get(numbers[k], none)[i]) * (-1 if state == "dormant" else 1) for k in over])
         for i, (state, name) in enumerate(zip(STATES, names, strict=True))
     ]
-    chart = fitting(
-        lambda width: line_chart(
-            t("Lifecycle", "生命周期"), [t.day(days[k]) for k in over], lines, t.number, width=width
-        )
-    )
+    chart = figure(t, line_chart(t("Lifecycle", "生命周期"), [t.day(days[k]) for k in over], lines, t.number))
     rows = [
         [period_item(context, day),
          *(GridItem(value, t.number(value), people_address(context, asked, Cell(i, str(number))))
@@ -150,4 +145,4 @@ async def answer_lifecycle(context: Context, asked: Lifecycle) -> Answered:
     notes = [t("Dormant people are drawn below zero.", "沉睡人数画在零线以下。")]
     if len(over) < len(days):
         notes.append(t("The running period is not over and not drawn.", "当前周期尚未结束，图中不绘制。"))
-    return Answered(text(chart, legend(names)), [grid], queries, notes)
+    return Answered(chart, [grid], queries, notes)

@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from datetime import date, datetime, timedelta
 
 from pipeline.dashboard.answers import Answered, Grid, GridItem, ask, people_address, period_item, word
 from pipeline.dashboard.bar import field_name, filter_words
 from pipeline.dashboard.comparing import compared, compared_words
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.pages.builders import MEASURES
 from pipeline.explore.formula import LETTERS, is_percent
-from pipeline.explore.question import COUNTED, Cell, Trend, TrendSeries
+from pipeline.explore.question import COUNTED, MEASURES, Cell, Trend, TrendSeries
 from pipeline.explore.scope import first_day, period_number
 from pipeline.explore.trend import trend_sql
-from pipeline.measure.periods import day_start
-from pipeline.render.chart import MAX_LINES, Line, fitting, legend, line_chart
+from pipeline.explore.trend_answer import Period, TrendTable, Values, at_of, periods_of, read_trend
+from pipeline.render.chart import MAX_LINES, Line
+from pipeline.render.figure import figure
 from pipeline.render.html import Safe
 from pipeline.render.language import Language
-from schemas.duration import HOUR
-
-Period = date | datetime
-Values = tuple[str, ...]
-#: Values of a period: of the series, then of the formulas; None for a measure of nothing.
-Numbers = tuple[float | None, ...]
-_COUNTS: Final = ("count", "people", "sessions", "sum")
-
-
-@dataclass(frozen=True)
-class _Table:
-    """What ClickHouse answered: by values and period, None for all of them."""
-
-    found: dict[tuple[Values, Period | None], Numbers]
-    #: The values of the breakdown, the largest first, and how many there are.
-    values: list[Values]
-    many: int
+from pipeline.render.vega import lines as line_chart
 
 
 async def answer_trend(context: Context, trend: Trend) -> Answered:
@@ -47,7 +30,7 @@ async def answer_trend(context: Context, trend: Trend) -> Answered:
     if isinstance(other, Trend):
         queries.append((compared_words(context, trend), trend_sql(other, context.plan)))
     answers = await asyncio.gather(*(ask(context, sql) for _, sql in queries))
-    mine, than = [_read(trend, answer.rows) for answer in answers], None
+    mine, than = [read_trend(trend, answer.rows) for answer in answers], None
     found = mine[0]
     if isinstance(other, Trend):
         than = _Against(other, mine[1], compared_words(context, trend))
@@ -69,40 +52,8 @@ class _Against:
     """What it is compared with, and how that is called."""
 
     question: Trend
-    table: _Table
+    table: TrendTable
     name: str
-
-
-def _read(trend: Trend, rows: Sequence[Sequence[Any]]) -> _Table:
-    depth, count = len(trend.by), len(trend.series) + len(trend.formulas)
-    found: dict[tuple[Values, Period | None], Numbers] = {}
-    values: dict[Values, None] = {}
-    for row in rows:
-        own = tuple(map(str, row[2 : 2 + depth]))
-        values[own] = None
-        numbers = tuple(None if n is None else float(n) for n in row[2 + depth : 2 + depth + count])
-        found[own, None if row[0] else _period(row[1])] = numbers
-    # Without a breakdown there is a row for all even where there is no event.
-    if depth == 0 and len(found) < 2:
-        return _Table({}, [], 0)
-    return _Table(found, list(values), int(rows[0][-1]) if rows else 0)
-
-
-def _period(value: Any) -> Period:
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    assert isinstance(value, date)
-    return value
-
-
-def periods_of(context: Context, trend: Trend) -> list[Period]:
-    """All periods of the scope, those without events too."""
-    scope = trend.scope
-    if trend.grain == "hour":
-        begin, end = (day_start(day, context.plan.zone) for day in (scope.first, scope.last + timedelta(days=1)))
-        return [datetime.fromtimestamp(at / 1000, UTC) for at in range(begin, end, HOUR)]
-    first, last = (period_number(trend.grain, day, monday=trend.monday) for day in (scope.first, scope.last))
-    return [first_day(trend.grain, number, monday=trend.monday) for number in range(first, last + 1)]
 
 
 def series_name(t: Language, one: TrendSeries) -> str:
@@ -123,7 +74,7 @@ class _Drawer:
 
     context: Context
     trend: Trend
-    table: _Table
+    table: TrendTable
     than: _Against | None
 
     @property
@@ -148,20 +99,13 @@ class _Drawer:
             return t.number
         return lambda value: t.number(value, 2)
 
-    def number(self, table: _Table, values: Values, period: Period | None, n: int) -> float | None:
-        """A number; what there is none of is 0 where things are counted, and nothing where they are not."""
-        found = table.found.get((values, period))
-        if found is not None:
-            return found[n]
-        return 0.0 if n < len(self.trend.series) and self.trend.series[n].measure in _COUNTS else None
-
     def item(self, values: Values, period: Period | None, n: int) -> GridItem:
         """A number of the table, with who is behind it."""
-        value = self.number(self.table, values, period, n)
+        value = self.table.number(self.trend, values, period, n)
         shown = self.form(n)(value)
         if n >= len(self.trend.series):
             return GridItem(value, shown)
-        return GridItem(_whole(value), shown, people_address(self.context, self.trend, Cell(n, _at(period), values)))
+        return GridItem(_whole(value), shown, people_address(self.context, self.trend, Cell(n, at_of(period), values)))
 
     def named(self, values: Values) -> list[GridItem]:
         """The values of the breakdown."""
@@ -170,17 +114,18 @@ class _Drawer:
     def chart(self) -> tuple[Safe, list[str]]:
         """Lines of the largest values; the running period is not drawn."""
         context, t = self.context, self.context.t
-        periods = periods_of(context, self.trend)
+        periods = periods_of(self.trend, context.plan.zone)
         over = [k for k, period in enumerate(periods) if not self.running(period)]
         lines = []
         for values in self.table.values or [()]:
             for n, name in self.drawn:
                 label = " · ".join([*(item.written for item in self.named(values)), *([name] if self.several else [])])
-                lines.append(Line(label or name, [self.number(self.table, values, periods[k], n) for k in over]))
+                lines.append(Line(label or name, [self.table.number(self.trend, values, periods[k], n) for k in over]))
                 if self.than is not None:
-                    others = periods_of(context, self.than.question)
+                    others = periods_of(self.than.question, context.plan.zone)
                     numbers = [
-                        self.number(self.than.table, values, others[k], n) if k < len(others) else None for k in over
+                        self.than.table.number(self.trend, values, others[k], n) if k < len(others) else None
+                        for k in over
                     ]
                     lines.append(Line(f"{label or name} · {self.than.name}", numbers))
         places = [period_item(context, periods[k]).written for k in over]
@@ -189,23 +134,15 @@ class _Drawer:
         drawn = lines[:MAX_LINES]
         first = (self.table.values or [()])[0]
         shown = over if context.settings.dashboard_people else []
-        addresses = [people_address(self.context, self.trend, Cell(0, _at(periods[k]), first)) for k in shown]
-        picture = fitting(
-            lambda width: line_chart(
-                t("Answer", "结果"),
-                places,
-                drawn,
-                self.form(self.drawn[0][0]),
-                width=width,
-                links=addresses if addresses and addresses[0] else (),
-            )
-        )
+        addresses = [people_address(self.context, self.trend, Cell(0, at_of(periods[k]), first)) for k in shown]
+        shown_links = [address or "" for address in addresses] if addresses and addresses[0] else []
+        chart = line_chart(t("Answer", "结果"), places, drawn, self.form(self.drawn[0][0]), links=shown_links)
         notes = []
         if len(over) < len(periods):
             notes.append(t("The running period is not over and not drawn.", "当前周期尚未结束，图中不绘制。"))
         if len(lines) > MAX_LINES:
             notes.append(t(f"The first {MAX_LINES} lines are drawn.", f"图中只绘制前 {MAX_LINES} 条线。"))
-        return Safe(f"{picture}{legend([line.name for line in drawn]) or ''}"), notes
+        return figure(t, chart), notes
 
     @property
     def drawn(self) -> list[tuple[int, str]]:
@@ -241,7 +178,7 @@ class _Drawer:
             mine = self.item(values, period, n)
             yield mine
             if self.than is not None:
-                other = self.number(self.than.table, values, before, n)
+                other = self.than.table.number(self.trend, values, before, n)
                 yield GridItem(_whole(other), self.form(n)(other))
                 change = None if mine.value is None or not other else float(mine.value) / other - 1
                 yield GridItem(change, t.change(change))
@@ -256,8 +193,8 @@ class _Drawer:
     def periods(self) -> Grid:
         """One row a value and period."""
         context, heads = self.context, self.heads(self.context.t("Period", "周期"))
-        periods = periods_of(context, self.trend)
-        others = periods_of(context, self.than.question) if self.than is not None else []
+        periods = periods_of(self.trend, context.plan.zone)
+        others = periods_of(self.than.question, context.plan.zone) if self.than is not None else []
         rows = []
         for values in self.table.values or [()]:
             for k, period in enumerate(periods):
@@ -269,13 +206,6 @@ class _Drawer:
                 )
         title = context.t("By period", "按周期")
         return Grid(title, heads, rows, range(1 + len(self.trend.by), len(heads)))
-
-
-def _at(period: Period | None) -> str:
-    """A period as the address of a cell has it."""
-    if period is None:
-        return ""
-    return str(int(period.timestamp())) if isinstance(period, datetime) else period.isoformat()
 
 
 def _whole(value: float | None) -> float | int | None:

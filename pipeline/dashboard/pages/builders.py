@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from pipeline.dashboard.bar import FIELDS, Controls, segment_options
 from pipeline.explore.address import MAX_EXCLUDED
 from pipeline.explore.formula import LETTERS
-from pipeline.explore.question import MAX_CONDITIONS, MAX_FORMULAS, MAX_SERIES, MAX_STEPS
+from pipeline.explore.question import MAX_CONDITIONS, MAX_FORMULAS, MAX_SERIES, MAX_STEPS, MEASURES, ORDER_NAMES
 from pipeline.render.html import Safe, h
 from pipeline.render.language import Language
 
-#: Measures with their names.
-MEASURES: Final = {
-    "people": ("people", "人数"),
-    "count": ("times", "次数"),
-    "per_person": ("times a person", "人均次数"),
-    "sessions": ("sessions", "会话数"),
-    "per_session": ("times a session", "每会话次数"),
-    "sum": ("sum of", "总和"),
-    "average": ("average of", "均值"),
-    "median": ("median of", "中位数"),
-    "p90": ("90th percentile of", "P90"),
-    "p95": ("95th percentile of", "P95"),
-    "p99": ("99th percentile of", "P99"),
-}
 GRAINS: Final = {"day": ("day", "日"), "hour": ("hour", "小时"), "week": ("week", "周"), "month": ("month", "月")}
 COMPARES: Final = {
     "": ("nothing", "不对比"),
@@ -34,14 +20,9 @@ COMPARES: Final = {
     "year": ("a year earlier (364 days)", "去年同期（同比，364 天前）"),
     "segment": ("another segment", "另一人群"),
 }
-ORDERS: Final = {
-    "ordered": ("in this order", "按顺序"),
-    "any": ("in any order", "不限顺序"),
-    "strict": ("nothing else in between", "中间无其他事件"),
-}
 
 
-def _words(t: Language, names: dict[str, tuple[str, str]]) -> list[tuple[str, str]]:
+def _words(t: Language, names: Mapping[str, tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, t(*words)) for name, words in names.items()]
 
 
@@ -135,7 +116,7 @@ def funnel(controls: Controls) -> list[Safe]:
         *rows,
         *excluded,
         h("div", controls.entry("window", t("All within", "转化窗口"), size=6, placeholder="1h30m"),
-          controls.select("order", _words(t, ORDERS), t("Order", "顺序")),
+          controls.select("order", _words(t, ORDER_NAMES), t("Order", "顺序")),
           controls.select("per", per, t("Per", "统计单位")),
           _by(controls, "by", t("By", "按")), *_than(controls), class_="line"),
     ]  # fmt: skip

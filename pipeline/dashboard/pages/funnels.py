@@ -25,9 +25,11 @@ from pipeline.insight.significance import ENOUGH
 from pipeline.insight.steps import fallen_step, worst_step
 from pipeline.measure.periods import Period, mature_days, moment_back
 from pipeline.queries.funnel_period import FunnelPeriodRow, daily_window, funnel_fields, funnel_period_sql, funnel_rows
-from pipeline.render.chart import Line, fitting, legend, line_chart
+from pipeline.render.chart import Line
+from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import Language
+from pipeline.render.vega import lines as line_chart
 from schemas.plan import Funnel
 
 _SHOWN = 30
@@ -162,9 +164,8 @@ async def days(context: Context) -> Safe:
         for k in range(1, len(steps))
     ]
 
-    def draw(width: int) -> Safe:
-        return line_chart(t("Conversion by day", "每日转化"), [t.day(d) for d in wanted], lines,
-                          lambda v: t.percent(v, 0 if v is not None and round(v, 2) == v else 1), width=width)  # fmt: skip
+    chart = line_chart(t("Conversion by day", "每日转化"), [t.day(d) for d in wanted], lines,
+                       lambda v: t.percent(v, 0 if v is not None and round(v, 2) == v else 1))  # fmt: skip
 
     notes = []
     if shown.last != asked.last:
@@ -176,9 +177,7 @@ async def days(context: Context) -> Safe:
         notes.append(
             t("Steps within a day of the first, so that all days are alike.", "仅计首步后一天内的步骤，各日口径一致。")
         )
-    return text(
-        fitting(draw), legend([line.name for line in lines]), h("p", " ".join(notes), class_="note") if notes else None
-    )
+    return text(figure(t, chart), h("p", " ".join(notes), class_="note") if notes else None)
 
 
 async def by_value(context: Context) -> Safe:

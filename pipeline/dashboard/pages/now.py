@@ -12,9 +12,11 @@ from pipeline.dashboard.live import rates
 from pipeline.dashboard.pages import attention, scorecard, today
 from pipeline.dashboard.steps import step_list
 from pipeline.dashboard.verdict import Trouble, problems, status
-from pipeline.render.chart import Line, fitting, line_chart
+from pipeline.render.chart import Line
+from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE
+from pipeline.render.vega import lines
 from pipeline.serve.answers import LiveAnswer
 from schemas.duration import MINUTE
 
@@ -162,11 +164,11 @@ async def _hour(context: Context) -> Safe:
     names = [t.clock(at, context.plan.zone, seconds=begins[1] - begins[0] < MINUTE) for at in begins]
     line = Line(t("events per second", "每秒事件"), values)
 
-    def draw(width: int) -> Safe:
-        return line_chart(t("Events per second", "每秒事件") + ", " + note, names, [line],
-                          lambda v: t.compact(None if v is None else round(v, 1)), width=width, area=True)  # fmt: skip
-
-    return text(fitting(draw), h("p", note, class_="note"))
+    chart = lines(
+        t("Events per second", "每秒事件") + ", " + note, names, [line],
+        lambda v: t.compact(None if v is None else round(v, 1)), area=True,
+    )  # fmt: skip
+    return text(figure(t, chart), h("p", note, class_="note"))
 
 
 async def _stored_minutes(context: Context, since: int) -> dict[int, int]:

@@ -14,9 +14,11 @@ from pipeline.dashboard.metrics import known, run_metric
 from pipeline.explore.paths import paths_sql
 from pipeline.explore.question import Cell, Paths
 from pipeline.metrics import Table
-from pipeline.render.bars import Flow, flow_chart
+from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
 from pipeline.render.metric import definition, metric_table
+from pipeline.render.vega import Flow
+from pipeline.render.vega import flows as flow_chart
 
 _ARROW = " → "
 #: Ways that are drawn: more are lines that nobody can follow.
@@ -72,9 +74,7 @@ async def flows(context: Context) -> Safe:
     if not found.rows:
         return h("p", t("No session in these days has this event.", "这些天没有会话包含该事件。"), class_="empty")
     drawn = flow_chart(t("Flows of sessions", "会话流向"), links(found, end_aligned=way == "to"), t.number)
-    picture = h(
-        "div", drawn, class_="scroll flows", role="region", aria_label=t("Flows of sessions", "会话流向"), tabindex="0"
-    )
+    picture = figure(t, drawn)
     save = h(
         "div",
         h("button", t("Save chart as PNG", "图表存为 PNG"), type="button", data_png="paths.png"),
@@ -119,9 +119,7 @@ async def answer_paths(context: Context, asked: Paths) -> Answered:
         return Answered(None, [], queries, empty=True)
     ways = Table(found.columns, (), found.rows)
     drawn = flow_chart(t("Flows of sessions", "会话流向"), links(ways, end_aligned=asked.way == "to"), t.number)
-    picture = h(
-        "div", drawn, class_="scroll flows", role="region", aria_label=t("Flows of sessions", "会话流向"), tabindex="0"
-    )
+    picture = figure(t, drawn)
     rows = [
         [GridItem(path, path), GridItem(sessions, t.number(sessions)),
          GridItem(users, t.number(users), people_address(context, asked, Cell(0, path))), GridItem(share, t.percent(share))]

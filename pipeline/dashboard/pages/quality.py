@@ -8,8 +8,10 @@ from typing import Any, Final
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import form, lazy, panel, period_fields, table, term, tile
 from pipeline.dashboard.pages.records import records as live_records
-from pipeline.render.chart import Line, fitting, legend, line_chart
+from pipeline.render.chart import Line
+from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
+from pipeline.render.vega import lines as line_chart
 
 _SAMPLE_BYTES: Final = 400
 #: So many devices and claims are named.
@@ -118,9 +120,8 @@ async def days(context: Context) -> Safe:
 
     lines = [Line(label, [share(day, what) for day in wanted]) for what, label in names.items()]
 
-    def draw(width: int) -> Safe:
-        return line_chart(t("Share of records by day", "每日记录占比"), [t.day(d) for d in wanted], lines,
-                          lambda v: t.percent(v, 1), width=width, height=180)  # fmt: skip
+    chart = line_chart(t("Share of records by day", "每日记录占比"), [t.day(d) for d in wanted], lines,
+                       lambda v: t.percent(v, 1), height=150)  # fmt: skip
 
     heads = [t("Day", "日期"), t("accepted", "已接受"), *names.values()]
     rows = [
@@ -128,7 +129,7 @@ async def days(context: Context) -> Safe:
         for day in reversed(wanted) if day in found
     ]  # fmt: skip
     label = t("Records by day", "每日记录")
-    return text(fitting(draw), legend([line.name for line in lines]),
+    return text(figure(t, chart),
                 h("details", h("summary", t("As a table", "表格")), table(heads, rows, label=label, numeric=range(1, 5))))  # fmt: skip
 
 

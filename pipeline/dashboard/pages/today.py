@@ -11,9 +11,11 @@ from pipeline.insight.pace import Against, Pace, against, pace
 from pipeline.measure.periods import Period, moment_back
 from pipeline.metrics.ask import require_plan
 from pipeline.metrics.by_minute import EVENT, MONEY, PEOPLE, key_event, parameters
-from pipeline.render.chart import NARROW, Line, legend, line_chart
+from pipeline.render.chart import Line
+from pipeline.render.figure import figure
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import NONE
+from pipeline.render.vega import lines as line_chart
 from schemas.duration import MINUTE
 
 #: Seconds between two looks; and for how long days that are over are believed to stay as they are.
@@ -86,13 +88,13 @@ async def curve(context: Context) -> Safe:
     def written(value: float | None) -> str:
         return t.compact(None if value is None else round(value, 2))
 
-    chart = line_chart(title, places, lines, written, width=NARROW, height=170)
+    chart = line_chart(title, places, lines, written, height=140)
     return text(
         h("div", form(found.so_far), class_="value"),
         h("ul", h("li", _said(context, found, found.yesterday, form, week=False)),
           h("li", _said(context, found, found.last_week, form, week=True)), class_="against"),
         _behind(context, found) if of == "people" else None,
-        chart, legend(names),
+        figure(t, chart),
     )  # fmt: skip
 
 
