@@ -35,7 +35,11 @@ _SUGGESTED: Final = 50
 
 def given(context: Context) -> AddressReader:
     """The address of a page, to be read."""
-    return AddressReader(context.query, context.plan, context.today)
+    return _reader(context, context.query)
+
+
+def _reader(context: Context, query: Mapping[str, str]) -> AddressReader:
+    return AddressReader(query, context.plan, context.today, context.settings.dashboard_people)
 
 
 def field_name(t: Language, field: str) -> str:
@@ -139,8 +143,9 @@ def segment_options(context: Context) -> list[tuple[str, str]]:
 def _own_segment(controls: Controls) -> Safe:
     t, state = controls.context.t, controls.state
     there = [k for k in range(1, MAX_OWN_RULES + 1) if state.get(f"g{k}")]
-    kinds = [("", t("(no rule)", "（无）")), ("did", t("did", "做过")), ("not", t("did not do", "没做过")),
-             ("has", t("has the attribute", "用户属性"))]  # fmt: skip
+    kinds = [("", t("(no rule)", "（无）")), ("did", t("did", "做过")), ("not", t("did not do", "没做过"))]
+    if controls.context.settings.dashboard_people:
+        kinds.append(("has", t("has the attribute", "用户属性")))
     compared = [("gte", t("at least", "至少")), ("is", t("exactly", "恰好")), ("lte", t("at most", "至多"))]
     rows = [
         h(
@@ -195,7 +200,8 @@ async def suggestions(context: Context) -> Safe:
         h("datalist", *[h("option", value=value) for value in sorted(filter(None, found))], id=f"values-{name}")
         for name, found in zip(QUICK, values.rows[0], strict=True)
     ]
-    return text(_field_list(context, [str(row[0]) for row in names.rows]), *lists)
+    attributes = [str(row[0]) for row in names.rows] if context.settings.dashboard_people else []
+    return text(_field_list(context, attributes), *lists)
 
 
 def filtered(context: Context, last: date) -> Scope:
@@ -204,7 +210,7 @@ def filtered(context: Context, last: date) -> Scope:
     Raises UserError.
     """
     asked = {name: value for name, value in context.query.items() if name not in ("from", "to")}
-    return read_scope(AddressReader({**asked, "to": last.isoformat()}, context.plan, context.today), 1)
+    return read_scope(_reader(context, {**asked, "to": last.isoformat()}), 1)
 
 
 def kept(context: Context) -> dict[str, str]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
+from pipeline.dashboard.answers import people_address
 from pipeline.dashboard.bar import filtered, kept
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad, term
 from pipeline.dashboard.people import person_link
 from pipeline.errors import UserError
 from pipeline.explore.catalogue import filter_of
+from pipeline.explore.of_metric import people_behind
 from pipeline.metrics import Metric, Table, arguments_for, metrics
 from pipeline.metrics.arguments import last_day, written
 from pipeline.metrics.ask import ask_metric, require_plan
@@ -79,7 +81,7 @@ async def shown(
         return text(title, empty, _sql(context, metric, arguments) if sql else None)
     chart = metric_chart(t, metric, table, context.today)
     links = dict.fromkeys(PERSON_COLUMNS, lambda id_: person_link(context, id_))
-    listed = metric_table(t, metric, table, most, links)
+    listed = metric_table(t, metric, table, most, links, _people(context, metric, arguments))
     if chart is not None and not rows:
         listed = h("details", h("summary", t("As a table", "表格")), listed)
     running = None
@@ -91,6 +93,20 @@ async def shown(
         )
     return text(title, chart, running, _buttons(context, metric, arguments, chart is not None), listed,
                 _sql(context, metric, arguments) if sql else None)  # fmt: skip
+
+
+def _people(context: Context, metric: Metric, arguments: Mapping[str, Any]) -> Callable[[str, Mapping[str, Any]], str]:
+    """Where the people behind a number of a row are."""
+    scope = filtered(context, last_day(arguments) or context.today)
+
+    def address(column: str, row: Mapping[str, Any]) -> str:
+        if metric.name == "segments" and column == "users":
+            asked = {**kept(context), "kind": "metric", "metric": "users_in_segment"}
+            return f"/explore?{urlencode({**asked, 'segment': row['segment'], 'on': written(arguments['on'])})}"
+        found = people_behind(metric.name, column, row, arguments, scope, context.plan)
+        return people_address(context, *found) if found is not None else ""
+
+    return address
 
 
 def _buttons(context: Context, metric: Metric, arguments: Mapping[str, Any], chart: bool) -> Safe:

@@ -90,9 +90,19 @@ def metric_table(
     table: Table,
     most: int = TABLE_ROWS,
     links: Mapping[str, Callable[[str], Safe]] | None = None,
+    people: Callable[[str, Mapping[str, Any]], str] | None = None,
 ) -> Safe:
-    """The rows, at most `most`. `links` draw the texts of a column otherwise than as words."""
+    """The rows, at most `most`. `links` draw the texts of a column otherwise than as words. `people` gives for a column and
+    a row the address of the people behind the number, "" without any."""
     links = links or {}
+
+    def shown(name: str, value: Any, row: Sequence[Any]) -> Safe | str:
+        if name in links and isinstance(value, str) and value:
+            return links[name](value)
+        written = cell(t, name, value)
+        address = people(name, dict(zip(table.columns, row, strict=True))) if people is not None and value else ""
+        return h("a", written, href=address) if address else written
+
     numeric = {k for k, kind in enumerate(table.types) if any(word in kind for word in ("Int", "Float", "Decimal"))}
     head = h(
         "tr",
@@ -103,7 +113,7 @@ def metric_table(
     )
     days = {k for k, kind in enumerate(table.types) if "Date" in kind}
     rows = [
-        h("tr", *[h("td", links[name](value) if name in links and isinstance(value, str) and value else cell(t, name, value), class_="n" if k in numeric else "day" if k in days else None)
+        h("tr", *[h("td", shown(name, value, row), class_="n" if k in numeric else "day" if k in days else None)
                   for k, (name, value) in enumerate(zip(table.columns, row, strict=True))])
         for row in table.rows[:most]
     ]  # fmt: skip

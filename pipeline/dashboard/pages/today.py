@@ -11,6 +11,7 @@ from pipeline.insight.pace import Against, Pace, against, pace
 from pipeline.measure.periods import Period, moment_back
 from pipeline.metrics.ask import require_plan
 from pipeline.metrics.by_minute import EVENT, MONEY, PEOPLE, key_event, parameters
+from pipeline.queries.conditions import moments_sql
 from pipeline.render.chart import Line
 from pipeline.render.figure import figure
 from pipeline.render.html import Child, Safe, h, text
@@ -24,12 +25,11 @@ _KEEP_TODAY, _KEEP_OVER = 20.0, 600.0
 #: Minutes without any stored event after which it is said, for then today only looks small.
 _BEHIND: Final = 15
 _RECENT: Final = 5 * MINUTE
-_RECENT_SQL: Final = """\
-SELECT uniqExactIf(person, ts >= fromUnixTimestamp64Milli({start:Int64}) AND ts < fromUnixTimestamp64Milli({end:Int64})),
-    uniqExactIf(person, ts < fromUnixTimestamp64Milli({then_end:Int64}))
-FROM events
-WHERE ts >= fromUnixTimestamp64Milli({start:Int64}) AND ts < fromUnixTimestamp64Milli({end:Int64})
-    OR ts >= fromUnixTimestamp64Milli({then:Int64}) AND ts < fromUnixTimestamp64Milli({then_end:Int64})"""
+_NOW: Final = moments_sql("{start:Int64}", "{end:Int64}")
+_THEN: Final = moments_sql("{then:Int64}", "{then_end:Int64}")
+_RECENT_SQL: Final = (
+    f"SELECT uniqExactIf(person, {_NOW}), uniqExactIf(person, {_THEN}) FROM events WHERE {_NOW} OR {_THEN}"
+)
 
 
 def panels(context: Context) -> list[Safe]:
