@@ -38,6 +38,10 @@ class Letter(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...]
 
 
+#: Before an id whose trail is of what was handed over for it: that has other places among a dimension's values than
+#: what its own events have left. No id has a control character.
+_BROUGHT: Final = "\x1e"
+
 #: Claims that are told in one record: far below what a topic takes.
 _CLAIMS: Final = 500
 
@@ -121,6 +125,7 @@ class Persons:
         watermarks = result.watermarks_at([i for i, _ in turns])
         new = self._new_handovers([(turns[n][1], watermarks[n]) for n in order])
         gone: list[Counted] = []
+        brought: list[Counted] = []
         come: list[Counted] = []
         numbers: dict[int, int] = {}
         leaving: dict[int, list[tuple[str, bytes]]] = {}
@@ -128,7 +133,7 @@ class Persons:
             (i, turn), watermark, (person, hops), home = turns[n], watermarks[n], persons[n], homes[n]
             if isinstance(turn, Link):
                 one, open_at = turn.claim.id, watermark
-                share = self._take_off(one, open_at, version, changed, gone)
+                share = self._take_off(one, open_at, version, changed, gone, brought)
             else:
                 if turn.mark not in new:
                     continue
@@ -150,18 +155,28 @@ class Persons:
         # Taking off and putting on don't meet in a sketch, so all can be done at once; whoever goes has come before.
         changed.accumulators.update(self._activity.put_on(come, version))
         changed.accumulators.update(self._activity.take_off(gone, version))
+        changed.accumulators.update(self._activity.take_back(brought, version))
         return letters, changed
 
-    def _take_off(self, one: str, watermark: int, version: int, changed: Changed, gone: list[Counted]) -> Portion:
-        visits, sessions = self.trails.of(one, watermark)
-        if visits:
-            gone.append((one, visits, watermark))
-        self.trails.drop(one)
+    def _take_off(
+        self, one: str, watermark: int, version: int, changed: Changed, gone: list[Counted], brought: list[Counted]
+    ) -> Portion:
+        visits: dict[tuple[int, tuple[str, ...]], bool] = {}
+        sessions: dict[str, None] = {}
+        for name, leaving in ((one, gone), (_BROUGHT + one, brought)) if self._aliases else ((one, gone),):
+            trail = self.trails.of(name, watermark)
+            if trail.visits:
+                leaving.append((one, trail.visits, watermark))
+            for minute, values, registered in trail.visits:
+                visits[minute, values] = visits.get((minute, values), False) or registered
+            sessions |= dict.fromkeys(trail.sessions)
+            self.trails.drop(name)
         steps, counters = self._funnels.take_off(one, sessions, watermark, version)
         if not visits and not steps:
             return _NOTHING
         changed.counters.update(counters)
-        return Portion(self._activity.fields, [Presence(*visit) for visit in visits], [Steps(*each) for each in steps])
+        presences = [Presence(*visit, registered) for visit, registered in sorted(visits.items())]
+        return Portion(self._activity.fields, presences, [Steps(*each) for each in steps])
 
     def _put_on(self, handover: Handover, version: int, changed: Changed, come: list[Counted]) -> None:
         person, watermark, share = handover.person, handover.watermark, handover.share
@@ -170,7 +185,7 @@ class Persons:
         changed.counters.update(self._funnels.put_on(person, share.steps, watermark, version))
         if self._aliases:
             sessions = [steps.session for steps in share.steps if steps.session]
-            self.trails.join(person, Trail(visits, sessions), watermark)
+            self.trails.join(_BROUGHT + person, Trail(visits, sessions), watermark)
 
     def _own_fields(self, share: Portion) -> list[tuple[int, tuple[str, ...], bool]]:
         """The visits with the values of our plan's fields; another plan may have others."""
