@@ -22,6 +22,9 @@ from schemas.duration import MINUTE
 from schemas.event import Event
 from schemas.plan import Plan
 
+#: Windows that begin after all that a partition has reached, so that only links can have brought anybody there: at most
+#: so many have counters, or a forged handover would fill the memory with windows that are never over.
+MOST_AHEAD: Final = 20_000
 #: The value under which a dimension's values beyond the plan's `max_values` are counted.
 OTHER: Final = ("(other)",)
 
@@ -212,10 +215,16 @@ class Activity:
                 changed.add(found)
         return changed
 
-    def put_on(self, those: Iterable[Counted], version: int) -> set[WindowKey]:
-        """Count ids in their windows; returns those that changed."""
+    def put_on(self, those: Iterable[Counted], version: int, watermark: int) -> set[WindowKey]:
+        """Count ids in their windows; returns those that changed. `watermark` is the partition's own."""
         changed: set[WindowKey] = set()
+        ahead: int | None = None
         for (key, end), (hashes, registered) in self._gathered(those).items():
+            if key.start > watermark and key not in self.accumulators:
+                ahead = sum(one.start > watermark for one in self.accumulators) if ahead is None else ahead
+                if ahead >= MOST_AHEAD:
+                    continue
+                ahead += 1
             # It takes no place from a value that events have: whoever counts those alone must find the same places.
             # And events take none from it: links come after the events of their batch, which must change nothing.
             if not self._bring(key, end):

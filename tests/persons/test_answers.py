@@ -293,14 +293,20 @@ def test_a_circle_of_aliases_ends() -> None:
     assert log.outcomes()["accepted"] == 6
 
 
-def test_a_handover_that_is_written_twice_counts_once() -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_handover_that_is_written_twice_counts_once(at_once: bool) -> None:
     plan = parse_plan(TEXT.replace("window: 7d", "window: 7d, modes: [strict_deduplication]"))
     log = Log(plan)
     log.send("look", T, device=D0)
     log.send("join", T + 1, device=D0)
     log.cluster.save(0)
-    log.send("look", T + 2, user=U1, device=D0)
+    log.send("look", T + 2, user=U1, device=D0, fold=False)
+    log.cluster.fold(1, 10)
+    log.cluster.fold(0, 10)
+    if not at_once:
+        log.cluster.drain()
     log.cluster.crash(0)  # it has handed over, and will again
+    log.cluster.fold(0, 10)
     log.cluster.drain()
     handed = [r for r in log.cluster.logs[1] if r.headers and r.headers[0][0] == "streamgauge-handover"]
     assert len(handed) == 2
