@@ -19,9 +19,9 @@ from aiohttp import web
 from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth
+from pipeline.dashboard.bundle import VERSION, Bundle
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import document, login, not_found, note_bad, problem
-from pipeline.dashboard.library import VERSION, Library
 from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.pages import ABOUT_PEOPLE, DOWNLOADS, PAGES, PARTS, fragments
 from pipeline.errors import UserError
@@ -69,7 +69,7 @@ class Dashboard:
         self._alerts = AlertWatch(settings.prometheus_url)
         self._files = {path.name: path.read_bytes() for path in _STATIC if path.suffix in _TYPES}
         self._assets = hashlib.sha256(b"".join([*self._files.values(), VERSION.encode()])).hexdigest()[:12]
-        self._library = Library()
+        self._bundle = Bundle()
         self._drawn: dict[tuple[int, str, str, str], dict[str, str]] = {}
         self._runner: web.AppRunner | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -127,7 +127,7 @@ class Dashboard:
             await cancelled(self._reader)
         if self._runner is not None:
             await self._runner.cleanup()
-        await self._library.stop()
+        await self._bundle.stop()
         await self._store.close()
 
     # --- who may, and with which headers ---
@@ -169,7 +169,7 @@ class Dashboard:
     # --- pages ---
 
     async def _page(self, request: web.Request) -> web.Response:
-        self._library.begin()  # its parts will have charts
+        self._bundle.begin()  # its parts will have charts
         page = next(page for page in self._pages if page.path == request.path)
         return _page(document(self._context(request), self._pages, page, self._assets))
 
@@ -244,7 +244,7 @@ class Dashboard:
 
     async def _vega(self, request: web.Request) -> web.Response:
         try:
-            packed = await self._library.script()
+            packed = await self._bundle.script()
         except OSError as exc:
             log.error("%s", exc)
             return web.Response(status=503, text="the charts can't be drawn\n")

@@ -67,7 +67,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Chart:
+class MetricChart:
     """How the metric is drawn: columns of its result. `y` may be several, `series` parts the rows."""
 
     kind: ChartKind
@@ -91,7 +91,7 @@ class Metric:
     parameters: tuple[Parameter, ...]
     example: str
     mistakes: str
-    chart: Chart
+    chart: MetricChart
     sql: str
 
 
@@ -146,10 +146,10 @@ def _parameter(name: str, line: str) -> Parameter:
     return Parameter(match["name"], match["type"], match["default"], match["meaning"], choices)
 
 
-def _chart(name: str, lines: list[str]) -> Chart:
+def _chart(name: str, lines: list[str]) -> MetricChart:
     kind, *rest = " ".join(lines).split() or [""]
     pairs = dict(part.partition("=")[::2] for part in rest)
     if kind not in get_args(ChartKind) or not set(pairs) <= {"x", "y", "series"}:
         raise MetricFileError(f"{name}: a chart is written `line x=column y=column,column series=column`")
     y = tuple(filter(None, pairs.get("y", "").split(",")))
-    return Chart(kind, pairs.get("x", ""), y, pairs.get("series", ""))  # type: ignore[arg-type]
+    return MetricChart(kind, pairs.get("x", ""), y, pairs.get("series", ""))  # type: ignore[arg-type]

@@ -21,6 +21,8 @@ from pipeline.demo.folder import write_down
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.embedded.users import READER
 
+pytestmark = pytest.mark.integration
+
 PAGES = [ROOT / "docs/assistants.md", ROOT / "docs/zh/assistants.md"]
 COMMAND = Path(sys.executable).with_name("streamgauge")
 WEEK = {"from": "2026-11-15", "to": "2026-11-21"}

@@ -24,6 +24,8 @@ from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.embedded.users import READER
 from pipeline.errors import UserError
 
+pytestmark = pytest.mark.integration
+
 HELLO = {
     "jsonrpc": "2.0", "id": 1, "method": "initialize",
     "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},

@@ -17,7 +17,7 @@ sys.stdout.buffer.write(gzip.compress(made.encode(), 9, mtime=0))
 VERSION: Final = version("vl-convert-python")
 
 
-class Library:
+class Bundle:
     """Makes the bundle once, in the background: it takes seconds and about 100 MB, which end with the process."""
 
     def __init__(self) -> None:
