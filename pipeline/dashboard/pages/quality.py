@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from pipeline.dashboard.annotated import marks
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import form, lazy, panel, period_fields, table, term, tile
 from pipeline.dashboard.pages.records import records as live_records
@@ -122,8 +123,9 @@ async def days(context: Context) -> Safe:
 
     lines = [Line(label, [share(day, what) for day in wanted]) for what, label in names.items()]
 
+    happened = marks(context, wanted)
     chart = line_chart(t("Share of records by day", "每日记录占比"), [t.day(d) for d in wanted], lines,
-                       lambda v: t.percent(v, 1), height=150)  # fmt: skip
+                       lambda v: t.percent(v, 1), height=150, annotations=happened.drawn)  # fmt: skip
 
     heads = [t("Day", "日期"), t("accepted", "已接受"), *names.values()]
     rows = [
@@ -131,7 +133,7 @@ async def days(context: Context) -> Safe:
         for day in reversed(wanted) if day in found
     ]  # fmt: skip
     label = t("Records by day", "每日记录")
-    return text(figure(t, chart),
+    return text(figure(t, chart), happened.words,
                 h("details", h("summary", t("As a table", "表格")), table(heads, rows, label=label, numeric=range(1, 5))))  # fmt: skip
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
+from pipeline.dashboard.annotated import marks
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import dim, lazy, panel, term
 from pipeline.insight.pace import Against, Pace, against, pace
@@ -88,13 +89,17 @@ async def curve(context: Context) -> Safe:
     def written(value: float | None) -> str:
         return t.compact(None if value is None else round(value, 2))
 
-    chart = line_chart(title, places, lines, written, height=140)
+    begin = context.day_start(context.today)
+    moments = [datetime.fromtimestamp(begin / 1000 + at * 60, UTC) for at in found.places]
+    happened = marks(context, moments)
+    chart = line_chart(title, places, lines, written, height=140, annotations=happened.drawn)
     return text(
         h("div", form(found.so_far), class_="value"),
         h("ul", h("li", _said(context, found, found.yesterday, form, week=False)),
           h("li", _said(context, found, found.last_week, form, week=True)), class_="against"),
         _behind(context, found) if of == "people" else None,
         figure(t, chart),
+        happened.words,
     )  # fmt: skip
 
 
