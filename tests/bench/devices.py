@@ -100,8 +100,8 @@ async def _restarts(store: str, count: int, runs: int) -> list[_Restart]:
                 for login in (False, True):
                     await _send(settings, many, login)
                     sent += len(many)
-                    before = await _quiet(session, [role], log, sent)
-        return [await _restart(place, session, settings, before) for _ in range(runs)]
+                    marks = await _quiet(session, [role], log, sent)
+        return [await _restart(place, session, settings, marks, sent) for _ in range(runs)]
 
 
 async def _send(settings: Settings, many: range, login: bool) -> None:
@@ -119,8 +119,8 @@ async def _send(settings: Settings, many: range, login: bool) -> None:
 
 async def _quiet(
     session: aiohttp.ClientSession, roles: list[tuple[int, str]], log: Path, accepted: int
-) -> tuple[dict[int, int], int]:
-    """Wait until nothing is left to fold; where the partitions stand then, and the records counted."""
+) -> dict[int, int]:
+    """Wait until nothing is left to fold; where the partitions stand then."""
     deadline, quiet = time.monotonic() + _SECONDS, 0
     now = await look(session, roles, log)
     while quiet < 4:
@@ -128,11 +128,11 @@ async def _quiet(
         await asyncio.sleep(_LOOK_SECONDS)
         before, now = now, await look(session, roles, log)
         quiet = quiet + 1 if now.accepted == accepted and not now.lag and now.counts == before.counts else 0
-    return now.marks, now.count
+    return now.marks
 
 
 async def _restart(
-    place: Place, session: aiohttp.ClientSession, settings: Settings, before: tuple[dict[int, int], int]
+    place: Place, session: aiohttp.ClientSession, settings: Settings, marks: dict[int, int], accepted: int
 ) -> _Restart:
     """Start the worker, and wait until it is ready with all that it had."""
     log = place.data / "worker.log"
@@ -143,8 +143,9 @@ async def _restart(
             check(deadline, "the worker is not ready", log)
             await asyncio.sleep(_READY_SECONDS)
         now = await look(session, [(pid, url)], log)
-        while (now.marks, now.count) != before:
-            check(deadline, f"the worker stands at {now.marks}, {now.count} and not at {before}", log)
+        # What the last checkpoint did not hold is folded again, and tells other partitions once more.
+        while now.accepted != accepted or any(now.marks.get(p, 0) < mark for p, mark in marks.items()):
+            check(deadline, f"the worker stands at {now.marks}, {now.accepted} and not at {marks}, {accepted}", log)
             await asyncio.sleep(_READY_SECONDS)
             now = await look(session, [(pid, url)], log)
         return _Restart(time.perf_counter() - started, cpu_seconds(pid), peak_memory(pid))
