@@ -171,7 +171,7 @@ def looks_right(person: Person, board: str) -> None:
 def test_a_board_is_made_found_after_a_restart_and_taken_to_a_second_machine(
     running: Running, person: Person, start_dashboard: Callable[..., str], settings: dict[str, str], tmp_path: Path
 ) -> None:
-    browser, began = person.browser, time.monotonic()
+    browser = person.browser
     browser.url = start_dashboard(**settings)
     person.log_in()
     board = "Weekly review"
@@ -225,7 +225,6 @@ def test_a_board_is_made_found_after_a_restart_and_taken_to_a_second_machine(
     browser.until(evaluated, "Prometheus evaluates it", 60)
     looks_right(person, board)
     browser.shoot("board-wide")
-    assert time.monotonic() - began < 300
 
     # After a restart of the dashboard it is what it was.
     browser.url = start_dashboard(**settings)
