@@ -47,8 +47,8 @@ def marks(context: Context, places: Sequence[Any]) -> Marks:
     drawn = [Annotation(place, " · ".join(words for _, words in ones)) for place, ones in by_place]
     items = [h("li", h("span", when(context, at), class_="dim"), " ", words) for at, words in found]
     if left > 0:
-        items.append(h("li", t(f"and {left} before these", f"此前还有 {left} 条")))
-    return Marks(drawn, h("ul", *items, class_="happened", aria_label=t("What happened", "期间事项")))
+        items.append(h("li", t("and {left} before these", left=left)))
+    return Marks(drawn, h("ul", *items, class_="happened", aria_label=t("What happened")))
 
 
 def _all(context: Context) -> list[tuple[int, str]]:

@@ -59,15 +59,15 @@ class Changing:
             raise web.HTTPNotFound
         store = self._keeping.writer
         if store is None:
-            return page(context, note_bad(context.t("Keeping things is off.", "未开启收藏。")), 403)
+            return page(context, note_bad(context.t("Keeping things is off.")), 403)
         if "Origin" not in request.headers or not context.kept.may_change:
-            said = context.t("You may look, and not change anything.", "当前仅可查看，不能修改。")
+            said = context.t("You may look, and not change anything.")
             return page(context, note_bad(said), 403)
         to = ""
 
         def edits(kept: Kept) -> list[Edit]:
             nonlocal to
-            editing = Editing(fields, kept, self._plan, context.today, known)
+            editing = Editing(fields, kept, self._plan, context.today, known, context.settings.dashboard_people)
             done = EDITS[action](editing)
             to = done.to
             return list(done.edits)
@@ -84,9 +84,7 @@ class Changing:
             fresh = replace(context, now=int(time.time() * 1000))
             return page(fresh, conflict(fresh, action, fields, exc.number, exc.who, exc.at), 409)
         except UserError as exc:
-            back = h(
-                "p", context.t("Go back, and mend it: what you typed is still there.", "请返回修改，已填写的内容仍在。")
-            )
+            back = h("p", context.t("Go back, and mend it: what you typed is still there."))
             return page(context, text(note_bad(str(exc)), back), 400)
         except DependencyError as exc:
             return page(context, note_bad(str(exc)), 503)

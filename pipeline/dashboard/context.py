@@ -92,18 +92,17 @@ PartOfPage = Callable[[Context], Awaitable[Safe]]
 
 @dataclass(frozen=True)
 class Page:
-    """A page: where it is, its name in both languages, and its body without what is loaded later."""
+    """A page: where it is, its English name, and its body without what is loaded later."""
 
     path: str
-    en: str
-    zh: str
+    name: str
     body: Callable[[Context], Safe]
     #: Whether it stands in the navigation: one that is about something in another page is reached from there.
     listed: bool = True
 
     def title(self, t: Language) -> str:
         """The name in a language."""
-        return t(self.en, self.zh)
+        return t.of("page", self.name)
 
 
 def properties(text: str) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class Editing:
     plan: Plan
     today: date
     history: Callable[[Kind, str], Sequence[KeptVersion]]
+    #: Whether single people may be looked at: see AddressReader.
+    people: bool
 
     def text(self, name: str) -> str:
         """A field; "" if it isn't there."""
@@ -123,7 +125,7 @@ def _segment_save(given: Editing) -> Edited:
     address = {name: value for name, value in given.address("address").items() if value}
     segment = make("segment", {"title": title, "address": address})
     # It must be one that questions can use.
-    read_rule(AddressReader(segment.address, given.plan, given.today))
+    read_rule(AddressReader(segment.address, given.plan, given.today, given.people))
     id_ = new_id(title, {*given.kept.ids("segment"), *given.plan.segments})
     return Edited([Edit("segment", id_, 0, segment)], "/kept#segments")
 

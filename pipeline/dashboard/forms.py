@@ -23,7 +23,7 @@ def title_field(context: Context, value: str = "", *, name: str = "title", label
     control = h(
         "input", name=name, value=value or None, maxlength=MAX_TITLE, required=True, autocomplete="off", size=28
     )
-    return h("label", h("span", label or context.t("Title", "标题")), control)
+    return h("label", h("span", label or context.t("Title")), control)
 
 
 def when(context: Context, at: int) -> str:
@@ -42,8 +42,8 @@ def off_note(context: Context) -> Safe | None:
     t, kept = context.t, context.kept
     if kept.store is None:
         line = t(
-            "Keeping things is off: name a file in PIPELINE_KEPT and start the dashboard again (`up` has one of itself).",
-            "未开启收藏：用 PIPELINE_KEPT 指定一个文件并重启仪表盘（`up` 会自动设置）。",
+            "Keeping things is off: name a file in PIPELINE_KEPT and start the dashboard again (`up` has "
+            "one of itself)."
         )
         return h("p", line, class_="note")
     if kept.problem:
@@ -53,12 +53,11 @@ def off_note(context: Context) -> Safe | None:
     if not context.user:
         line = t(
             "You may look. To change something, log in (PIPELINE_DASHBOARD_PASSWORD_FILE); "
-            "PIPELINE_KEPT_EDITORS=* lets everybody who reaches this page.",
-            "当前仅可查看。修改需登录（PIPELINE_DASHBOARD_PASSWORD_FILE）；设置 PIPELINE_KEPT_EDITORS=* 则任何能打开本页的人都可修改。",
+            "PIPELINE_KEPT_EDITORS=* lets everybody who reaches this page."
         )
     else:
         line = t(
-            f"You may look. Who may change something stands in PIPELINE_KEPT_EDITORS; {context.user} does not.",
-            f"当前仅可查看。可修改的人列在 PIPELINE_KEPT_EDITORS 中，其中没有 {context.user}。",
+            "You may look. Who may change something stands in PIPELINE_KEPT_EDITORS; {user} does not.",
+            user=context.user,
         )
     return h("p", line, class_="note")

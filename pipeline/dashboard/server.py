@@ -201,7 +201,7 @@ class Dashboard:
         return await self._changing.form(request, context, _form(await request.read()), self._said)
 
     def _said(self, context: Context, content: Safe, status: int) -> web.Response:
-        page = Page(context.path, "Not stored", "未保存", lambda _: content)
+        page = Page(context.path, "Not stored", lambda _: content)
         return _page(document(context, self._pages, page, self._assets), status=status)
 
     async def _annotations(self, request: web.Request) -> web.Response:

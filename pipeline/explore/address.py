@@ -113,7 +113,7 @@ def read_rule(given: AddressReader) -> Rules:
         if kind == "has":
             name = f"{ATTRIBUTE}{given.text(f'g{k}f1').removeprefix(ATTRIBUTE)}"
             written = given.query.get(f"g{k}v1", "")
-            rules.append(HasAttribute(make_filter(name, given.text(f"g{k}o1") or "is", written)))
+            rules.append(HasAttribute(make_filter(given.allowed(name), given.text(f"g{k}o1") or "is", written)))
             continue
         one = EventSet(
             tuple(filter(None, [given.event(f"g{k}e")])),

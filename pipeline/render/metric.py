@@ -11,7 +11,7 @@ from typing import Any, Final
 from pipeline.metrics.metric import Metric
 from pipeline.metrics.run import Table
 from pipeline.render.chart import MAX_LINES, Line
-from pipeline.render.columns import CHINESE, unit_of
+from pipeline.render.columns import unit_of
 from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
@@ -23,14 +23,14 @@ Happened = Callable[[Sequence[Any]], Sequence[Annotation]]
 TABLE_ROWS: Final = 200
 _BARS: Final = 25
 _SEGMENTS: Final = {
-    "new": ("new", "新用户"), "active": ("active", "活跃"), "high_value": ("high value", "高价值"),
-    "at_risk": ("at risk", "有流失风险"), "churned": ("churned", "已流失"),
+    "new": "new", "active": "active", "high_value": "high value",
+    "at_risk": "at risk", "churned": "churned",
 }  # fmt: skip
 
 
 def column_name(t: Language, name: str) -> str:
     """What stands over a column."""
-    return t(name.replace("_", " "), CHINESE.get(name, name.replace("_", " ")))
+    return t.of("column", name.replace("_", " "))
 
 
 def cell(t: Language, name: str, value: Any) -> str:
@@ -38,7 +38,7 @@ def cell(t: Language, name: str, value: Any) -> str:
     if value is None:
         return NONE
     if isinstance(value, bool):
-        return t("yes", "是") if value else t("no", "否")
+        return t("yes") if value else t("no")
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, date):
@@ -48,7 +48,7 @@ def cell(t: Language, name: str, value: Any) -> str:
     if isinstance(value, int | float | Decimal):
         return number_form(t, name, value)(float(value))
     if name == "segment" and value in _SEGMENTS:
-        return t(*_SEGMENTS[value])
+        return t.of("segment", _SEGMENTS[value])
     return str(value)
 
 
@@ -77,13 +77,13 @@ def _digits(value: float | None) -> int:
 
 def metric_title(t: Language, metric: Metric) -> str:
     """The metric's name in the language."""
-    return t(metric.title, metric.title_zh)
+    return t.pick(metric.titles)
 
 
 def definition(t: Language, metric: Metric) -> str:
     """What a hover over the metric says."""
-    what = t(metric.definition, metric.definition_zh)
-    return f"{what}\n{t('Formula: ', '公式：')}{metric.formula}\n{t('Mind: ', '注意：')}{metric.mistakes}"
+    what = t.pick(metric.definitions)
+    return f"{what}\n{t('Formula: ')}{metric.formula}\n{t('Mind: ')}{metric.mistakes}"
 
 
 def metric_table(
@@ -92,9 +92,19 @@ def metric_table(
     table: Table,
     most: int = TABLE_ROWS,
     links: Mapping[str, Callable[[str], Safe]] | None = None,
+    people: Callable[[str, Mapping[str, Any]], str] | None = None,
 ) -> Safe:
-    """The rows, at most `most`. `links` draw the texts of a column otherwise than as words."""
+    """The rows, at most `most`. `links` draw the texts of a column otherwise than as words. `people` gives for a column and
+    a row the address of the people behind the number, "" without any."""
     links = links or {}
+
+    def shown(name: str, value: Any, row: Sequence[Any]) -> Safe | str:
+        if name in links and isinstance(value, str) and value:
+            return links[name](value)
+        written = cell(t, name, value)
+        address = people(name, dict(zip(table.columns, row, strict=True))) if people is not None and value else ""
+        return h("a", written, href=address) if address else written
+
     numeric = {k for k, kind in enumerate(table.types) if any(word in kind for word in ("Int", "Float", "Decimal"))}
     head = h(
         "tr",
@@ -105,17 +115,13 @@ def metric_table(
     )
     days = {k for k, kind in enumerate(table.types) if "Date" in kind}
     rows = [
-        h("tr", *[h("td", links[name](value) if name in links and isinstance(value, str) and value else cell(t, name, value), class_="n" if k in numeric else "day" if k in days else None)
+        h("tr", *[h("td", shown(name, value, row), class_="n" if k in numeric else "day" if k in days else None)
                   for k, (name, value) in enumerate(zip(table.columns, row, strict=True))])
         for row in table.rows[:most]
     ]  # fmt: skip
     inner = h("table", h("thead", head), h("tbody", *rows))
     left = len(table.rows) - most
-    more = (
-        t(f"and {t.number(left)} more rows, in the download", f"还有 {t.number(left)} 行，见下载文件")
-        if left > 0
-        else None
-    )
+    more = t("and {left} more rows, in the download", left=t.number(left)) if left > 0 else None
     return text(
         h("div", inner, class_="scroll", role="region", aria_label=metric_title(t, metric), tabindex="0"),
         h("p", more, class_="note") if more else None,
@@ -143,7 +149,7 @@ def drawing(
         return None
     whole = _whole(metric, table, today)
     left = len(table.rows) - len(whole.rows)
-    said = t("Periods that are not over are not drawn.", "未结束的周期不绘制。") if left else ""
+    said = t("Periods that are not over are not drawn.") if left else ""
     if not whole.rows:
         return None
     if kind == "line":
@@ -204,10 +210,7 @@ def _lines(t: Language, metric: Metric, table: Table, happened: Happened | None)
     names = [_place(t, p) for p in places]
     made = lines(metric_title(t, metric), names, found, form, annotations=happened(places) if happened else ())
     hidden = len(groups) * len(chart.y) - len(made.names)
-    note = t(
-        f"the {MAX_LINES} largest are drawn, {hidden} more are in the table",
-        f"图中为最大的 {MAX_LINES} 个，其余 {hidden} 个见表格",
-    )
+    note = t("the {max_lines} largest are drawn, {hidden} more are in the table", max_lines=MAX_LINES, hidden=hidden)
     return Drawing(made, note if hidden > 0 else "")
 
 
@@ -259,7 +262,7 @@ def _short(form: Callable[[float | None], str], t: Language, name: str) -> Calla
 
 
 def _label(t: Language, chart: Any, row: dict[str, Any]) -> str:
-    parts = [cell(t, chart.x, row[chart.x]) or t("(not given)", "（未提供）")]
+    parts = [cell(t, chart.x, row[chart.x]) or t("(not given)")]
     if chart.series and row.get(chart.series) not in (None, ""):
         parts.append(cell(t, chart.series, row[chart.series]))
     return " · ".join(parts)

@@ -197,6 +197,11 @@ async def test_no_metric_names_a_person_where_people_may_not_be_looked_at(
         assert "people_behind" not in [tool.name for tool in (await asking.client.list_tools()).tools]
         assert refused in await asking.refused("people_behind", {"address": SAME[0][2]})
         assert refused in await asking.refused("run_metric", {"name": "user_profile", "parameters": {"actor": "u1"}})
+        refused_field = f"'user.email' is an attribute of users, {refused}: ask by a segment of the plan"
+        asked = {"kind": "trend", "by": ["user.email"]}
+        assert refused_field in await asking.refused("ask_question", asked)
+        only = {"name": "active_users_daily", "filters": [{"field": "user.email", "values": ["ann@example.com"]}]}
+        assert refused_field in await asking.refused("run_metric", only)
         for name in listed:
             line = await asking.refused("run_metric", {"name": name, "parameters": given[name]})
             assert line == f"{name} lists single people, {refused}"

@@ -14,7 +14,7 @@ from pipeline.clickhouse.questions import Store
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.keeping import OFF, KeptView
 from pipeline.dashboard.live import LiveReader
-from pipeline.render.language import Code, Language
+from pipeline.render.language import Language
 from schemas.plan import Plan
 
 
@@ -29,7 +29,7 @@ async def drawn(
     part: Any,
     *,
     plan: Plan | None = None,
-    language: Code = "en",
+    language: str = "en",
     settings: dict[str, Any] | None = None,
     alerts: AlertWatch | None = None,
     kept: KeptView = OFF,

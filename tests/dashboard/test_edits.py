@@ -37,7 +37,7 @@ FORMS = st.dictionaries(
 
 
 def edited(action: str, **form: str) -> Any:
-    return EDITS[action](Editing(form, KEPT, PLAN, TODAY, lambda kind, id_: VERSIONS))
+    return EDITS[action](Editing(form, KEPT, PLAN, TODAY, lambda kind, id_: VERSIONS, people=True))
 
 
 def tried(action: str, form: dict[str, str]) -> tuple[Any, str]:

@@ -32,23 +32,23 @@ def boards(context: Context) -> Safe:
         [
             h("a", entry.value.title, href=f"/board?{urlencode({'id': entry.id})}"),
             t.number(len(entry.value.charts)),
-            entry.owner or t("(no name)", "（无名）"),
+            entry.owner or t("(no name)"),
             changed(context, entry),
         ]
         for entry in sorted(kept.now.boards.values(), key=lambda one: (one.value.title.lower(), one.id))
     ]
-    empty = t("No board yet. Every chart has a link Keep, which puts it onto one.", "还没有看板。每张图都有“收藏”链接，点击即可加入看板。")  # fmt: skip
-    heads = [t("Board", "看板"), t("Charts", "图表数"), t("Owner", "创建人"), t("Last change", "最近修改")]
-    listed = table(heads, rows, label=t("Boards", "看板"), numeric=[1], empty=empty, cards=True)
+    empty = t("No board yet. Every chart has a link Keep, which puts it onto one.")  # fmt: skip
+    heads = [t("Board"), t("Charts"), t("Owner"), t("Last change")]
+    listed = table(heads, rows, label=t("Boards"), numeric=[1], empty=empty, cards=True)
     new = None
     if kept.changeable:
         new = form_to(
             context,
             "board-new",
             title_field(context),
-            h("button", t("New board", "新建看板"), class_="primary"),
+            h("button", t("New board"), class_="primary"),
         )
-    return text(off_note(context), panel(t("Boards", "看板"), listed, new))
+    return text(off_note(context), panel(t("Boards"), listed, new))
 
 
 def board(context: Context) -> Safe:
@@ -56,8 +56,8 @@ def board(context: Context) -> Safe:
     t = context.t
     entry = context.kept.now.boards.get(context.query.get("id", ""))
     if entry is None:
-        gone = h("p", t("There is no such board (any more).", "没有这个看板（或已删除）。"), class_="empty")
-        return text(off_note(context), gone, h("p", h("a", t("All boards", "全部看板"), href="/boards")))
+        gone = h("p", t("There is no such board (any more)."), class_="empty")
+        return text(off_note(context), gone, h("p", h("a", t("All boards"), href="/boards")))
     it: Board = entry.value
     chosen, wrong = _filter(context, it)
     panels = [
@@ -69,7 +69,7 @@ def board(context: Context) -> Safe:
         )
         for chart in it.charts
     ]
-    empty = t("No chart yet: every chart has a link Keep, which puts it here.", "还没有图表。每张图都有“收藏”链接，点击即可加入这里。")  # fmt: skip
+    empty = t("No chart yet: every chart has a link Keep, which puts it here.")  # fmt: skip
     return text(
         h("p", h("strong", it.title, class_="board-title"), " · ", changed(context, entry), class_="note"),
         wrong,
@@ -101,7 +101,7 @@ def _bar(context: Context, entry: Entry, chosen: Mapping[str, str]) -> Safe:
         # That it was sent, though nothing is chosen: nothing then stands for the board's own filter.
         h("input", type="hidden", name="f", value="1"),
         filter_bar(Controls(context, chosen)),
-        h("div", h("button", t("Show", "查看"), class_="primary"), class_="buttons"),
+        h("div", h("button", t("Show"), class_="primary"), class_="buttons"),
         class_="asked question barred",
         action="/board",
     )
@@ -111,7 +111,7 @@ def _bar(context: Context, entry: Entry, chosen: Mapping[str, str]) -> Safe:
         save = form_to(
             context,
             "board-edit",
-            h("button", t("Keep this filter with the board", "把当前筛选存入看板"), name="do", value="filter"),
+            h("button", t("Keep this filter with the board"), name="do", value="filter"),
             id=entry.id,
             seen=entry.number,
             address=urlencode(chosen),
@@ -164,50 +164,50 @@ def _chart_buttons(context: Context, entry: Entry, chart: KeptChart, chosen: Map
         address = seen_under(context, chart.at(context.today), chosen)
     except UserError:
         address = chart.at(context.today)
-    link = h("a", t("Open in Explore", "在自助分析中打开"), href=f"/explore?{urlencode(address)}")
+    link = h("a", t("Open in Explore"), href=f"/explore?{urlencode(address)}")
     if not context.kept.changeable:
         return h("div", link, class_="buttons")
     edit = form_to(
         context,
         "board-edit",
         title_field(context, chart.title),
-        h("button", t("Rename", "改名"), name="do", value="chart-rename"),
-        h("button", t("Move up", "上移"), name="do", value="chart-up"),
-        h("button", t("Move down", "下移"), name="do", value="chart-down"),
-        h("button", t("Remove from the board", "移出看板"), name="do", value="chart-remove"),
+        h("button", t("Rename"), name="do", value="chart-rename"),
+        h("button", t("Move up"), name="do", value="chart-up"),
+        h("button", t("Move down"), name="do", value="chart-down"),
+        h("button", t("Remove from the board"), name="do", value="chart-remove"),
         id=entry.id,
         seen=entry.number,
         key=chart.key,
     )
-    named = h("summary", t("Edit", "编辑"), aria_label=t(f"Edit {chart.title}", f"编辑 {chart.title}"))
+    named = h("summary", t("Edit"), aria_label=t("Edit {title}", title=chart.title))
     return text(h("div", link, class_="buttons"), h("details", named, edit))
 
 
 def _own(context: Context, entry: Entry) -> Safe:
     """What can be done with the board itself."""
     t = context.t
-    history = h("a", t("History", "历史版本"), href=f"/history?{urlencode({'kind': 'board', 'id': entry.id})}")
-    links = h("div", history, h("a", t("All boards", "全部看板"), href="/boards"), class_="buttons")
+    history = h("a", t("History"), href=f"/history?{urlencode({'kind': 'board', 'id': entry.id})}")
+    links = h("div", history, h("a", t("All boards"), href="/boards"), class_="buttons")
     if not context.kept.changeable:
         return text(off_note(context), links)
     rename = form_to(
         context,
         "board-edit",
         title_field(context, entry.value.title),
-        h("button", t("Rename the board", "看板改名"), name="do", value="rename"),
+        h("button", t("Rename the board"), name="do", value="rename"),
         id=entry.id,
         seen=entry.number,
     )
     remove = form_to(
         context,
         "remove",
-        h("button", t("Remove the board", "删除看板")),
-        h("span", t("it can be restored from its history", "之后可从历史版本恢复"), class_="note"),
+        h("button", t("Remove the board")),
+        h("span", t("it can be restored from its history"), class_="note"),
         kind="board",
         id=entry.id,
         seen=entry.number,
     )
-    return panel(t("The board", "看板设置"), rename, remove, links)
+    return panel(t("The board"), rename, remove, links)
 
 
 async def chart_part(context: Context) -> Safe:
@@ -223,7 +223,7 @@ async def chart_part(context: Context) -> Safe:
     try:
         question = read(given(context), kind)
         said = said_of(context, question.scope)
-        only = context.t("Only: ", "仅：") + context.t(", ", "；").join(said)
+        only = context.t("Only: ") + context.t.of("of clauses", ", ").join(said)
         return text(
             h("p", only, class_="note") if said else None, as_panel(context, await answer_of(context, question))
         )

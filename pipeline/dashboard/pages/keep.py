@@ -48,12 +48,12 @@ def keep(context: Context) -> Safe:
     except UserError as exc:
         return note_bad(str(exc))
     boards = sorted(context.kept.now.boards.values(), key=lambda one: (one.value.title.lower(), one.id))
-    options = [*((one.id, one.value.title) for one in boards), ("", t("a new board", "新建看板"))]
+    options = [*((one.id, one.value.title) for one in boards), ("", t("a new board"))]
     moves = "days" in moving(wanted.address, context.today)
     days = h(
         "label",
         h("input", type="checkbox", name="moving", value="1", checked=True),
-        h("span", t("the days move on with today", "日期随今天推移")),
+        h("span", t("the days move on with today")),
         class_="check",
     )
     new = h("input", name="new", maxlength=120, autocomplete="off", size=24)
@@ -61,16 +61,16 @@ def keep(context: Context) -> Safe:
         context,
         "chart-add",
         title_field(context, wanted.title[:120]),
-        field(t("Onto the board", "加入看板"), select("board", options, boards[0].id if boards else "")),
-        h("label", h("span", t("Title of a new board", "新看板的标题")), new),
+        field(t("Onto the board"), select("board", options, boards[0].id if boards else "")),
+        h("label", h("span", t("Title of a new board")), new),
         days if moves else None,
-        h("button", t("Keep", "收藏"), class_="primary"),
+        h("button", t("Keep"), class_="primary"),
         address=urlencode(wanted.address),
     )
-    look = h("p", h("a", t("Back to the chart", "返回图表"), href=f"/explore?{urlencode(wanted.address)}"))
+    look = h("p", h("a", t("Back to the chart"), href=f"/explore?{urlencode(wanted.address)}"))
     return text(
-        panel(t("Onto a board", "加入看板"), onto),
-        panel(t("An alert of it", "设为告警"), alert_form(context, wanted)),
+        panel(t("Onto a board"), onto),
+        panel(t("An alert of it"), alert_form(context, wanted)),
         look,
     )
 
@@ -98,7 +98,7 @@ def title_of(context: Context, question: Question) -> str:
     """What a question may be called."""
     t = context.t
     if isinstance(question, Trend):
-        return t(", ", "，").join(series_name(t, one) for one in question.series)
+        return t(", ").join(series_name(t, one) for one in question.series)
     name = t(*KIND_NAMES[write(question)["kind"]][0])
     if isinstance(question, BuiltFunnel):
         return f"{name}: {' → '.join(step.names[0] for step in question.steps)}"
@@ -161,42 +161,39 @@ def alert_form(context: Context, wanted: Wanted, form: Mapping[str, str] | None 
     t, form = context.t, form or {}
     options = list(watchable(context.plan))
     if not options:
-        return h(
-            "p", t("The plan has no figure that an alert could watch.", "方案中没有可用于告警的数字。"), class_="empty"
-        )
+        return h("p", t("The plan has no figure that an alert could watch."), class_="empty")
     chosen = form.get("what") or json.dumps(suggested(context.plan, wanted, options))
     what = [(json.dumps(one), watched_words(context, one)) for one in options]
     conditions = [
-        ("below", t("is below", "低于")), ("above", t("is above", "高于")),
-        ("drop", t("fell against last week by", "较上周下降")), ("rise", t("rose against last week by", "较上周上升")),
+        ("below", t("is below")), ("above", t("is above")),
+        ("drop", t("fell against last week by")), ("rise", t("rose against last week by")),
     ]  # fmt: skip
-    holds = [("2m", t("2 minutes", "2 分钟")), ("5m", t("5 minutes", "5 分钟")), ("15m", t("15 minutes", "15 分钟")),
-             ("1h", t("1 hour", "1 小时"))]  # fmt: skip
-    grave = [("warning", t("warning", "警告")), ("critical", t("critical", "严重")), ("info", t("info", "提示"))]
+    holds = [("2m", t("2 minutes")), ("5m", t("5 minutes")), ("15m", t("15 minutes")),
+             ("1h", t("1 hour"))]  # fmt: skip
+    grave = [("warning", t("warning")), ("critical", t("critical")), ("info", t("info"))]
     name = h("input", name="name", value=form.get("name"), required=True, pattern="[A-Za-z][A-Za-z0-9_]{0,79}",
-             maxlength=80, autocomplete="off", title=t("a letter, then letters, digits and _", "字母开头，可含字母、数字和 _"))  # fmt: skip
+             maxlength=80, autocomplete="off", title=t("a letter, then letters, digits and _"))  # fmt: skip
     value = h("input", name="value", value=form.get("value"), required=True, size=8, maxlength=20, autocomplete="off",
-              placeholder=t("5, or 30%", "5 或 30%"))  # fmt: skip
+              placeholder=t("5, or 30%"))  # fmt: skip
     todo = h("input", name="todo", value=form.get("todo"), size=36, maxlength=300, autocomplete="off")
     title = h("input", name="title", value=form.get("title") or wanted.title[:120], size=28, maxlength=120, autocomplete="off")  # fmt: skip
     note = t(
-        "Figures of complete minutes, counted live; a number for how many, a share like 30% for conversion, drop and rise. "
-        "It tells the receivers that the plan names.",
-        "按整分钟实时统计；数量填数字，转化率、下降和上升填百分比（如 30%）。通知方案中指定的接收人。",
+        "Figures of complete minutes, counted live; a number for how many, a share like 30% for "
+        "conversion, drop and rise. It tells the receivers that the plan names."
     )
     return text(
         form_to(
             context,
             "alert-save",
-            field(t("Name", "名称"), name),
-            field(t("Title", "标题"), title),
-            field(t("When", "当"), select("what", what, chosen)),
-            field(t("Condition", "条件"), select("condition", conditions, form.get("condition", "below"))),
-            field(t("Value", "数值"), value),
-            field(t("For", "持续"), select("for", holds, form.get("for", "2m"))),
-            field(t("Severity", "级别"), select("severity", grave, form.get("severity", "warning"))),
-            field(t("What to do", "处理办法"), todo),
-            h("button", t("Make the alert", "创建告警"), class_="primary"),
+            field(t("Name"), name),
+            field(t("Title"), title),
+            field(t.of("condition", "When"), select("what", what, chosen)),
+            field(t("Condition"), select("condition", conditions, form.get("condition", "below"))),
+            field(t.of("threshold", "Value"), value),
+            field(t("For"), select("for", holds, form.get("for", "2m"))),
+            field(t("Severity"), select("severity", grave, form.get("severity", "warning"))),
+            field(t("What to do"), todo),
+            h("button", t("Make the alert"), class_="primary"),
         ),
         h("p", note, class_="note"),
     )
@@ -207,11 +204,11 @@ def watched_words(context: Context, what: tuple[str, ...]) -> str:
     t = context.t
     kind, *names = what
     words = {
-        "events": t("events", "事件数"), "users": t("people", "用户数"), "sessions": t("sessions", "会话数"),
-        "revenue": t("revenue", "收入"), "active_users": t("active people (5 minutes)", "活跃用户（5 分钟）"),
-        "rejected_share": t("share of rejected records", "被拒记录占比"),
-        "conversion": t("conversion to", "转化率"),
+        "events": t("events"), "users": t("people"), "sessions": t("sessions"),
+        "revenue": t("revenue"), "active_users": t("active people (5 minutes)"),
+        "rejected_share": t("share of rejected records"),
+        "conversion": t("conversion to"),
     }[kind]  # fmt: skip
     if kind == "conversion":
-        return t(f"{words} {names[1]} ({names[0]})", f"{names[0]} · {names[1]} 的{words}")
+        return t("{words} {names} ({names2})", words=words, names=names[1], names2=names[0])
     return f"{names[0]}: {words}" if names else words

@@ -15,10 +15,7 @@ from pipeline.render.language import Language
 from schemas.annotations import MAX_TEXT
 
 #: Kinds of annotations.
-HAPPENED: Final = {
-    "release": ("release", "发布"), "campaign": ("campaign", "活动"), "incident": ("incident", "故障"),
-    "other": ("other", "其他"),
-}  # fmt: skip
+HAPPENED: Final = ("release", "campaign", "incident", "other")
 #: Rows of annotations in the page; all of them are in the API and in the file.
 _SHOWN: Final = 200
 
@@ -26,7 +23,7 @@ _SHOWN: Final = 200
 def kept(context: Context) -> Safe:
     """Annotations, segments, alerts."""
     unreadable = [
-        note_bad(context.t(f"{kind} {id_} can't be read by this version: {why}", f"此版本无法读取 {kind} {id_}：{why}"))
+        note_bad(context.t("{kind} {id} can't be read by this version: {why}", kind=kind, id=id_, why=why))
         for kind, id_, why in context.kept.now.unreadable
     ]
     parts = [_annotations(context), _segments(context), _alerts(context), _removed(context)]
@@ -35,9 +32,7 @@ def kept(context: Context) -> Safe:
 
 def kind_words(t: Language, kind: Kind) -> str:
     """What a kind is called."""
-    names = {"board": ("board", "看板"), "segment": ("segment", "人群"), "annotation": ("annotation", "标注"),
-             "alert": ("alert", "告警")}  # fmt: skip
-    return t(*names[kind])
+    return t.of("kept", kind)
 
 
 def _annotations(context: Context) -> Safe:
@@ -51,31 +46,31 @@ def _annotations(context: Context) -> Safe:
         [
             when(context, at),
             one.text,
-            t(*HAPPENED[one.kind]),
-            changed(context, entry) if entry is not None else t("the plan", "方案"),
+            t.of("happened", one.kind),
+            changed(context, entry) if entry is not None else t("the plan"),
             _tools(context, "annotation", entry) if entry is not None else None,
         ]
         for at, one, entry in listed[:_SHOWN]
     ]
-    heads = [t("When", "时间"), t("What happened", "事项"), t("Kind", "类型"), t("From", "来源"), t("Change", "操作")]
-    empty = t("Nothing yet. What is noted here is drawn on every chart over days or hours.", "暂无标注。标注会画在所有按天或按小时的图上。")  # fmt: skip
+    heads = [t("When"), t("What happened"), t("Kind"), t.of("source", "From"), t("Change")]
+    empty = t("Nothing yet. What is noted here is drawn on every chart over days or hours.")  # fmt: skip
     new = None
     if context.kept.changeable:
         now = h("input", type="datetime-local", name="at", required=True,
                 value=f"{context.today.isoformat()}T00:00")  # fmt: skip
         what = h("input", name="text", required=True, maxlength=MAX_TEXT, size=36, autocomplete="off")
-        kinds = [(kind, t(*names)) for kind, names in HAPPENED.items()]
+        kinds = [(kind, t.of("happened", kind)) for kind in HAPPENED]
         new = form_to(
             context,
             "annotation-save",
-            field(t("When", "时间"), now),
-            field(t("What happened", "事项"), what),
-            field(t("Kind", "类型"), select("kind", kinds, "release")),
-            h("button", t("Note it", "添加标注"), class_="primary"),
+            field(t("When"), now),
+            field(t("What happened"), what),
+            field(t("Kind"), select("kind", kinds, "release")),
+            h("button", t("Note it"), class_="primary"),
         )
-    more = t(f"The newest {_SHOWN} of {t.number(len(listed))}.", f"共 {t.number(len(listed))} 条，仅列最新 {_SHOWN} 条。")  # fmt: skip
+    more = t("The newest {shown} of {listed}.", shown=_SHOWN, listed=t.number(len(listed)))  # fmt: skip
     note = h("p", more, class_="note") if len(listed) > _SHOWN else None
-    label = t("Annotations", "标注")
+    label = t("Annotations")
     shown = table(heads, rows, label=label, empty=empty, cards=True)
     return panel(label, new, shown, note, wide=True, id="annotations")
 
@@ -84,15 +79,15 @@ def _segments(context: Context) -> Safe:
     t = context.t
     rows: list[list[Child]] = []
     for name, spec in context.plan.segments.items():
-        rows.append([_explored(spec.title or name, name), t("the plan", "方案"), None])
+        rows.append([_explored(spec.title or name, name), t("the plan"), None])
     for id_, entry in context.kept.now.segments.items():
         hidden = id_ in context.plan.segments
-        said = t("(the plan has one of this id)", "（方案中已有同名人群）") if hidden else ""
+        said = t("(the plan has one of this id)") if hidden else ""
         rows.append(
             [text(_explored(entry.value.title, id_), said), changed(context, entry), _tools(context, "segment", entry)]
         )
-    heads = [t("Segment", "人群"), t("From", "来源"), t("Change", "操作")]
-    empty = t("No segment yet. Make one in the filter bar, and keep it.", "暂无人群。可在筛选栏中自定义并保存。")
+    heads = [t("Segment"), t.of("source", "From"), t("Change")]
+    empty = t("No segment yet. Make one in the filter bar, and keep it.")
     new = None
     rules = {name: value for name, value in context.query.items() if OF_SEGMENT.fullmatch(name) and value}
     if context.kept.changeable and rules:
@@ -100,11 +95,11 @@ def _segments(context: Context) -> Safe:
             context,
             "segment-save",
             title_field(context),
-            h("button", t("Keep the segment", "保存人群"), class_="primary"),
+            h("button", t("Keep the segment"), class_="primary"),
             address=urlencode(rules),
         )
-        new = text(h("p", t("The segment that was made in the bar:", "筛选栏中自定义的人群："), class_="note"), new)
-    label = t("Segments", "人群")
+        new = text(h("p", t("The segment that was made in the bar:"), class_="note"), new)
+    label = t("Segments")
     return panel(label, new, table(heads, rows, label=label, empty=empty, cards=True), wide=True, id="segments")
 
 
@@ -123,44 +118,41 @@ def _alerts(context: Context) -> Safe:
                 h("summary", entry.value.title or name, " · ", _state(context, name)),
                 h("p", changed(context, entry), class_="note"),
                 h("pre", alert_yaml(name, entry.value), id=at, tabindex="0"),
-                h("div", h("button", t("Copy", "复制"), type="button", data_copy=at), class_="buttons"),
+                h("div", h("button", t("Copy"), type="button", data_copy=at), class_="buttons"),
                 _tools(context, "alert", entry),
                 open=context.query.get("alert") == name,
             )
         )
-    none = h("p", t("No alert was made here. A chart's link Keep leads to the form.", "这里没有告警。可从图表的“收藏”链接创建。"), class_="empty")  # fmt: skip
+    none = h("p", t("No alert was made here. A chart's link Keep leads to the form."), class_="empty")  # fmt: skip
     note = t(
-        "The YAML is the plan's own entry: put into the plan it is in git, and the one here may be removed. "
-        "`up` loads alerts within seconds. A Prometheus of your own needs `streamgauge alerts render -o FOLDER` and to reload.",
-        "YAML 与方案中的写法一致：写入方案即可纳入 git，然后可删除这里的告警。`up` 会在数秒内加载；"
-        "自建 Prometheus 需运行 `streamgauge alerts render -o 目录` 并重新加载。",
+        "The YAML is the plan's own entry: put into the plan it is in git, and the one here may be "
+        "removed. `up` loads alerts within seconds. A Prometheus of your own needs `streamgauge alerts "
+        "render -o FOLDER` and to reload."
     )
-    return panel(t("Alerts", "告警"), found or none, h("p", note, class_="note"), wide=True, id="alerts")
+    return panel(t("Alerts"), found or none, h("p", note, class_="note"), wide=True, id="alerts")
 
 
 def _state(context: Context, name: str) -> Child:
     """What is known of an alert: whether Prometheus has it, and whether it fires."""
     t = context.t
     if (why := context.kept.left_out.get(name)) is not None:
-        return h("span", t(f"not evaluated: {why}", f"未生效：{why}"), class_="bad-word")
+        return h("span", t("not evaluated: {why}", why=why), class_="bad-word")
     if context.alerts.known is None:
-        return t(
-            "nobody says whether it is evaluated (PIPELINE_PROMETHEUS_URL)", "未知是否生效（PIPELINE_PROMETHEUS_URL）"
-        )
+        return t("nobody says whether it is evaluated (PIPELINE_PROMETHEUS_URL)")
     if name not in context.alerts.known:
-        return t("Prometheus has not loaded it yet", "Prometheus 尚未加载")
+        return t("Prometheus has not loaded it yet")
     if any(alert.name == name for alert in context.alerts.firing or ()):
-        return h("strong", t("firing", "告警中"), class_="bad-word")
-    return t("evaluated, and quiet", "生效中，未触发")
+        return h("strong", t("firing"), class_="bad-word")
+    return t("evaluated, and quiet")
 
 
 def _tools(context: Context, kind: Kind, entry: Entry) -> Safe:
     """History and removal of a thing."""
     t = context.t
-    link = h("a", t("History", "历史版本"), href=f"/history?{urlencode({'kind': kind, 'id': entry.id})}")
+    link = h("a", t("History"), href=f"/history?{urlencode({'kind': kind, 'id': entry.id})}")
     if not context.kept.changeable:
         return h("div", link, class_="buttons")
-    button = h("button", t("Remove", "删除"), aria_label=t(f"Remove {_name(entry)}", f"删除 {_name(entry)}"))
+    button = h("button", t("Remove"), aria_label=t("Remove {entry}", entry=_name(entry)))
     return h(
         "div", link, form_to(context, "remove", button, kind=kind, id=entry.id, seen=entry.number), class_="buttons"
     )
@@ -180,8 +172,8 @@ def _removed(context: Context) -> Safe | None:
     ]  # fmt: skip
     if not rows:
         return None
-    heads = [t("Kind", "类型"), t("Id", "编号"), t("Removed", "删除时间"), t("By", "删除人")]
-    label = t("Removed", "已删除")
+    heads = [t("Kind"), t("Id"), t("Removed"), t.of("removed", "By")]
+    label = t.of("state", "Removed")
     return panel(label, table(heads, rows, label=label, cards=True), wide=True)
 
 
@@ -191,18 +183,18 @@ def history(context: Context) -> Safe:
     kind = next((kind for kind in KINDS if kind == context.query.get("kind")), None)
     id_ = context.query.get("id", "")
     if store is None or context.kept.problem or kind is None:
-        return off_note(context) or h("p", t("There is no such thing.", "没有该内容。"), class_="empty")
+        return off_note(context) or h("p", t("There is no such thing."), class_="empty")
     versions = store.history(kind, id_)
     if not versions:
-        return h("p", t("There is no such thing.", "没有该内容。"), class_="empty")
+        return h("p", t("There is no such thing."), class_="empty")
     # One of them in full: all of a hundred would be megabytes.
     numbers = [str(version.number) for version in versions]
     chosen = context.choice("version", numbers)
     shown = []
     for version in versions:
-        said = t(f"Version {version.number}", f"版本 {version.number}")
+        said = t("Version {number}", number=version.number)
         if version.removed:
-            said = t(f"{said}: removed", f"{said}：已删除")
+            said = t("{said}: removed", said=said)
         head = f"{said} · {when(context, version.at)} {version.who}".strip()
         if str(version.number) != chosen:
             address = urlencode({"kind": kind, "id": id_, "version": version.number})
@@ -210,12 +202,12 @@ def history(context: Context) -> Safe:
             continue
         restore = None
         if context.kept.changeable and version.value is not None and version.number != versions[0].number:
-            label = t(f"Restore version {version.number}", f"恢复到版本 {version.number}")
+            label = t("Restore version {number}", number=version.number)
             restore = form_to(context, "restore", h("button", label), kind=kind, id=id_, version=version.number,
                               seen=versions[0].number)  # fmt: skip
         body = h("pre", written(data_of(version.value)), tabindex="0") if version.value is not None else None
         shown.append(h("li", h("strong", head), body, restore))
-    back = h("a", t("Back", "返回"), href=f"/board?{urlencode({'id': id_})}" if kind == "board" else "/kept")
+    back = h("a", t("Back"), href=f"/board?{urlencode({'id': id_})}" if kind == "board" else "/kept")
     return text(
         off_note(context), panel(f"{kind_words(t, kind)} {id_}", h("ul", shown, class_="versions")), h("p", back)
     )
@@ -225,21 +217,22 @@ def conflict(context: Context, action: str, form: dict[str, str], number: int, w
     """Somebody else was first: what they did stands, and what was wanted here can be sent again."""
     t = context.t
     head = t(
-        f"{who or 'Somebody'} changed it at {when(context, at)}, after you had opened it. Nothing of theirs was overwritten, "
-        f"and yours is not stored.",
-        f"{who or '有人'}在你打开之后（{when(context, at)}）修改了它。对方的修改已保留，你的修改尚未保存。",
+        "{who} changed it at {at}, after you had opened it. Nothing of theirs was overwritten, and "
+        "yours is not stored.",
+        who=who or t("Somebody"),
+        at=when(context, at),
     )
     kind = form.get("kind") if form.get("kind") in KINDS else _kind_of(action)
     id_ = form.get("id") or form.get("name", "")
-    look = h("a", t("See what changed", "查看修改内容"), href=f"/history?{urlencode({'kind': kind or '', 'id': id_})}")
+    look = h("a", t("See what changed"), href=f"/history?{urlencode({'kind': kind or '', 'id': id_})}")
     again = {name: value for name, value in form.items() if name != "seen"}
     values = [h("li", h("strong", name), ": ", value[:300]) for name, value in again.items() if value and name != "id"]
     return text(
         note_bad(head),
-        h("p", t("What you wanted:", "你要保存的内容："), class_="note"),
+        h("p", t("What you wanted:"), class_="note"),
         h("ul", *values),
         h("p", look),
-        form_to(context, action, h("button", t("Do it all the same", "仍然保存我的修改"), class_="primary"), **_hidden(again), seen=number),
+        form_to(context, action, h("button", t("Do it all the same"), class_="primary"), **_hidden(again), seen=number),
     )  # fmt: skip
 
 
