@@ -24,6 +24,8 @@ from pipeline.kept.things import KINDS, make
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_chromium", "needs_prometheus")]
 
 PASSWORD = "correct horse battery"
+#: Between two pages there is a document that is complete and empty.
+ANOTHER_PAGE = "return (window.left === undefined && document.readyState === 'complete' && !!document.getElementById('content')) || null"
 TITLES = ["Orders", "Buyers by platform", "Checkout", "Who comes back", "Income"]
 
 
@@ -43,7 +45,9 @@ class Person:
 
     def find(self, selector: str) -> Any:
         """An element."""
-        return self.browser.driver.find_element("css selector", selector)
+        found = self.browser.driver.find_elements("css selector", selector)
+        assert found, f"there is no {selector} at {self.browser.driver.current_url}: {self.browser.text('main')[:600]}"
+        return found[0]
 
     def type(self, name: str, text: str, inside: str = "main") -> None:
         """Into a field."""
@@ -70,8 +74,7 @@ class Person:
         leaves = element.tag_name == "a" or (element.tag_name == "button" and element.get_attribute("type") == "submit")
         element.click()
         if leaves:
-            self.browser.until(lambda: self.browser.js("return window.left === undefined || null"), f"{label} leads on")
-        self.browser.until(lambda: self.browser.js("return document.readyState === 'complete' || null"), "the page")
+            self.browser.until(lambda: self.browser.js(ANOTHER_PAGE), f"{label} leads on", 60)
         self.browser.until(self.browser.filled, f"filled after {label}", 60)
 
     def keep(self, address: dict[str, str], title: str, board: str, *, new: bool = False) -> None:
@@ -269,7 +272,7 @@ def test_with_keys_alone_charts_change_places(ready: Person) -> None:
     assert browser.driver.switch_to.active_element.text == "Move up"
     browser.js("window.left = true")
     browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
-    browser.until(lambda: browser.js("return window.left === undefined || null"), "it is sent")
+    browser.until(lambda: browser.js(ANOTHER_PAGE), "it is sent")
     assert headings(browser)[:2] == [before[1], before[0]]
 
 

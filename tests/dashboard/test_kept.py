@@ -330,6 +330,25 @@ async def test_a_segment_is_kept_by_name_and_in_the_bar_of_every_page(site: Site
         assert (await site.post("segment-save", title="x", address=wrong))[0] == 400, wrong
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    ("asked", "title"),
+    [
+        ("kind=trend&m1=people&e1=purchase", ("purchase: people", "purchase · 人数")),
+        ("kind=funnel&e1=view_item&e2=purchase", ("Funnel: view_item → purchase", "漏斗: view_item → purchase")),
+        ("kind=retention", ("Retention", "留存")),
+        ("kind=distribution", ("Distribution", "分布")),
+        ("kind=lifecycle", ("Lifecycle", "生命周期")),
+        ("kind=paths", ("Paths", "路径")),
+        ("kind=metric&metric=new_users", ("New users by channel and campaign", "新增用户（按渠道、活动）")),
+    ],
+)
+async def test_every_kind_of_chart_can_be_kept(site: Site, language: str, asked: str, title: tuple[str, str]) -> None:
+    status, html = await site.get(f"/keep?{asked}", Cookie=f"lang={language}")
+    assert status == 200
+    assert title[language == "zh"] in re.findall(r'<input name="title" value="([^"]*)"', html)
+
+
 FIELDS = (
     "title",
     "text",

@@ -99,7 +99,7 @@ def title_of(context: Context, question: Question) -> str:
     t = context.t
     if isinstance(question, Trend):
         return t(", ").join(series_name(t, one) for one in question.series)
-    name = t(*KIND_NAMES[write(question)["kind"]][0])
+    name = t.of("question", KIND_NAMES[write(question)["kind"]][0])
     if isinstance(question, BuiltFunnel):
         return f"{name}: {' → '.join(step.names[0] for step in question.steps)}"
     return name
