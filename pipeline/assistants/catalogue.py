@@ -68,7 +68,8 @@ async def run_metric(sources: AnswerSources, asked: RunMetric) -> dict[str, Any]
     if one.name in ABOUT_ONE:
         sources.require_people(f"{one.name} is about one person")
     arguments = arguments_for(one, asked.parameters, sources.plan, sources.today)
-    scope = scope_of(asked, last_day(arguments) or sources.today, sources.plan)
+    people, kept = sources.settings.dashboard_people, sources.segments()
+    scope = scope_of(asked, last_day(arguments) or sources.today, sources.plan, people=people, kept=kept)
     filters = filter_of(scope, sources.plan)
     await require_plan(sources.store, sources.plan)
     table = await ask_metric(sources.store, one, arguments, filters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -100,6 +100,7 @@ def as_page(context: Context, answer: Answered, state: Mapping[str, str]) -> Saf
         h("a", t("Download CSV", "下载 CSV"), href=f"/download/explore.csv?{urlencode(state)}"),
         h("button", t("Save chart as PNG", "图表存为 PNG"), type="button", data_png=f"{state['kind']}.png")
         if answer.has_chart else None,
+        h("a", t("Keep", "收藏"), href=f"/keep?{urlencode(state)}") if context.kept.changeable else None,
         class_="buttons",
     )  # fmt: skip
     return text(
@@ -109,6 +110,15 @@ def as_page(context: Context, answer: Answered, state: Mapping[str, str]) -> Saf
         [_grid(context, grid) for grid in answer.grids],
         _queries(context, answer.queries),
     )
+
+
+def as_panel(context: Context, answer: Answered) -> Safe:
+    """The answer in a panel of a board: what is drawn; the tables are folded where something is."""
+    t = context.t
+    if answer.empty:
+        return h("p", t("Nothing in these days fits.", "这些天没有符合条件的数据。"), class_="empty")
+    grids = [_grid(context, replace(grid, folded=answer.has_chart)) for grid in answer.grids]
+    return text(answer.above, [h("p", note, class_="note") for note in answer.notes], grids)
 
 
 def as_csv(answer: Answered) -> bytes:

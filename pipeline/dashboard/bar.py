@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
+from urllib.parse import urlencode
 
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad
@@ -21,6 +22,7 @@ from pipeline.explore.given import AddressReader
 from pipeline.explore.question import MAX_FILTERS, Scope
 from pipeline.explore.segments import ChosenSegment
 from pipeline.explore.written import write_scope
+from pipeline.kept.things import OF_SEGMENT
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import Language
 from pipeline.render.metric import column_name
@@ -33,9 +35,20 @@ FIELDS: Final = "fields"
 _SUGGESTED: Final = 50
 
 
+def is_of_bar(name: str) -> bool:
+    """Whether a parameter is one of the bar's."""
+    return _OF_BAR.fullmatch(name) is not None
+
+
 def given(context: Context) -> AddressReader:
     """The address of a page, to be read."""
-    return AddressReader(context.query, context.plan, context.today)
+    return reading(context, context.query)
+
+
+def reading(context: Context, query: Mapping[str, str]) -> AddressReader:
+    """Parameters, to be read with what the plan and the kept segments name."""
+    people = context.settings.dashboard_people
+    return AddressReader(query, context.plan, context.today, people, context.kept.now.rules)
 
 
 def field_name(t: Language, field: str) -> str:
@@ -124,11 +137,15 @@ def filter_bar(controls: Controls) -> Safe:
 
 
 def segment_options(context: Context) -> list[tuple[str, str]]:
-    """Everybody, the plan's segments and who is not in them, the one made in the page."""
+    """Everybody, the plan's segments and the kept ones, and who is not in them, the one made in the page."""
     t, found = context.t, [("", context.t("everybody", "所有人"))]
     for name, spec in context.plan.segments.items():
         title = spec.title or name
         found += [(f"in:{name}", title), (f"out:{name}", t(f"not {title}", f"非{title}"))]
+    for name, entry in context.kept.now.segments.items():
+        if name not in context.plan.segments:
+            title = entry.value.title
+            found += [(f"in:{name}", title), (f"out:{name}", t(f"not {title}", f"非{title}"))]
     return [
         *found,
         ("in", t("those made below", "下方自定义人群")),
@@ -139,8 +156,9 @@ def segment_options(context: Context) -> list[tuple[str, str]]:
 def _own_segment(controls: Controls) -> Safe:
     t, state = controls.context.t, controls.state
     there = [k for k in range(1, MAX_OWN_RULES + 1) if state.get(f"g{k}")]
-    kinds = [("", t("(no rule)", "（无）")), ("did", t("did", "做过")), ("not", t("did not do", "没做过")),
-             ("has", t("has the attribute", "用户属性"))]  # fmt: skip
+    kinds = [("", t("(no rule)", "（无）")), ("did", t("did", "做过")), ("not", t("did not do", "没做过"))]
+    if controls.context.settings.dashboard_people:
+        kinds.append(("has", t("has the attribute", "用户属性")))
     compared = [("gte", t("at least", "至少")), ("is", t("exactly", "恰好")), ("lte", t("at most", "至多"))]
     rows = [
         h(
@@ -160,7 +178,12 @@ def _own_segment(controls: Controls) -> Safe:
     every = [("every", t("every rule holds", "满足全部规则")), ("any", t("any rule holds", "满足任一规则"))]
     hint = t("Times and days may be left empty: once at least, ever. Days are the last ones before the end of the period.",
              "次数与天数可留空：至少一次、不限时间。天数从所选时段的最后一天往前算。")  # fmt: skip
-    return h("div", controls.select("g", every, t("People for whom", "人群条件")), *rows, h("p", hint, class_="note"),
+    own = {name: value for name, value in state.items() if OF_SEGMENT.fullmatch(name) and value}
+    keep = None
+    if controls.context.kept.changeable and there:
+        address = f"/kept?{urlencode(own)}#segments"
+        keep = h("p", h("a", t("Keep this segment under a name", "为此人群命名并保存"), href=address))
+    return h("div", controls.select("g", every, t("People for whom", "人群条件")), *rows, h("p", hint, class_="note"), keep,
              class_="conditions")  # fmt: skip
 
 
@@ -195,7 +218,8 @@ async def suggestions(context: Context) -> Safe:
         h("datalist", *[h("option", value=value) for value in sorted(filter(None, found))], id=f"values-{name}")
         for name, found in zip(QUICK, values.rows[0], strict=True)
     ]
-    return text(_field_list(context, [str(row[0]) for row in names.rows]), *lists)
+    attributes = [str(row[0]) for row in names.rows] if context.settings.dashboard_people else []
+    return text(_field_list(context, attributes), *lists)
 
 
 def filtered(context: Context, last: date) -> Scope:
@@ -204,7 +228,7 @@ def filtered(context: Context, last: date) -> Scope:
     Raises UserError.
     """
     asked = {name: value for name, value in context.query.items() if name not in ("from", "to")}
-    return read_scope(AddressReader({**asked, "to": last.isoformat()}, context.plan, context.today), 1)
+    return read_scope(reading(context, {**asked, "to": last.isoformat()}), 1)
 
 
 def kept(context: Context) -> dict[str, str]:
@@ -231,7 +255,7 @@ def bar_form(context: Context, first: date, last: date, *own: Child) -> Safe:
     except UserError as exc:
         scope, problem = {}, note_bad(str(exc))
     # A filter may stand elsewhere in its normal form: what the bar had before is not kept beside it.
-    rest = {name: value for name, value in context.query.items() if problem or not _OF_BAR.fullmatch(name)}
+    rest = {name: value for name, value in context.query.items() if problem or not is_of_bar(name)}
     state = {**rest, **scope, "from": first.isoformat(), "to": last.isoformat()}
     form = h(
         "form",
@@ -252,5 +276,7 @@ def said_of(context: Context, scope: Scope) -> list[str]:
 def segment_name(context: Context, segment: ChosenSegment) -> str:
     """What people read for a segment."""
     t, spec = context.t, context.plan.segments.get(segment.name)
-    name = (spec.title if spec is not None else "") or segment.name or t("own segment", "自定义人群")
+    kept_one = context.kept.now.segments.get(segment.name) if spec is None else None
+    title = spec.title if spec is not None else kept_one.value.title if kept_one is not None else ""
+    name = title or segment.name or t("own segment", "自定义人群")
     return t(f"not {name}", f"非{name}") if segment.outside else name

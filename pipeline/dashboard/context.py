@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store
+from pipeline.dashboard.keeping import KeptView
 from pipeline.dashboard.live import LiveReader
 from pipeline.measure.periods import day_start
 from pipeline.render.html import Safe
@@ -43,6 +44,8 @@ class Context:
     user: str
     #: Whether there is a session that can be ended.
     can_log_out: bool
+    #: Boards, segments, annotations and alerts that were made in pages.
+    kept: KeptView
 
     @property
     def today(self) -> date:

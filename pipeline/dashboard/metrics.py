@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
+from pipeline.dashboard.annotated import marks
+from pipeline.dashboard.answers import people_address
 from pipeline.dashboard.bar import filtered, kept
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad, term
 from pipeline.dashboard.people import person_link
 from pipeline.errors import UserError
 from pipeline.explore.catalogue import filter_of
+from pipeline.explore.of_metric import people_behind
 from pipeline.metrics import Metric, Table, arguments_for, metrics
 from pipeline.metrics.arguments import last_day, written
 from pipeline.metrics.ask import ask_metric, require_plan
@@ -20,6 +23,7 @@ from pipeline.metrics.person import ABOUT_ONE, PERSON_COLUMNS
 from pipeline.metrics.run import call
 from pipeline.render.html import Safe, h, text
 from pipeline.render.metric import definition, metric_chart, metric_table, metric_title
+from pipeline.render.vega import Annotation
 
 
 async def run_metric(
@@ -77,9 +81,16 @@ async def shown(
         empty = h("p", t("Nothing in these days. Choose others, or see whether the plan's `meanings` name the events.",
                          "这些天没有数据。请换日期，或检查方案的 `meanings` 是否指明了相应事件。"), class_="empty")  # fmt: skip
         return text(title, empty, _sql(context, metric, arguments) if sql else None)
-    chart = metric_chart(t, metric, table, context.today)
+    happened: list[Safe | None] = []
+
+    def of_places(places: Sequence[Any]) -> Sequence[Annotation]:
+        found = marks(context, places)
+        happened[:] = [found.words]
+        return found.drawn
+
+    chart = metric_chart(t, metric, table, context.today, of_places)
     links = dict.fromkeys(PERSON_COLUMNS, lambda id_: person_link(context, id_))
-    listed = metric_table(t, metric, table, most, links)
+    listed = metric_table(t, metric, table, most, links, _people(context, metric, arguments))
     if chart is not None and not rows:
         listed = h("details", h("summary", t("As a table", "表格")), listed)
     running = None
@@ -89,8 +100,22 @@ async def shown(
             t("Today is not over: its figures are those so far.", "今天尚未结束：其数字为截至目前。"),
             class_="note",
         )
-    return text(title, chart, running, _buttons(context, metric, arguments, chart is not None), listed,
+    return text(title, chart, happened, running, _buttons(context, metric, arguments, chart is not None), listed,
                 _sql(context, metric, arguments) if sql else None)  # fmt: skip
+
+
+def _people(context: Context, metric: Metric, arguments: Mapping[str, Any]) -> Callable[[str, Mapping[str, Any]], str]:
+    """Where the people behind a number of a row are."""
+    scope = filtered(context, last_day(arguments) or context.today)
+
+    def address(column: str, row: Mapping[str, Any]) -> str:
+        if metric.name == "segments" and column == "users":
+            asked = {**kept(context), "kind": "metric", "metric": "users_in_segment"}
+            return f"/explore?{urlencode({**asked, 'segment': row['segment'], 'on': written(arguments['on'])})}"
+        found = people_behind(metric.name, column, row, arguments, scope, context.plan)
+        return people_address(context, *found) if found is not None else ""
+
+    return address
 
 
 def _buttons(context: Context, metric: Metric, arguments: Mapping[str, Any], chart: bool) -> Safe:
@@ -102,6 +127,7 @@ def _buttons(context: Context, metric: Metric, arguments: Mapping[str, Any], cha
         h("button", t("Save chart as PNG", "图表存为 PNG"), type="button", data_png=f"{metric.name}.png")
         if chart
         else None,
+        h("a", t("Keep", "收藏"), href=f"/keep?kind=metric&{asked}") if context.kept.changeable else None,
         None if context.path.endswith("/explore") else h("a", t("Explore", "探索"), href=f"/explore?{asked}"),
         class_="buttons",
     )

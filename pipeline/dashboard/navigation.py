@@ -11,7 +11,7 @@ from pipeline.render.language import Language
 
 #: Tasks in the order in which one comes to them, with their pages.
 TASKS: Final = (
-    ("How it goes", "看现状", ("/", "/report")),
+    ("How it goes", "看现状", ("/", "/boards", "/report", "/kept")),
     ("Why people stay or leave", "找原因", ("/funnels", "/retention", "/paths", "/explore")),
     ("What brings people", "看拉新", ("/acquisition", "/campaigns", "/experiments")),
     ("What it earns", "看收入与口碑", ("/revenue", "/more")),

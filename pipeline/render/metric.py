@@ -15,8 +15,10 @@ from pipeline.render.columns import CHINESE, unit_of
 from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
-from pipeline.render.vega import Chart, bars, heat, lines
+from pipeline.render.vega import Annotation, Chart, bars, heat, lines
 
+#: The annotations of a chart's places, which are begins of days where the axis is one of time.
+Happened = Callable[[Sequence[Any]], Sequence[Annotation]]
 #: Rows of a table and bars of a chart that are shown; the download has them all.
 TABLE_ROWS: Final = 200
 _BARS: Final = 25
@@ -90,9 +92,19 @@ def metric_table(
     table: Table,
     most: int = TABLE_ROWS,
     links: Mapping[str, Callable[[str], Safe]] | None = None,
+    people: Callable[[str, Mapping[str, Any]], str] | None = None,
 ) -> Safe:
-    """The rows, at most `most`. `links` draw the texts of a column otherwise than as words."""
+    """The rows, at most `most`. `links` draw the texts of a column otherwise than as words. `people` gives for a column and
+    a row the address of the people behind the number, "" without any."""
     links = links or {}
+
+    def shown(name: str, value: Any, row: Sequence[Any]) -> Safe | str:
+        if name in links and isinstance(value, str) and value:
+            return links[name](value)
+        written = cell(t, name, value)
+        address = people(name, dict(zip(table.columns, row, strict=True))) if people is not None and value else ""
+        return h("a", written, href=address) if address else written
+
     numeric = {k for k, kind in enumerate(table.types) if any(word in kind for word in ("Int", "Float", "Decimal"))}
     head = h(
         "tr",
@@ -103,7 +115,7 @@ def metric_table(
     )
     days = {k for k, kind in enumerate(table.types) if "Date" in kind}
     rows = [
-        h("tr", *[h("td", links[name](value) if name in links and isinstance(value, str) and value else cell(t, name, value), class_="n" if k in numeric else "day" if k in days else None)
+        h("tr", *[h("td", shown(name, value, row), class_="n" if k in numeric else "day" if k in days else None)
                   for k, (name, value) in enumerate(zip(table.columns, row, strict=True))])
         for row in table.rows[:most]
     ]  # fmt: skip
@@ -128,8 +140,10 @@ class Drawing:
     note: str = ""
 
 
-def drawing(t: Language, metric: Metric, table: Table, today: date | None = None) -> Drawing | None:
-    """The picture that suits the metric; None for a list, or without rows.
+def drawing(
+    t: Language, metric: Metric, table: Table, today: date | None = None, happened: Happened | None = None
+) -> Drawing | None:
+    """The picture that suits the metric; None for a list, or without rows. `happened` are annotations of its places.
 
     Of periods that are not over at the begin of `today` (in the plan's zone), and of those that the metric says are not
     whole, nothing is drawn: half a day beside whole ones looks like a fall.
@@ -143,7 +157,7 @@ def drawing(t: Language, metric: Metric, table: Table, today: date | None = None
     if not whole.rows:
         return None
     if kind == "line":
-        found = _lines(t, metric, whole)
+        found = _lines(t, metric, whole, happened)
     elif kind == "heatmap":
         found = _heat(t, metric, whole)
     else:
@@ -151,9 +165,11 @@ def drawing(t: Language, metric: Metric, table: Table, today: date | None = None
     return replace(found, note=" ".join(filter(None, (found.note, said))))
 
 
-def metric_chart(t: Language, metric: Metric, table: Table, today: date | None = None) -> Safe | None:
+def metric_chart(
+    t: Language, metric: Metric, table: Table, today: date | None = None, happened: Happened | None = None
+) -> Safe | None:
     """The chart that suits the metric (see `drawing`), for a page; None for a list."""
-    made = drawing(t, metric, table, today)
+    made = drawing(t, metric, table, today, happened)
     if made is None:
         return None
     note = h("p", made.note, class_="note") if made.note else None
@@ -184,7 +200,7 @@ def by_series(metric: Metric, table: Table) -> dict[str, list[dict[str, Any]]]:
     return dict(sorted(found.items(), key=lambda item: -size[item[0]]))
 
 
-def _lines(t: Language, metric: Metric, table: Table) -> Drawing:
+def _lines(t: Language, metric: Metric, table: Table, happened: Happened | None) -> Drawing:
     chart = metric.chart
     groups = by_series(metric, table)
     places: list[Any] = sorted({row[chart.x] for row in table.records()})
@@ -195,7 +211,8 @@ def _lines(t: Language, metric: Metric, table: Table) -> Drawing:
             shown = " · ".join(filter(None, (label, column_name(t, name) if len(chart.y) > 1 or not label else "")))
             found.append(Line(shown, [None if known.get(p) is None else float(known[p]) for p in places]))
     form = number_form(t, chart.y[0], _sample(table, chart.y[0]))
-    made = lines(metric_title(t, metric), [_place(t, p) for p in places], found, form)
+    names = [_place(t, p) for p in places]
+    made = lines(metric_title(t, metric), names, found, form, annotations=happened(places) if happened else ())
     hidden = len(groups) * len(chart.y) - len(made.names)
     note = t(
         f"the {MAX_LINES} largest are drawn, {hidden} more are in the table",

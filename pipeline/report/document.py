@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
 from pipeline.render.metric import cell, column_name
 from pipeline.render.svg import svg
-from pipeline.render.vega import Chart
+from pipeline.render.vega import Annotation, Chart
 from pipeline.render.vega import lines as line_chart
 from pipeline.report.findings import all_findings, part_words, reference_words, weekday_words
 from pipeline.report.model import Facts, Key
@@ -84,7 +84,7 @@ def sections(t: Language, facts: Facts, draw: Draw = still) -> list[Safe]:
     parts = [
         _section(t("What changed", "变化与原因"), _findings(t, facts, found)),
         _section(t("Key figures", "关键指标"), _keys(t, facts), _curve(t, facts, draw)),
-        *[_section(t(f"Funnel: {f.name}", f"漏斗：{f.name}"), _funnel(t, f, draw)) for f in facts.funnels],
+        *[_section(t(f"Funnel: {f.name}", f"漏斗：{f.name}"), _funnel(t, facts, f, draw)) for f in facts.funnels],
         _section(t("Retention", "留存"), _table(t, facts.retention, _RETENTION, t("Nobody joined in the last five weeks.", "近五周没有新用户加入。")),
                  _note(t("Users who joined in the 38 days up to the last whole day; day n after joining, of those who had that long.",
                          "截至期末 38 天内加入的用户；仅计入已满 n 天者。"))),
@@ -160,14 +160,25 @@ def _curve(t: Language, facts: Facts, draw: Draw) -> Safe | None:
         (t("Active users by day", "每日活跃用户"), Line("u", [float(u) for _, u, _ in facts.daily])),
         (t("Revenue by day", "每日收入"), Line("r", [r for _, _, r in facts.daily])),
     ]
+    marks = _marks(facts, [day for day, _, _ in facts.daily])
     drawn = [
-        h("figure", h("figcaption", title), draw(line_chart(title, names, [line], t.compact, height=140), narrow=True))
+        h("figure", h("figcaption", title),
+          draw(line_chart(title, names, [line], t.compact, height=140, annotations=marks), narrow=True))
         for title, line in curves
-    ]
+    ]  # fmt: skip
     return h("div", *drawn, class_="pair")
 
 
-def _funnel(t: Language, funnel: FunnelFacts, draw: Draw) -> Safe:
+def _marks(facts: Facts, days: Sequence[date]) -> list[Annotation]:
+    """What happened on these days; what one day has is one text."""
+    found: dict[int, list[str]] = {}
+    for day, words in facts.happened:
+        if day in days:
+            found.setdefault(days.index(day), []).append(words)
+    return [Annotation(place, " · ".join(words)[:200]) for place, words in sorted(found.items())]
+
+
+def _funnel(t: Language, facts: Facts, funnel: FunnelFacts, draw: Draw) -> Safe:
     rows: list[list[Any]] = []
     for k, name in enumerate(funnel.titles):
         now = funnel.users[k] / funnel.users[k - 1] if k and funnel.users[k - 1] else None
@@ -197,7 +208,10 @@ def _funnel(t: Language, funnel: FunnelFacts, draw: Draw) -> Safe:
     drawn = None
     if len(funnel.daily) > 1:
         days = [t.day(day) for day, _ in funnel.daily]
-        chart = line_chart(t("Conversion by day", "每日转化"), days, lines, lambda v: t.percent(v, 0), height=170)
+        marks = _marks(facts, [day for day, _ in funnel.daily])
+        chart = line_chart(
+            t("Conversion by day", "每日转化"), days, lines, lambda v: t.percent(v, 0), height=170, annotations=marks
+        )
         drawn = h(
             "figure",
             h("figcaption", t("Share of the step before, by day", "每日占上一步的比例")),

@@ -31,7 +31,7 @@ PLAN = load_plan("shop")
     ids=lambda value: value["kind"] if isinstance(value, dict) else "",
 )  # fmt: skip
 def test_it_says_exactly_what_was_counted(asked: dict[str, str], en: str, zh: str) -> None:
-    question = read(AddressReader(asked, PLAN, date(2026, 11, 22)), asked["kind"])
+    question = read(AddressReader(asked, PLAN, date(2026, 11, 22), True), asked["kind"])
     found = definition_of(question, asked["kind"])
     assert found["en"].endswith(f"{PERSON[0]} {en}")
     assert found["zh"].endswith(f"{PERSON[1]}{zh}")

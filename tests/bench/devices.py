@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
 
@@ -28,7 +28,7 @@ from schemas.event import DEVICE
 from schemas.plan_io import load_plan
 
 from .events import make_event, produce
-from .machine import peak_memory
+from .machine import cpu_seconds, peak_memory
 from .place import Place, check, new_place, page, program, role_process
 from .restart import TARGETS
 from .rows import Row, rounded
@@ -69,17 +69,26 @@ async def section(sizes: Sizes, say: Say) -> list[Row]:
             Row(f"{name}: what it adds once they are linked", "bytes", rounded(with_["linked"] - without)),
         ]
         say(f"{store}: restart with {count:,} users and as many devices")
-        seconds, memory = await _restarts(store, count, sizes.runs)
+        restarts = await _restarts(store, count, sizes.runs)
         name = f"restart with {count:,} users and as many devices, {store}"
         rows += [
-            Row(f"{name}: ready with all state", "s", rounded(*seconds), target, at_most=True),
-            Row(f"{name}: peak memory", "MB", rounded(*[peak / 1e6 for peak in memory])),
+            Row(f"{name}: ready with all state", "s", rounded(*[r.seconds for r in restarts]), target, at_most=True),
+            Row(f"{name}: CPU by then", "s", rounded(*[r.cpu for r in restarts])),
+            Row(f"{name}: peak memory", "MB", rounded(*[r.peak / 1e6 for r in restarts])),
         ]
     return rows
 
 
-async def _restarts(store: str, count: int, runs: int) -> tuple[list[float], list[int]]:
-    """Each user's device views an item, and each user logs in on it; seconds and peak memory of each restart."""
+class _Restart(NamedTuple):
+    """Seconds by the clock and of CPU until a worker was ready with all that it had, and its peak memory in bytes."""
+
+    seconds: float
+    cpu: float
+    peak: int
+
+
+async def _restarts(store: str, count: int, runs: int) -> list[_Restart]:
+    """Each user's device views an item, and each user logs in on it; then restarts."""
     async with new_place(session_timeout_s=3.0) as place, aiohttp.ClientSession() as session:
         settings = place.named(f"devices-{store}", state_store=store, state_dir=place.data / "state")
         log = place.data / "worker.log"
@@ -92,12 +101,7 @@ async def _restarts(store: str, count: int, runs: int) -> tuple[list[float], lis
                     await _send(settings, many, login)
                     sent += len(many)
                     before = await _quiet(session, [role], log, sent)
-        seconds, memory = [], []
-        for _ in range(runs):
-            found, peak = await _restart(place, session, settings, before)
-            seconds.append(found)
-            memory.append(peak)
-        return seconds, memory
+        return [await _restart(place, session, settings, before) for _ in range(runs)]
 
 
 async def _send(settings: Settings, many: range, login: bool) -> None:
@@ -129,8 +133,8 @@ async def _quiet(
 
 async def _restart(
     place: Place, session: aiohttp.ClientSession, settings: Settings, before: tuple[dict[int, int], int]
-) -> tuple[float, int]:
-    """Seconds until the worker is ready with all that it had; its peak memory in bytes."""
+) -> _Restart:
+    """Start the worker, and wait until it is ready with all that it had."""
     log = place.data / "worker.log"
     started = time.perf_counter()
     async with role_process("worker", settings, log) as (pid, url):
@@ -143,7 +147,7 @@ async def _restart(
             check(deadline, f"the worker stands at {now.marks}, {now.count} and not at {before}", log)
             await asyncio.sleep(_READY_SECONDS)
             now = await look(session, [(pid, url)], log)
-        return time.perf_counter() - started, peak_memory(pid)
+        return _Restart(time.perf_counter() - started, cpu_seconds(pid), peak_memory(pid))
 
 
 def main(count: int, store: str, link: str, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from pipeline.dashboard.annotated import marks
 from pipeline.dashboard.answers import Answered, Grid, GridItem, ask, people_address, period_item
 from pipeline.dashboard.context import Context
 from pipeline.explore.distribution import RANGES, distribution_sql
@@ -14,6 +15,7 @@ from pipeline.explore.retention import RetentionCohort, cohorts, retention_sql
 from pipeline.explore.scope import first_day, period_number
 from pipeline.render.chart import Line
 from pipeline.render.figure import figure
+from pipeline.render.html import text
 from pipeline.render.vega import bars
 from pipeline.render.vega import lines as line_chart
 from schemas.duration import HOUR
@@ -134,7 +136,10 @@ async def answer_lifecycle(context: Context, asked: Lifecycle) -> Answered:
         Line(name, [float(found.get(numbers[k], none)[i]) * (-1 if state == "dormant" else 1) for k in over])
         for i, (state, name) in enumerate(zip(STATES, names, strict=True))
     ]
-    chart = figure(t, line_chart(t("Lifecycle", "生命周期"), [t.day(days[k]) for k in over], lines, t.number))
+    happened = marks(context, [days[k] for k in over])
+    places = [t.day(days[k]) for k in over]
+    drawn = line_chart(t("Lifecycle", "生命周期"), places, lines, t.number, annotations=happened.drawn)
+    chart = text(figure(t, drawn), happened.words)
     rows = [
         [period_item(context, day),
          *(GridItem(value, t.number(value), people_address(context, asked, Cell(i, str(number))))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from pipeline.dashboard.annotated import marks
 from pipeline.dashboard.answers import Answered, Grid, GridItem, ask, people_address, period_item, word
 from pipeline.dashboard.bar import field_name, filter_words
 from pipeline.dashboard.comparing import compared, compared_words
@@ -18,7 +19,7 @@ from pipeline.explore.trend import trend_sql
 from pipeline.explore.trend_answer import Period, TrendTable, Values, at_of, periods_of, read_trend
 from pipeline.render.chart import MAX_LINES, Line
 from pipeline.render.figure import figure
-from pipeline.render.html import Safe
+from pipeline.render.html import Safe, text
 from pipeline.render.language import Language
 from pipeline.render.vega import lines as line_chart
 
@@ -136,13 +137,17 @@ class _Drawer:
         shown = over if context.settings.dashboard_people else []
         addresses = [people_address(self.context, self.trend, Cell(0, at_of(periods[k]), first)) for k in shown]
         shown_links = [address or "" for address in addresses] if addresses and addresses[0] else []
-        chart = line_chart(t("Answer", "结果"), places, drawn, self.form(self.drawn[0][0]), links=shown_links)
+        happened = marks(context, [periods[k] for k in over])
+        chart = line_chart(
+            t("Answer", "结果"), places, drawn, self.form(self.drawn[0][0]), links=shown_links,
+            annotations=happened.drawn,
+        )  # fmt: skip
         notes = []
         if len(over) < len(periods):
             notes.append(t("The running period is not over and not drawn.", "当前周期尚未结束，图中不绘制。"))
         if len(lines) > MAX_LINES:
             notes.append(t(f"The first {MAX_LINES} lines are drawn.", f"图中只绘制前 {MAX_LINES} 条线。"))
-        return figure(t, chart), notes
+        return text(figure(t, chart), happened.words), notes
 
     @property
     def drawn(self) -> list[tuple[int, str]]:

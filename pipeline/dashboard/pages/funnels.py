@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
 
+from pipeline.dashboard.annotated import marks
 from pipeline.dashboard.bar import bar_form, condition_of, kept
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import (
@@ -164,8 +165,9 @@ async def days(context: Context) -> Safe:
         for k in range(1, len(steps))
     ]
 
+    happened = marks(context, wanted)
     chart = line_chart(t("Conversion by day", "每日转化"), [t.day(d) for d in wanted], lines,
-                       lambda v: t.percent(v, 0 if v is not None and round(v, 2) == v else 1))  # fmt: skip
+                       lambda v: t.percent(v, 0 if v is not None and round(v, 2) == v else 1), annotations=happened.drawn)  # fmt: skip
 
     notes = []
     if shown.last != asked.last:
@@ -177,7 +179,7 @@ async def days(context: Context) -> Safe:
         notes.append(
             t("Steps within a day of the first, so that all days are alike.", "仅计首步后一天内的步骤，各日口径一致。")
         )
-    return text(figure(t, chart), h("p", " ".join(notes), class_="note") if notes else None)
+    return text(figure(t, chart), happened.words, h("p", " ".join(notes), class_="note") if notes else None)
 
 
 async def by_value(context: Context) -> Safe:

@@ -73,7 +73,7 @@ async def one(context: Context) -> Safe:
         given,
         heading=False,
         most=20,
-        rows=metric is not None and _is_list(metric),
+        rows=metric is not None and is_list(metric),
     )
 
 
@@ -87,6 +87,6 @@ def _span(context: Context, metric: Metric) -> dict[str, Any]:
     return {name: day for name, day in days.items() if name in names}
 
 
-def _is_list(metric: Metric) -> bool:
+def is_list(metric: Metric) -> bool:
     """Whether the rows themselves are what decides."""
     return metric.chart.kind == "table" or metric.group in ("experiments", "campaigns")

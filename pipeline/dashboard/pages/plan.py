@@ -6,17 +6,20 @@ from typing import Any, Final
 
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import lazy, panel, table, term
+from pipeline.queries.conditions import moments_sql
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE
 from schemas.duration import DAY, MINUTE, format_duration
 from schemas.plan import PropertySpec
 
-_SEEN_SQL: Final = """
+_SINCE: Final = moments_sql("{since:Int64}")
+_SEEN_SQL: Final = f"""
 SELECT event, count() AS n, uniqExact(person) AS users FROM events
-WHERE ts >= fromUnixTimestamp64Milli({since:Int64}) GROUP BY event"""
-_PROPERTIES_SQL: Final = """
-SELECT event, arrayJoin(JSONExtractKeys(properties)) AS property, count() AS n FROM events
-WHERE ts >= fromUnixTimestamp64Milli({since:Int64}) GROUP BY event, property ORDER BY event, n DESC LIMIT 5000"""
+WHERE {_SINCE} GROUP BY event"""
+# Whose they are doesn't matter here.
+_PROPERTIES_SQL: Final = f"""
+SELECT event, arrayJoin(JSONExtractKeys(properties)) AS property, count() AS n FROM events_raw FINAL
+WHERE {_SINCE} GROUP BY event, property ORDER BY event, n DESC LIMIT 5000"""
 
 
 def body(context: Context) -> Safe:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from pipeline.dashboard.annotated import marks
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import form, lazy, panel, period_fields, table, term, tile
 from pipeline.dashboard.pages.records import records as live_records
+from pipeline.queries.conditions import moments_sql
 from pipeline.render.chart import Line
 from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
@@ -16,13 +18,15 @@ from pipeline.render.vega import lines as line_chart
 _SAMPLE_BYTES: Final = 400
 #: So many devices and claims are named.
 _ROWS: Final = 20
+_HAPPENED: Final = moments_sql("{low:Int64}", "{high:Int64}")
 _LINKED_THEN: Final = "ts >= fromUnixTimestamp64Milli({low:Int64}) AND ts < fromUnixTimestamp64Milli({high:Int64})"
 
+# Whose the rows are doesn't matter in what follows, so they are read without their persons.
 _DAYS_SQL: Final = """
 SELECT day, sum(a) AS accepted, sum(l) AS late, sum(d) AS duplicate, sum(r) AS rejected FROM
 (
     SELECT toDate(ingested_at, {zone:String}) AS day, countIf(NOT late) AS a, countIf(late) AS l, 0 AS d, 0 AS r
-    FROM events WHERE ingested_at >= fromUnixTimestamp64Milli({low:Int64})
+    FROM events_raw FINAL WHERE ingested_at >= fromUnixTimestamp64Milli({low:Int64})
         AND ingested_at < fromUnixTimestamp64Milli({high:Int64}) GROUP BY day
     UNION ALL
     SELECT toDate(at, {zone:String}) AS day, 0, 0, count(), 0
@@ -37,28 +41,27 @@ SELECT reason, count() AS records, toUnixTimestamp64Milli(min(at)) AS first, toU
     any(detail) AS example, arraySlice(groupArray(3)(hex(substring(value, 1, {_SAMPLE_BYTES}))), 1, 2) AS samples
 FROM rejected WHERE at >= fromUnixTimestamp64Milli({{low:Int64}}) AND at < fromUnixTimestamp64Milli({{high:Int64}})
 GROUP BY reason ORDER BY records DESC, reason LIMIT 50"""
-_UNKNOWN_SQL: Final = """
+_UNKNOWN_SQL: Final = f"""
 SELECT name, sum(n) AS records, any(how) AS how FROM
 (
     SELECT JSONExtractString(value, 'event') AS name, count() AS n, 'rejected' AS how FROM rejected
-    WHERE reason = 'unknown_event' AND at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64})
+    WHERE reason = 'unknown_event' AND at >= fromUnixTimestamp64Milli({{low:Int64}}) AND at < fromUnixTimestamp64Milli({{high:Int64}})
     GROUP BY name
     UNION ALL
-    SELECT event AS name, count() AS n, 'kept' AS how FROM events
-    WHERE event NOT IN {known:Array(String)} AND ts >= fromUnixTimestamp64Milli({low:Int64})
-        AND ts < fromUnixTimestamp64Milli({high:Int64})
+    SELECT event AS name, count() AS n, 'kept' AS how FROM events_raw FINAL
+    WHERE event NOT IN {{known:Array(String)}} AND {_HAPPENED}
     GROUP BY name
 )
 GROUP BY name ORDER BY records DESC LIMIT 50"""
-_PRODUCERS_SQL: Final = """
+_PRODUCERS_SQL: Final = f"""
 SELECT source, platform, version, sum(a) AS accepted, sum(l) AS late, sum(r) AS rejected FROM
 (
-    SELECT toString(source) AS source, platform, app_version AS version, countIf(NOT late) AS a, countIf(late) AS l, 0 AS r FROM events
-    WHERE ts >= fromUnixTimestamp64Milli({low:Int64}) AND ts < fromUnixTimestamp64Milli({high:Int64})
+    SELECT toString(source) AS source, platform, app_version AS version, countIf(NOT late) AS a, countIf(late) AS l, 0 AS r
+    FROM events_raw FINAL WHERE {_HAPPENED}
     GROUP BY source, platform, version
     UNION ALL
     SELECT source, JSONExtractString(value, 'platform'), JSONExtractString(value, 'app_version'), 0, 0, count() FROM rejected
-    WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64})
+    WHERE at >= fromUnixTimestamp64Milli({{low:Int64}}) AND at < fromUnixTimestamp64Milli({{high:Int64}})
     GROUP BY 1, 2, 3
 )
 GROUP BY source, platform, version ORDER BY rejected / (accepted + late + rejected) DESC, accepted DESC LIMIT 50"""
@@ -120,8 +123,9 @@ async def days(context: Context) -> Safe:
 
     lines = [Line(label, [share(day, what) for day in wanted]) for what, label in names.items()]
 
+    happened = marks(context, wanted)
     chart = line_chart(t("Share of records by day", "每日记录占比"), [t.day(d) for d in wanted], lines,
-                       lambda v: t.percent(v, 1), height=150)  # fmt: skip
+                       lambda v: t.percent(v, 1), height=150, annotations=happened.drawn)  # fmt: skip
 
     heads = [t("Day", "日期"), t("accepted", "已接受"), *names.values()]
     rows = [
@@ -129,7 +133,7 @@ async def days(context: Context) -> Safe:
         for day in reversed(wanted) if day in found
     ]  # fmt: skip
     label = t("Records by day", "每日记录")
-    return text(figure(t, chart),
+    return text(figure(t, chart), happened.words,
                 h("details", h("summary", t("As a table", "表格")), table(heads, rows, label=label, numeric=range(1, 5))))  # fmt: skip
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
+from pipeline.dashboard.annotated import marks
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import dim, lazy, panel, term
 from pipeline.insight.pace import Against, Pace, against, pace
 from pipeline.measure.periods import Period, moment_back
 from pipeline.metrics.ask import require_plan
 from pipeline.metrics.by_minute import EVENT, MONEY, PEOPLE, key_event, parameters
+from pipeline.queries.conditions import moments_sql
 from pipeline.render.chart import Line
 from pipeline.render.figure import figure
 from pipeline.render.html import Child, Safe, h, text
@@ -24,12 +26,11 @@ _KEEP_TODAY, _KEEP_OVER = 20.0, 600.0
 #: Minutes without any stored event after which it is said, for then today only looks small.
 _BEHIND: Final = 15
 _RECENT: Final = 5 * MINUTE
-_RECENT_SQL: Final = """\
-SELECT uniqExactIf(person, ts >= fromUnixTimestamp64Milli({start:Int64}) AND ts < fromUnixTimestamp64Milli({end:Int64})),
-    uniqExactIf(person, ts < fromUnixTimestamp64Milli({then_end:Int64}))
-FROM events
-WHERE ts >= fromUnixTimestamp64Milli({start:Int64}) AND ts < fromUnixTimestamp64Milli({end:Int64})
-    OR ts >= fromUnixTimestamp64Milli({then:Int64}) AND ts < fromUnixTimestamp64Milli({then_end:Int64})"""
+_NOW: Final = moments_sql("{start:Int64}", "{end:Int64}")
+_THEN: Final = moments_sql("{then:Int64}", "{then_end:Int64}")
+_RECENT_SQL: Final = (
+    f"SELECT uniqExactIf(person, {_NOW}), uniqExactIf(person, {_THEN}) FROM events WHERE {_NOW} OR {_THEN}"
+)
 
 
 def panels(context: Context) -> list[Safe]:
@@ -88,13 +89,17 @@ async def curve(context: Context) -> Safe:
     def written(value: float | None) -> str:
         return t.compact(None if value is None else round(value, 2))
 
-    chart = line_chart(title, places, lines, written, height=140)
+    begin = context.day_start(context.today)
+    moments = [datetime.fromtimestamp(begin / 1000 + at * 60, UTC) for at in found.places]
+    happened = marks(context, moments)
+    chart = line_chart(title, places, lines, written, height=140, annotations=happened.drawn)
     return text(
         h("div", form(found.so_far), class_="value"),
         h("ul", h("li", _said(context, found, found.yesterday, form, week=False)),
           h("li", _said(context, found, found.last_week, form, week=True)), class_="against"),
         _behind(context, found) if of == "people" else None,
         figure(t, chart),
+        happened.words,
     )  # fmt: skip
 
 
