@@ -15,7 +15,7 @@ help:  ## list the targets
 # The stamp is newer than what it depends on: setting up happens only when something changed.
 .venv/.ready: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,charts,rocksdb,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,rocksdb,dev]'
 	@touch $@
 
 setup: .venv/.ready  ## a virtual environment with everything in it
@@ -38,14 +38,14 @@ test-all: .venv/.ready  ## both in one run, which waits less: for .ci/run
 	@.ci/tools --try
 	@$(BIN)/python -m pytest -q -m "not faults" $(PARALLEL) $(ARGS)
 
-# Another Python: an environment of its own, and none of the extras.
+# Another Python: an environment of its own, none of the extras, and a fifth of the laws' examples.
 PURE_TESTS = $(addprefix tests/,schemas measure ingest state insight render files kafka simulate cli)
 PURE = .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 test-pure:  ## the tests that need nothing but Python, with coverage (PYTHON=python3.13)
 	@test -x $(PURE)/bin/python || $(PYTHON) -m venv $(PURE)
 	@$(PURE)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	@COVERAGE_CORE=sysmon $(PURE)/bin/python -m coverage run -m pytest -q \
+	@COVERAGE_CORE=sysmon $(PURE)/bin/python -m coverage run -m pytest -q --hypothesis-profile=few \
 		-m "not needs and not integration and not faults" $(or $(ARGS),$(PURE_TESTS))
 	@$(PURE)/bin/python -m coverage report
 

@@ -8,7 +8,6 @@ import commands
 import pytest
 from hypothesis import HealthCheck, settings
 from needs import (
-    needs_charts,
     needs_chromium,
     needs_compiler,
     needs_compose,
@@ -31,11 +30,12 @@ from needs import (
 # How long an example takes says more of the machine than of the code. A law whose examples are slow takes a part of
 # the number (`settings.default.max_examples // 4`): so `make test-laws` is a multiple for every law.
 settings.register_profile("everyday", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
+# Where the laws were tried already, on another Python.
+settings.register_profile("few", settings.get_profile("everyday"), max_examples=20)
 settings.register_profile("thorough", settings.get_profile("everyday"), max_examples=1_000)
 settings.load_profile("everyday")
 
 __all__ = [
-    "needs_charts",
     "needs_chromium",
     "needs_compiler",
     "needs_compose",

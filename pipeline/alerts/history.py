@@ -23,7 +23,7 @@ from pipeline.clickhouse.client import Connection, require_product, require_stre
 from pipeline.errors import DependencyError, UserError
 from pipeline.ingest.records import Outcome
 from pipeline.ingest.validate import Validator
-from pipeline.queries.conditions import quoted
+from pipeline.queries.conditions import moments_sql, quoted
 from pipeline.serve import names
 from pipeline.serve.complete import Minutes
 from pipeline.serve.samples import Sample, funnel_buckets, product_samples
@@ -228,7 +228,7 @@ async def _events(connection: Connection, settings: Settings, start: int, end: i
     columns = ", ".join(f"toString({field})" for field in CONTEXT_FIELDS)
     rows = await connection.query(
         f"SELECT event, event_id, person, session_id, toUnixTimestamp64Milli(ts) AS at, value, properties, {columns} "
-        f"FROM events WHERE stream = {quoted(settings.stream)} AND NOT late AND {_within('ts', start, end)} "
+        f"FROM events WHERE stream = {quoted(settings.stream)} AND NOT late AND {moments_sql(str(start), str(end))} "
         f"ORDER BY at, partition, offset",
     )
     events = []

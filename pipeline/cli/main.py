@@ -17,11 +17,13 @@ import typer
 from pipeline import __version__
 from pipeline.cli import (
     alerts,
+    assistants,
     backup,
     database,
     demo,
     doctor,
     files,
+    kept,
     metrics,
     plan,
     rejected,
@@ -45,12 +47,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (demo, roles, report, files, simulate, replay, database, doctor, backup):
+for commands in (demo, roles, report, files, simulate, replay, database, doctor, backup, assistants):
     app.add_typer(commands.app)
 app.add_typer(plan.app, name="plan")
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(kept.app, name="kept")
 app.add_typer(sources.app, name="sources")
 
 

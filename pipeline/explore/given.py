@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
 from pipeline.errors import UserError
-from pipeline.explore.filters import PROPERTY, Filter, check_field, make_filter
+from pipeline.explore.filters import ATTRIBUTE, PROPERTY, Filter, check_field, make_filter
 from pipeline.explore.question import MAX_CONDITIONS
 from pipeline.explore.segments import EventSet
 from schemas.names import check_name, shown
@@ -27,6 +27,12 @@ class AddressReader:
     query: Mapping[str, str]
     plan: Plan
     today: date
+    #: Whether single people may be looked at. Where not, nothing that is asked in an address reads their attributes: a
+    #: value that few have says who they are, and a condition on it shows them alone. What the plan itself asks of them
+    #: (its segments) stays.
+    people: bool
+    #: Segments that are kept besides the plan's: the parameters that the bar wrote for each.
+    kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
         """A parameter; "" if it isn't there."""
@@ -76,6 +82,14 @@ class AddressReader:
         close = difflib.get_close_matches(found[:100], self.plan.events, 1)
         raise UserError(f"the plan has no event {shown(found)}" + (f": did you mean {close[0]}?" if close else ""))
 
+    def funnel(self, name: str) -> str:
+        """The name of a funnel of the plan, the first one if nothing is given; "" of a plan without any."""
+        found = self.text(name)
+        if not found or found in self.plan.funnels:
+            return found or next(iter(self.plan.funnels), "")
+        close = difflib.get_close_matches(found[:100], self.plan.funnels, 1)
+        raise UserError(f"the plan has no funnel {shown(found)}" + (f": did you mean {close[0]}?" if close else ""))
+
     def events(self, name: str) -> EventSet:
         """An event, others that count as it, and the conditions."""
         names = tuple(dict.fromkeys(filter(None, (self.event(f"{name}{more}") for more in ALSO))))
@@ -87,13 +101,22 @@ class AddressReader:
         for k in range(1, most + 1):
             if field := self.text(f"{prefix}f{k}"):
                 operator = self.text(f"{prefix}o{k}") or "is"
-                found.append(make_filter(field, operator, self.query.get(f"{prefix}v{k}", "")))
+                found.append(make_filter(self.allowed(field), operator, self.query.get(f"{prefix}v{k}", "")))
         return tuple(found)
 
     def field(self, name: str) -> str:
         """A field, or "" if none is given."""
         found = self.text(name)
-        return check_field(found) if found else ""
+        return check_field(self.allowed(found)) if found else ""
+
+    def allowed(self, field: str) -> str:
+        """The field, unless it is an attribute of users and single people may not be looked at."""
+        if field.startswith(ATTRIBUTE) and not self.people:
+            raise UserError(
+                f"{shown(field)} is an attribute of users, and this installation shows no single people "
+                "(PIPELINE_DASHBOARD_PEOPLE): ask by a segment of the plan"
+            )
+        return field
 
     def number_field(self, name: str) -> str:
         """The name of a property with numbers."""

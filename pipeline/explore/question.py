@@ -17,7 +17,26 @@ Measure = Literal[
 #: Measures that need no property, and those of a property.
 COUNTED: Final = ("people", "count", "per_person", "sessions", "per_session")
 OF_PROPERTY: Final = ("sum", "average", "median", "p90", "p95", "p99")
+#: Measure to its name.
+MEASURES: Final[dict[str, str]] = {
+    "people": "people",
+    "count": "times",
+    "per_person": "times a person",
+    "sessions": "sessions",
+    "per_session": "times a session",
+    "sum": "sum of",
+    "average": "average of",
+    "median": "median of",
+    "p90": "90th percentile of",
+    "p95": "95th percentile of",
+    "p99": "99th percentile of",
+}
 Order = Literal["ordered", "any", "strict"]
+ORDER_NAMES: Final = {
+    "ordered": "in this order",
+    "any": "in any order",
+    "strict": "nothing else in between",
+}
 
 #: Bounds of a question.
 MAX_SERIES, MAX_FORMULAS, MAX_BY, MAX_STEPS, MAX_FILTERS, MAX_CONDITIONS = 6, 3, 2, 8, 8, 3
@@ -143,7 +162,8 @@ Question = Trend | BuiltFunnel | Retention | Distribution | Lifecycle | Paths
 @dataclass(frozen=True)
 class Cell:
     """One number of an answer: which series, step or column (`n`, from 0), of which period or cohort (`at`, as the
-    answer writes it, empty for all), of which values of the breakdown. `lost`: who did not come on to step `n`."""
+    answer writes it, empty for all), of which values of the breakdown (none: of all together). `lost`: who did not come
+    on to step `n`."""
 
     n: int = 0
     at: str = ""

@@ -67,7 +67,10 @@ LIMIT {ROWS}
 
 
 def trend_people(trend: Trend, cell: Cell, plan: Plan, values: Values) -> str:
-    """A sub-query of the persons behind a cell: who did the events of series `n` in that period, with those values."""
+    """A sub-query of the persons behind a cell: who did the events of series `n` in that period, with those values.
+
+    Without values it is whoever did them.
+    """
     series = trend.series[cell.n]
     parts = [scope_sql(trend.scope, plan.timezone, values), names_sql((series.events,), values)]
     parts.append(events_sql(series.events, values))
@@ -75,7 +78,8 @@ def trend_people(trend: Trend, cell: Cell, plan: Plan, values: Values) -> str:
         at = f"toString({_named(trend)})" if trend.grain != "hour" else f"toString(toUnixTimestamp({_named(trend)}))"
         parts.append(f"{at} = {values.text(cell.at)}")
     parts += [
-        f"{by_sql(field, values)} = {values.text(value)}" for field, value in zip(trend.by, cell.values, strict=True)
+        f"{by_sql(field, values)} = {values.text(value)}"
+        for field, value in zip(trend.by, cell.values, strict=bool(cell.values))
     ]
     return f"SELECT DISTINCT person FROM activity WHERE {' AND '.join(f'({part})' for part in parts)}"
 

@@ -9,11 +9,11 @@
 
 from pipeline.metrics.arguments import arguments_for
 from pipeline.metrics.install import install
-from pipeline.metrics.metric import GROUPS, Chart, Metric, Parameter
+from pipeline.metrics.metric import GROUPS, Metric, MetricChart, Parameter
 from pipeline.metrics.registry import metric, metrics
 from pipeline.metrics.run import Limits, Table, run, run_as, today
 
 __all__ = [
-    "GROUPS", "Chart", "Limits", "Metric", "Parameter", "Table",
+    "GROUPS", "Limits", "Metric", "MetricChart", "Parameter", "Table",
     "arguments_for", "install", "metric", "metrics", "run", "run_as", "today",
 ]  # fmt: skip

@@ -131,6 +131,11 @@ def _value(metric: Metric, parameter: Parameter, given: Any) -> Any:
     return text
 
 
+def last_day(arguments: Mapping[str, Any]) -> date | None:
+    """The last day that a metric looks at, from which a segment is seen; None for a metric without days."""
+    return next((arguments[name] for name in ("until", "to", "on") if isinstance(arguments.get(name), date)), None)
+
+
 def written(value: Any) -> str:
     """A value as text that `arguments_for` reads as the same: in forms and addresses."""
     if not isinstance(value, list | tuple):

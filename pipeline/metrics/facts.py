@@ -112,14 +112,15 @@ def facts(plan: Plan) -> list[View]:
     return views + _written()
 
 
-def _registrations(plan: Plan) -> tuple[Meaning, ...]:
+def registrations(plan: Plan) -> tuple[Meaning, ...]:
+    """The events that mean a new account; none where everybody joins with their first event."""
     named = plan.meanings.registration
     return named or ((Meaning(event=plan.registration),) if plan.registration else ())
 
 
 def _meanings(plan: Plan, fact: _Fact) -> Sequence[Meaning]:
     if fact.meaning == "registration":
-        return _registrations(plan)
+        return registrations(plan)
     found: Sequence[Meaning] = getattr(plan.meanings, fact.meaning)
     return found
 
@@ -208,10 +209,10 @@ def _any(meanings: Sequence[Meaning | Step]) -> str:
 
 
 def _users(plan: Plan) -> list[View]:
-    registrations = _registrations(plan)
+    joins = registrations(plan)
     # Without a registration in the plan everybody joins with the first event; with one, some never do.
-    joined = f"minOrNullIf(ts, {_any(registrations)})" if registrations else "toNullable(min(ts))"
-    joined_day = f"minOrNullIf(day, {_any(registrations)})" if registrations else "toNullable(min(day))"
+    joined = f"minOrNullIf(ts, {_any(joins)})" if joins else "toNullable(min(ts))"
+    joined_day = f"minOrNullIf(day, {_any(joins)})" if joins else "toNullable(min(day))"
     touch = ", ".join(f"argMinIf({field}, ts, {field} != '') AS {field}" for field in CONTEXT_FIELDS)
     select = (
         "SELECT person, min(ts) AS first_seen, min(day) AS first_day, max(ts) AS last_seen, max(day) AS last_day, "

@@ -26,18 +26,18 @@ from typing import Final, Literal, get_args
 
 #: Groups in the order in which they are shown, with their names in English and Chinese.
 GROUPS: Final = {
-    "activity": ("Activity", "活跃"),
-    "acquisition": ("Acquisition", "获客"),
-    "activation": ("Activation", "激活"),
-    "retention": ("Retention", "留存"),
-    "conversion": ("Conversion", "转化"),
-    "paths": ("Paths", "路径"),
-    "revenue": ("Revenue", "收入"),
-    "segments": ("Segments", "用户分群"),
-    "campaigns": ("Campaigns", "运营活动"),
-    "experiments": ("Experiments", "实验"),
-    "satisfaction": ("Satisfaction", "满意度"),
-    "content": ("Content", "内容"),
+    "activity": {"en": "Activity", "zh": "活跃"},
+    "acquisition": {"en": "Acquisition", "zh": "获客"},
+    "activation": {"en": "Activation", "zh": "激活"},
+    "retention": {"en": "Retention", "zh": "留存"},
+    "conversion": {"en": "Conversion", "zh": "转化"},
+    "paths": {"en": "Paths", "zh": "路径"},
+    "revenue": {"en": "Revenue", "zh": "收入"},
+    "segments": {"en": "Segments", "zh": "用户分群"},
+    "campaigns": {"en": "Campaigns", "zh": "运营活动"},
+    "experiments": {"en": "Experiments", "zh": "实验"},
+    "satisfaction": {"en": "Satisfaction", "zh": "满意度"},
+    "content": {"en": "Content", "zh": "内容"},
 }
 
 ChartKind = Literal["line", "bar", "funnel", "heatmap", "table"]
@@ -67,7 +67,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Chart:
+class MetricChart:
     """How the metric is drawn: columns of its result. `y` may be several, `series` parts the rows."""
 
     kind: ChartKind
@@ -91,8 +91,18 @@ class Metric:
     parameters: tuple[Parameter, ...]
     example: str
     mistakes: str
-    chart: Chart
+    chart: MetricChart
     sql: str
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The title by language."""
+        return {"en": self.title, "zh": self.title_zh}
+
+    @property
+    def definitions(self) -> dict[str, str]:
+        """The definition by language."""
+        return {"en": self.definition, "zh": self.definition_zh}
 
 
 def parse_metric(name: str, text: str) -> Metric:
@@ -146,10 +156,10 @@ def _parameter(name: str, line: str) -> Parameter:
     return Parameter(match["name"], match["type"], match["default"], match["meaning"], choices)
 
 
-def _chart(name: str, lines: list[str]) -> Chart:
+def _chart(name: str, lines: list[str]) -> MetricChart:
     kind, *rest = " ".join(lines).split() or [""]
     pairs = dict(part.partition("=")[::2] for part in rest)
     if kind not in get_args(ChartKind) or not set(pairs) <= {"x", "y", "series"}:
         raise MetricFileError(f"{name}: a chart is written `line x=column y=column,column series=column`")
     y = tuple(filter(None, pairs.get("y", "").split(",")))
-    return Chart(kind, pairs.get("x", ""), y, pairs.get("series", ""))  # type: ignore[arg-type]
+    return MetricChart(kind, pairs.get("x", ""), y, pairs.get("series", ""))  # type: ignore[arg-type]

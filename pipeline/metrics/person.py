@@ -20,6 +20,9 @@ from pipeline.queries.plan_funnels import funnel_query
 from schemas.event import CONTEXT_FIELDS, DEVICE
 from schemas.plan import Funnel, Plan
 
+#: Columns of metrics that hold a person, and metrics that are about a single one.
+PERSON_COLUMNS: Final = frozenset({"actor", "person", "inviter", "creator"})
+ABOUT_ONE: Final = frozenset({"user_profile"})
 #: Longer ids than this no event has.
 MAX_ID: Final = 1_000
 #: Ids of one person that are looked at.

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline.metrics.metric import Metric
+from pipeline.queries.conditions import quoted
 from schemas.plan import Plan
 
 if TYPE_CHECKING:  # a client of ClickHouse takes half a second to load; whoever only lists metrics needs none
@@ -96,6 +97,21 @@ async def run_as(
 
     answer: bytes = await connection.run(work)
     return answer
+
+
+def call(metric: Metric, arguments: Mapping[str, Any], filters: str = "") -> str:
+    """The query as an analyst would write it, with the values in it; `filters` as `ask_metric` has them."""
+    given = ", ".join(f"{name} = {_literal(value)}" for name, value in arguments.items())
+    only = f"\nSETTINGS additional_table_filters = {filters}" if filters else ""
+    return f"SELECT * FROM {metric.name}" + (f"({given})" if given else "") + only
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_literal(item) for item in value)}]"
+    if isinstance(value, date):
+        return quoted(value.isoformat())
+    return quoted(value) if isinstance(value, str) else str(value)
 
 
 def bound(arguments: Mapping[str, Any]) -> dict[str, Any]:

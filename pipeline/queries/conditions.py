@@ -50,6 +50,19 @@ def value_sql(field: str) -> str:
     return f"substringUTF8({text}, 1, {MAX_TEXT})" if field.startswith("properties.") else text
 
 
+def moments_sql(since: str, until: str = "", ts: str = "ts") -> str:
+    """The condition that an event happened from `since` on and before `until` (expressions of epoch ms).
+
+    It names the days as well: events are in order by them, and of a time alone ClickHouse doesn't conclude them, but
+    reads the whole month.
+    """
+    low, high = (f"fromUnixTimestamp64Milli(toInt64({moment}), 'UTC')" for moment in (since, until))
+    parts = [f"{ts} >= {low}", f"toDate({ts}) >= toDate({low})"]
+    if until:
+        parts += [f"{ts} < {high}", f"toDate({ts}) <= toDate({high})"]
+    return f"({' AND '.join(parts)})"
+
+
 def step_sql(step: Step) -> str:
     """The condition of a funnel step."""
     return " AND ".join([f"event = {quoted(step.event)}", *_conditions(step.where)])

@@ -1,9 +1,12 @@
 """The ClickHouse query that counts a funnel from events, with the meaning of `pipeline.measure.funnel`.
 
 Levels come from `windowFunnel` itself. What it does not return, the times of the chain, is computed beside
-it by folding over the events; the query fails if the two disagree. Per actor the events are gathered into
-one sorted array, which is cut to each cohort bucket's range, so an actor with first steps in several
-buckets counts in each.
+it; the query fails if the two disagree. Per actor the events are gathered into one sorted array, which is cut
+to each cohort bucket's range, so an actor with first steps in several buckets counts in each.
+
+Whatever is done to an array takes time in proportion to its length: some actors have a hundred thousand events.
+So nothing is folded (`arrayFold` evaluates its expression once for each place of the longest array of a block),
+and no array is looked at from within another: "the last such place so far" is `arrayFill`.
 
 Only builds text: names, conditions and expressions are the caller's and must be trusted.
 """
@@ -28,6 +31,13 @@ COLUMNS: Final = {
 }
 
 
+#: What `FunnelQuery.breakdown` is without one.
+NO_BREAKDOWN: Final = "''"
+#: An event is one number, its time times this and its bits: 16 steps and the exclusion. Of a step, times the other.
+_BITS: Final = 1 << 17
+_STEPS: Final = 32
+
+
 @dataclass(frozen=True)
 class FunnelQuery:
     """A funnel over a table.
@@ -46,20 +56,19 @@ class FunnelQuery:
     bucket_end: str
     actor: str = "actor"
     ts: str = "ts"
-    breakdown: str = "''"
+    breakdown: str = NO_BREAKDOWN
     attribution: Attribution = "first"
     modes: frozenset[str] = frozenset()
     exclude: str = ""
     where: str = ""
     #: Whatever the order: how many of the steps an actor took within the window, the earliest of them in the bucket.
     any_order: bool = False
-    #: Without step times the query is several times as fast.
     times: bool = True
 
     @property
     def has_times(self) -> bool:
-        """Whether the query gives step times: not under strict_once, where a chain is not a simple
-        fold, nor in any order."""
+        """Whether the query gives step times: not under strict_once, where a chain depends on others
+        of its time, nor in any order."""
         return self.times and not self.any_order and "strict_once" not in self.modes
 
 
@@ -111,42 +120,48 @@ def _levels(query: FunnelQuery, of_actor: str = "") -> str:
     conditions = [*query.steps, query.exclude] if query.exclude else query.steps
     code = " + ".join(f"if({condition}, {1 << i}, 0)" for i, condition in enumerate(conditions))
     carriers = full if query.attribution == "last" or query.any_order else 1
-    chain, check = (_CHAIN.format(_chain(query)), _CHECK) if query.has_times and len(query.steps) > 1 else ("", "")
-    return f"""\
-    SELECT
-        {of_actor}bucket,
-        {_value(query)} AS value,
-        {_parts(query)} AS parts,
-        arrayMax(arrayMap(part -> {_level(query)}, parts)) AS level{chain}
-    FROM (
-        -- Per actor and bucket: the events in its range.
-        SELECT {of_actor}cohort.1 AS bucket, cohort.2 AS high, cohort.3 AS events
+    has_chain = query.has_times and len(query.steps) > 1
+    cohorts = f"""\
+        SELECT
+            {of_actor}bucket,
+            {_value(query)} AS value,
+            {_parts(query)} AS parts,
+            arrayMap(part -> {_level(query)}, parts) AS of_parts,
+            arrayMax(of_parts) AS level
         FROM (
-            SELECT {of_actor}arrayJoin(arrayMap(
-                b -> (b.1, b.2, arrayFilter(e -> e.1 >= b.1 AND e.1 < b.2 + {query.window_ms}, timeline)),
-                arrayMap(s -> (s, {query.bucket_end.format("s")}), starts)
-            )) AS cohort
+            -- Per actor and bucket: the events in its range.
+            SELECT {of_actor}cohort.1 AS bucket, cohort.2 AS high, cohort.3 AS events, cohort.4 AS carried
             FROM (
-                -- Per actor: its events (time, bits of steps and exclusion, value); starts of its buckets.
-                SELECT
-                    {of_actor}arraySort(groupArray((f_ts, f_code, f_value))) AS timeline,
-                    arrayDistinct(arrayMap(
-                        e -> {query.bucket_start.format("e.1")}, arrayFilter(e -> {_begins(query)}, timeline)
-                    )) AS starts
+                SELECT {of_actor}arrayJoin(arrayMap(
+                    b -> (b.1, b.2,
+                        arrayFilter(e -> {_ts("e")} >= b.1 AND {_ts("e")} < b.2 + {query.window_ms}, timeline),
+                        arrayFilter(c -> c.1 >= b.1 AND c.1 < b.2{_value_until(query)}, carriers)),
+                    arrayMap(s -> (s, {query.bucket_end.format("s")}), starts)
+                )) AS cohort
                 FROM (
+                    -- Per actor: its events, each a number of its time and its bits of steps and exclusion; the
+                    -- times and values of those that say under which value it counts; the starts of its buckets.
                     SELECT
-                        {query.actor} AS f_actor,
-                        toUInt64({query.ts}) AS f_ts,
-                        toUInt32({code}) AS f_code,
-                        if(bitAnd(f_code, {carriers}) != 0, toString({query.breakdown}), '') AS f_value
-                    FROM {query.table}
-                    WHERE {query.where or "1"}
+                        {of_actor}arraySort(groupArray(f_ts * {_BITS} + f_code)) AS timeline,
+                        {_carriers(query, carriers)} AS carriers,
+                        arrayDistinct(arrayMap(
+                            e -> {query.bucket_start.format(_ts("e"))}, arrayFilter(e -> {_begins(query)}, timeline)
+                        )) AS starts
+                    FROM (
+                        SELECT
+                            {query.actor} AS f_actor,
+                            toUInt64({query.ts}) AS f_ts,
+                            toUInt32({code}) AS f_code,
+                            if(bitAnd(f_code, {carriers}) != 0, toString({query.breakdown}), '') AS f_value
+                        FROM {query.table}
+                        WHERE {query.where or "1"}
+                    )
+                    WHERE {"1" if "strict_order" in query.modes else "f_code != 0"}
+                    GROUP BY f_actor
                 )
-                WHERE {"1" if "strict_order" in query.modes else "f_code != 0"}
-                GROUP BY f_actor
             )
-        )
-    ){check}"""
+        )"""
+    return _with_waits(query, cohorts, of_actor) if has_chain else cohorts
 
 
 def cell_of(
@@ -161,37 +176,51 @@ def cell_of(
     return cell
 
 
-def _value(query: FunnelQuery) -> str:
-    """The breakdown value that the actor counts under."""
-    if query.attribution == "last":
-        full = (1 << len(query.steps)) - 1
-        return f"arrayMax(arrayMap(e -> (e.1, e.3), arrayFilter(e -> bitAnd(e.2, {full}) != 0, events))).2"
-    firsts = f"arrayFilter(e -> {_begins(query)} AND e.1 < high, events)"
-    if query.attribution == "first":
-        return f"arrayMin(arrayMap(e -> (e.1, e.3), {firsts})).2"
-    return f"arrayJoin(arrayDistinct(arrayMap(e -> e.3, {firsts})))"
+def _ts(event: str) -> str:
+    """The time of an event of a timeline."""
+    return f"intDiv({event}, {_BITS})"
 
 
 def _begins(query: FunnelQuery) -> str:
     """Whether an event `e` is one with which an actor can enter."""
-    return f"bitAnd(e.2, {(1 << len(query.steps)) - 1}) != 0" if query.any_order else "bitTest(e.2, 0)"
+    return f"bitAnd(e, {(1 << len(query.steps)) - 1}) != 0" if query.any_order else "bitTest(e, 0)"
+
+
+def _carriers(query: FunnelQuery, mask: int) -> str:
+    if query.breakdown == NO_BREAKDOWN:
+        return "[]::Array(Tuple(UInt64, String))"
+    return f"groupArrayIf((f_ts, f_value), bitAnd(f_code, {mask}) != 0)"
+
+
+def _value_until(query: FunnelQuery) -> str:
+    return f" + {query.window_ms}" if query.attribution == "last" else ""
+
+
+def _value(query: FunnelQuery) -> str:
+    """The breakdown value that the actor counts under."""
+    if query.breakdown == NO_BREAKDOWN:
+        return NO_BREAKDOWN
+    if query.attribution == "any":
+        return "arrayJoin(arrayDistinct(carried.2))"
+    return "arrayMax(carried).2" if query.attribution == "last" else "arrayMin(carried).2"
 
 
 def _parts(query: FunnelQuery) -> str:
-    """The segments between exclusions, each (ts, mask of steps), the first step cleared after the bucket."""
-    full = (1 << len(query.steps)) - 1
-    if query.any_order:
-        row = f"(e.1, bitAnd(e.2, {full}))"
-    else:
-        row = f"(e.1, bitAnd(e.2, if(e.1 < high, {full}, {full - 1})))"
+    """The segments between exclusions, the first step cleared after the bucket."""
+    row = "e" if query.any_order else f"if({_ts('e')} < high, e, bitAnd(e, bitNot(toUInt64(1))))"
+    rows = f"arrayMap(e -> {row}, events)"
     # The order of the rows matters to one combination only.
-    order = "arraySort" if {"strict_once", "strict_deduplication"} <= query.modes else ""
+    order = {"strict_once", "strict_deduplication"} <= query.modes
     if not query.exclude:
-        return f"[{order}(arrayMap(e -> {row}, events))]"
-    cuts = f"arrayMap(x -> x.1, arrayFilter(x -> bitTest(x.2, {len(query.steps)}), events))"
-    segments = f"arrayMap(e -> arrayCount(c -> c < e.1, {cuts}), events)"
-    part = f"{order}(arrayMap(e -> {row}, arrayFilter((e, n) -> n = segment, events, {segments})))"
-    return f"arrayMap(segment -> {part}, arraySort(arrayDistinct({segments})))"
+        return f"[{f'arraySort({rows})' if order else rows}]"
+    # An exclusion ends what comes after its time. Its bit is the highest, so it is the last of the events of its time.
+    excluded = f"bitTest(e, {len(query.steps)})"
+    following = "arrayPushBack(arrayPopFront(events), 0)"
+    ends = f"arrayMap((e, next) -> {excluded} AND {_ts('next')} > {_ts('e')}, events, {following})"
+    parts = f"arraySplit((e, begins) -> begins, {rows}, arrayPushFront(arrayPopBack({ends}), 0))"
+    # Without the exclusion's bit they are ordered as the fold has them.
+    steps = f"bitAnd(e, bitNot(toUInt64({1 << len(query.steps)})))"
+    return f"arrayMap(part -> arraySort(arrayMap(e -> {steps}, part)), {parts})" if order else parts
 
 
 def _level(query: FunnelQuery) -> str:
@@ -199,64 +228,70 @@ def _level(query: FunnelQuery) -> str:
     if query.any_order:
         return _most(query)
     modes = "".join(f", ''{mode}''" for mode in sorted(query.modes))
-    masks = ", ".join(f"arrayMap(r -> bitTest(r.2, {k}), part)" for k in range(len(query.steps)))
-    return f"arrayReduce('windowFunnel({query.window_ms}{modes})', arrayMap(r -> r.1, part), {masks})"
+    masks = ", ".join(f"arrayMap(e -> bitTest(e, {k}), part)" for k in range(len(query.steps)))
+    return f"arrayReduce('windowFunnel({query.window_ms}{modes})', arrayMap(e -> {_ts('e')}, part), {masks})"
 
 
 def _most(query: FunnelQuery) -> str:
     """The most steps of a part that lie within the window and of which one lies in the bucket.
 
-    A fold over the events: of each step the last time so far, and the last one in the bucket; beside them the most.
+    At each event: of each step the last time so far, and the last one of any step in the bucket.
     """
-    steps = range(1, len(query.steps) + 1)
-    last = [f"if(bitTest(e.2, {k - 1}), e.1, s.1[{k}])" for k in steps]
-    early = [f"if(bitTest(e.2, {k - 1}) AND e.1 < high, e.1, s.2[{k}])" for k in steps]
-    near = f"t -> t > 0 AND t + {query.window_ms} >= e.1"
-    counted = f"if(arrayExists({near}, [{', '.join(early)}]), arrayCount({near}, [{', '.join(last)}]), 0)"
-    zeros = f"arrayWithConstant({len(steps)}, toUInt64(0))"
-    state = f"([{', '.join(last)}], [{', '.join(early)}], greatest(s.3, toUInt8({counted})))"
-    return f"arrayFold((s, e) -> {state}, arraySort(part), ({zeros}, {zeros}, toUInt8(0))).3"
+    steps = range(len(query.steps))
+    last = [f"arrayFill(t -> t > 0, arrayMap(e -> if(bitTest(e, {k}), {_ts('e')}, 0), part))" for k in steps]
+    begun = f"if(bitAnd(e, {(1 << len(query.steps)) - 1}) != 0 AND {_ts('e')} < high, {_ts('e')}, 0)"
+    early = f"arrayFill(t -> t > 0, arrayMap(e -> {begun}, part))"
+    names = ", ".join(f"t{k}" for k in steps)
+    near = "{0} > 0 AND {0} + " + str(query.window_ms) + " >= " + _ts("e")
+    counted = " + ".join(f"({near.format(f't{k}')})" for k in steps)
+    return (
+        f"arrayMax(arrayMap((e, early, {names}) -> if({near.format('early')}, {counted}, 0), "
+        f"part, {early}, {', '.join(last)}))"
+    )
 
 
-# `waits[k]`: time from step k to k + 1. Of chains of the same length that of the earliest part is taken.
-_CHAIN: Final = """,
-        arrayFold((a, c) -> if(length(c) > length(a), c, a), arrayMap(part -> {}, parts), []::Array(UInt64))
-            AS chain,
-        arraySlice(arrayDifference(chain), 2) AS waits"""
-_CHECK: Final = """
-    WHERE throwIf(length(chain) != level, 'the chain of a funnel disagrees with windowFunnel') = 0"""
+def _with_waits(query: FunnelQuery, cohorts: str, of_actor: str) -> str:
+    """The rows with `waits`, the times that `window_chain` finds: `waits[k]` is that from step k to step k + 1.
 
+    Of the part that first came to the level, the `items` are its (time, step) in order. `ends{k}` is, where step k
+    continues a chain, until when that chain may go on, elsewhere 0: of several chains the one that began last may go on
+    longest, so no other needs to be known. `at{k}` is found from the end: where the level was reached first, and the
+    last of each step before. Strict modes that end a chain leave what was before as it is.
 
-def _chain(query: FunnelQuery) -> str:
-    """What `window_chain` does, as a fold over the (ts, step) of a part, sorted.
-
-    State: the latest chain to each step, the best chain, and whether an event has ended it all.
+    Each layer is a sub-query: a name stands for its whole expression wherever it is used in the same one.
     """
     steps = len(query.steps)
-    best, ended = f"s.{steps + 1}", f"s.{steps + 2}"
-    order, deduplicate = "strict_order" in query.modes, "strict_deduplication" in query.modes
-    items, latest, longest, ends = [], [], [], [ended]
-    for k in range(1, steps + 1):
-        items.append(f"arrayMap(r -> (r.1, {k}), arrayFilter(r -> bitTest(r.2, {k - 1}), part))")
-        fits, chain = f"NOT {ended} AND i.2 = {k}", "[i.1]"
-        if k > 1:
-            before, chain = f"s.{k - 1}", f"arrayPushBack(s.{k - 1}, i.1)"
-            fits += f" AND notEmpty({before}) AND i.1 <= {before}[1] + {query.window_ms}"
-            if "strict_increase" in query.modes:
-                fits += f" AND {before}[-1] < i.1"
-            if deduplicate:
-                fits += f" AND empty(s.{k})"
-                ends.append(f"(i.2 = {k} AND notEmpty(s.{k}))")
-            if order:
-                ends.append(f"(i.2 = {k} AND notEmpty({best}) AND empty({before}))")
-        latest.append(f"if({fits}, {chain}, s.{k})")
-        longest.append(f"{fits} AND length({best}) < {k}, {chain}")
-    if order:
-        items.append("arrayMap(r -> (r.1, 0), arrayFilter(r -> r.2 = 0, part))")
-        ends.append(f"(i.2 = 0 AND notEmpty({best}))")
-    state = f"({', '.join(latest)}, multiIf({', '.join(longest)}, {best}), toUInt8({' OR '.join(ends)}))"
-    empty = f"({'[]::Array(UInt64), ' * (steps + 1)}toUInt8(0))"
-    return f"arrayFold((s, i) -> {state}, arraySort(arrayConcat({', '.join(items)})), {empty}).{steps + 1}"
+    at, step = f"intDiv(i, {_STEPS})", f"i % {_STEPS}"
+    items = ", ".join(
+        f"arrayMap(e -> {_ts('e')} * {_STEPS} + {k}, arrayFilter(e -> bitTest(e, {k - 1}), part))"
+        for k in range(1, steps + 1)
+    )
+    part = "if(level > 1, parts[indexOf(of_parts, level)], []) AS part"
+    rows = f"SELECT *, {part}, arraySort(arrayConcat({items})) AS items FROM (\n{cohorts}\n)"
+    rows = f"SELECT *, arrayMap(i -> if({step} = 1, {at} + {query.window_ms}, 0), items) AS ends1 FROM ({rows})"
+    for k in range(2, steps + 1):
+        names, arrays = "i, u", f"items, arrayFill(u -> u > 0, ends{k - 1})"
+        fits = f"{step} = {k} AND u >= {at}"
+        if "strict_increase" in query.modes:
+            last = f"arrayFill(t -> t > 0, arrayMap((i, u) -> if(u > 0, {at}, 0), items, ends{k - 1}))"
+            names, arrays, fits = f"{names}, t", f"{arrays}, {last}", f"{fits} AND t < {at}"
+        rows = f"SELECT *, arrayMap(({names}) -> if({fits}, u, 0), {arrays}) AS ends{k} FROM ({rows})"
+    times = []
+    for k in range(steps, 0, -1):
+        first = f"intDiv(arrayFirst((i, u) -> u > 0, items, ends{k}), {_STEPS})"
+        before = f"arrayMax(arrayMap((i, u) -> if(u > 0 AND {at} <= at{k + 1}, {at}, 0), items, ends{k}))"
+        times.append(f"{first if k == steps else f'if(level > {k}, {before}, {first})'} AS at{k}")
+    waits = ", ".join(f"if(level > {k}, at{k + 1} - at{k}, 0)" for k in range(1, steps))
+    reached = ", ".join(f"arrayExists(u -> u > 0, ends{k}), {k}" for k in range(steps, 0, -1))
+    # Modes that end a chain may end it below what it would have reached.
+    differs = "<" if query.modes & {"strict_order", "strict_deduplication"} else "!="
+    return f"""\
+    SELECT {of_actor}bucket, value, level, {", ".join(times)}, [{waits}] AS waits
+    FROM (
+{rows}
+    )
+    WHERE throwIf(
+        level > 1 AND multiIf({reached}, 0) {differs} level, 'the chain of a funnel disagrees with windowFunnel') = 0"""
 
 
 def _bin(wait: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pipeline.queries.conditions import quoted, value_sql
+from pipeline.queries.conditions import moments_sql, quoted, value_sql
 from pipeline.queries.funnel import bucket_templates, cell_of, funnel_sql
 from pipeline.queries.plan_funnels import funnel_query
 from schemas.duration import DAY
@@ -66,7 +66,7 @@ def funnel_period_sql(
     # The column by its full name: `ts` alone would be the number of the same name.
     source = (
         f"(SELECT {fields}, toUnixTimestamp64Milli(e.ts) AS ts FROM events AS e "
-        f"WHERE e.ts >= fromUnixTimestamp64Milli({first}) AND e.ts < fromUnixTimestamp64Milli({last}) "
+        f"WHERE {moments_sql(str(first), str(last), 'e.ts')} "
         f"AND NOT late AND {names}{f' AND ({only})' if only else ''})"
     )
     fields_by = [name for name in by.split(",") if name]

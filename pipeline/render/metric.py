@@ -10,24 +10,27 @@ from typing import Any, Final
 
 from pipeline.metrics.metric import Metric
 from pipeline.metrics.run import Table
-from pipeline.render.bars import bar_chart, heat_map
-from pipeline.render.chart import MAX_LINES, WIDE, Line, fitting, legend, line_chart
-from pipeline.render.columns import CHINESE, MONEY_NAMES, MONEY_WORDS, SHARE_NAMES, SHARE_WORDS
+from pipeline.render.chart import MAX_LINES, Line
+from pipeline.render.columns import unit_of
+from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
+from pipeline.render.vega import Annotation, Chart, bars, heat, lines
 
+#: The annotations of a chart's places, which are begins of days where the axis is one of time.
+Happened = Callable[[Sequence[Any]], Sequence[Annotation]]
 #: Rows of a table and bars of a chart that are shown; the download has them all.
 TABLE_ROWS: Final = 200
 _BARS: Final = 25
 _SEGMENTS: Final = {
-    "new": ("new", "新用户"), "active": ("active", "活跃"), "high_value": ("high value", "高价值"),
-    "at_risk": ("at risk", "有流失风险"), "churned": ("churned", "已流失"),
+    "new": "new", "active": "active", "high_value": "high value",
+    "at_risk": "at risk", "churned": "churned",
 }  # fmt: skip
 
 
 def column_name(t: Language, name: str) -> str:
     """What stands over a column."""
-    return t(name.replace("_", " "), CHINESE.get(name, name.replace("_", " ")))
+    return t.of("column", name.replace("_", " "))
 
 
 def cell(t: Language, name: str, value: Any) -> str:
@@ -35,7 +38,7 @@ def cell(t: Language, name: str, value: Any) -> str:
     if value is None:
         return NONE
     if isinstance(value, bool):
-        return t("yes", "是") if value else t("no", "否")
+        return t("yes") if value else t("no")
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, date):
@@ -45,23 +48,23 @@ def cell(t: Language, name: str, value: Any) -> str:
     if isinstance(value, int | float | Decimal):
         return number_form(t, name, value)(float(value))
     if name == "segment" and value in _SEGMENTS:
-        return t(*_SEGMENTS[value])
+        return t.of("segment", _SEGMENTS[value])
     return str(value)
 
 
 def number_form(t: Language, name: str, sample: Any = None) -> Callable[[float | None], str]:
     """How numbers of a column are written: shares as percent, amounts with two digits, times as durations."""
-    last = name.split("_")[-1]
-    if name in SHARE_NAMES or (last in SHARE_WORDS and not isinstance(sample, int)):
-        return t.percent
-    if last == "ms":
-        return t.duration
-    if last in ("seconds", "s"):
-        return lambda v: t.duration(None if v is None else v * 1000)
-    if isinstance(sample, Decimal) or last in MONEY_WORDS or name in MONEY_NAMES:
-        return t.money
-    if isinstance(sample, int):
-        return t.number
+    match unit_of(name, sample):
+        case "share":
+            return t.percent
+        case "milliseconds":
+            return t.duration
+        case "seconds":
+            return lambda v: t.duration(None if v is None else v * 1000)
+        case "money":
+            return t.money
+        case "count":
+            return t.number
     return lambda v: t.number(v, _digits(v))
 
 
@@ -74,13 +77,13 @@ def _digits(value: float | None) -> int:
 
 def metric_title(t: Language, metric: Metric) -> str:
     """The metric's name in the language."""
-    return t(metric.title, metric.title_zh)
+    return t.pick(metric.titles)
 
 
 def definition(t: Language, metric: Metric) -> str:
     """What a hover over the metric says."""
-    what = t(metric.definition, metric.definition_zh)
-    return f"{what}\n{t('Formula: ', '公式：')}{metric.formula}\n{t('Mind: ', '注意：')}{metric.mistakes}"
+    what = t.pick(metric.definitions)
+    return f"{what}\n{t('Formula: ')}{metric.formula}\n{t('Mind: ')}{metric.mistakes}"
 
 
 def metric_table(
@@ -89,9 +92,19 @@ def metric_table(
     table: Table,
     most: int = TABLE_ROWS,
     links: Mapping[str, Callable[[str], Safe]] | None = None,
+    people: Callable[[str, Mapping[str, Any]], str] | None = None,
 ) -> Safe:
-    """The rows, at most `most`. `links` draw the texts of a column otherwise than as words."""
+    """The rows, at most `most`. `links` draw the texts of a column otherwise than as words. `people` gives for a column and
+    a row the address of the people behind the number, "" without any."""
     links = links or {}
+
+    def shown(name: str, value: Any, row: Sequence[Any]) -> Safe | str:
+        if name in links and isinstance(value, str) and value:
+            return links[name](value)
+        written = cell(t, name, value)
+        address = people(name, dict(zip(table.columns, row, strict=True))) if people is not None and value else ""
+        return h("a", written, href=address) if address else written
+
     numeric = {k for k, kind in enumerate(table.types) if any(word in kind for word in ("Int", "Float", "Decimal"))}
     head = h(
         "tr",
@@ -102,17 +115,13 @@ def metric_table(
     )
     days = {k for k, kind in enumerate(table.types) if "Date" in kind}
     rows = [
-        h("tr", *[h("td", links[name](value) if name in links and isinstance(value, str) and value else cell(t, name, value), class_="n" if k in numeric else "day" if k in days else None)
+        h("tr", *[h("td", shown(name, value, row), class_="n" if k in numeric else "day" if k in days else None)
                   for k, (name, value) in enumerate(zip(table.columns, row, strict=True))])
         for row in table.rows[:most]
     ]  # fmt: skip
     inner = h("table", h("thead", head), h("tbody", *rows))
     left = len(table.rows) - most
-    more = (
-        t(f"and {t.number(left)} more rows, in the download", f"还有 {t.number(left)} 行，见下载文件")
-        if left > 0
-        else None
-    )
+    more = t("and {left} more rows, in the download", left=t.number(left)) if left > 0 else None
     return text(
         h("div", inner, class_="scroll", role="region", aria_label=metric_title(t, metric), tabindex="0"),
         h("p", more, class_="note") if more else None,
@@ -121,17 +130,16 @@ def metric_table(
 
 @dataclass(frozen=True)
 class Drawing:
-    """A metric as a picture, for the page, the report and the file alike."""
+    """A metric as a picture, for the page and the file alike."""
 
-    #: By the width (px) that there is.
-    draw: Callable[[int], Safe]
-    #: Names of the lines, or of the sets of bars, where there are several.
-    names: Sequence[str] = ()
+    chart: Chart
     note: str = ""
 
 
-def drawing(t: Language, metric: Metric, table: Table, today: date | None = None) -> Drawing | None:
-    """The picture that suits the metric; None for a list, or without rows.
+def drawing(
+    t: Language, metric: Metric, table: Table, today: date | None = None, happened: Happened | None = None
+) -> Drawing | None:
+    """The picture that suits the metric; None for a list, or without rows. `happened` are annotations of its places.
 
     Of periods that are not over at the begin of `today` (in the plan's zone), and of those that the metric says are not
     whole, nothing is drawn: half a day beside whole ones looks like a fall.
@@ -141,11 +149,11 @@ def drawing(t: Language, metric: Metric, table: Table, today: date | None = None
         return None
     whole = _whole(metric, table, today)
     left = len(table.rows) - len(whole.rows)
-    said = t("Periods that are not over are not drawn.", "未结束的周期不绘制。") if left else ""
+    said = t("Periods that are not over are not drawn.") if left else ""
     if not whole.rows:
         return None
     if kind == "line":
-        found = _lines(t, metric, whole)
+        found = _lines(t, metric, whole, happened)
     elif kind == "heatmap":
         found = _heat(t, metric, whole)
     else:
@@ -153,18 +161,15 @@ def drawing(t: Language, metric: Metric, table: Table, today: date | None = None
     return replace(found, note=" ".join(filter(None, (found.note, said))))
 
 
-def metric_chart(t: Language, metric: Metric, table: Table, today: date | None = None) -> Safe | None:
+def metric_chart(
+    t: Language, metric: Metric, table: Table, today: date | None = None, happened: Happened | None = None
+) -> Safe | None:
     """The chart that suits the metric (see `drawing`), for a page; None for a list."""
-    made = drawing(t, metric, table, today)
+    made = drawing(t, metric, table, today, happened)
     if made is None:
         return None
     note = h("p", made.note, class_="note") if made.note else None
-    if metric.chart.kind == "heatmap":
-        chart = h(
-            "div", made.draw(WIDE), class_="scroll", role="region", aria_label=metric_title(t, metric), tabindex="0"
-        )
-        return text(chart, note)
-    return text(fitting(made.draw), legend(made.names, bars=metric.chart.kind != "line"), note)
+    return text(figure(t, made.chart), note)
 
 
 def _whole(metric: Metric, table: Table, today: date | None) -> Table:
@@ -191,27 +196,22 @@ def by_series(metric: Metric, table: Table) -> dict[str, list[dict[str, Any]]]:
     return dict(sorted(found.items(), key=lambda item: -size[item[0]]))
 
 
-def _lines(t: Language, metric: Metric, table: Table) -> Drawing:
+def _lines(t: Language, metric: Metric, table: Table, happened: Happened | None) -> Drawing:
     chart = metric.chart
     groups = by_series(metric, table)
     places: list[Any] = sorted({row[chart.x] for row in table.records()})
-    lines = []
+    found = []
     for label, rows in list(groups.items())[:MAX_LINES]:
         for name in chart.y:
             known = _at(rows, chart.x, name)
             shown = " · ".join(filter(None, (label, column_name(t, name) if len(chart.y) > 1 or not label else "")))
-            lines.append(Line(shown, [None if known.get(p) is None else float(known[p]) for p in places]))
+            found.append(Line(shown, [None if known.get(p) is None else float(known[p]) for p in places]))
     form = number_form(t, chart.y[0], _sample(table, chart.y[0]))
-
-    def draw(width: int) -> Safe:
-        return line_chart(metric_title(t, metric), [_place(t, p) for p in places], lines, form, width=width)
-
-    hidden = len(groups) * len(chart.y) - len(lines[:MAX_LINES])
-    note = t(
-        f"the {MAX_LINES} largest are drawn, {hidden} more are in the table",
-        f"图中为最大的 {MAX_LINES} 个，其余 {hidden} 个见表格",
-    )
-    return Drawing(draw, [line.name for line in lines[:MAX_LINES]], note if hidden > 0 else "")
+    names = [_place(t, p) for p in places]
+    made = lines(metric_title(t, metric), names, found, form, annotations=happened(places) if happened else ())
+    hidden = len(groups) * len(chart.y) - len(made.names)
+    note = t("the {max_lines} largest are drawn, {hidden} more are in the table", max_lines=MAX_LINES, hidden=hidden)
+    return Drawing(made, note if hidden > 0 else "")
 
 
 def _at(rows: Sequence[dict[str, Any]], x: str, name: str) -> dict[Any, Any]:
@@ -231,11 +231,7 @@ def _bar_sets(t: Language, metric: Metric, table: Table) -> Drawing:
     names = [_label(t, chart, row) for row in records]
     sets = [(column_name(t, y), [None if row[y] is None else float(row[y]) for row in records]) for y in chart.y]
     form = number_form(t, chart.y[0], _sample(table, chart.y[0]))
-
-    def draw(width: int) -> Safe:
-        return bar_chart(metric_title(t, metric), names, sets, form, width=width)
-
-    return Drawing(draw, [name for name, _ in sets])
+    return Drawing(bars(metric_title(t, metric), names, sets, form))
 
 
 def _heat(t: Language, metric: Metric, table: Table) -> Drawing:
@@ -253,12 +249,12 @@ def _heat(t: Language, metric: Metric, table: Table) -> Drawing:
         sizes = [t.number(by_row[name]) for name in down]
     # The first period of a cohort is everybody: it would make all else pale.
     later = [v for (_, column), v in cells.items() if column > 0] if across and across[0] == 0 else list(cells.values())
-    made = heat_map(
+    made = heat(
         metric_title(t, metric), [_place(t, p) for p in across], [_place(t, p) for p in down], cells,
         _short(number_form(t, chart.series, _sample(table, chart.series)), t, chart.series), top=max(later, default=1) or 1,
         before=sizes, before_title=column_name(t, "users"),
     )  # fmt: skip
-    return Drawing(lambda _: made)
+    return Drawing(made)
 
 
 def _short(form: Callable[[float | None], str], t: Language, name: str) -> Callable[[float | None], str]:
@@ -266,7 +262,7 @@ def _short(form: Callable[[float | None], str], t: Language, name: str) -> Calla
 
 
 def _label(t: Language, chart: Any, row: dict[str, Any]) -> str:
-    parts = [cell(t, chart.x, row[chart.x]) or t("(not given)", "（未提供）")]
+    parts = [cell(t, chart.x, row[chart.x]) or t("(not given)")]
     if chart.series and row.get(chart.series) not in (None, ""):
         parts.append(cell(t, chart.series, row[chart.series]))
     return " · ".join(parts)

@@ -61,12 +61,16 @@ INNER JOIN (SELECT day >= {{first:Date}} AS now, person, {{firsts}} FROM activit
 ARRAY JOIN [{{pairs}}] AS d GROUP BY now, dimension, value"""
 _DAILY: Final = """
 SELECT a.day AS day, a.users AS users, toFloat64(ifNull(m.revenue, 0)) AS revenue FROM
-(SELECT day, uniqExact(person) AS users FROM activity WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day) AS a
-LEFT JOIN (SELECT day, sum(amount) AS revenue FROM money WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY day) AS m
+(SELECT day, uniqExact(person) AS users FROM activity
+    WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
+    GROUP BY day) AS a
+LEFT JOIN (SELECT day, sum(amount) AS revenue FROM money
+    WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
+    GROUP BY day) AS m
 ON m.day = a.day ORDER BY day"""
 _QUALITY: Final = """
 SELECT e.a, e.l, d.n, r.n FROM
-(SELECT countIf(NOT late) AS a, countIf(late) AS l FROM events
+(SELECT countIf(NOT late) AS a, countIf(late) AS l FROM events_raw FINAL
  WHERE ingested_at >= fromUnixTimestamp64Milli({low:Int64}) AND ingested_at < fromUnixTimestamp64Milli({high:Int64})) AS e,
 (SELECT count() AS n FROM duplicates WHERE outcome = 'duplicate' AND at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64})) AS d,
 (SELECT count() AS n FROM rejected WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Milli({high:Int64})) AS r"""
@@ -92,6 +96,7 @@ async def gather(store: Store, plan: Plan, period: ReportPeriod, now: int) -> Fa
     return replace(
         facts,
         segments=await asker.segments(),
+        happened=tuple((local(one.moment(plan.zone), plan.zone).date(), one.text) for one in plan.annotations),
         daily=tuple((row[0], int(row[1]), float(row[2])) for row in await asker.rows(_DAILY, LOOK_BACK)),
         funnels=tuple([await asker.funnel(name, funnel) for name, funnel in plan.funnels.items()]),
         retention=await asker.metric("retention_by", {"from": (period.last_whole - timedelta(days=37)).isoformat(),

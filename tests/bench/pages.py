@@ -47,14 +47,7 @@ _SOMEBODY: Final = "SELECT person FROM events ORDER BY ts DESC LIMIT 1"
 
 def main(words: Sequence[str]) -> int:
     """Measure; exit 1 if a page or a panel takes longer than it may."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench pages", description=__doc__)
-    parser.add_argument("--events", type=int, default=10_000_000, help="events over 30 days (10,000,000)")
-    parser.add_argument("--links", type=int, default=1_000_000, help="devices that belong to a user (1,000,000)")
-    parser.add_argument("--runs", type=int, default=3, help="how often each is asked (3)")
-    parser.add_argument("--only", default="", help="paths of pages, separated by commas")
-    parser.add_argument("--data", type=Path, default=Path("build/bench-catalogue"), help="where the events are kept")
-    parser.add_argument("--out", type=Path, default=Path("build/bench-pages.json"), help="where the figures go")
-    args = parser.parse_args(words)
+    args = arguments("pages", __doc__).parse_args(words)
     console = Console() if sys.stdout.isatty() else Console(width=140)
     rows = asyncio.run(_measure(args, console))
     console.print(machine.describe(), style="dim")
@@ -62,7 +55,21 @@ def main(words: Sequence[str]) -> int:
     return 1 if any(row.bad for row in rows) else 0
 
 
-async def _measure(args: argparse.Namespace, console: Console) -> list[Row]:
+def arguments(mode: str, description: str | None) -> argparse.ArgumentParser:
+    """What a measurement of the dashboard may be told."""
+    parser = argparse.ArgumentParser(prog=f"python -m tests.bench {mode}", description=description)
+    parser.add_argument("--events", type=int, default=10_000_000, help="events over 30 days (10,000,000)")
+    parser.add_argument("--links", type=int, default=1_000_000, help="devices that belong to a user (1,000,000)")
+    parser.add_argument("--runs", type=int, default=3, help="how often each is asked (3)")
+    parser.add_argument("--only", default="", help=f"some of the {mode} (a path, a number), separated by commas")
+    parser.add_argument("--data", type=Path, default=Path("build/bench-catalogue"), help="where the events are kept")
+    parser.add_argument("--out", type=Path, default=Path(f"build/bench-{mode}.json"), help="where the figures go")
+    return parser
+
+
+@asynccontextmanager
+async def opened(args: argparse.Namespace, console: Console) -> AsyncIterator[tuple[Settings, int]]:
+    """A ClickHouse with the events, and the settings of a dashboard for it; its process."""
     folder: Path = args.data / f"{args.events}-{args.links}"
     folder.mkdir(parents=True, exist_ok=True)
     async with EmbeddedClickHouse(folder, memory_limit=_MEMORY) as server:
@@ -72,6 +79,15 @@ async def _measure(args: argparse.Namespace, console: Console) -> list[Row]:
         connection = Connection(settings)
         try:
             await connection.run(partial(filled, events=args.events, links=args.links, folder=folder, console=console))
+        finally:
+            await connection.close()
+        yield settings, server.pid or 0
+
+
+async def _measure(args: argparse.Namespace, console: Console) -> list[Row]:
+    async with opened(args, console) as (settings, pid):
+        connection = Connection(settings)
+        try:
             ((somebody,),) = await connection.query(_SOMEBODY)
         finally:
             await connection.close()
@@ -82,7 +98,7 @@ async def _measure(args: argparse.Namespace, console: Console) -> list[Row]:
         )
         for path in wanted:
             asked = f"{path}?id={somebody}" if path == "/person" else path
-            rows += await _page(settings, asked, args.runs, server.pid or 0, table)
+            rows += await _page(settings, asked, args.runs, pid, table)
         console.print(table)
         return rows
 
@@ -94,27 +110,19 @@ async def _page(settings: Settings, path: str, runs: int, pid: int, table: Table
     again: dict[str, list[float]] = {}
     cpu: dict[str, list[float]] = {}
     for _ in range(runs):
-        async with _dashboard(settings) as (url, web):
-            seconds, html = await _get(web, url + path)
+        async with dashboard(settings) as (url, web):
+            seconds, html = await got(web, url + path)
             whole.append(seconds)
             parts = await _parts(web, url, html)
         for part in parts:
-            async with _dashboard(settings) as (url, web):
+            async with dashboard(settings) as (url, web):
                 before = machine.cpu_seconds(pid)
-                alone.setdefault(part, []).append((await _get(web, url + part))[0])
+                alone.setdefault(part, []).append((await got(web, url + part))[0])
                 cpu.setdefault(part, []).append(machine.cpu_seconds(pid) - before)
-                again.setdefault(part, []).append((await _get(web, url + part))[0])
-        async with _dashboard(settings) as (url, web):
+                again.setdefault(part, []).append((await got(web, url + part))[0])
+        async with dashboard(settings) as (url, web):
             begun = time.monotonic()
-            turn = asyncio.Semaphore(_AT_ONCE)
-
-            async def one(
-                part: str, url: str = url, web: aiohttp.ClientSession = web, turn: asyncio.Semaphore = turn
-            ) -> None:
-                async with turn:
-                    await _get(web, url + part)
-
-            await asyncio.gather(*map(one, parts))
+            await asked_at_once(web, url, parts)
             everything.append(time.monotonic() - begun)
     table.add_row(path, f"{median(whole):.2f}", "", "", style="bold")
     found = [Row(f"page {path}", "s", rounded(*whole), PAGE, at_most=True)]
@@ -131,20 +139,32 @@ async def _page(settings: Settings, path: str, runs: int, pid: int, table: Table
 
 
 @asynccontextmanager
-async def _dashboard(settings: Settings) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
+async def dashboard(settings: Settings) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
     """One that has asked nothing yet but is connected."""
     made = Dashboard(settings, PLAN)
     await made.start()
     url = f"http://127.0.0.1:{made.port}"
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as web:
-            await _get(web, url + "/part/events")
+            await got(web, url + "/part/events")
             yield url, web
     finally:
         await made.stop()
 
 
-async def _get(web: aiohttp.ClientSession, url: str) -> tuple[float, str]:
+async def asked_at_once(web: aiohttp.ClientSession, url: str, parts: Sequence[str]) -> list[tuple[float, str]]:
+    """The parts, as many at once as a browser asks for."""
+    turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(part: str) -> tuple[float, str]:
+        async with turn:
+            return await got(web, url + part)
+
+    return await asyncio.gather(*map(one, parts))
+
+
+async def got(web: aiohttp.ClientSession, url: str) -> tuple[float, str]:
+    """The seconds that an answer took, and its text."""
     begun = time.monotonic()
     async with web.get(url) as answer:
         text = await answer.text()
@@ -159,7 +179,7 @@ async def _parts(web: aiohttp.ClientSession, url: str, html: str) -> list[str]:
     for part in map(unescape, re.findall(r'data-part="([^"]+)"', html)):
         found.append(part)
         if part.startswith("/part/person?"):
-            found += await _parts(web, url, (await _get(web, url + part))[1])
+            found += await _parts(web, url, (await got(web, url + part))[1])
     return list(dict.fromkeys(found))
 
 

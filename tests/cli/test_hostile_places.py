@@ -42,7 +42,7 @@ COMMANDS = [
     "sources add web", "sources add änn", "sources list", "sources list --file /dev/null/s.json", "sources revoke web",
     "backup nöthing", "backup /dev/null/x", "backup x --data nöthing", "restore nöthing",
     "restore x --data /dev/null/x",
-    "doctor", "doctor --json --lang zh", "doctor --data nöthing", "doctor --lang xx",
+    "mcp", "doctor", "doctor --json --lang zh", "doctor --data nöthing", "doctor --lang xx",
 ]  # fmt: skip
 #: Those that wait for what isn't there: what they say meanwhile.
 WAITING = {
@@ -71,7 +71,7 @@ def _interruptible() -> None:
 
 def started(line: str, files: dict[str, str]) -> subprocess.Popen[str]:
     words = [files.get(word, word) for word in line.split()]
-    taken = {"PIPELINE_DASHBOARD_PORT": files["TAKEN"]}
+    taken = {"PIPELINE_DASHBOARD_PORT": files["TAKEN"], "PIPELINE_COLLECT_PORT": "0"}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "pipeline.cli", *words], cwd=WHERE, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="ascii", errors="surrogateescape",

@@ -37,7 +37,8 @@ class Browser:
     def filled(self) -> bool:
         """Whether all parts are there. They are asked for when they are seen: the next one is scrolled into view."""
         return bool(self.js(
-            "const next = document.querySelector('.waiting'); next?.parentElement.scrollIntoView({block: 'center'}); return !next"
+            "const next = document.querySelector('.waiting'); next?.parentElement.scrollIntoView({block: 'center'});"
+            "return !next && !document.querySelector('figure[data-chart]:not([data-drawn]):not(.undrawn)')"
         ))  # fmt: skip
 
     def js(self, script: str, *arguments: Any) -> Any:

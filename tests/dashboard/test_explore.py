@@ -55,6 +55,8 @@ def between(days: tuple[str, str]) -> str:
 
 def table(browser: Browser, title: str) -> list[list[str]]:
     """The rows of the table under a heading of the answer."""
+    heading = "return [...document.querySelectorAll('h3')].some(e => e.innerText === arguments[0])"
+    browser.until(lambda: browser.js(heading, title), f"the heading {title}")
     found: list[list[str]] = browser.js(
         "const head = [...document.querySelectorAll('h3')].find(e => e.innerText === arguments[0]);"
         "return [...head.nextElementSibling.querySelectorAll('tbody tr')].map(r => [...r.cells].map(c => c.innerText))",
@@ -165,11 +167,8 @@ def test_a_number_leads_to_its_people_and_they_are_as_many(
     assert link.startswith("/person?id=")
     click(browser, "← Back to the question")
     # The chart leads there too: its second place is the second day.
-    browser.js(
-        "const chart = document.querySelector('.wide svg.chart'), known = JSON.parse(chart.dataset.tips), "
-        "box = chart.getBoundingClientRect(), x = box.left + known.x[1] * box.width / chart.viewBox.baseVal.width;"
-        "chart.dispatchEvent(new MouseEvent('click', {bubbles: true, clientX: x, clientY: box.top + 50}))"
-    )
+    chart = browser.driver.find_element("css selector", "figure[data-drawn] .drawing")
+    chart.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ENTER)
     browser.until(lambda: "/people" in browser.driver.current_url or None, "the people of a day")
     filled(browser)
     ((second,),) = running.rows(

@@ -58,7 +58,7 @@ SELECT: dict[type, Callable[..., Sql]] = {
 
 
 def ask(query: dict[str, str]) -> Question:
-    return read(AddressReader(query, PLAN, TODAY), query.get("kind", "trend"))
+    return read(AddressReader(query, PLAN, TODAY, True), query.get("kind", "trend"))
 
 
 def sql_of(question: Question) -> Sql:
@@ -124,7 +124,7 @@ def test_a_question_is_written_as_it_was_read_or_refused_in_one_line(query: dict
         return
     written = write(question)
     assert ask(written) == question
-    assert read(AddressReader(written, PLAN, date(2027, 1, 1)), written["kind"]) == question
+    assert read(AddressReader(written, PLAN, date(2027, 1, 1), True), written["kind"]) == question
     sql = sql_of(question)
     assert SETTINGS in sql.text
     assert not re.search(r"\{[dv]\d+:", sql.shown())
@@ -138,7 +138,7 @@ def test_values_are_split_as_they_were_joined(values: list[str]) -> None:
 @given(st.builds(Cell, st.integers(0, 1), TEXTS, st.tuples(TEXTS), st.just(False)))
 def test_a_cell_is_written_as_it_was_read(cell: Cell) -> None:
     question = ask({"kind": "trend", "m1": "people", "m2": "count", "by": "platform"})
-    assert read_cell(AddressReader(write_cell(cell), PLAN, TODAY), question) == cell
+    assert read_cell(AddressReader(write_cell(cell), PLAN, TODAY, True), question) == cell
 
 
 # --- nothing is broken out of ---
@@ -235,6 +235,7 @@ async def test_a_question_full_of_odd_values_is_answered(world: World, kind: str
         ({"f1": "properties.price", "o1": "gt", "v1": "dear"}, "properties.price: 'dear' is no number"),
         ({"f1": "platform", "v1": joined([str(n) for n in range(51)])}, "51 values are too many: give at most 50"),
         ({"m1": "sum", "p1": "platform"}, "'platform' has no numbers: use properties.NAME, or value"),
+        ({"kind": "funnel", "funnel": "buyin"}, "the plan has no funnel 'buyin': did you mean buying?"),
         ({"kind": "funnel", "e1": "look"}, "a funnel has two steps at least"),
         ({"kind": "funnel", "e1": "look", "e2": "buy", "window": "100d"}, "the time for all steps is at most 12w6d"),
         ({"kind": "funnel", "e1": "look", "e2": "buy", "window": "9" * 5000 + "d"}, "the time for all steps"),
@@ -264,3 +265,36 @@ def test_a_formula_is_numbers_letters_and_signs(formula: str) -> None:
     except UserError:
         return
     assert re.fullmatch(r"(?:toFloat64\((?:[AB]|[\d.]+)\)|nullIf|, 0|[-+*/() ])+", found)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"kind": "trend", "by": "user.email"},
+        {"kind": "trend", "by": "platform", "by2": "user.email"},
+        {"kind": "funnel", "by": "user.email"},
+        {"kind": "trend", "f1": "user.email", "v1": "ann@example.com"},
+        {"kind": "lifecycle", "e1": "look", "e1f1": "user.email", "e1o1": "set"},
+        {"kind": "funnel", "e1": "look", "e2": "cart", "n1": "buy", "n1f1": "user.email", "n1v1": "a"},
+        {"kind": "retention", "seg": "in", "g1": "has", "g1f1": "email", "g1v1": "ann@example.com"},
+        {"kind": "paths", "seg": "out", "g1": "has", "g1f1": "user.email", "g1o1": "set"},
+        {"kind": "trend", "than": "segment", "vs": "in", "g1": "did", "g1f1": "user.email", "g1v1": "a"},
+    ],
+)
+def test_where_single_people_are_off_no_address_reads_their_attributes(query: dict[str, str]) -> None:
+    """A value that few people have says who they are; a condition on it shows what one of them does."""
+    assert read(AddressReader(query, PLAN, TODAY, True), query["kind"])
+    with pytest.raises(UserError) as refused:
+        read(AddressReader(query, PLAN, TODAY, False), query["kind"])
+    assert str(refused.value) == (
+        "'user.email' is an attribute of users, and this installation shows no single people "
+        "(PIPELINE_DASHBOARD_PEOPLE): ask by a segment of the plan"
+    )
+
+
+def test_where_single_people_are_off_the_plans_own_segments_may_ask_for_an_attribute() -> None:
+    plan = parse_plan(TEXT + "segments: {gold: {attribute: {tier: gold}}}\n")
+    asked = {"kind": "trend", "seg": "in:gold", "by": "properties.tier"}
+    assert read(AddressReader(asked, plan, TODAY, False), "trend") == read(
+        AddressReader(asked, plan, TODAY, True), "trend"
+    )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from dashboard.drawn import cells, drawn, words
@@ -61,6 +63,20 @@ async def test_numbers_lead_to_people_only_where_people_may_be_looked_at(world: 
         off = await drawn(world, NOW, explore.result, settings={"dashboard_people": False}, **asked)
         assert "/people" not in off, kind
         assert "/person" not in off, kind
+
+
+async def test_steps_of_everybody_beside_a_breakdown_lead_to_everybody(world: World) -> None:
+    await world.tell(EVENTS)
+    asked = {"kind": "funnel", "e1": "look", "e2": "cart", "from": "2026-11-07", "to": "2026-11-07", "by": "platform"}
+    html = await answer(world, **asked)
+    addresses = [unescape(found) for found in re.findall(r'href="/people\?([^"]*)"', html)]
+    said = [
+        words(await answer(world, behind.people, **dict(parse_qsl(one)))).partition(" Download")[0] for one in addresses
+    ]
+    # Step 1, step 2 and who was lost before it; then the same of each platform.
+    assert said[:3] == ["3 people", "1 person", "2 people"]
+    whole = {"kind": "trend", "m1": "people", "e1": "look", "by": "platform", "from": "2026-11-07", "to": "2026-11-07"}
+    assert words(await answer(world, behind.people, **whole, n="0")).startswith("3 people")
 
 
 async def test_the_people_are_listed_with_what_is_known_of_them(world: World) -> None:

@@ -77,7 +77,7 @@ async def test_a_segment_made_in_a_page(world: World) -> None:
         "seg": "in", "g": "every", "g1": "did", "g1e": "buy", "g1c": "gte", "g1n": "1", "g1d": "30",
         "g1f1": "properties.amount", "g1o1": "gte", "g1v1": "10", "g2": "not", "g2e": "refund",
     }  # fmt: skip
-    segment = read_segment(AddressReader(query, PLAN, scope().last), "seg")
+    segment = read_segment(AddressReader(query, PLAN, scope().last, True), "seg")
     assert segment is not None
     assert await who(world, segment.rule) == ["ann"]
     assert isinstance(segment.rule, Rules)
@@ -95,7 +95,7 @@ segments:
 
 def test_a_plan_names_its_segments() -> None:
     plan = parse_plan(TEXT + SEGMENTS)
-    given = AddressReader({"seg": "out:loyal"}, plan, scope().last)
+    given = AddressReader({"seg": "out:loyal"}, plan, scope().last, True)
     segment = read_segment(given, "seg")
     assert segment is not None
     assert (segment.name, segment.outside) == ("loyal", True)
@@ -140,7 +140,7 @@ def test_a_segment_of_a_plan_that_is_wrong_is_named(text: str, said: str) -> Non
 )
 def test_a_wrong_segment_of_an_address_is_one_line(query: dict[str, str], said: str) -> None:
     with pytest.raises(UserError) as raised:
-        read_segment(AddressReader(query, PLAN, scope().last), "seg")
+        read_segment(AddressReader(query, PLAN, scope().last, True), "seg")
     assert said in str(raised.value)
 
 

@@ -13,10 +13,12 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from assistants.asking import assistant
 from whole_system import ROOT, command
 
 from pipeline.clickhouse.client import Connection
@@ -173,6 +175,24 @@ def test_every_part_that_is_killed_comes_back_where_it_was_and_no_number_is_wron
     while (done := command("verify", env=running.variables())).returncode != 0 or "150 records" not in done.stdout:
         assert time.monotonic() < deadline, done.stdout + done.stderr
     assert done.stdout.startswith("verify: no difference in ")
+
+
+def test_an_assistant_asks_an_up_by_its_folder_as_the_user_that_only_reads(running: Up, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text(events(0, 3))
+    send(running, file)
+    wait_stored(running, 3)
+    settings = tomllib.loads((tmp_path / "data" / "settings.toml").read_text())
+    users = dict(line.split(":") for line in (tmp_path / "data" / "clickhouse.users").read_text().split())
+    assert settings["dashboard_clickhouse_user"] == "reader"
+    assert settings["dashboard_clickhouse_password"] == users["reader"]
+
+    async def ask() -> list[int]:
+        async with assistant({"PYTHONPATH": str(ROOT)}, "--data", str(tmp_path / "data")) as asking:
+            found = await asking.ask("run_metric", name="active_users_daily")
+            return [row["users"] for row in found["rows"] if row["users"]]
+
+    assert asyncio.run(ask()) == [3]
 
 
 async def test_every_part_that_is_frozen_is_ended_and_comes_back_where_it_was(tmp_path: Path) -> None:

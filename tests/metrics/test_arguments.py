@@ -9,7 +9,7 @@ import pytest
 from metrics.world import PLAN
 from pipeline.errors import UserError
 from pipeline.metrics.arguments import arguments_for, written
-from pipeline.metrics.metric import Chart, Metric, Parameter
+from pipeline.metrics.metric import Metric, MetricChart, Parameter
 from pipeline.metrics.registry import metric
 
 TODAY = date(2026, 12, 1)
@@ -27,7 +27,7 @@ METRIC = Metric(
         Parameter("dimension", "String", "''", ""),
         Parameter("share", "Float64", "0.5", ""),
     ),
-    "", "", Chart("table"), "",
+    "", "", MetricChart("table"), "",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.metrics.docs import markdown
-from pipeline.metrics.metric import Chart, MetricFileError, Parameter, parse_metric
+from pipeline.metrics.metric import MetricChart, MetricFileError, Parameter, parse_metric
 from pipeline.metrics.registry import metrics
 
 FILE = """\
@@ -38,7 +38,7 @@ def test_a_file() -> None:
         Parameter("from", "Date", "today - 29", "first day"),
         Parameter("period", "String", "day", "length, said at length", ("day", "week")),
     )
-    assert metric.chart == Chart("line", "day", ("a", "b"), "platform")
+    assert metric.chart == MetricChart("line", "day", ("a", "b"), "platform")
     assert metric.sql == "SELECT {from:Date} AS day, {period:String} AS b"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from measure.funnel_reference import Reference, conditions, modes, table
 
+from pipeline.explore.sql import SETTINGS
 from pipeline.measure.funnel import Event, FunnelSpec
 from pipeline.measure.funnel_counts import FunnelCell, FunnelCounters, StepTimes, bin_of
 from pipeline.measure.funnel_fold import FunnelFold
@@ -120,6 +122,28 @@ def test_the_query_counts_what_the_fold_counts(
             assert cell is not None
             cell.times = [StepTimes() for _ in cell.times]
     assert stored == live
+
+
+@pytest.mark.parametrize(
+    ("more", "users", "sums"),
+    [
+        ({}, [1, 1, 1], [1000, 2000]),
+        ({"exclude": "bitTest(code, 3)"}, [1, 1, 1], [1000, 2000]),
+        ({"modes": frozenset({"strict_order"})}, [1, 1, 0], [1000, 0]),
+        ({"modes": frozenset({"strict_increase"}), "exclude": "bitTest(code, 3)"}, [1, 1, 1], [1000, 2000]),
+        ({"any_order": True}, [1, 1, 1], []),
+        ({"any_order": True, "exclude": "bitTest(code, 3)"}, [1, 1, 1], []),
+    ],
+)
+def test_an_actor_of_very_many_events_takes_no_longer_than_a_question_may(
+    clickhouse: Reference, more: dict[str, Any], users: list[int], sums: list[int]
+) -> None:
+    """A robot does a, b, an event without a step, c, and what is excluded, every second for three days and a half."""
+    codes = [A, B, 0, C, 8]
+    rows = f"(SELECT 'robot' AS actor, number * 1000 AS ts, {codes}[number % 5 + 1] AS code FROM numbers(300000))"
+    sql = funnel_sql(FunnelQuery(rows, conditions(3), 600_000, "toUInt64(0)", f"toUInt64({{}} + {1 << 40})", **more))
+    ((_, _, *found, _),) = clickhouse.query(f"{sql} {SETTINGS}")
+    assert found == [users, sums]
 
 
 def test_bins_are_those_of_the_counters(clickhouse: Reference) -> None:

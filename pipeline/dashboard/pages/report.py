@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
 
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import field, form, lazy, select
+from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
+from pipeline.render.vega import Chart
 from pipeline.report.dates import asked_period
 from pipeline.report.document import html, part_of_period, sections, title
 from pipeline.report.gather import gather
@@ -23,16 +26,16 @@ def body(context: Context) -> Safe:
     """Which days, and a place for what happened in them."""
     t = context.t
     kind, day = _asked(context)
-    kinds = [("week", t("a week", "周报")), ("day", t("a day", "日报"))]
+    kinds = [("week", t("a week")), ("day", t("a day"))]
     asked = form(
         context,
-        field(t("Report of", "报告周期"), select("kind", kinds, kind)),
-        field(t("with the day (empty: the last that is over)", "包含日期（留空为最近一个完整周期）"),
+        field(t("Report of"), select("kind", kinds, kind)),
+        field(t("with the day (empty: the last that is over)"),
               h("input", type="date", name="day", value=day)),
     )  # fmt: skip
     query = urlencode({"kind": kind, "day": day})
-    taken = h("div", h("a", t("Download HTML", "下载 HTML"), href=f"/download/report.html?{query}"),
-              h("a", t("Download Markdown", "下载 Markdown"), href=f"/download/report.md?{query}"), class_="buttons")  # fmt: skip
+    taken = h("div", h("a", t("Download HTML"), href=f"/download/report.html?{query}"),
+              h("a", t("Download Markdown"), href=f"/download/report.md?{query}"), class_="buttons")  # fmt: skip
     return text(asked, taken, lazy(context, "report", rows=14))
 
 
@@ -40,21 +43,31 @@ async def found(context: Context) -> Safe:
     """The report's parts. Raises UserError, StoreError."""
     t = context.t
     facts = await _facts(context)
+
+    def draw(chart: Chart, *, narrow: bool = False) -> Safe:
+        return figure(t, chart)
+
     return h(
-        "div", h("h2", title(t, facts), class_="of"), part_of_period(t, facts), *sections(t, facts), class_="report"
+        "div",
+        h("h2", title(t, facts), class_="of"),
+        part_of_period(t, facts),
+        *sections(t, facts, draw),
+        class_="report",
     )
 
 
 async def page_file(context: Context) -> tuple[str, str, bytes]:
     """The report as one HTML file. Raises UserError, StoreError."""
     facts = await _facts(context)
-    return _name(facts, "html"), "text/html", html(context.t, facts, _made_at(context)).encode(errors="replace")
+    made = await asyncio.to_thread(html, context.t, facts, _made_at(context))
+    return _name(facts, "html"), "text/html", made.encode(errors="replace")
 
 
 async def markdown_file(context: Context) -> tuple[str, str, bytes]:
     """The report as Markdown. Raises UserError, StoreError."""
     facts = await _facts(context)
-    return _name(facts, "md"), "text/markdown", markdown(context.t, facts, _made_at(context)).encode(errors="replace")
+    made = await asyncio.to_thread(markdown, context.t, facts, _made_at(context))
+    return _name(facts, "md"), "text/markdown", made.encode(errors="replace")
 
 
 async def _facts(context: Context) -> Facts:

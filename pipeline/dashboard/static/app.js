@@ -97,7 +97,7 @@ if (body.dataset.stream) {
   addEventListener("pagehide", () => source.close());
 }
 
-// --- one tip for definitions and for the values of a chart ---
+// --- one tip for definitions and, in charts.js, for the values of a chart ---
 
 function show(lines, x, y) {
   tip.textContent = "";
@@ -123,31 +123,12 @@ function define(word) {
   word.setAttribute("aria-describedby", "tip");
 }
 
-function nearest(chart, event) {
-  const known = chart.known ??= JSON.parse(chart.dataset.tips);
-  const box = chart.getBoundingClientRect();
-  const scale = box.width / chart.viewBox.baseVal.width;
-  const x = (event.clientX - box.left) / scale;
-  let best = 0;
-  known.x.forEach((place, k) => { if (Math.abs(place - x) < Math.abs(known.x[best] - x)) best = k; });
-  return [known, best];
-}
-
-function value(chart, event) {
-  const [known, best] = nearest(chart, event);
-  if (known.tips[best]) show(known.tips[best], event.clientX + 14, event.clientY + 14);
-}
-
 document.addEventListener("pointerover", (event) => {
   const word = event.target.closest?.("[data-def]");
   if (word) define(word);
 });
-document.addEventListener("pointermove", (event) => {
-  const chart = event.target.closest?.("[data-tips]");
-  if (chart) value(chart, event);
-});
 document.addEventListener("pointerout", (event) => {
-  if (event.target.closest?.("[data-def], [data-tips]")) hide();
+  if (event.target.closest?.("[data-def]")) hide();
 });
 document.addEventListener("focusin", (event) => {
   const word = event.target.closest?.("[data-def]");
@@ -164,12 +145,6 @@ addEventListener("scroll", () => {
 // --- buttons ---
 
 document.addEventListener("click", async (event) => {
-  const chart = event.target.closest?.("[data-tips]");
-  if (chart) {
-    const [known, best] = nearest(chart, event);
-    if (known.links?.[best]) location.href = known.links[best];
-    return;
-  }
   const button = event.target.closest?.("button");
   if (!button) return;
   if (button.id === "menu") {
@@ -184,7 +159,7 @@ document.addEventListener("click", async (event) => {
     button.textContent = body.dataset.copied;
     setTimeout(() => { button.textContent = name; }, 1500);
   } else if (button.dataset.png) {
-    picture(button.closest(".part, .panel").querySelector(".wide svg.chart, svg.chart"), button.dataset.png);
+    picture(button.closest(".part, .panel").querySelector(".drawing svg"), button.dataset.png);
   }
 });
 

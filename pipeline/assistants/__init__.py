@@ -1,0 +1,1 @@
+"""For assistants that ask (MCP): the catalogue, questions, the people behind a number and the plan, read-only."""

@@ -1,0 +1,134 @@
+"""Numbers of the catalogue's metrics lead to the people behind them, who are as many as the number says."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import date
+from html import unescape
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from dashboard.drawn import cells, drawn, words
+from metrics.world import PLAN, World, event
+
+from explore.asking import people, scope
+from explore.test_by_another_way import FIRST, LAST, Done
+from explore.test_by_another_way import drawn as people_of
+from pipeline.dashboard.pages import behind, groups
+from pipeline.explore.address import read
+from pipeline.explore.filters import make_filter
+from pipeline.explore.given import AddressReader
+from pipeline.explore.of_metric import people_behind
+from pipeline.explore.question import Scope
+from pipeline.explore.written import write
+from pipeline.metrics import arguments_for, metrics, run
+
+#: Arguments besides the days, and the columns whose numbers lead to people.
+ASKED: list[tuple[str, dict[str, Any], set[str]]] = [
+    ("active_users_daily", {}, {"users"}),
+    ("active_users", {}, {"dau", "wau", "mau"}),
+    ("active_users_calendar", {"period": "week"}, {"users"}),
+    ("active_users_calendar", {"period": "month"}, {"users"}),
+    ("active_users_by", {"dimension": "platform"}, {"users"}),
+    ("active_users_by", {"dimension": "properties.price"}, set()),
+    ("feature_penetration", {}, {"users"}),
+    ("funnel", {"steps": ["look", "cart", "buy"], "within": 86_400}, {"users", "dropped"}),
+    ("funnel", {"steps": ["look"], "within": 86_400}, set()),
+    ("funnel_by", {"steps": ["look", "cart", "buy"], "within": 600, "dimension": "platform"}, {"users"}),
+    ("retention", {"period": "day"}, {"users", "classic"}),
+    ("retention", {"period": "week"}, {"users", "classic"}),
+    ("retention", {"period": "month"}, {"users", "classic"}),
+    # Nobody is away for the plan's 30 days, so nobody is resurrected.
+    ("user_lifecycle", {}, {"new", "returning"}),
+    ("revenue", {"period": "week"}, {"buyers", "active_users"}),
+    ("paths_from", {"start": "look", "depth": 2}, {"users"}),
+    ("paths_to", {"target": "buy", "depth": 2}, {"users"}),
+    ("paths_to", {"target": "buy", "depth": 2, "collapse": 0}, set()),
+    ("segments", {}, set()),
+    ("buyers", {}, set()),
+]
+#: Of these also under a filter.
+FILTERED = ("retention", "revenue", "active_users", "paths_from")
+#: Cells of a column that are looked behind: each costs a question.
+LOOKED_AT = 3
+
+
+@pytest.fixture
+async def done(world: World) -> list[Done]:
+    found = people_of(31, 40)
+    joined = {e.person: min(o.at for o in found if o.person == e.person) for e in found}
+    await world.tell(
+        [
+            *(event(person, "join", at.isoformat(), platform="ios") for person, at in joined.items()),
+            *(event(e.person, e.name, e.at.isoformat(), {"amount": 5}, platform=e.platform) for e in found),
+        ]
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected", "filtered"),
+    [
+        *((*one, scope()) for one in ASKED),
+        *((*one, scope(where=(make_filter("platform", "is", "ios"),))) for one in ASKED if one[0] in FILTERED),
+    ],
+)
+async def test_the_people_behind_a_number_are_as_many_as_it_says(
+    world: World, done: list[Done], name: str, given: dict[str, Any], expected: set[str], filtered: Scope
+) -> None:
+    metric = metrics()[name]
+    days = {p.name: FIRST if p.name == "from" else LAST for p in metric.parameters if p.name in ("from", "to", "on")}
+    arguments = arguments_for(metric, {**days, **given}, PLAN, LAST)
+    found: Counter[str] = Counter()
+    for row in await _rows(world, name, arguments, filtered):
+        for column, value in row.items():
+            asked = people_behind(name, column, row, arguments, filtered, PLAN)
+            if asked is None or not value or found[column] == LOOKED_AT:
+                continue
+            question, cell = asked
+            assert len(await people(world, question, cell)) == value, (column, row)
+            # The address leads to the very same question.
+            state = write(question)
+            assert read(AddressReader(state, PLAN, date(2027, 1, 1), True), state["kind"]) == question
+            found[column] += 1
+    assert set(found) == expected
+
+
+async def _rows(world: World, name: str, arguments: dict[str, Any], filtered: Scope) -> list[dict[str, Any]]:
+    if not filtered.where:
+        return (await run(world.connection, metrics()[name], arguments)).records()
+    from pipeline.explore.catalogue import filter_of
+    from pipeline.metrics.run import Limits, bound, query
+
+    settings = {"additional_table_filters": filter_of(filtered, PLAN)}
+    sql = query(metrics()[name], Limits())
+
+    async def work(client: Any) -> Any:
+        answer = await client.query(sql, parameters=bound(arguments), settings=settings)
+        return [dict(zip(answer.column_names, row, strict=True)) for row in answer.result_rows]
+
+    rows: list[dict[str, Any]] = await world.connection.run(work)
+    return rows
+
+
+async def test_in_a_page_they_are_links_where_people_may_be_looked_at(world: World) -> None:
+    await world.tell(
+        [
+            event("ann", "look", "2026-11-07 09:00", platform="ios"),
+            event("bob", "look", "2026-11-07 10:00", platform="web"),
+            event("ann", "buy", "2026-11-07 10:00", {"amount": 60}, platform="ios"),
+        ]
+    )
+    now = "2026-11-08T12:00+01:00"
+    asked = {"metric": "active_users_daily", "from": "2026-11-07", "to": "2026-11-07", "platform": "ios"}
+    html = await drawn(world, now, groups.one, **asked)
+    assert cells(html)[1] == ["2026-11-07", "1", "2", "2"]
+    (address,) = map(unescape, re.findall(r'href="/people\?([^"]*)"', html))
+    said = words(await drawn(world, now, behind.people, **dict(parse_qsl(address))))
+    assert said.startswith("1 person")
+    assert " ann " in said
+    assert "/people" not in await drawn(world, now, groups.one, settings={"dashboard_people": False}, **asked)
+    html = await drawn(world, now, groups.one, metric="segments", on="2026-11-08")
+    assert "metric=users_in_segment&amp;segment=new&amp;on=2026-11-08" in html
