@@ -116,6 +116,13 @@ class Settings(BaseSettings):
     dashboard_user_header: str | None = Field(None, description="Header in which a proxy says who has logged in,")
     dashboard_proxies: str = Field("127.0.0.1,::1", description="and the addresses of proxies that are believed")
     dashboard_people: bool = Field(True, description="Whether single people can be looked at: their pages and lists")
+    kept: Path | None = Field(None, description="The file of boards, segments, annotations and alerts made in pages")
+    kept_editors: str = Field(
+        "", max_length=10_000, description="Who may change them: names, by commas; empty: who has a login; *: everybody"
+    )
+    kept_key: SecretStr | None = Field(
+        None, min_length=16, description="With it a program adds annotations: a CI its release"
+    )
     dashboard_clickhouse_user: str | None = Field(None, description="A user that can only read")
     dashboard_clickhouse_password: SecretStr | None = None
 

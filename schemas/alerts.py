@@ -37,8 +37,8 @@ def _seconds(value: Any) -> Any:
     return value
 
 
-Share = Annotated[float, BeforeValidator(_share), Field(gt=0)]
-Level = Annotated[float, BeforeValidator(_seconds)]
+Share = Annotated[float, BeforeValidator(_share), Field(gt=0, allow_inf_nan=False)]
+Level = Annotated[float, BeforeValidator(_seconds), Field(allow_inf_nan=False)]
 
 
 def _listed(value: Any) -> Any:
@@ -85,11 +85,11 @@ class Alert(StrictModel):
     rise: Share | None = None
     against: Literal["yesterday", "last_week"] = "last_week"
     absent: Literal[True] | None = None
-    unusual: float | None = Field(default=None, gt=0)
+    unusual: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     direction: Literal["both", "down", "up"] = "both"
     days: int = Field(default=7, ge=3, le=28)
 
-    at_least: float | None = Field(default=None, ge=0)
+    at_least: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     over: Duration | None = None
     hold_for: Duration = Field(default=2 * MINUTE, alias="for")
     keep: Duration = 5 * MINUTE

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import SchemaError
 
 from schemas.alerts import Alerting, check_alerting
+from schemas.annotations import MAX_ANNOTATIONS, AnnotationSpec
 from schemas.collect import Collect
 from schemas.duration import HOUR, Duration
 from schemas.funnel import Funnel
@@ -172,6 +173,8 @@ class Plan(_Model):
     scorecard: Scorecard | None = None
     #: People by what they did and who they are, for questions.
     segments: dict[Name, SegmentSpec] = Field(default_factory=dict)
+    #: What happened, for charts over time.
+    annotations: tuple[AnnotationSpec, ...] = Field(default=(), max_length=MAX_ANNOTATIONS)
     #: Alerts, and what `/metrics` shows for them.
     alerting: Alerting = Field(default_factory=Alerting)
 
@@ -253,8 +256,9 @@ class Plan(_Model):
 
     @cached_property
     def digest(self) -> str:
-        """The same for two plans by which records are judged and counted alike: not alerts, segments, targets."""
-        text = self.model_dump_json(exclude={"alerting", "scorecard", "segments"})
+        """The same for two plans by which records are judged and counted alike: not alerts, segments, targets and
+        annotations."""
+        text = self.model_dump_json(exclude={"alerting", "scorecard", "segments", "annotations"})
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     @cached_property

@@ -43,7 +43,7 @@ def remarks(plan: Plan) -> list[Remark]:
         *_meanings(plan),
         *_refunds(plan),
         *_revenue(plan),
-        *(r for name, alert in plan.alerting.alerts.items() for r in _alert(plan, name, alert)),
+        *(r for name, alert in plan.alerting.alerts.items() for r in alert_remarks(plan, name, alert)),
     ]
 
 
@@ -279,7 +279,7 @@ def _revenue(plan: Plan) -> Iterator[Remark]:
 # -- alerts --------------------------------------------------------------------------------------------------------
 
 
-def _alert(plan: Plan, name: str, alert: Alert) -> Iterator[Remark]:
+def alert_remarks(plan: Plan, name: str, alert: Alert) -> Iterator[Remark]:
     place = ("alerting", "alerts", name)
     events: Mapping[str, object] = plan.events if alert.event is None else {alert.event: None}
     for field, value in alert.where.items():

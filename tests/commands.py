@@ -24,7 +24,8 @@ LOADED = (
     "pipeline.cli.main", "pipeline.alerts.check", "pipeline.alerts.history", "pipeline.archiver.load",
     "pipeline.archiver.rejected", "pipeline.backup.give", "pipeline.backup.take", "pipeline.clickhouse.migrate",
     "pipeline.demo.run", "pipeline.files.command",
-    "pipeline.doctor.gather", "pipeline.files.sender", "pipeline.files.side_tables", "pipeline.metrics.command",
+    "pipeline.doctor.gather", "pipeline.files.sender", "pipeline.files.side_tables", "pipeline.kept.file",
+    "pipeline.metrics.command",
     "pipeline.queries.command", "pipeline.render.picture", "pipeline.replay.command", "pipeline.report.command",
     "pipeline.simulate.command",
 )  # fmt: skip

@@ -13,7 +13,7 @@ import yaml
 
 from pipeline.alerts.message import CUT, MAX_ALERTS
 from pipeline.alerts.rules import NO_DATA, kind_of
-from pipeline.alerts.texts import WORDS
+from pipeline.alerts.texts import words_of
 from pipeline.errors import UserError
 from schemas.duration import format_duration
 from schemas.plan import Plan
@@ -117,7 +117,7 @@ def _receiver(plan: Plan, name: str, receiver: Receiver, bridge: str) -> dict[st
 
 def _templates(plan: Plan) -> tuple[str, str]:
     """Title and text of a message, for receivers that Alertmanager serves itself."""
-    words = WORDS[plan.alerting.language]
+    words = words_of(plan.alerting.language)
     title = (
         f'{{{{ if eq .Status "firing" }}}}{words["firing"]}{{{{ else }}}}{words["resolved"]}{{{{ end }}}}: '
         "{{ .CommonAnnotations.title }}"
@@ -139,7 +139,7 @@ def _slack_template(plan: Plan) -> str:
     three signs are escaped, as its page on formatting says: a value of a producer could call everybody (`<!channel>`)
     or hide where a link leads.
     """
-    words = WORDS[plan.alerting.language]
+    words = words_of(plan.alerting.language)
     since = str(words["since"]).format(time='{{ .StartsAt.UTC.Format "2006-01-02 15:04:05 UTC" }}')
     todo = str(words["todo"]).format(todo=_for_slack(".CommonAnnotations.todo"))
     return (
@@ -166,7 +166,7 @@ def _wecom_template(plan: Plan) -> str:
     Alerts of one message are one alert of the plan, so its advice and link stand once. WeCom reads `<a href=…>` in a
     text, so no value of a producer may have a `<`.
     """
-    words = WORDS[plan.alerting.language]
+    words = words_of(plan.alerting.language)
     state = f'{{{{ if eq .Status "firing" }}}}{words["firing"]}{{{{ else }}}}{words["resolved"]}{{{{ end }}}}'
     since = str(words["since"]).format(time='{{ .StartsAt.UTC.Format "2006-01-02 15:04:05 UTC" }}')
     todo = str(words["todo"]).format(todo=_bounded(".CommonAnnotations.todo", 300))

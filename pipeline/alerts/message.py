@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import terminal
-from pipeline.alerts.texts import WORDS, plain
+from pipeline.alerts.texts import plain, words_of
 from pipeline.insight.contribution import SegmentChange
 from schemas.plan import Plan
 
@@ -77,7 +77,7 @@ def fitted(message: Message, most: int, size: Callable[[Message], int]) -> Messa
 
 def compose(notification: Notification, plan: Plan, explained: Mapping[str, SegmentChange] | None = None) -> Message:
     """The message. `explained` says, by name of the alert, which segment explains it."""
-    words: dict[str, Any] = WORDS[plan.alerting.language]
+    words: dict[str, Any] = words_of(plan.alerting.language)
     # What has ended already is part of the group while something else still fires.
     alerts = [a for a in notification.alerts if a.status == notification.status] or notification.alerts
     first = alerts[0]

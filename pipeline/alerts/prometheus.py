@@ -69,6 +69,10 @@ class PrometheusClient:
         """The alerts that are pending or fire now. Raises PrometheusError."""
         return await self._read(active, "alerts", {})
 
+    async def rules(self) -> frozenset[str]:
+        """The names of all alerts that it evaluates. Raises PrometheusError."""
+        return await self._read(_names_of_rules, "rules", {"type": "alert"})
+
     async def fired(self, start: int, end: int) -> list[ActiveAlert]:
         """What fired in `[start, end)` (epoch ms), each with its first and last moment. Raises PrometheusError."""
         step = max(60, (end - start) // 1000 // _POINTS)
@@ -105,6 +109,8 @@ class AlertWatch:
         self._client = PrometheusClient(url) if url is not None else None
         #: None before the first answer, while Prometheus does not answer, and without one: then nothing is known.
         self.firing: list[ActiveAlert] | None = None
+        #: The alerts that Prometheus evaluates; None where that is not known.
+        self.known: frozenset[str] | None = None
         #: Why Prometheus did not answer, empty while it does.
         self.problem = ""
 
@@ -113,10 +119,14 @@ class AlertWatch:
         while self._client is not None:
             try:
                 self.firing = [alert for alert in await self._client.alerts() if alert.firing]
-                self.problem = ""
+                self.known, self.problem = await self._client.rules(), ""
             except PrometheusError as exc:
-                self.firing, self.problem = None, str(exc)
+                self.firing, self.known, self.problem = None, None, str(exc)
             await asyncio.sleep(EVERY_SECONDS)
+
+
+def _names_of_rules(data: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(str(rule["name"]) for group in data["groups"] for rule in group["rules"])
 
 
 def active(data: Mapping[str, Any]) -> list[ActiveAlert]:

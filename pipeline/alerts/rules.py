@@ -10,7 +10,7 @@ import yaml
 from pipeline.alerts import figures
 from pipeline.alerts.conditions import HOLD, expression, recordings
 from pipeline.alerts.promql import as_template
-from pipeline.alerts.texts import WORDS, describe, summary, title_of
+from pipeline.alerts.texts import describe, summary, title_of, words_of
 from schemas.alerts import PER_MINUTE, PIPELINE, Alert
 from schemas.duration import format_duration
 from schemas.plan import Plan
@@ -61,7 +61,7 @@ def watched(plan: Plan, interval: int = INTERVAL) -> Iterator[Rule]:
 
 def alerts(plan: Plan) -> Iterator[Rule]:
     """The alerts, that of missing data first."""
-    words = WORDS[plan.alerting.language]
+    words = words_of(plan.alerting.language)
     yield {
         "alert": NO_DATA,
         "expr": f"absent_over_time({figures.COMPLETE}[{format_duration(HOLD)}])",

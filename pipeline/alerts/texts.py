@@ -1,12 +1,13 @@
-"""What people read, in English and Chinese. Texts of rules are templates that Prometheus fills in."""
+"""What people read. Texts of rules are templates that Prometheus fills in."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from pipeline.alerts.conditions import REFERENCE, SEGMENT, held
 from pipeline.alerts.promql import as_template, number
 from pipeline.insight.contribution import EXPLAINS
+from pipeline.render.language import Language
 from schemas.alerts import PER_MINUTE, Alert
 from schemas.duration import format_duration
 from schemas.plan import Plan
@@ -16,39 +17,29 @@ _TIMES: Final = ("lag", "freshness")
 #: A segment is a value that a producer sent: a line break in it must not look like a line of ours.
 _IN_ONE_LINE: Final = ' | reReplaceAll "[[:cntrl:]]+" " "'
 
-WORDS: Final = {
-    "en": {
-        "events": "events a minute", "users": "users a minute", "sessions": "sessions a minute",
-        "registrations": "registrations a minute", "revenue": "revenue a minute",
-        "active_users": "active users of the last {span}", "conversion": "from {before} to {step}",
-        "rejected_share": "share of rejected records", "lag": "behind Kafka by",
-        "freshness": "events are visible after",
-        "of": "{metric} of {what}", "for": "in {what}", "is": "{title}: {value}", "limit": "limit {limit}",
-        "yesterday": "at this time yesterday", "last_week": "at this time a week ago",
-        "median": "usually at this time", "none": "none for {time}", "mostly": "mostly {segment}",
-        "firing": "Alert", "resolved": "Over", "since": "since {time}", "lasted": "from {start} to {end}",
-        "todo": "To do: {todo}", "more": "Details", "explains": "{share} of it is {segment}: {now} (before: {then})",
-        "severity": {"info": "information", "warning": "warning", "critical": "critical"},
+_WORDS: Final[dict[str, str]] = {
+    "events": "events a minute", "users": "users a minute", "sessions": "sessions a minute",
+    "registrations": "registrations a minute", "revenue": "revenue a minute",
+    "active_users": "active users of the last {span}", "conversion": "from {before} to {step}",
+    "rejected_share": "share of rejected records", "lag": "behind Kafka by",
+    "freshness": "events are visible after",
+    "of": "{metric} of {what}", "for": "in {what}", "is": "{title}: {value}", "limit": "limit {limit}",
+    "yesterday": "at this time yesterday", "last_week": "at this time a week ago",
+    "median": "usually at this time", "none": "none for {time}", "mostly": "mostly {segment}",
+    "firing": "Alert", "resolved": "Over", "since": "since {time}", "lasted": "from {start} to {end}",
+    "todo": "To do: {todo}", "more": "Details", "explains": "{share} of it is {segment}: {now} (before: {then})",
         "no_data": "No complete figures", "no_data_todo":
-            "Is every worker running and ready (/health)? Does Kafka answer? Until then other alerts say nothing.",
-        "no_data_summary": "For {hold} there was no moment at which every partition was counted up to now.",
-    },
-    "zh": {
-        "events": "每分钟事件数", "users": "每分钟用户数", "sessions": "每分钟会话数",
-        "registrations": "每分钟注册数", "revenue": "每分钟收入",
-        "active_users": "最近 {span} 活跃用户", "conversion": "从 {before} 到 {step} 的转化率",
-        "rejected_share": "被拒记录占比", "lag": "落后 Kafka", "freshness": "事件可见延迟",
-        "of": "{what} 的{metric}", "for": "{what}", "is": "{title}:{value}", "limit": "阈值 {limit}",
-        "yesterday": "昨天同一时间", "last_week": "上周同一时间",
-        "median": "平时同一时间", "none": "{time} 内没有", "mostly": "主要是 {segment}",
-        "firing": "告警", "resolved": "已恢复", "since": "开始于 {time}", "lasted": "从 {start} 到 {end}",
-        "todo": "处理办法:{todo}", "more": "查看详情", "explains": "其中 {share} 来自 {segment}:{now}(之前 {then})",
-        "severity": {"info": "提示", "warning": "警告", "critical": "严重"},
-        "no_data": "没有完整的数据", "no_data_todo":
-            "每个 worker 都在运行并就绪吗(/health)?Kafka 有响应吗?在此之前,其他告警不作判断。",
-        "no_data_summary": "{hold} 内没有任何时刻,所有分区都统计到最新。",
-    },
+        "Is every worker running and ready (/health)? Does Kafka answer? Until then other alerts say nothing.",
+    "no_data_summary": "For {hold} there was no moment at which every partition was counted up to now.",
 }  # fmt: skip
+_SEVERITIES: Final = {"info": "information", "warning": "warning", "critical": "critical"}
+
+
+def words_of(language: str) -> dict[str, Any]:
+    """The words of alerts in a language, by what they are for; `severity` by its name."""
+    t = Language(language)
+    severities = {name: t.of("severity", text) for name, text in _SEVERITIES.items()}
+    return {name: t.of("alert", text) for name, text in _WORDS.items()} | {"severity": severities}
 
 
 def title_of(name: str, alert: Alert) -> str:
@@ -58,7 +49,7 @@ def title_of(name: str, alert: Alert) -> str:
 
 def summary(plan: Plan, name: str, alert: Alert) -> str:
     """One line: what, how much, compared with what; a template."""
-    words = WORDS[plan.alerting.language]
+    words = words_of(plan.alerting.language)
     value = _shown(alert, "$value")
     what = as_template(metric_words(plan, alert))
     text = f"{what} {value}"
@@ -80,7 +71,7 @@ def summary(plan: Plan, name: str, alert: Alert) -> str:
 
 def metric_words(plan: Plan, alert: Alert) -> str:
     """What is measured, in words."""
-    words = WORDS[plan.alerting.language]
+    words = words_of(plan.alerting.language)
     text = str(words[alert.metric])
     if alert.metric == "conversion":
         assert alert.funnel is not None

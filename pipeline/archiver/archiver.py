@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_OTHERS: Final = [outcome for outcome in Outcome if outcome is not Outcome.ACCEPTED]
 _POLL_MS: Final = 200
 _POLL_RECORDS: Final = 10_000
 #: Values of so many bytes are an insert, however few records they are.
@@ -217,8 +218,11 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
                 return
         # aiokafka's records have the attributes of `Record`.
         result = self._classifiers[partition].classify(records)
-        for outcome in Outcome:
-            self.progress.totals[outcome] += result.outcomes.count(outcome)
+        accepted = result.outcomes.count(Outcome.ACCEPTED)
+        self.progress.totals[Outcome.ACCEPTED] += accepted
+        if accepted < len(records):
+            for outcome in _OTHERS:
+                self.progress.totals[outcome] += result.outcomes.count(outcome)
         for i, why in result.rejections.items():
             if why.reason == UNFORESEEN:
                 self.progress.set_aside(f"partition {partition}, offset {records[i].offset}: {why.detail}")
@@ -226,6 +230,7 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
         if self.spans is not None:
             self._traced += [(time.time(), one) for one in self.spans.traced(partition, records)]
         self._batch.add(partition, result)
+        self._batch.pack()
         self._next[partition] = records[-1].offset + 1
 
     # -- writing -------------------------------------------------------------------------------------------------

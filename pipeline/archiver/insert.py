@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Final
 
 from pipeline.archiver.rows import (
     EVENT_COLUMNS,
+    EVENTS_TABLE,
     STORED_AT,
     ArchiveBatch,
     Columns,
@@ -66,25 +66,42 @@ class Inserter:
             await self._same_topic
         if batch.gaps:
             await self._insert(GAPS_TABLE, GAP_COLUMNS, gap_columns(self._settings.stream, "archiver", batch.gaps))
-        at = EVENT_COLUMNS.index("value")
-        batch.events[at] = [Decimal(micro).scaleb(-6) if micro else 0 for micro in batch.events[at]]
-        newest = max(batch.events[EVENT_COLUMNS.index("ts")], default=None)
         for table, names, columns in batch.tables():
-            if columns[0]:
+            if table == EVENTS_TABLE:
+                await self._insert_events(batch)
+            elif columns[0]:
                 started = time.perf_counter()
-                # Our own clock: retention counts from here. The producers' clocks may say anything.
-                rows = with_time(columns, int(time.time() * 1000))
+                rows = with_time(columns, _now())
                 await self._insert(table, [*names, STORED_AT], rows)
-                self.insert_seconds += time.perf_counter() - started
-                self.inserts += 1
-                self.inserted += len(columns[0])
+                self._done(len(columns[0]), started)
                 for column in rows:
                     column.clear()  # the driver's objects are a cycle, and would hold the rows until it is collected
-        if newest is not None:
-            self.freshness_ms = max(0, int(time.time() * 1000) - newest)
+
+    async def _insert_events(self, batch: ArchiveBatch) -> None:
+        rows, data = batch.native(_now())
+        if not rows:
+            return
+        started = time.perf_counter()
+        await self._connection.insist(
+            lambda: self._connection.insert_native(EVENTS_TABLE, [*EVENT_COLUMNS, STORED_AT], data, _INSERT_SETTINGS),
+            f"the insert of {rows} rows into {EVENTS_TABLE}",
+        )
+        self._done(rows, started)
+        if batch.newest is not None:
+            self.freshness_ms = max(0, _now() - batch.newest)
 
     async def _insert(self, table: str, names: Sequence[str], columns: Columns) -> None:
         await self._connection.insist(
             lambda: self._connection.insert(table, names, columns, _INSERT_SETTINGS),
             f"the insert of {len(columns[0])} rows into {table}",
         )
+
+    def _done(self, rows: int, started: float) -> None:
+        self.insert_seconds += time.perf_counter() - started
+        self.inserts += 1
+        self.inserted += rows
+
+
+def _now() -> int:
+    """Our own clock: retention counts from here. The producers' clocks may say anything."""
+    return int(time.time() * 1000)

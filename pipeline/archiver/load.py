@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
-from pipeline.archiver.rows import EVENT_COLUMNS, LINK_COLUMNS, STORED_AT, ArchiveBatch, with_time
+from pipeline.archiver.rows import EVENT_COLUMNS, EVENTS_TABLE, LINK_COLUMNS, STORED_AT, ArchiveBatch, with_time
 from pipeline.errors import UserError
 from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.records import Record
@@ -25,7 +24,6 @@ from schemas.plan import Plan
 HISTORY: Final = "history"
 _CHUNK: Final = 20_000
 _SETTINGS: Final = {"max_partitions_per_insert_block": 0}
-_VALUE: Final = EVENT_COLUMNS.index("value")
 
 
 async def load(
@@ -48,19 +46,16 @@ async def load(
         batch = await asyncio.to_thread(_next, numbered, classifier, stream)
         if batch is None:
             return stored
-        for table, names, columns in (
-            ("links_raw", LINK_COLUMNS, batch.links),
-            ("events_raw", EVENT_COLUMNS, batch.events),
-        ):
-            if columns[0]:
-                await client.insert(
-                    table,
-                    with_time(columns, int(time.time() * 1000)),
-                    column_names=[*names, STORED_AT],
-                    column_oriented=True,
-                    settings=_SETTINGS,
-                )
-        stored += len(batch.events[0])
+        now = int(time.time() * 1000)
+        if batch.links[0]:
+            names = [*LINK_COLUMNS, STORED_AT]
+            await client.insert(
+                "links_raw", with_time(batch.links, now), column_names=names, column_oriented=True, settings=_SETTINGS
+            )
+        rows, data = batch.native(now)
+        if rows:
+            await client.raw_insert(EVENTS_TABLE, [*EVENT_COLUMNS, STORED_AT], data, _SETTINGS, "Native")
+        stored += rows
         if progress is not None:
             progress(stored)
 
@@ -74,5 +69,5 @@ def _next(numbered: Iterable[tuple[int, Sent]], classifier: PartitionClassifier,
         raise UserError(f"an event doesn't fit the plan: {why.reason}: {why.detail}")
     batch = ArchiveBatch(stream)
     batch.add(0, result)
-    batch.events[_VALUE] = [Decimal(micro).scaleb(-6) if micro else 0 for micro in batch.events[_VALUE]]
+    batch.pack(1)
     return batch

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, Final
 
+import msgspec
 import numpy as np
+from msgspec import UNSET
+from msgspec.structs import astuple
 from pydantic_core import to_json
 
+from pipeline.clickhouse import native
 from pipeline.ingest.links import last
 from pipeline.ingest.records import Classified, Outcome, origin_mark
 from pipeline.ingest.refused import SOURCE_HEADER
@@ -19,10 +24,16 @@ from schemas.event import CONTEXT_FIELDS, Event
 _FIRST: Final = (
     "stream", "partition", "offset", "event", "event_id", "actor", "user_id", "anonymous_id", "session_id", "ts",
 )  # fmt: skip
+EVENTS_TABLE: Final = "events_raw"
 EVENT_COLUMNS: Final = (
     *_FIRST, *CONTEXT_FIELDS, "value", "properties", "late", "ingested_at", "origin",
     "watermark", "clock", "claim", "claimed", "counted_as",
 )  # fmt: skip
+#: Columns of whole numbers: `value` in 10^-6 units, `ts` and `ingested_at` in epoch ms.
+_NUMBERS: Final = {
+    **dict.fromkeys(("ts", "value", "ingested_at", "watermark", "clock", "claim", "claimed"), "q"),
+    **dict.fromkeys(("offset", "origin"), "Q"),
+}
 REJECTED_COLUMNS: Final = ("stream", "partition", "offset", "at", "reason", "detail", "key", "value", "source")
 DUPLICATE_COLUMNS: Final = ("stream", "partition", "offset", "at", "event", "event_id", "actor", "origin", "outcome")
 LINK_COLUMNS: Final = ("stream", "partition", "offset", "id", "person", "kind", "outcome", "ts", "watermark")
@@ -32,9 +43,24 @@ ATTRIBUTE_COLUMNS: Final = ("actor", "name", "value", "imported_at")
 CHANGE_COLUMNS: Final = ("actor", "name", "change_id", "change", "value", "ts")
 #: When the rows are stored: the last column of every table, which whoever inserts them adds.
 STORED_AT: Final = "stored_at"
+_TIME: Final = "DateTime64(3, 'UTC')"
+#: The types of `events_raw`; the columns that are not here are LowCardinality(String).
+_TYPES: Final = {
+    **dict.fromkeys(("event_id", "actor", "user_id", "anonymous_id", "session_id", "referrer"), "String"),
+    **dict.fromkeys(("properties", "counted_as"), "String"),
+    **dict.fromkeys(("watermark", "clock", "claim", "claimed"), "Int64"),
+    **dict.fromkeys(("ts", "ingested_at", STORED_AT), _TIME),
+    "partition": "UInt16", "offset": "UInt64", "origin": "UInt64", "value": "Decimal(18, 6)", "late": "Bool",
+}  # fmt: skip
+EVENT_TYPES: Final = tuple([_TYPES.get(name, "LowCardinality(String)") for name in EVENT_COLUMNS])
+#: So many rows are packed together: what they are made of is still in the processor's cache.
+_PACKED_ROWS: Final = 2_048
 
-Columns = list[list[Any]]
+Columns = list[Any]
 
+_VALUE: Final = attrgetter("value")
+#: JSON of one value a line.
+_WRITE: Final = msgspec.json.Encoder().encode_lines
 
 #: The last millisecond that a DateTime of ClickHouse holds: 2106-02-07.
 LATEST_STORABLE: Final = 4_294_967_295_000
@@ -50,7 +76,12 @@ class ArchiveBatch:
 
     def __init__(self, stream: str) -> None:
         self._stream = stream
-        self.events: Columns = [[] for _ in EVENT_COLUMNS]
+        self.events: Columns = [array(_NUMBERS[name]) if name in _NUMBERS else [] for name in EVENT_COLUMNS]
+        #: The events that are no longer among those: how many rows, and all their columns but the last one, as they are
+        #: inserted.
+        self.packed: list[tuple[int, bytes]] = []
+        #: The latest of their times, epoch ms.
+        self.newest: int | None = None
         self.rejected: Columns = [[] for _ in REJECTED_COLUMNS]
         self.duplicates: Columns = [[] for _ in DUPLICATE_COLUMNS]
         #: What was said of who an id belongs to, and which counts went to whom.
@@ -78,7 +109,7 @@ class ArchiveBatch:
             ("handovers_raw", HANDOVER_COLUMNS, self.handovers),
             ("user_attributes_raw", ATTRIBUTE_COLUMNS, self.attributes),
             ("attribute_changes_raw", CHANGE_COLUMNS, self.changes),
-            ("events_raw", EVENT_COLUMNS, self.events),
+            (EVENTS_TABLE, EVENT_COLUMNS, self.events),
             ("rejected_raw", REJECTED_COLUMNS, self.rejected),
             ("duplicates_raw", DUPLICATE_COLUMNS, self.duplicates),
         )
@@ -86,9 +117,18 @@ class ArchiveBatch:
     def add(self, partition: int, result: Classified) -> None:
         """Take in the next records of a partition."""
         records, outcomes, stream = result.records, result.outcomes, self._stream
-        stored = [i for i, outcome in enumerate(outcomes) if outcome <= Outcome.LATE]
+        self.records += len(records)
+        self.bytes += sum(map(len, filter(None, map(_VALUE, records))))
+        self.offsets[partition] = records[-1].offset + 1
+        stored: Sequence[int] = range(len(records))
+        plain = outcomes.count(Outcome.ACCEPTED) == len(records)  # as nearly always
+        if not plain:
+            stored = [i for i in stored if outcomes[i] <= Outcome.LATE]
         if stored:
             self._add_events(partition, result, stored)
+        self._add_links(partition, result)
+        if plain:
+            return
         for i, why in result.rejections.items():
             record = records[i]
             row = (stream, partition, record.offset, storable(record.timestamp), why.reason, why.detail,
@@ -110,16 +150,34 @@ class ArchiveBatch:
                     outcome.name.lower(),
                 )
                 _append(self.duplicates, found)
-        self._add_links(partition, result)
         for told in result.attributes.values():
             for name, text in told.values.items():
                 if told.change:
                     _append(self.changes, (told.id, name, told.change_id, told.change, text, told.ts))
                 else:
                     _append(self.attributes, (told.id, name, text, told.ts))
-        self.records += len(records)
-        self.bytes += sum([len(record.value or b"") for record in records])
-        self.offsets[partition] = records[-1].offset + 1
+
+    def pack(self, least: int = _PACKED_ROWS) -> None:
+        """Put the events into the form in which they are inserted, if they are `least` at least.
+
+        `events` is empty then. The form takes a fraction of the memory, and what it is made of is still at hand.
+        """
+        rows = len(self.events[0])
+        if rows < least:
+            return
+        self.packed.append((rows, native.columns_of(EVENT_COLUMNS, EVENT_TYPES, self.events)))
+        self.newest = max(max(self.events[EVENT_COLUMNS.index("ts")]), self.newest or 0)
+        for column in self.events:
+            del column[:]
+
+    def native(self, stored_at: int) -> tuple[int, bytes]:
+        """How many events these are, and the data of their insert (ClickHouse's Native format), stored at this time."""
+        self.pack(1)
+        found = []
+        for rows, columns in self.packed:
+            last_one = native.columns_of([STORED_AT], [_TIME], [[stored_at] * rows])
+            found += [native.header(len(EVENT_COLUMNS) + 1, rows), columns, last_one]
+        return sum([rows for rows, _ in self.packed]), b"".join(found)
 
     def _add_links(self, partition: int, result: Classified) -> None:
         records, stream = result.records, self._stream
@@ -136,34 +194,68 @@ class ArchiveBatch:
             named_part = (stream, partition, records[i].offset, item, part)
             _append(self.handovers, (*named_part, handover.id, handover.person, watermark))
 
-    def _add_events(self, partition: int, result: Classified, stored: list[int]) -> None:
-        records, outcomes = result.records, result.outcomes
-        events: list[Any] = [result.events[i] for i in stored]
+    def _add_events(self, partition: int, result: Classified, stored: Sequence[int]) -> None:
+        records, events, standings = result.records, result.events, _standings(result)
+        late = [result.outcomes[i] is Outcome.LATE for i in stored]
+        if len(stored) < len(records):
+            records, events = [records[i] for i in stored], [events[i] for i in stored]
+            standings = standings[:, stored]
+        sent = dict(zip(Event.__struct_fields__, zip(*map(astuple, events), strict=True), strict=True))  # type: ignore[arg-type]
+        users, devices = _texts(sent["user_id"]), _texts(sent["anonymous_id"])
         n = len(stored)
-        n_first, n_context = len(_FIRST), len(CONTEXT_FIELDS)
-        stream, part, offset, name, event_id, actor, user, anonymous, session, ts = self.events[:n_first]
-        context = self.events[n_first : n_first + n_context]
-        value, properties, late, at, origin, *standing, counted_as = self.events[n_first + n_context :]
-        stream += [self._stream] * n
-        part += [partition] * n
-        offset += [records[i].offset for i in stored]
-        name += [event.name for event in events]
-        event_id += [event.event_id for event in events]
-        actor += [event.user_id or event.anonymous_id for event in events]
-        counted_as += [event.actor for event in events]
-        user += [event.user_id or "" for event in events]
-        anonymous += [event.anonymous_id or "" for event in events]
-        session += [event.session_id or "" for event in events]
-        ts += [event.ts for event in events]
-        for column, field in zip(context, CONTEXT_FIELDS, strict=True):
-            column += [sent or "" for sent in map(attrgetter(field), events)]
-        value += [event.value for event in events]
-        properties += [to_json(event.properties).decode() if event.properties else "{}" for event in events]
-        late += [outcomes[i] is Outcome.LATE for i in stored]
-        at += [storable(records[i].timestamp) for i in stored]
-        origin += [origin_mark(records[i]) if records[i].headers else 0 for i in stored]
-        for column, cells in zip(standing, _standings(result)[:, stored].tolist(), strict=True):
-            column += cells
+        at = np.clip(np.fromiter([record.timestamp or 0 for record in records], np.int64, n), 0, LATEST_STORABLE)
+        watermark, clock, claim, claimed = standings
+        found: dict[str, Any] = {
+            "stream": [self._stream] * n,
+            "partition": [partition] * n,
+            "offset": [record.offset for record in records],
+            "event": sent["name"],
+            "event_id": sent["event_id"],
+            "actor": users if all(users) else [user or device for user, device in zip(users, devices, strict=True)],
+            "user_id": users,
+            "anonymous_id": devices,
+            "session_id": _texts(sent["session_id"]),
+            "ts": sent["ts"],
+            **{field: _texts(sent[field]) for field in CONTEXT_FIELDS},
+            "value": sent["value"],
+            "properties": _as_json(sent["properties"]),
+            "late": late,
+            "ingested_at": at,
+            "origin": [origin_mark(record) if record.headers else 0 for record in records],
+            "watermark": watermark,
+            "clock": clock,
+            "claim": claim,
+            "claimed": claimed,
+            "counted_as": sent["actor"],
+        }
+        for name, column in zip(EVENT_COLUMNS, self.events, strict=True):
+            if isinstance(column, array):
+                column.frombytes(np.asarray(found[name], column.typecode).tobytes())
+            else:
+                column += found[name]
+
+
+def _texts(sent: Sequence[Any]) -> Sequence[str]:
+    """What was sent, empty where nothing was."""
+    if sent[0] is UNSET and sent.count(UNSET) == len(sent):
+        return [""] * len(sent)
+    return sent if all(sent) else [one or "" for one in sent]
+
+
+def _as_json(properties: Sequence[Any]) -> list[bytes]:
+    """Properties as Pydantic writes them."""
+    found = [one or {} for one in properties]
+    try:
+        written = _WRITE(found)
+    except (OverflowError, RecursionError, msgspec.MsgspecError):
+        return [to_json(one) for one in found]  # an integer of more than 64 bits
+    lines = written.split(b"\n")[:-1]
+    if b"e1" in written or b"e2" in written or b"e3" in written:
+        # A float from 10^16 on is 1e16 there, and Pydantic writes 1e+16.
+        for i, line in enumerate(lines):
+            if b"e1" in line or b"e2" in line or b"e3" in line:
+                lines[i] = to_json(found[i])
+    return lines
 
 
 def _append(columns: Columns, row: Sequence[Any]) -> None:
@@ -185,8 +277,11 @@ def _standings(result: Classified) -> Any:
     """Watermark, clock, claim and claimed after each record that is stored as an event."""
     found = np.zeros((4, len(result.records)), np.int64)
     for at, watermarks, believed in result.standings:
-        n = len(at)
-        found[:, at] = (watermarks, believed.now[:n], believed.claim[:n], believed.claimed[:n])
+        n, first, last = len(at), int(at[0]), int(at[-1])
+        where = slice(first, last + 1) if last - first == n - 1 else at
+        columns = (watermarks, believed.now[:n], believed.claim[:n], believed.claimed[:n])
+        for each, column in zip(found, columns, strict=True):
+            each[where] = column
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pipeline.assistants.arguments import DescribeMetric, ListMetrics, RunMetric
 from pipeline.assistants.definitions import OF_STRANGERS, only_of
@@ -16,8 +16,12 @@ from pipeline.metrics.arguments import last_day
 from pipeline.metrics.ask import ask_metric, require_plan
 from pipeline.metrics.person import ABOUT_ONE, PERSON_COLUMNS
 from pipeline.metrics.run import call
-from pipeline.render.columns import CHINESE, unit_of
+from pipeline.render.columns import unit_of
+from pipeline.render.language import Language
+from pipeline.render.metric import column_name
 from schemas.plan import Plan
+
+_CHINESE: Final = Language("zh")
 
 
 def list_metrics(plan: Plan, asked: ListMetrics) -> dict[str, Any]:
@@ -28,7 +32,7 @@ def list_metrics(plan: Plan, asked: ListMetrics) -> dict[str, Any]:
         for one in metrics().values()
         if asked.group in (None, one.group) and all(word in _searched(one) for word in words)
     ]
-    groups = {name: {"en": en, "zh": zh} for name, (en, zh) in GROUPS.items()}
+    groups = GROUPS
     listed = [
         {"name": one.name, "group": one.group, "title": _title(one), "definition": one.definition} for one in found
     ]
@@ -68,8 +72,8 @@ async def run_metric(sources: AnswerSources, asked: RunMetric) -> dict[str, Any]
     if one.name in ABOUT_ONE:
         sources.require_people(f"{one.name} is about one person")
     arguments = arguments_for(one, asked.parameters, sources.plan, sources.today)
-    people = sources.settings.dashboard_people
-    scope = scope_of(asked, last_day(arguments) or sources.today, sources.plan, people=people)
+    people, kept = sources.settings.dashboard_people, sources.segments()
+    scope = scope_of(asked, last_day(arguments) or sources.today, sources.plan, people=people, kept=kept)
     filters = filter_of(scope, sources.plan)
     await require_plan(sources.store, sources.plan)
     table = await ask_metric(sources.store, one, arguments, filters)
@@ -91,19 +95,19 @@ async def run_metric(sources: AnswerSources, asked: RunMetric) -> dict[str, Any]
 
 
 def _searched(one: Metric) -> str:
-    texts = (one.name, one.name.replace("_", " "), one.group, *GROUPS[one.group], one.title, one.title_zh)
+    texts = (one.name, one.name.replace("_", " "), one.group, *GROUPS[one.group].values(), one.title, one.title_zh)
     return " ".join((*texts, one.definition, one.definition_zh)).casefold()
 
 
 def _title(one: Metric) -> dict[str, str]:
-    return {"en": one.title, "zh": one.title_zh}
+    return one.titles
 
 
 def _meaning(one: Metric) -> dict[str, Any]:
     """What a metric means."""
     return {
         "metric": one.name, "group": one.group, "title": _title(one),
-        "definition": {"en": one.definition, "zh": one.definition_zh}, "formula": one.formula, "grain": one.grain,
+        "definition": one.definitions, "formula": one.formula, "grain": one.grain,
         "mistakes": one.mistakes,
     }  # fmt: skip
 
@@ -118,5 +122,5 @@ def _columns(table: Table) -> list[dict[str, str]]:
             unit = {"share": "share of 1", "money": "money, in the unit of the events"}.get(
                 of := unit_of(name, sample), of
             )
-        found.append({"name": name, "zh": CHINESE.get(name, name.replace("_", " ")), "unit": unit})
+        found.append({"name": name, "zh": column_name(_CHINESE, name), "unit": unit})
     return found

@@ -17,7 +17,8 @@ from pipeline.explore.written import write, write_cell
 
 async def ask_question(sources: AnswerSources, asked: AskQuestion) -> dict[str, Any]:
     """The answer of a question. Raises UserError, StoreError."""
-    found = asked_of(asked, sources.plan, sources.today, people=sources.settings.dashboard_people)
+    people, kept = sources.settings.dashboard_people, sources.segments()
+    found = asked_of(asked, sources.plan, sources.today, people=people, kept=kept)
     answer = await answer_of(sources, found.question)
     parts = {
         part.name: {
@@ -40,7 +41,8 @@ async def ask_question(sources: AnswerSources, asked: AskQuestion) -> dict[str, 
 async def people_behind(sources: AnswerSources, asked: PeopleBehind) -> dict[str, Any]:
     """The people behind a number of an answer, those seen last first. Raises UserError, StoreError."""
     sources.require_people("people_behind lists single people")
-    found = asked_of(asked, sources.plan, sources.today, people=sources.settings.dashboard_people)
+    people, kept = sources.settings.dashboard_people, sources.segments()
+    found = asked_of(asked, sources.plan, sources.today, people=people, kept=kept)
     sql = people_sql(found.question, found.cell, sources.plan)
     rows = (await sources.ask(sql)).rows
     told = rows_told(COLUMNS, [row[: len(COLUMNS)] for row in rows], asked.rows, sources.plan.zone)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -41,6 +41,10 @@ _ONLY: Final = {
 }  # fmt: skip
 
 
+#: Kept segments by id: the parameters that the dashboard's bar wrote for each.
+Segments = Mapping[str, Mapping[str, str]]
+
+
 @dataclass(frozen=True)
 class Asked:
     """A question, its parameters as they were read, and names of an address that say nothing of such a question."""
@@ -50,13 +54,16 @@ class Asked:
     ignored: tuple[str, ...] = ()
 
 
-def asked_of(asked: QuestionArgument, plan: Plan, today: date, *, people: bool) -> Asked:
-    """The question of the arguments, and the number of it that they name. `people`: see AddressReader. Raises UserError."""
+def asked_of(asked: QuestionArgument, plan: Plan, today: date, *, people: bool, kept: Segments) -> Asked:
+    """The question of the arguments, and the number of it that they name.
+
+    `people`: see AddressReader; `kept` are segments besides the plan's. Raises UserError.
+    """
     query = _of_address(asked) if asked.address else _of_arguments(asked)
     kind = query.get("kind", "")
     if kind == "metric" or (not kind and "metric" in query):
         raise UserError("the address is that of a metric of the catalogue: use run_metric")
-    reader = AddressReader(query, plan, today, people)
+    reader = AddressReader(query, plan, today, people, kept)
     question = read(reader, kind)
     cell = Cell()
     if isinstance(asked, PeopleBehind):
@@ -65,15 +72,16 @@ def asked_of(asked: QuestionArgument, plan: Plan, today: date, *, people: bool) 
             raise UserError(
                 "values are those of a row of the breakdown, one for each field of `by`; none: of all together"
             )
-        cell = read_cell(AddressReader(query if asked.address else query | _cell(asked), plan, today, people), question)
+        of_cell = query if asked.address else query | _cell(asked)
+        cell = read_cell(AddressReader(of_cell, plan, today, people, kept), question)
     known = write(question).keys() | _BESIDES
     ignored = sorted(name for name, value in query.items() if value and name not in known) if asked.address else []
     return Asked(question, cell, tuple(ignored))
 
 
-def scope_of(asked: Filtered, last: date, plan: Plan, *, people: bool) -> Scope:
+def scope_of(asked: Filtered, last: date, plan: Plan, *, people: bool, kept: Segments) -> Scope:
     """The filters and the segment of a metric, seen from the end of the day `last`. Raises UserError."""
-    return read_scope(AddressReader(_filtered(asked) | {"to": last.isoformat()}, plan, last, people), 1)
+    return read_scope(AddressReader(_filtered(asked) | {"to": last.isoformat()}, plan, last, people, kept), 1)
 
 
 def _of_address(asked: QuestionArgument) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.clickhouse.questions import Rows, Store, StoreError
 from pipeline.errors import UserError
 from pipeline.explore.sql import Sql
+from pipeline.kept.current import kept_of
 from pipeline.metrics.ask import require_plan
 from pipeline.settings import Settings
 from schemas.plan import Plan
@@ -33,6 +34,10 @@ class AnswerSources:
     def moment(self) -> datetime:
         """Now, in the plan's time zone."""
         return datetime.fromtimestamp(self.clock() / 1000, self.plan.zone)
+
+    def segments(self) -> Mapping[str, Mapping[str, str]]:
+        """The segments that people keep in the dashboard, as its bar writes them. Raises UserError, DependencyError."""
+        return kept_of(self.settings).rules
 
     async def ask(self, sql: Sql) -> Rows:
         """The answer to a query. Raises UserError where the views are another plan's, StoreError."""

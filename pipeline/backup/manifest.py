@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pipeline.errors import UserError
 
 FORMAT: Final = 1
-#: Files besides the tables: the plan, who may send, and this machine's own write key.
-FileName = Literal["plan.yaml", "sources.json", "collect.key"]
-FILES: Final[tuple[FileName, ...]] = ("plan.yaml", "sources.json", "collect.key")
+#: Files besides the tables: the plan, who may send, this machine's own write key, and what was made in pages.
+FileName = Literal["plan.yaml", "sources.json", "collect.key", "kept.sqlite"]
+FILES: Final[tuple[FileName, ...]] = ("plan.yaml", "sources.json", "collect.key", "kept.sqlite")
 
 Blob = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,100}$")]

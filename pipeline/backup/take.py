@@ -16,6 +16,7 @@ from pipeline.backup.tables import Cut, take_tables
 from pipeline.clickhouse.client import Connection
 from pipeline.errors import UserError
 from pipeline.kafka.topic import describe
+from pipeline.kept.current import open_kept
 from pipeline.settings import Settings, plan_of
 
 
@@ -79,7 +80,7 @@ async def _take(
         # The last: what the tables tell of is in it, or before it.
         log = KeptLog(append_time=await append_time(settings), partitions=await take_tail(settings, state, keep))
     files: dict[FileName, str] = {}
-    for name, data in _files(settings).items():
+    for name, data in files_of(settings).items():
         files[name] = await keep(data)
     manifest = Manifest(
         format=FORMAT,
@@ -101,8 +102,8 @@ async def _take(
     return manifest, rows, records
 
 
-def _files(settings: Settings) -> dict[FileName, bytes]:
-    """The plan, if it is a file, and who may send."""
+def files_of(settings: Settings) -> dict[FileName, bytes]:
+    """The plan, if it is a file, who may send, and what is kept, with its history. Raises UserError."""
     found: dict[FileName, Path] = {
         "plan.yaml": Path(settings.plan),
         "sources.json": settings.collect_sources,
@@ -110,9 +111,15 @@ def _files(settings: Settings) -> dict[FileName, bytes]:
         "collect.key": settings.collect_sources.with_name("collect.key"),
     }
     try:
-        return {name: path.read_bytes() for name, path in found.items() if path.is_file()}
+        files = {name: path.read_bytes() for name, path in found.items() if path.is_file()}
     except OSError as exc:
         raise UserError(f"{exc.filename} can't be read: {exc.strerror}") from None
+    if settings.kept is not None and settings.kept.is_file() and (store := open_kept(settings)) is not None:
+        try:
+            files["kept.sqlite"] = store.dump()
+        finally:
+            store.close()
+    return files
 
 
 def summary(taken: BackedUp) -> dict[str, Any]:

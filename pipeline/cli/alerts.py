@@ -14,7 +14,8 @@ import typer
 
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.errors import UserError
-from pipeline.settings import load_settings, plan_of
+from pipeline.kept.current import plan_with_kept
+from pipeline.settings import load_settings
 from pipeline.terminal import print_json, say
 from schemas.duration import MINUTE, parse_duration
 
@@ -38,7 +39,7 @@ def render(
         raise UserError(f"--interval: {exc}") from None
     if not 1_000 <= every <= MINUTE:
         raise UserError("--interval: from 1s to 1m")
-    for path in write(plan_of(load_settings(config, plan=plan)), folder, bridge, every):
+    for path in write(plan_with_kept(load_settings(config, plan=plan)), folder, bridge, every):
         say(path)
 
 
@@ -48,7 +49,7 @@ def check(plan: PlanOption = None, config: Config = None, as_json: AsJson = Fals
     from pipeline.alerts.check import check as judge
     from pipeline.alerts.texts import describe
 
-    found = plan_of(load_settings(config, plan=plan))
+    found = plan_with_kept(load_settings(config, plan=plan))
     verdicts = list(judge(found))
     if as_json:
         print_json({"alerts": list(found.alerting.alerts), "verdicts": [v._asdict() for v in verdicts]})
@@ -72,7 +73,7 @@ def bridge(
     from pipeline.alerts.bridge import run_bridge
 
     settings = load_settings(config, plan=plan)
-    run(run_bridge(settings, plan_of(settings), host, port))
+    run(run_bridge(settings, plan_with_kept(settings), host, port))
 
 
 @app.command()
@@ -89,7 +90,7 @@ def test(
     from pipeline.progress import ProgressLog
 
     settings = load_settings(config, plan=plan)
-    found = plan_of(settings)
+    found = plan_with_kept(settings)
     now = int(time.time() * 1000)
     end = _time(until, now, found.zone, "--to") if until else now // MINUTE * MINUTE
     start = _time(since, now, found.zone, "--from")

@@ -23,6 +23,7 @@ from pipeline.cli import (
     demo,
     doctor,
     files,
+    kept,
     metrics,
     plan,
     rejected,
@@ -52,6 +53,7 @@ app.add_typer(plan.app, name="plan")
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(kept.app, name="kept")
 app.add_typer(sources.app, name="sources")
 
 

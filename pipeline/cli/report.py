@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import AsJson, Config, PlanOption, run
-from pipeline.settings import load_settings, plan_of
+from pipeline.kept.current import plan_with_kept
+from pipeline.settings import load_settings
 from pipeline.terminal import print_json, say_lines
 
 app = typer.Typer()
@@ -36,7 +37,7 @@ def report(
     from pipeline.report.dates import asked_period, language_of
 
     settings = load_settings(config, plan=plan)
-    found = plan_of(settings)
+    found = plan_with_kept(settings)
     now = datetime.now(UTC)
     period = asked_period(found, day, week, now)
     work = run_report(settings, found, period, now, language_of(lang), output, send_to or ())

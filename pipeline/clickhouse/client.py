@@ -132,6 +132,12 @@ class Connection:
 
         await self.run(work)
 
+    async def insert_native(
+        self, table: str, names: Sequence[str], data: bytes, settings: dict[str, Any] | None = None
+    ) -> None:
+        """One attempt to insert blocks of the Native format (`native`); raises what `run` raises."""
+        await self.run(lambda client: client.raw_insert(table, list(names), data, settings, "Native"))
+
     async def insist(self, attempt: Callable[[], Awaitable[T]], what: str) -> T:
         """Repeat an `attempt` (of `query` or `insert`) until it succeeds: at once, then every 0.2 to 15 s.
 

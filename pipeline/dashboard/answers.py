@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -92,14 +92,14 @@ def as_page(context: Context, answer: Answered, state: Mapping[str, str]) -> Saf
     """The answer in a page."""
     t = context.t
     if answer.empty:
-        nothing = h("p", t("Nothing in these days fits. Choose other days, or fewer conditions.",
-                           "这些天没有符合条件的数据。请换日期或减少条件。"), class_="empty")  # fmt: skip
+        nothing = h("p", t("Nothing in these days fits. Choose other days, or fewer conditions."), class_="empty")  # fmt: skip
         return text(nothing, _queries(context, answer.queries))
     buttons = h(
         "div",
-        h("a", t("Download CSV", "下载 CSV"), href=f"/download/explore.csv?{urlencode(state)}"),
-        h("button", t("Save chart as PNG", "图表存为 PNG"), type="button", data_png=f"{state['kind']}.png")
+        h("a", t("Download CSV"), href=f"/download/explore.csv?{urlencode(state)}"),
+        h("button", t("Save chart as PNG"), type="button", data_png=f"{state['kind']}.png")
         if answer.has_chart else None,
+        h("a", t("Keep"), href=f"/keep?{urlencode(state)}") if context.kept.changeable else None,
         class_="buttons",
     )  # fmt: skip
     return text(
@@ -109,6 +109,15 @@ def as_page(context: Context, answer: Answered, state: Mapping[str, str]) -> Saf
         [_grid(context, grid) for grid in answer.grids],
         _queries(context, answer.queries),
     )
+
+
+def as_panel(context: Context, answer: Answered) -> Safe:
+    """The answer in a panel of a board: what is drawn; the tables are folded where something is."""
+    t = context.t
+    if answer.empty:
+        return h("p", t("Nothing in these days fits."), class_="empty")
+    grids = [_grid(context, replace(grid, folded=answer.has_chart)) for grid in answer.grids]
+    return text(answer.above, [h("p", note, class_="note") for note in answer.notes], grids)
 
 
 def as_csv(answer: Answered) -> bytes:
@@ -128,11 +137,7 @@ def _grid(context: Context, grid: Grid) -> Safe:
     rows = [[_item(context, item) for item in row] for row in grid.rows[:SHOWN]]
     found = table(list(grid.heads), rows, label=grid.title, numeric=grid.numeric, empty=NONE)
     left = len(grid.rows) - SHOWN
-    more = (
-        h("p", t(f"and {left} more rows, in the download", f"还有 {left} 行，见下载文件"), class_="note")
-        if left > 0
-        else None
-    )
+    more = h("p", t("and {left} more rows, in the download", left=left), class_="note") if left > 0 else None
     if grid.folded:
         return h("details", h("summary", grid.title), found, more)
     return text(h("h3", grid.title), found, more)
@@ -150,8 +155,8 @@ def _queries(context: Context, queries: Sequence[tuple[str, Sql]]) -> Safe:
         text(
             h("h3", title) if len(queries) > 1 else None,
             h("pre", sql.shown(), id=f"query{k}", tabindex="0"),
-            h("div", h("button", t("Copy", "复制"), type="button", data_copy=f"query{k}"), class_="buttons"),
+            h("div", h("button", t("Copy"), type="button", data_copy=f"query{k}"), class_="buttons"),
         )
         for k, (title, sql) in enumerate(queries)
     ]
-    return h("details", h("summary", t("As a query", "查询语句")), *parts)
+    return h("details", h("summary", t("As a query")), *parts)

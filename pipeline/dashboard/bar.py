@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
+from urllib.parse import urlencode
 
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad
@@ -21,6 +22,7 @@ from pipeline.explore.given import AddressReader
 from pipeline.explore.question import MAX_FILTERS, Scope
 from pipeline.explore.segments import ChosenSegment
 from pipeline.explore.written import write_scope
+from pipeline.kept.things import OF_SEGMENT
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import Language
 from pipeline.render.metric import column_name
@@ -33,13 +35,20 @@ FIELDS: Final = "fields"
 _SUGGESTED: Final = 50
 
 
+def is_of_bar(name: str) -> bool:
+    """Whether a parameter is one of the bar's."""
+    return _OF_BAR.fullmatch(name) is not None
+
+
 def given(context: Context) -> AddressReader:
     """The address of a page, to be read."""
-    return _reader(context, context.query)
+    return reading(context, context.query)
 
 
-def _reader(context: Context, query: Mapping[str, str]) -> AddressReader:
-    return AddressReader(query, context.plan, context.today, context.settings.dashboard_people)
+def reading(context: Context, query: Mapping[str, str]) -> AddressReader:
+    """Parameters, to be read with what the plan and the kept segments name."""
+    people = context.settings.dashboard_people
+    return AddressReader(query, context.plan, context.today, people, context.kept.now.rules)
 
 
 def field_name(t: Language, field: str) -> str:
@@ -47,13 +56,15 @@ def field_name(t: Language, field: str) -> str:
     if field.startswith(PROPERTY):
         return field.removeprefix(PROPERTY)
     if field.startswith(ATTRIBUTE):
-        return t(f"{field.removeprefix(ATTRIBUTE)} (of the user)", f"{field.removeprefix(ATTRIBUTE)}（用户属性）")
+        return t("{field} (of the user)", field=field.removeprefix(ATTRIBUTE))
     return column_name(t, field)
 
 
 def filter_words(t: Language, one: Filter) -> str:
     """A condition in words."""
-    return " ".join([field_name(t, one.field), t(*OPERATORS[one.operator]), t(", ", "、").join(one.values)]).strip()
+    return " ".join(
+        [field_name(t, one.field), t.of("operator", OPERATORS[one.operator]), t(", ").join(one.values)]
+    ).strip()
 
 
 @dataclass(frozen=True)
@@ -88,15 +99,15 @@ class Controls:
         """The conditions that there are, and room for one more."""
         t = self.context.t
         there = [k for k in range(1, most + 1) if self.state.get(f"{prefix}f{k}")]
-        operators = [(name, t(*words)) for name, words in OPERATORS.items()]
+        operators = [(name, t.of("operator", word)) for name, word in OPERATORS.items()]
         return [
             h(
                 "span",
-                self.entry(f"{prefix}f{k}", t(f"{label}: field", f"{label}：字段"), seen=False, list=FIELDS, size=16,
-                           placeholder=t("field", "字段")),
-                self.select(f"{prefix}o{k}", operators, t(f"{label}: comparison", f"{label}：比较"), seen=False),
-                self.entry(f"{prefix}v{k}", t(f"{label}: value", f"{label}：值"), seen=False, size=12,
-                           placeholder=t("value", "值")),
+                self.entry(f"{prefix}f{k}", t("{label}: field", label=label), seen=False, list=FIELDS, size=16,
+                           placeholder=t("field")),
+                self.select(f"{prefix}o{k}", operators, t("{label}: comparison", label=label), seen=False),
+                self.entry(f"{prefix}v{k}", t("{label}: value", label=label), seen=False, size=12,
+                           placeholder=t("value")),
                 class_="condition",
             )
             for k in range(1, min(most, max(there, default=0) + 1) + 1)
@@ -106,66 +117,75 @@ class Controls:
 def filter_bar(controls: Controls) -> Safe:
     """The bar, as a part of a form."""
     t, state = controls.context.t, controls.state
-    names = {"app_version": t("Version", "版本"), "source": t("Source", "来源"), "platform": t("Platform", "平台"),
-             "channel": t("Channel", "渠道"), "country": t("Country", "国家/地区")}  # fmt: skip
+    names = {"app_version": t("Version"), "source": t("Source"), "platform": t("Platform"),
+             "channel": t("Channel"), "country": t("Country")}  # fmt: skip
     quick = [controls.entry(name, names[name], list=f"values-{name}", size=9) for name in QUICK]
-    rows = controls.conditions("", MAX_FILTERS, t("Filter", "筛选"))
+    rows = controls.conditions("", MAX_FILTERS, t("Filter"))
     own = state.get("seg") in ("in", "out") or state.get("vs") in ("in", "out")
     count = sum(1 for k in range(1, MAX_FILTERS + 1) if state.get(f"f{k}"))
-    more = t("More filters", "更多筛选") + (f" ({count})" if count else "")
+    more = t("More filters") + (f" ({count})" if count else "")
     return h(
         "fieldset",
-        h("legend", t("Filters", "筛选"), class_="unseen"),
-        controls.entry("from", t("From", "从"), type="date"),
-        controls.entry("to", t("To", "到"), type="date"),
+        h("legend", t("Filters"), class_="unseen"),
+        controls.entry("from", t("From"), type="date"),
+        controls.entry("to", t("To"), type="date"),
         *quick,
-        controls.select("seg", segment_options(controls.context), t("Segment", "人群")),
+        controls.select("seg", segment_options(controls.context), t("Segment")),
         h("details", h("summary", more), h("div", *rows, class_="conditions"), open=bool(count)),
-        h("details", h("summary", t("Make a segment", "自定义人群")), _own_segment(controls), open=own),
+        h("details", h("summary", t("Make a segment")), _own_segment(controls), open=own),
         _suggested(controls.context),
         class_="bar",
     )
 
 
 def segment_options(context: Context) -> list[tuple[str, str]]:
-    """Everybody, the plan's segments and who is not in them, the one made in the page."""
-    t, found = context.t, [("", context.t("everybody", "所有人"))]
+    """Everybody, the plan's segments and the kept ones, and who is not in them, the one made in the page."""
+    t, found = context.t, [("", context.t("everybody"))]
     for name, spec in context.plan.segments.items():
         title = spec.title or name
-        found += [(f"in:{name}", title), (f"out:{name}", t(f"not {title}", f"非{title}"))]
+        found += [(f"in:{name}", title), (f"out:{name}", t("not {title}", title=title))]
+    for name, entry in context.kept.now.segments.items():
+        if name not in context.plan.segments:
+            title = entry.value.title
+            found += [(f"in:{name}", title), (f"out:{name}", t("not {title}", title=title))]
     return [
         *found,
-        ("in", t("those made below", "下方自定义人群")),
-        ("out", t("all but those made below", "自定义人群以外")),
+        ("in", t("those made below")),
+        ("out", t("all but those made below")),
     ]
 
 
 def _own_segment(controls: Controls) -> Safe:
     t, state = controls.context.t, controls.state
     there = [k for k in range(1, MAX_OWN_RULES + 1) if state.get(f"g{k}")]
-    kinds = [("", t("(no rule)", "（无）")), ("did", t("did", "做过")), ("not", t("did not do", "没做过"))]
+    kinds = [("", t("(no rule)")), ("did", t("did")), ("not", t("did not do"))]
     if controls.context.settings.dashboard_people:
-        kinds.append(("has", t("has the attribute", "用户属性")))
-    compared = [("gte", t("at least", "至少")), ("is", t("exactly", "恰好")), ("lte", t("at most", "至多"))]
+        kinds.append(("has", t("has the attribute")))
+    compared = [("gte", t("at least")), ("is", t("exactly")), ("lte", t("at most"))]
     rows = [
         h(
             "span",
-            controls.select(f"g{k}", kinds, t(f"Rule {k}", f"规则 {k}"), seen=False),
-            controls.events(f"g{k}e", t(f"Rule {k}: event", f"规则 {k}：事件"), t("any event", "任意事件"), seen=False),
-            controls.select(f"g{k}c", compared, t(f"Rule {k}: at least or at most", f"规则 {k}：至少或至多"), seen=False),
-            controls.entry(f"g{k}n", t(f"Rule {k}: times", f"规则 {k}：次数"), seen=False, size=4, inputmode="numeric",
-                           placeholder=t("times", "次数")),
-            controls.entry(f"g{k}d", t(f"Rule {k}: in the last days", f"规则 {k}：最近天数"), seen=False, size=4,
-                           inputmode="numeric", placeholder=t("days", "天数")),
-            *controls.conditions(f"g{k}", 1, t(f"Rule {k}", f"规则 {k}")),
+            controls.select(f"g{k}", kinds, t("Rule {k}", k=k), seen=False),
+            controls.events(f"g{k}e", t("Rule {k}: event", k=k), t("any event"), seen=False),
+            controls.select(f"g{k}c", compared, t("Rule {k}: at least or at most", k=k), seen=False),
+            controls.entry(f"g{k}n", t("Rule {k}: times", k=k), seen=False, size=4, inputmode="numeric",
+                           placeholder=t("times")),
+            controls.entry(f"g{k}d", t("Rule {k}: in the last days", k=k), seen=False, size=4,
+                           inputmode="numeric", placeholder=t("days")),
+            *controls.conditions(f"g{k}", 1, t("Rule {k}", k=k)),
             class_="condition",
         )
         for k in range(1, min(MAX_OWN_RULES, max(there, default=0) + 1) + 1)
     ]  # fmt: skip
-    every = [("every", t("every rule holds", "满足全部规则")), ("any", t("any rule holds", "满足任一规则"))]
-    hint = t("Times and days may be left empty: once at least, ever. Days are the last ones before the end of the period.",
-             "次数与天数可留空：至少一次、不限时间。天数从所选时段的最后一天往前算。")  # fmt: skip
-    return h("div", controls.select("g", every, t("People for whom", "人群条件")), *rows, h("p", hint, class_="note"),
+    every = [("every", t("every rule holds")), ("any", t("any rule holds"))]
+    hint = t("Times and days may be left empty: once at least, ever. Days are the last ones before the end "
+"of the period.")  # fmt: skip
+    own = {name: value for name, value in state.items() if OF_SEGMENT.fullmatch(name) and value}
+    keep = None
+    if controls.context.kept.changeable and there:
+        address = f"/kept?{urlencode(own)}#segments"
+        keep = h("p", h("a", t("Keep this segment under a name"), href=address))
+    return h("div", controls.select("g", every, t("People for whom")), *rows, h("p", hint, class_="note"), keep,
              class_="conditions")  # fmt: skip
 
 
@@ -210,7 +230,7 @@ def filtered(context: Context, last: date) -> Scope:
     Raises UserError.
     """
     asked = {name: value for name, value in context.query.items() if name not in ("from", "to")}
-    return read_scope(_reader(context, {**asked, "to": last.isoformat()}), 1)
+    return read_scope(reading(context, {**asked, "to": last.isoformat()}), 1)
 
 
 def kept(context: Context) -> dict[str, str]:
@@ -237,13 +257,13 @@ def bar_form(context: Context, first: date, last: date, *own: Child) -> Safe:
     except UserError as exc:
         scope, problem = {}, note_bad(str(exc))
     # A filter may stand elsewhere in its normal form: what the bar had before is not kept beside it.
-    rest = {name: value for name, value in context.query.items() if problem or not _OF_BAR.fullmatch(name)}
+    rest = {name: value for name, value in context.query.items() if problem or not is_of_bar(name)}
     state = {**rest, **scope, "from": first.isoformat(), "to": last.isoformat()}
     form = h(
         "form",
         h("div", *own, class_="line") if own else None,
         filter_bar(Controls(context, state)),
-        h("div", h("button", context.t("Show", "查看"), class_="primary"), class_="buttons"),
+        h("div", h("button", context.t("Show"), class_="primary"), class_="buttons"),
         class_="asked question barred", action=context.path,
     )  # fmt: skip
     return text(problem, form)
@@ -258,5 +278,7 @@ def said_of(context: Context, scope: Scope) -> list[str]:
 def segment_name(context: Context, segment: ChosenSegment) -> str:
     """What people read for a segment."""
     t, spec = context.t, context.plan.segments.get(segment.name)
-    name = (spec.title if spec is not None else "") or segment.name or t("own segment", "自定义人群")
-    return t(f"not {name}", f"非{name}") if segment.outside else name
+    kept_one = context.kept.now.segments.get(segment.name) if spec is None else None
+    title = spec.title if spec is not None else kept_one.value.title if kept_one is not None else ""
+    name = title or segment.name or t("own segment")
+    return t("not {name}", name=name) if segment.outside else name

@@ -22,4 +22,4 @@ def compared_words(context: Context, question: Trend | BuiltFunnel) -> str:
     if other is None:
         return ""
     first, last = other.scope.first, other.scope.last
-    return t.day(first) if first == last else t(f"{t.day(first)} to {t.day(last)}", f"{t.day(first)}至{t.day(last)}")
+    return t.day(first) if first == last else t("{first} to {last}", first=t.day(first), last=t.day(last))

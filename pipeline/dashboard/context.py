@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store
+from pipeline.dashboard.keeping import KeptView
 from pipeline.dashboard.live import LiveReader
 from pipeline.measure.periods import day_start
 from pipeline.render.html import Safe
@@ -43,6 +44,8 @@ class Context:
     user: str
     #: Whether there is a session that can be ended.
     can_log_out: bool
+    #: Boards, segments, annotations and alerts that were made in pages.
+    kept: KeptView
 
     @property
     def today(self) -> date:
@@ -89,18 +92,17 @@ PartOfPage = Callable[[Context], Awaitable[Safe]]
 
 @dataclass(frozen=True)
 class Page:
-    """A page: where it is, its name in both languages, and its body without what is loaded later."""
+    """A page: where it is, its English name, and its body without what is loaded later."""
 
     path: str
-    en: str
-    zh: str
+    name: str
     body: Callable[[Context], Safe]
     #: Whether it stands in the navigation: one that is about something in another page is reached from there.
     listed: bool = True
 
     def title(self, t: Language) -> str:
         """The name in a language."""
-        return t(self.en, self.zh)
+        return t.of("page", self.name)
 
 
 def properties(text: str) -> dict[str, Any]:

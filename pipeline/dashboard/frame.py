@@ -11,17 +11,17 @@ from pipeline.dashboard.context import Context, Page
 from pipeline.dashboard.navigation import navigation
 from pipeline.dashboard.people import search
 from pipeline.render.html import Child, Safe, h, plain, text
-from pipeline.render.language import Language
+from pipeline.render.language import CODES, Language
 
 
 def document(context: Context, pages: Sequence[Page], page: Page, assets: str) -> str:
     """The whole HTML document of a page. `assets` is a version that changes when a static file does."""
     t = context.t
     body = [
-        h("a", t("Skip to the content", "跳到正文"), href="#content", class_="skip"),
+        h("a", t("Skip to the content"), href="#content", class_="skip"),
         h(
             "header",
-            h("button", t("Menu", "菜单"), type="button", id="menu", aria_expanded="false", aria_controls="nav"),
+            h("button", t("Menu"), type="button", id="menu", aria_expanded="false", aria_controls="nav"),
             h(
                 "a",
                 h("strong", context.plan.product),
@@ -29,10 +29,10 @@ def document(context: Context, pages: Sequence[Page], page: Page, assets: str) -
                 href="/",
                 class_="home",
             ),
-            h("div", live("status", dim(t("connecting …", "正在连接……"))), class_="status"),
+            h("div", live("status", dim(t("connecting …"))), class_="status"),
             _switches(context),
         ),
-        h("nav", search(context), navigation(t, pages, page.path), id="nav", aria_label=t("Pages", "页面")),
+        h("nav", search(context), navigation(t, pages, page.path), id="nav", aria_label=t("Pages")),
         h("main", h("h1", page.title(t)), page.body(context), id="content", tabindex="-1"),
         h("div", id="tip", role="tooltip", hidden=True),
         h("div", id="said", role="status", class_="unseen"),
@@ -46,22 +46,21 @@ def login(context: Context, assets: str, wrong: bool) -> str:
     form = h(
         "form",
         h("h1", context.plan.product),
-        h("p", t("Name or password is wrong, or there were too many tries: wait a minute.",
-                 "用户名或密码不对，或尝试次数过多：请稍等一分钟。"), class_="bad", role="alert") if wrong else None,
-        h("label", t("Name", "用户名"), h("input", name="name", autocomplete="username", required=True, autofocus=True)),
-        h("label", t("Password", "密码"),
+        h("p", t("Name or password is wrong, or there were too many tries: wait a minute."), class_="bad", role="alert") if wrong else None,
+        h("label", t.of("login", "Name"), h("input", name="name", autocomplete="username", required=True, autofocus=True)),
+        h("label", t("Password"),
           h("input", name="password", type="password", autocomplete="current-password", required=True)),
-        h("button", t("Log in", "登录"), class_="primary"),
+        h("button", t("Log in"), class_="primary"),
         method="post", action="/login", class_="login",
     )  # fmt: skip
-    return _html(context, t("Log in", "登录"), [h("main", form)], assets)
+    return _html(context, t("Log in"), [h("main", form)], assets)
 
 
 def not_found(context: Context, assets: str) -> str:
     """What stands where no page is."""
     t = context.t
-    main = h("main", h("h1", t("There is no such page", "没有这个页面")),
-             h("p", h("a", t("Go to the overview", "返回首页"), href="/")))  # fmt: skip
+    main = h("main", h("h1", t("There is no such page")),
+             h("p", h("a", t("Go to the overview"), href="/")))  # fmt: skip
     return _html(context, "404", [main], assets)
 
 
@@ -78,42 +77,34 @@ def _html(context: Context, title: str, body: Iterable[Child], assets: str, stre
         h("script", src=f"/static/charts.js?{assets}", defer=True),
     )
     words = {
-        "data-lost": t("The dashboard does not answer: trying again …", "仪表盘没有响应：正在重试……"),
-        "data-failed": t("This part could not be loaded.", "这一部分没能加载。"),
-        "data-again": t("Try again", "重试"),
-        "data-copied": t("Copied", "已复制"),
-        "data-undrawn": t("The chart could not be drawn; the table has its numbers.", "图表无法绘制，数据见表格。"),
+        "data-lost": t("The dashboard does not answer: trying again …"),
+        "data-failed": t("This part could not be loaded."),
+        "data-again": t("Try again"),
+        "data-copied": t("Copied"),
+        "data-undrawn": t("The chart could not be drawn; the table has its numbers."),
         "data-library": f"/static/vega.js?{assets}",
     }
     attributes = {name.replace("-", "_"): value for name, value in words.items()}
     page = h("html", head, h("body", *body, data_stream=stream, **attributes),
-             lang="zh-CN" if t.code == "zh" else "en", data_theme=context.theme)  # fmt: skip
+             lang=t.tag, data_theme=context.theme)  # fmt: skip
     return "<!doctype html>\n" + page
 
 
 def _switches(context: Context) -> Safe:
     t = context.t
     here = context.path + (f"?{context.with_query()}" if context.query else "")
-    other = "zh" if t.code == "en" else "en"
+    others = [Language(code) for code in CODES if code != t.code]
     theme = {"auto": "dark", "dark": "light", "light": "auto"}[context.theme]
-    names = {"auto": t("Colours: system", "配色：跟随系统"), "dark": t("Colours: dark", "配色：深色"),
-             "light": t("Colours: light", "配色：浅色")}  # fmt: skip
+    names = {"auto": t("Colours: system"), "dark": t("Colours: dark"),
+             "light": t("Colours: light")}  # fmt: skip
     parts = [
-        h(
-            "button",
-            "中文" if other == "zh" else "English",
-            name="lang",
-            value=other,
-            lang="zh-CN" if other == "zh" else "en",
-        ),
+        *[h("button", other.name, name="lang", value=other.code, lang=other.tag) for other in others],
         h("button", names[context.theme], name="theme", value=theme),
         h("input", type="hidden", name="back", value=here),
     ]
     out = None
     if context.can_log_out:
-        out = h(
-            "form", h("button", t(f"Log out {context.user}", f"退出 {context.user}")), method="post", action="/logout"
-        )
+        out = h("form", h("button", t("Log out {user}", user=context.user)), method="post", action="/logout")
     return h("div", h("form", *parts, action="/set"), out, class_="switches")
 
 
@@ -128,9 +119,7 @@ def live(key: str, content: Child = "", tag: str = "div", **attributes: Any) -> 
 def lazy(context: Context, part: str, *, every: int | None = None, rows: int = 4, **query: Any) -> Safe:
     """A place that is filled after the page is there, and again each `every` seconds."""
     t = context.t
-    waiting = h(
-        "div", *[h("span") for _ in range(rows)], class_="waiting", role="img", aria_label=t("Loading", "加载中")
-    )
+    waiting = h("div", *[h("span") for _ in range(rows)], class_="waiting", role="img", aria_label=t("Loading"))
     return h("div", waiting, data_part=f"/part/{part}?{context.with_query(**query)}", data_every=every, class_="part")
 
 
@@ -211,26 +200,26 @@ def problem(t: Language, error: StoreError, url: str) -> Safe:
     """Why there is no answer from ClickHouse, and what to do about it."""
     words = {
         "away": (
-            t(f"ClickHouse does not answer at {url}.", f"ClickHouse（{url}）没有响应。"),
-            t("Live figures go on. Start ClickHouse, or look at PIPELINE_CLICKHOUSE_URL; this part comes back by itself.",
-              "实时数据不受影响。请启动 ClickHouse 或检查 PIPELINE_CLICKHOUSE_URL；恢复后这里会自动显示。"),
+            t("ClickHouse does not answer at {url}.", url=url),
+            t("Live figures go on. Start ClickHouse, or look at PIPELINE_CLICKHOUSE_URL; this part comes back "
+"by itself."),
         ),
         "empty": (
-            t("ClickHouse has no tables of ours yet.", "ClickHouse 里还没有所需的表。"),
-            t("Run `streamgauge migrate` once.", "请先运行一次 `streamgauge migrate`。"),
+            t("ClickHouse has no tables of ours yet."),
+            t("Run `streamgauge migrate` once."),
         ),
         "limit": (
-            t("That question is too large for the dashboard's limits.", "这个查询超出了仪表盘的限制。"),
-            t("Choose fewer days or fewer groups.", "请缩短日期范围或减少分组。"),
+            t("That question is too large for the dashboard's limits."),
+            t("Choose fewer days or fewer groups."),
         ),
         "denied": (
-            t("The user of the dashboard may not read this.", "仪表盘的 ClickHouse 用户没有读取权限。"),
-            t("Grant it SELECT on the database.", "请授予它该数据库的 SELECT 权限。"),
+            t("The user of the dashboard may not read this."),
+            t("Grant it SELECT on the database."),
         ),
-        "other": (t("ClickHouse could not answer.", "ClickHouse 无法回答。"), ""),
+        "other": (t("ClickHouse could not answer."), ""),
     }  # fmt: skip
     what, advice = words[error.kind]
-    detail = h("details", h("summary", t("What it said", "错误信息")), h("code", error.detail))
+    detail = h("details", h("summary", t("What it said")), h("code", error.detail))
     return h("div", note_bad(what), h("p", advice), detail, class_="problem", role="alert")
 
 
@@ -238,8 +227,8 @@ def period_fields(context: Context, first: date, last: date) -> list[Safe]:
     """The two dates of a form."""
     t = context.t
     return [
-        field(t("From", "从"), h("input", type="date", name="from", value=first.isoformat())),
-        field(t("To", "到"), h("input", type="date", name="to", value=last.isoformat())),
+        field(t("From"), h("input", type="date", name="from", value=first.isoformat())),
+        field(t("To"), h("input", type="date", name="to", value=last.isoformat())),
     ]
 
 
@@ -260,6 +249,4 @@ def select(name: str, options: Iterable[tuple[str, str]], chosen: str, id_: str 
 
 def form(context: Context, *fields: Child) -> Safe:
     """A form whose answer is this page, so that it can be sent as a link."""
-    return h(
-        "form", *fields, h("button", context.t("Show", "查看"), class_="primary"), class_="asked", action=context.path
-    )
+    return h("form", *fields, h("button", context.t("Show"), class_="primary"), class_="asked", action=context.path)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
+from pipeline.dashboard.annotated import marks
 from pipeline.dashboard.answers import people_address
 from pipeline.dashboard.bar import filtered, kept
 from pipeline.dashboard.context import Context
@@ -22,6 +23,7 @@ from pipeline.metrics.person import ABOUT_ONE, PERSON_COLUMNS
 from pipeline.metrics.run import call
 from pipeline.render.html import Safe, h, text
 from pipeline.render.metric import definition, metric_chart, metric_table, metric_title
+from pipeline.render.vega import Annotation
 
 
 async def run_metric(
@@ -60,7 +62,7 @@ async def shown(
     t = context.t
     metric = known(name)
     if metric is None:
-        return h("p", t(f"The catalogue has no metric {name} yet.", f"指标库里还没有 {name}。"), class_="empty")
+        return h("p", t("The catalogue has no metric {name} yet.", name=name), class_="empty")
     try:
         table, arguments = await run_metric(context, metric, given)
     except UserError as exc:
@@ -68,30 +70,31 @@ async def shown(
     except StoreError as exc:
         if exc.kind != "empty":
             raise
-        return note_bad(
-            t(
-                "The metric's view is not installed: run `streamgauge migrate`.",
-                "指标视图尚未安装：请运行 `streamgauge migrate`。",
-            )
-        )
+        return note_bad(t("The metric's view is not installed: run `streamgauge migrate`."))
     title = h("h3", term(metric_title(t, metric), definition(t, metric))) if heading else None
     if not table.rows:
-        empty = h("p", t("Nothing in these days. Choose others, or see whether the plan's `meanings` name the events.",
-                         "这些天没有数据。请换日期，或检查方案的 `meanings` 是否指明了相应事件。"), class_="empty")  # fmt: skip
+        empty = h("p", t("Nothing in these days. Choose others, or see whether the plan's `meanings` name the events."), class_="empty")  # fmt: skip
         return text(title, empty, _sql(context, metric, arguments) if sql else None)
-    chart = metric_chart(t, metric, table, context.today)
+    happened: list[Safe | None] = []
+
+    def of_places(places: Sequence[Any]) -> Sequence[Annotation]:
+        found = marks(context, places)
+        happened[:] = [found.words]
+        return found.drawn
+
+    chart = metric_chart(t, metric, table, context.today, of_places)
     links = dict.fromkeys(PERSON_COLUMNS, lambda id_: person_link(context, id_))
     listed = metric_table(t, metric, table, most, links, _people(context, metric, arguments))
     if chart is not None and not rows:
-        listed = h("details", h("summary", t("As a table", "表格")), listed)
+        listed = h("details", h("summary", t("As a table")), listed)
     running = None
     if any(arguments.get(name, context.today) >= context.today for name in ("to", "until") if name in arguments):
         running = h(
             "p",
-            t("Today is not over: its figures are those so far.", "今天尚未结束：其数字为截至目前。"),
+            t("Today is not over: its figures are those so far."),
             class_="note",
         )
-    return text(title, chart, running, _buttons(context, metric, arguments, chart is not None), listed,
+    return text(title, chart, happened, running, _buttons(context, metric, arguments, chart is not None), listed,
                 _sql(context, metric, arguments) if sql else None)  # fmt: skip
 
 
@@ -114,11 +117,10 @@ def _buttons(context: Context, metric: Metric, arguments: Mapping[str, Any], cha
     asked = urlencode({**kept(context), "metric": metric.name, **{n: written(v) for n, v in arguments.items()}})
     return h(
         "div",
-        h("a", t("Download CSV", "下载 CSV"), href=f"/download/metric.csv?{asked}"),
-        h("button", t("Save chart as PNG", "图表存为 PNG"), type="button", data_png=f"{metric.name}.png")
-        if chart
-        else None,
-        None if context.path.endswith("/explore") else h("a", t("Explore", "探索"), href=f"/explore?{asked}"),
+        h("a", t("Download CSV"), href=f"/download/metric.csv?{asked}"),
+        h("button", t("Save chart as PNG"), type="button", data_png=f"{metric.name}.png") if chart else None,
+        h("a", t("Keep"), href=f"/keep?kind=metric&{asked}") if context.kept.changeable else None,
+        None if context.path.endswith("/explore") else h("a", t("Explore"), href=f"/explore?{asked}"),
         class_="buttons",
     )
 
@@ -127,10 +129,10 @@ def _sql(context: Context, metric: Metric, arguments: Mapping[str, Any]) -> Safe
     t = context.t
     return h(
         "div",
-        h("h3", t("As a query", "查询语句")),
+        h("h3", t("As a query")),
         h("pre", call(metric, arguments, _filters(context, arguments)), id="query", tabindex="0"),
-        h("div", h("button", t("Copy", "复制"), type="button", data_copy="query"), class_="buttons"),
-        h("details", h("summary", t("The SQL of the view", "视图的 SQL")),
+        h("div", h("button", t("Copy"), type="button", data_copy="query"), class_="buttons"),
+        h("details", h("summary", t("The SQL of the view")),
           h("pre", metric.sql.replace("{database}", context.settings.clickhouse_database), id="view", tabindex="0"),
-          h("div", h("button", t("Copy", "复制"), type="button", data_copy="view"), class_="buttons")),
+          h("div", h("button", t("Copy"), type="button", data_copy="view"), class_="buttons")),
     )  # fmt: skip

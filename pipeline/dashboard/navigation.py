@@ -11,12 +11,12 @@ from pipeline.render.language import Language
 
 #: Tasks in the order in which one comes to them, with their pages.
 TASKS: Final = (
-    ("How it goes", "看现状", ("/", "/report")),
-    ("Why people stay or leave", "找原因", ("/funnels", "/retention", "/paths", "/explore")),
-    ("What brings people", "看拉新", ("/acquisition", "/campaigns", "/experiments")),
-    ("What it earns", "看收入与口碑", ("/revenue", "/more")),
-    ("Who they are", "看用户", ("/segments", "/person")),
-    ("Whether the data are right", "查数据", ("/events", "/quality", "/plan")),
+    ("How it goes", ("/", "/boards", "/report", "/kept")),
+    ("Why people stay or leave", ("/funnels", "/retention", "/paths", "/explore")),
+    ("What brings people", ("/acquisition", "/campaigns", "/experiments")),
+    ("What it earns", ("/revenue", "/more")),
+    ("Who they are", ("/segments", "/person")),
+    ("Whether the data are right", ("/events", "/quality", "/plan")),
 )
 
 
@@ -24,10 +24,10 @@ def navigation(t: Language, pages: Sequence[Page], here: str) -> Safe:
     """The links, under what each group answers. A page that no task names stands at the end."""
     pages = [page for page in pages if page.listed]
     by_path = {page.path: page for page in pages}
-    named = {path for _, _, paths in TASKS for path in paths}
-    groups = [(t(en, zh), [by_path[path] for path in paths if path in by_path]) for en, zh, paths in TASKS]
+    named = {path for _, paths in TASKS for path in paths}
+    groups = [(t.of("task", task), [by_path[path] for path in paths if path in by_path]) for task, paths in TASKS]
     if rest := [page for page in pages if page.path not in named and page.listed]:
-        groups.append((t("More", "更多"), rest))
+        groups.append((t("More"), rest))
     drawn = []
     for k, (name, found) in enumerate(groups):
         links = [

@@ -44,11 +44,11 @@ def search(context: Context, *, main: bool = False) -> Safe | None:
     if not context.settings.dashboard_people:
         return None
     t = context.t
-    label = t("User or device", "用户或设备 ID")
+    label = t("User or device")
     typed = context.query.get("id", "") if main else ""
     box = h("input", name="id", value=typed, autocomplete="off", maxlength=MAX_ID, required=True,
-            aria_label=None if main else t("Find a person by id", "按 ID 查找用户"), placeholder=None if main else t("Find an id", "查找 ID"))  # fmt: skip
-    button = h("button", t("Find", "查找"), class_="primary" if main else None)
+            aria_label=None if main else t("Find a person by id"), placeholder=None if main else t("Find an id"))  # fmt: skip
+    button = h("button", t("Find"), class_="primary" if main else None)
     if main:
         return h("form", h("label", h("span", label), box), button, action="/person", class_="asked", role="search")
     return h("form", box, button, action="/person", class_="find", role="search")

@@ -20,12 +20,15 @@ from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth
 from pipeline.dashboard.bundle import VERSION, Bundle
-from pipeline.dashboard.context import Context
+from pipeline.dashboard.changing import Changing
+from pipeline.dashboard.context import Context, Page
 from pipeline.dashboard.frame import document, login, not_found, note_bad, problem
+from pipeline.dashboard.keeping import Keeping
 from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.pages import ABOUT_PEOPLE, DOWNLOADS, PAGES, PARTS, fragments
 from pipeline.errors import UserError
 from pipeline.process import address, cancelled
+from pipeline.render.html import Safe
 from pipeline.render.language import Language, choose
 from pipeline.serve import guard
 from pipeline.serve.answers import about
@@ -66,6 +69,8 @@ class Dashboard:
         self._downloads = {name: make for name, make in DOWNLOADS.items() if name not in hidden}
         self._live = LiveReader(settings.dashboard_workers.split(","))
         self._store = Store(settings)
+        self._keeping = Keeping(settings, plan)
+        self._changing = Changing(settings, plan, self._keeping)
         self._alerts = AlertWatch(settings.prometheus_url)
         self._files = {path.name: path.read_bytes() for path in _STATIC if path.suffix in _TYPES}
         self._assets = hashlib.sha256(b"".join([*self._files.values(), VERSION.encode()])).hexdigest()[:12]
@@ -90,6 +95,9 @@ class Dashboard:
             app.router.add_get(page.path, self._page)
         app.router.add_get("/part/{name}", self._part)
         app.router.add_get("/download/{name}", self._download)
+        app.router.add_post("/kept/{action}", self._change)
+        app.router.add_get("/api/annotations", self._annotations)
+        app.router.add_post("/api/annotations", self._annotate)
         app.router.add_get("/stream", self._stream)
         app.router.add_get("/static/vega.js", self._vega)
         app.router.add_get("/static/{file}", self._static)
@@ -129,6 +137,7 @@ class Dashboard:
             await self._runner.cleanup()
         await self._bundle.stop()
         await self._store.close()
+        self._keeping.close()
 
     # --- who may, and with which headers ---
 
@@ -141,10 +150,11 @@ class Dashboard:
 
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         free = request.path in ("/login", "/health", "/set", "/favicon.ico") or request.path.startswith("/static/")
+        free = free or (request.path == "/api/annotations" and self._changing.has_key(request))
         if not free and self._user(request) is None:
             if not self._auth.by_password:
                 return web.Response(status=403, text="the proxy in front of this page did not say who you are\n")
-            if request.path.startswith(("/part/", "/stream", "/download/")):
+            if request.path.startswith(("/part/", "/stream", "/download/", "/api/")):
                 return web.Response(status=401)
             return web.Response(status=303, headers={"Location": "/login"})
         try:
@@ -158,12 +168,13 @@ class Dashboard:
     def _context(self, request: web.Request) -> Context:
         theme = request.cookies.get("theme", "auto")
         user = self._user(request) or ""
+        kept, plan = self._keeping.view(user)
         return Context(
             Language(choose(request.cookies.get("lang"), request.headers.get("Accept-Language"))),
-            self.plan, self.settings, self._live, self._store, self._alerts, int(time.time() * 1000), request.path,
+            plan, self.settings, self._live, self._store, self._alerts, int(time.time() * 1000), request.path,
             {name: value[:2_000] for name, value in request.query.items()},
             theme if theme in ("auto", "light", "dark") else "auto",
-            user, can_log_out=bool(user) and self._auth.by_password,
+            user, can_log_out=bool(user) and self._auth.by_password, kept=kept,
         )  # fmt: skip
 
     # --- pages ---
@@ -184,6 +195,20 @@ class Dashboard:
             return _page(problem(context.t, exc, self.settings.clickhouse_url))
         except UserError as exc:
             return _page(note_bad(str(exc)))
+
+    async def _change(self, request: web.Request) -> web.Response:
+        context = replace(self._context(request), path="/kept")
+        return await self._changing.form(request, context, _form(await request.read()), self._said)
+
+    def _said(self, context: Context, content: Safe, status: int) -> web.Response:
+        page = Page(context.path, "Not stored", lambda _: content)
+        return _page(document(context, self._pages, page, self._assets), status=status)
+
+    async def _annotations(self, request: web.Request) -> web.Response:
+        return await self._changing.annotations(self._context(request))
+
+    async def _annotate(self, request: web.Request) -> web.Response:
+        return await self._changing.annotate(request, self._context(request), _form)
 
     async def _download(self, request: web.Request) -> web.Response:
         make = self._downloads.get(request.match_info["name"])
@@ -273,6 +298,8 @@ class Dashboard:
         problems = dict(self._live.failing)
         if self._store.problem is not None:
             problems["clickhouse"] = self._store.problem.kind
+        if self._keeping.problem:
+            problems["kept"] = self._keeping.problem
         if self._alerts.problem:
             problems["prometheus"] = self._alerts.problem
         # Pages say what is away: that is no reason to take them out of service.

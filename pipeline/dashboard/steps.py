@@ -23,7 +23,7 @@ def step_list(
     `people` are for each step the addresses of who came to it, and of who was lost before it.
     """
     if not any(users):
-        return h("p", t("Nobody has begun this funnel yet.", "还没有人进入该漏斗。"), class_="empty")
+        return h("p", t("Nobody has begun this funnel yet."), class_="empty")
     worst = worst_step(users)
     first = users[0]
     items = []
@@ -33,16 +33,15 @@ def step_list(
         came, gone = people[k] if people else ("", "")
         if k and users[k - 1]:
             kept = count / users[k - 1]
-            said.append(t(f"{t.percent(kept)} of the step before", f"上一步的 {t.percent(kept)}"))
+            said.append(t("{kept} of the step before", kept=t.percent(kept)))
             lost = users[k - 1] - count
-            words = t(f"{t.number(lost)} lost", f"流失 {t.number(lost)}")
+            words = t("{lost} lost", lost=t.number(lost))
             said.append(h("a", words, href=gone) if gone and lost else words)
             if before is not None and before[k - 1] >= ENOUGH:
-                said.append(t(f"{t.points(kept - before[k] / before[k - 1])} against before",
-                              f"较对比期 {t.points(kept - before[k] / before[k - 1])}"))  # fmt: skip
+                said.append(t("{kept} against before", kept=t.points(kept - before[k] / before[k - 1])))  # fmt: skip
         if median_ms is not None and k and median_ms[k] is not None:
-            said.append(t(f"median {t.duration(median_ms[k])}", f"中位用时 {t.duration(median_ms[k])}"))
-        leak = h("strong", t("▼ most are lost here", "▼ 流失最多"), class_="leak") if k == worst else None
+            said.append(t("median {median_ms}", median_ms=t.duration(median_ms[k])))
+        leak = h("strong", t("▼ most are lost here"), class_="leak") if k == worst else None
         items.append(
             h("li",
               h("span", f"{k + 1}. {title}", class_="name"),
@@ -54,8 +53,7 @@ def step_list(
         )  # fmt: skip
     note = None
     if worst is None:
-        note = h("p", t(f"Too few users yet to say where most are lost (at least {ENOUGH}).",
-                        f"用户太少（至少 {ENOUGH} 人），还不能判断哪一步流失最多。"), class_="note")  # fmt: skip
+        note = h("p", t("Too few users yet to say where most are lost (at least {enough}).", enough=ENOUGH), class_="note")  # fmt: skip
     return text(h("ol", *items, class_="steps"), note)
 
 

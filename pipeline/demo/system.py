@@ -42,13 +42,16 @@ from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.folder import Ports, no_room, owned
 from pipeline.embedded.prometheus import Prometheus
 from pipeline.embedded.users import READER, private_folder
-from pipeline.errors import DependencyError
+from pipeline.errors import DependencyError, UserError
+from pipeline.kept.current import open_kept, with_kept
+from pipeline.kept.store import KeptStore
 from pipeline.metrics import install
 from pipeline.process import address, cancelled
 from pipeline.serve.answers import LIVE, LiveAnswer
 from pipeline.serve.guard import is_loopback
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topics
+from schemas.plan import Plan
 
 if TYPE_CHECKING:
     from pipeline.embedded.broker import EmbeddedBroker
@@ -61,6 +64,10 @@ READY_SECONDS = 60.0
 #: Where people look first; each is replaced by a free one if it is taken.
 USUAL_PORTS = {"Kafka": 9092, "ClickHouse": 8123, "worker": 9108, "archiver": 9109, "dashboard": 9110, "collect": 9111}
 _STOP_SECONDS = 12.0
+#: In the folder: boards, segments, annotations and alerts that are made in pages.
+KEPT_FILE = "kept.sqlite"
+#: How often it is looked for new alerts.
+_KEPT_SECONDS = 2.0
 #: Of roles on our own Kafka: what was killed is replaced after so long. The least that a Kafka takes unless told.
 _SESSION_SECONDS = 6.0
 
@@ -142,6 +149,9 @@ class System:
         self._parts: list[Part] = []
         self._supervisor: Supervisor | None = None
         self._supervision: asyncio.Task[None] | None = None
+        #: What was made in pages, and what has its alerts evaluated.
+        self._kept_store: KeptStore | None = None
+        self._following: asyncio.Task[None] | None = None
 
     @property
     def supervision(self) -> asyncio.Task[None]:
@@ -167,8 +177,12 @@ class System:
     async def __aexit__(self, *_: object) -> None:
         if self._supervision is not None:
             await cancelled(self._supervision)
+        if self._following is not None:
+            await cancelled(self._following)
         await asyncio.gather(*(self._stop_role(role) for role in self.roles))
         await self._stack.aclose()
+        if self._kept_store is not None:
+            self._kept_store.close()
 
     async def _start(self) -> None:
         plan_of(self.settings)  # a mistake in the plan shows before anything starts
@@ -223,6 +237,7 @@ class System:
         self._write_down()
         self._supervisor = Supervisor(self._parts, self._say, self._patience)
         self._supervision = asyncio.create_task(self._supervisor.run(), name="supervisor")
+        self._following = asyncio.create_task(self._follow_kept(), name="alerts made in pages")
 
     def _write_down(self) -> None:
         """For other commands: the settings, and where everything is."""
@@ -302,6 +317,8 @@ class System:
         """Let this machine send to the front door: by a key that its owner finds in the folder."""
         if "collect_sources" not in self.settings.model_fields_set:
             self.settings = self.settings.model_copy(update={"collect_sources": self.data_dir / "sources.json"})
+        if "kept" not in self.settings.model_fields_set:
+            self.settings = self.settings.model_copy(update={"kept": self.data_dir / KEPT_FILE})
         if is_loopback(self.settings.collect_host):
             self.key = own_key(self.settings.collect_sources, self.data_dir / "collect.key")
 
@@ -311,7 +328,8 @@ class System:
 
     async def _start_prometheus(self) -> None:
         """Evaluate the plan's alerts, if Prometheus is installed; else say which ones nobody evaluates."""
-        plan = plan_of(self.settings)
+        self._kept_store = open_kept(self.settings)
+        plan = self._plan_now()
         if not self._usual_ports or not plan.alerting.alerts:
             return
         if not Prometheus.installed():
@@ -325,6 +343,26 @@ class System:
         self._scrape()
         later = ", ".join(needing_history(plan))
         self.alerts_note = f"Alerts      {self.prometheus.url}/alerts" + (f"  (after days: {later})" if later else "")
+
+    def _plan_now(self) -> Plan:
+        """The plan, with the alerts that were made in pages."""
+        plan = plan_of(self.settings)
+        return plan if self._kept_store is None else with_kept(plan, self._kept_store.read())[0]
+
+    async def _follow_kept(self) -> None:
+        """Have alerts evaluated soon after they were made or removed in a page."""
+        told, loaded = "", None
+        while self.prometheus is not None and self._kept_store is not None:
+            await asyncio.sleep(_KEPT_SECONDS)
+            try:
+                kept = self._kept_store.read()
+                if kept is not loaded:
+                    self.prometheus.load(self._plan_now())
+                told, loaded = "", kept
+            except (DependencyError, UserError, OSError) as exc:
+                if told != str(exc):
+                    told = str(exc)
+                    self._say(f"alerts made in pages can't be loaded: {told}")
 
     def _scrape(self) -> None:
         if self.prometheus is not None:

@@ -63,14 +63,13 @@ def topics(found: Topics | Unknown, t: Language, *, lateness_ms: int, forwarded_
     `lateness_ms` is the plan's; `forwarded_bytes` what the events topic must take in one record.
     """
     if isinstance(found, Unknown):
-        return [not_known("topics", t("topics", "主题"), found, t)]
+        return [not_known("topics", t("topics"), found, t)]
     said: list[Advice] = []
     for name, topic in zip(found.names, (found.events, found.rejected, found.changelog), strict=True):
         if topic is None:
             said.append(_error(
-                t(f"the topic {name} is not there", f"主题 {name} 不存在"),
-                t("start a worker, which makes it; where it may not, make it as docs/operate.md says",
-                  "启动 worker，它会创建；若无权创建，请按 docs/zh/operate.md 自行创建"),
+                t("the topic {name} is not there", name=name),
+                t("start a worker, which makes it; where it may not, make it as docs/operate.md says"),
             ))  # fmt: skip
         else:
             said += _standing(topic, found.brokers, t)
@@ -81,15 +80,13 @@ def topics(found: Topics | Unknown, t: Language, *, lateness_ms: int, forwarded_
     if found.rejected is not None and 0 <= (_number(found.rejected, "max.message.bytes") or -1) < REJECTED_BYTES:
         name, limit = found.rejected.name, _number(found.rejected, "max.message.bytes")
         said.append(_warning(
-            t(f"{name} takes records of at most {limit} bytes (max.message.bytes): larger rejected records are cut short",
-              f"{name} 的 max.message.bytes 是 {limit}：更大的被拒记录会被截断"),
+            t("{name} takes records of at most {limit} bytes (max.message.bytes): larger rejected records are "
+"cut short", name=name, limit=limit),
             _alter(name, f"max.message.bytes={REJECTED_BYTES}"),
         ))  # fmt: skip
     for topic in (found.events, found.rejected, found.changelog):
         if topic is not None and isinstance(topic.config, Unknown):
-            said.append(
-                not_known("topics", t(f"the settings of {topic.name}", f" {topic.name} 的设置"), topic.config, t)
-            )
+            said.append(not_known("topics", t("the settings of {name}", name=topic.name), topic.config, t))
     return said
 
 
@@ -98,33 +95,28 @@ def _standing(topic: TopicState, brokers: int, t: Language) -> list[Advice]:
     least = _number(topic, "min.insync.replicas") or 1
     if topic.leaderless:
         said.append(_error(
-            t(f"{topic.leaderless} of {topic.partitions} partitions of {topic.name} have no leader",
-              f"{topic.name} 的 {topic.partitions} 个分区中有 {topic.leaderless} 个没有 leader"),
-            t("start the brokers that are away", "启动缺席的 broker"),
+            t("{leaderless} of {partitions} partitions of {name} have no leader", leaderless=topic.leaderless, partitions=topic.partitions, name=topic.name),
+            t("start the brokers that are away"),
         ))  # fmt: skip
     elif topic.in_sync < least:
         said.append(_error(
-            t(f"{topic.name} has {topic.in_sync} in-sync replicas and needs {least} (min.insync.replicas): nothing can "
-              "be written", f"{topic.name} 只有 {topic.in_sync} 个同步副本，而 min.insync.replicas 是 {least}：无法写入"),
-            t("start the brokers that are away, or make the setting smaller", "启动缺席的 broker，或调小该设置"),
+            t("{name} has {in_sync} in-sync replicas and needs {least} (min.insync.replicas): nothing can be "
+"written", name=topic.name, in_sync=topic.in_sync, least=least),
+            t("start the brokers that are away, or make the setting smaller"),
         ))  # fmt: skip
     elif topic.in_sync < topic.replicas:
         said.append(_warning(
-            t(f"{topic.name} has {topic.in_sync} of {topic.replicas} replicas in sync",
-              f"{topic.name} 的 {topic.replicas} 个副本中只有 {topic.in_sync} 个同步"),
-            t("look at the brokers", "检查各 broker"),
+            t("{name} has {in_sync} of {replicas} replicas in sync", name=topic.name, in_sync=topic.in_sync, replicas=topic.replicas),
+            t("look at the brokers"),
         ))  # fmt: skip
     if brokers >= 3 and topic.replicas < 3:
         said.append(_warning(
-            t(f"{topic.name} has {topic.replicas} replicas on {brokers} brokers: a lost disk loses records",
-              f"{topic.name} 在 {brokers} 个 broker 上只有 {topic.replicas} 个副本：坏一块盘就会丢记录"),
-            t("raise it to 3 with kafka-reassign-partitions.sh (PIPELINE_REPLICATION holds for new topics)",
-              "用 kafka-reassign-partitions.sh 提到 3（PIPELINE_REPLICATION 只对新主题有效）"),
+            t("{name} has {replicas} replicas on {brokers} brokers: a lost disk loses records", name=topic.name, replicas=topic.replicas, brokers=brokers),
+            t("raise it to 3 with kafka-reassign-partitions.sh (PIPELINE_REPLICATION holds for new topics)"),
         ))  # fmt: skip
     elif topic.replicas >= 3 and least < 2:
         said.append(_warning(
-            t(f"{topic.name} acknowledges what one replica alone has (min.insync.replicas=1)",
-              f"{topic.name} 只要一个副本写入就确认（min.insync.replicas=1）"),
+            t("{name} acknowledges what one replica alone has (min.insync.replicas=1)", name=topic.name),
             _alter(topic.name, "min.insync.replicas=2"),
         ))  # fmt: skip
     return said
@@ -136,22 +128,20 @@ def _events(topic: TopicState, t: Language, needed_ms: int, forwarded_bytes: int
     if retention is not None and 0 <= retention < needed_ms:
         said.append(Advice(
             "topics", "error" if retention < HOUR_MS else "warning",
-            t(f"{topic.name} keeps records for {t.duration(retention)} (retention.ms): an outage of the worker or the "
-              "archiver that lasts longer loses events",
-              f"{topic.name} 只保留 {t.duration(retention)}（retention.ms）：worker 或 archiver 停得更久就会丢事件"),
+            t("{name} keeps records for {retention} (retention.ms): an outage of the worker or the archiver "
+"that lasts longer loses events", name=topic.name, retention=t.duration(retention)),
             _alter(topic.name, f"retention.ms={max(needed_ms, 7 * DAY_MS)}"),
         ))  # fmt: skip
     if "compact" in (_value(topic, "cleanup.policy") or ""):
         said.append(_error(
-            t(f"{topic.name} is compacted: of each actor only the last event would be left",
-              f"{topic.name} 开启了压实：每个主体只会留下最后一个事件"),
+            t("{name} is compacted: of each actor only the last event would be left", name=topic.name),
             _alter(topic.name, "cleanup.policy=delete"),
         ))  # fmt: skip
     limit = _number(topic, "max.message.bytes")
     if limit is not None and 0 <= limit < forwarded_bytes:
         said.append(_error(
-            t(f"{topic.name} takes records of at most {limit} bytes (max.message.bytes) and {forwarded_bytes} are needed",
-              f"{topic.name} 的 max.message.bytes 是 {limit}，至少需要 {forwarded_bytes}"),
+            t("{name} takes records of at most {limit} bytes (max.message.bytes) and {forwarded_bytes} are "
+"needed", name=topic.name, limit=limit, forwarded_bytes=forwarded_bytes),
             _alter(topic.name, f"max.message.bytes={max(forwarded_bytes, 1_048_588)}"),
         ))  # fmt: skip
     return said
@@ -161,22 +151,18 @@ def _changelog(topic: TopicState, events: TopicState | None, t: Language) -> lis
     said = []
     if events is not None and events.partitions != topic.partitions:
         said.append(_error(
-            t(f"{topic.name} has {topic.partitions} partitions and {events.name} has {events.partitions}",
-              f"{topic.name} 有 {topic.partitions} 个分区，而 {events.name} 有 {events.partitions} 个"),
-            t("use a new PIPELINE_GROUP and PIPELINE_STREAM: the number can't change while it is counted",
-              "换新的 PIPELINE_GROUP 和 PIPELINE_STREAM：计数期间分区数不能改"),
+            t("{name} has {partitions} partitions and {name2} has {partitions2}", name=topic.name, partitions=topic.partitions, name2=events.name, partitions2=events.partitions),
+            t("use a new PIPELINE_GROUP and PIPELINE_STREAM: the number can't change while it is counted"),
         ))  # fmt: skip
     if "compact" in (_value(topic, "cleanup.policy") or ""):
         said.append(_error(
-            t(f"{topic.name} is compacted: that takes the worker's state to pieces",
-              f"{topic.name} 开启了压实：worker 的状态会被破坏"),
+            t("{name} is compacted: that takes the worker's state to pieces", name=topic.name),
             _alter(topic.name, "cleanup.policy=delete"),
         ))  # fmt: skip
     for name in ("retention.ms", "retention.bytes"):
         if (kept := _number(topic, name)) is not None and kept >= 0:
             said.append(_error(
-                t(f"{topic.name} has {name}={kept}: the worker's state would be deleted",
-                  f"{topic.name} 的 {name} 是 {kept}：worker 的状态会被删掉"),
+                t("{name} has {name2}={kept}: the worker's state would be deleted", name=topic.name, name2=name, kept=kept),
                 _alter(topic.name, f"{name}=-1"),
             ))  # fmt: skip
     return said
@@ -185,7 +171,7 @@ def _changelog(topic: TopicState, events: TopicState | None, t: Language) -> lis
 def rights(found: Topics | Unknown, t: Language) -> list[Advice]:
     """What the user of the settings may not do, as far as Kafka tells."""
     if isinstance(found, Unknown):
-        return [not_known("rights", t("rights at Kafka", "Kafka 权限"), found, t)]
+        return [not_known("rights", t("rights at Kafka"), found, t)]
     said = []
     wanted: tuple[tuple[TopicState | None, Sequence[int]], ...] = (
         (found.events, (DESCRIBE, READ, WRITE)), (found.rejected, (DESCRIBE, WRITE)),
@@ -196,14 +182,14 @@ def rights(found: Topics | Unknown, t: Language) -> list[Advice]:
             continue
         if topic.operations is None:
             said.append(not_known(
-                "rights", t(f"what we may do with {topic.name}", f"对 {topic.name} 的权限"),
-                Unknown(t("Kafka does not tell", "Kafka 未告知")), t,
+                "rights", t("what we may do with {name}", name=topic.name),
+                Unknown(t("Kafka does not tell")), t,
             ))  # fmt: skip
         elif lacking := [_NAMES[bit] for bit in needed if not topic.operations >> bit & 1]:
             what = ", ".join(lacking)
             said.append(Advice(
                 "rights", "error",
-                t(f"we may not {what} the topic {topic.name}", f"没有主题 {topic.name} 的 {what} 权限"),
+                t("we may not {what} the topic {name}", what=what, name=topic.name),
                 f"kafka-acls.sh --add --allow-principal User:… --topic {topic.name} "
                 + " ".join(f"--operation {name.capitalize()}" for name in lacking),
             ))  # fmt: skip
@@ -215,18 +201,14 @@ def lag(found: Sequence[Lag], t: Language) -> list[Advice]:
     said = []
     for one in found:
         if isinstance(one.behind, Unknown):
-            said.append(not_known("lag", t(f"the lag of the {one.role}", f" {one.role} 的积压"), one.behind, t))
+            said.append(not_known("lag", t("the lag of the {role}", role=one.role), one.behind, t))
         elif one.behind is None:
-            said.append(Advice("lag", "unknown", t(
-                f"the {one.role} has committed nothing yet: how far behind it is is not known",
-                f"{one.role} 还没有提交过：积压未知",
-            )))  # fmt: skip
+            said.append(Advice("lag", "unknown", t("the {role} has committed nothing yet: how far behind it is is not known", role=one.role)))  # fmt: skip
         elif one.behind > one.allowed:
             said.append(Advice(
                 "lag", "warning",
-                t(f"the {one.role} is {one.behind:,} records behind", f"{one.role} 积压 {one.behind:,} 条记录"),
-                t(f"look at its /health and log; more {one.role}s help, up to the number of partitions",
-                  f"看它的 /health 和日志；可以增加 {one.role}，最多到分区数"),
+                t("the {role} is {behind} records behind", role=one.role, behind=f'{one.behind:,}'),
+                t("look at its /health and log; more {role}s help, up to the number of partitions", role=one.role),
             ))  # fmt: skip
     return said
 

@@ -80,10 +80,10 @@ class Versions:
 def called(part: str, t: Language) -> str:
     """A part as people call it."""
     if part == "collect":
-        return t("the front door", "采集入口")
+        return t("the front door")
     if part in _SETTINGS:
-        return t(part, f" {part} ")
-    return t(f"the {part}", f" {part} ")
+        return t.of("setting", "{part}", part=part)
+    return t("the {part}", part=part)
 
 
 def ports(found: Sequence[Listener], t: Language) -> list[Advice]:
@@ -93,40 +93,33 @@ def ports(found: Sequence[Listener], t: Language) -> list[Advice]:
         if one.found == "taken":
             said.append(Advice(
                 "ports", "error",
-                t(f"at {one.address}, the port of {called(one.part, t)}, another program answers",
-                  f"{one.address} 是{called(one.part, t)}的端口，但应答的是别的程序"),
-                t("end that program, or give the part another port (PIPELINE_*_PORT)",
-                  "结束那个程序，或用 PIPELINE_*_PORT 换一个端口"),
+                t("at {address}, the port of {part}, another program answers", address=one.address, part=called(one.part, t)),
+                t("end that program, or give the part another port (PIPELINE_*_PORT)"),
             ))  # fmt: skip
         elif one.found == "nobody" and one.needed:
             said.append(Advice(
                 "ports", "error",
-                t(f"nothing answers at {one.address}, where {called(one.part, t)} should be",
-                  f"{one.address} 无应答，{called(one.part, t)}本该在这里"),
+                t("nothing answers at {address}, where {part} should be", address=one.address, part=called(one.part, t)),
                 _start(one.part, t),
             ))  # fmt: skip
         elif one.found == "nobody":
             said.append(Advice(
                 "ports", "unknown",
-                t(f"nothing answers at {one.address}: {called(one.part, t)} was not looked at",
-                  f"{one.address} 无应答：未检查{called(one.part, t)}"),
+                t("nothing answers at {address}: {part} was not looked at", address=one.address, part=called(one.part, t)),
             ))  # fmt: skip
     return said
 
 
 def _start(part: str, t: Language) -> str:
     if part in _SETTINGS:
-        return t(f"start it, or set {_SETTINGS[part]} to where it is", f"启动它，或把 {_SETTINGS[part]} 设为它的地址")
-    return t(
-        f"start it: `streamgauge up`, or `streamgauge {part}`; its log says why it ended",
-        f"启动它：`streamgauge up` 或 `streamgauge {part}`；为何结束见其日志",
-    )
+        return t("start it, or set {settings} to where it is", settings=_SETTINGS[part])
+    return t("start it: `streamgauge up`, or `streamgauge {part}`; its log says why it ended", part=part)
 
 
 def disk(found: Sequence[DiskSpace] | Unknown, t: Language) -> list[Advice]:
     """Disks that are full, or soon will be."""
     if isinstance(found, Unknown):
-        return [not_known("disk", t("the disks of ClickHouse", "ClickHouse 的磁盘"), found, t)]
+        return [not_known("disk", t("the disks of ClickHouse"), found, t)]
     said = []
     for one in found:
         share = one.free / one.total if one.total else 0.0
@@ -134,11 +127,9 @@ def disk(found: Sequence[DiskSpace] | Unknown, t: Language) -> list[Advice]:
         if low or share < _LOW_SHARE:
             said.append(Advice(
                 "disk", "error" if low else "warning",
-                t(f"{one.name} has {size(one.free)} of {size(one.total)} free ({share:.0%})",
-                  f"{one.name} 只剩 {size(one.free)}，共 {size(one.total)}（{share:.0%}）"),
-                t("make room, use a larger disk, or keep events for a shorter time (retention in docs/operate.md); "
-                  "a full disk loses nothing that was acknowledged, and nothing new is stored",
-                  "腾出空间、换更大的磁盘，或缩短保留时间（见 docs/zh/operate.md）；磁盘写满不会丢已确认的事件，但新的存不进去"),
+                t("{name} has {free} of {total} free ({share})", name=one.name, free=size(one.free), total=size(one.total), share=f'{share:.0%}'),
+                t("make room, use a larger disk, or keep events for a shorter time (retention in "
+"docs/operate.md); a full disk loses nothing that was acknowledged, and nothing new is stored"),
             ))  # fmt: skip
     return said
 
@@ -146,16 +137,14 @@ def disk(found: Sequence[DiskSpace] | Unknown, t: Language) -> list[Advice]:
 def memory(found: Memory | Unknown, t: Language) -> list[Advice]:
     """Too little memory for the parts to stay alive."""
     if isinstance(found, Unknown):
-        return [not_known("memory", t("memory", "内存"), found, t)]
+        return [not_known("memory", t("memory"), found, t)]
     share = found.available / found.total if found.total else 0.0
     if found.available >= _LEAST_MEMORY and share >= _LOW_MEMORY_SHARE:
         return []
     return [Advice(
         "memory", "error" if found.available < _LEAST_MEMORY else "warning",
-        t(f"{size(found.available)} of {size(found.total)} of memory are available",
-          f"内存可用 {size(found.available)}，共 {size(found.total)}"),
-        t("end other programs, or give the machine more: the system kills a part when there is none left",
-          "结束其他程序或增加内存：内存耗尽时系统会杀死某个部分"),
+        t("{available} of {total} of memory are available", available=size(found.available), total=size(found.total)),
+        t("end other programs, or give the machine more: the system kills a part when there is none left"),
     )]  # fmt: skip
 
 
@@ -164,15 +153,13 @@ def clocks(found: Clocks, t: Language) -> list[Advice]:
     said = []
     for name, ahead in (("Kafka", found.kafka), ("ClickHouse", found.clickhouse)):
         if isinstance(ahead, Unknown):
-            said.append(not_known("clocks", t(f"the clock of {name}", f"{name} 的时钟"), ahead, t))
+            said.append(not_known("clocks", t("the clock of {name}", name=name), ahead, t))
         elif ahead is not None and abs(ahead) >= _CLOCK_WARNING:
-            way = t("ahead of", "快") if ahead > 0 else t("behind", "慢")
+            way = t("ahead of") if ahead > 0 else t("behind")
             said.append(Advice(
                 "clocks", "error" if abs(ahead) >= _CLOCK_ERROR else "warning",
-                t(f"the clock of {name} is {abs(ahead):.0f} s {way} this machine's",
-                  f"{name} 的时钟比本机{way} {abs(ahead):.0f} 秒"),
-                t("let all machines keep their time by NTP (timedatectl set-ntp true)",
-                  "所有机器都用 NTP 校时（timedatectl set-ntp true）"),
+                t("the clock of {name} is {ahead} s {way} this machine's", name=name, ahead=f'{abs(ahead):.0f}', way=way),
+                t("let all machines keep their time by NTP (timedatectl set-ntp true)"),
             ))  # fmt: skip
     return said
 
@@ -183,27 +170,26 @@ def versions(found: Versions, t: Language) -> list[Advice]:
     if found.python[:2] < OLDEST_PYTHON:
         said.append(_too_old("Python", ".".join(map(str, found.python)), "3.11", t))
     if isinstance(found.clickhouse, Unknown):
-        said.append(not_known("versions", t("the version of ClickHouse", "ClickHouse 的版本"), found.clickhouse, t))
+        said.append(not_known("versions", t("the version of ClickHouse"), found.clickhouse, t))
     elif _numbers(found.clickhouse) < OLDEST_CLICKHOUSE:
         said.append(_too_old("ClickHouse", found.clickhouse, ".".join(map(str, OLDEST_CLICKHOUSE)), t))
     if isinstance(found.kafka_lacks, Unknown):
-        said.append(not_known("versions", t("what Kafka can do", "Kafka 支持的接口"), found.kafka_lacks, t))
+        said.append(not_known("versions", t("what Kafka can do"), found.kafka_lacks, t))
     elif found.kafka_lacks:
         lacks = ", ".join(found.kafka_lacks)
         said.append(Advice(
             "versions", "warning",
-            t(f"this Kafka does not know {lacks}", f"此 Kafka 不支持 {lacks}"),
-            t("use Apache Kafka 2.8 or newer: a topic that was made anew is else not recognised, and the changelog grows",
-              "请用 Apache Kafka 2.8 或更新版本：否则无法识别重建的主题，变更日志也会一直增长"),
+            t("this Kafka does not know {lacks}", lacks=lacks),
+            t("use Apache Kafka 2.8 or newer: a topic that was made anew is else not recognised, and the "
+"changelog grows"),
         ))  # fmt: skip
     said += _migrations(found, t)
     for role, version in found.roles.items():
         if version != found.own:
             said.append(Advice(
                 "versions", "warning",
-                t(f"the {role} is version {version or 'before 0.2'}, this command is {found.own}",
-                  f"{role} 的版本是 {version or '0.2 以前'}，本命令是 {found.own}"),
-                t("restart it with the new version", "用新版本重启它"),
+                t("the {role} is version {value}, this command is {own}", role=role, value=version or t("before 0.2"), own=found.own),
+                t("restart it with the new version"),
             ))  # fmt: skip
     return said
 
@@ -211,28 +197,25 @@ def versions(found: Versions, t: Language) -> list[Advice]:
 def _migrations(found: Versions, t: Language) -> list[Advice]:
     done = found.migrations
     if isinstance(done, Unknown):
-        return [not_known("versions", t("the schema in ClickHouse", "ClickHouse 的表结构"), done, t)]
+        return [not_known("versions", t("the schema in ClickHouse"), done, t)]
     said = []
     if missing := sorted(found.ours.keys() - done.keys()):
         said.append(Advice(
             "versions", "error",
-            t(f"ClickHouse lacks {len(missing)} migrations: {', '.join(missing)}",
-              f"ClickHouse 缺少 {len(missing)} 个迁移：{', '.join(missing)}"),
-            t("run `streamgauge migrate`", "运行 `streamgauge migrate`"),
+            t("ClickHouse lacks {missing} migrations: {missing2}", missing=len(missing), missing2=', '.join(missing)),
+            t("run `streamgauge migrate`"),
         ))  # fmt: skip
     if newer := sorted(done.keys() - found.ours.keys()):
         said.append(Advice(
             "versions", "error",
-            t(f"ClickHouse has migrations that this version does not know: {', '.join(newer)}",
-              f"ClickHouse 里有本版本不认识的迁移：{', '.join(newer)}"),
-            t("install the newer version of Streamgauge that made them", "安装执行过这些迁移的新版 Streamgauge"),
+            t("ClickHouse has migrations that this version does not know: {newer}", newer=', '.join(newer)),
+            t("install the newer version of Streamgauge that made them"),
         ))  # fmt: skip
     if changed := sorted(name for name in done.keys() & found.ours.keys() if done[name] != found.ours[name]):
         said.append(Advice(
             "versions", "error",
-            t(f"migrations were changed after they were applied: {', '.join(changed)}",
-              f"迁移文件在执行之后被改过：{', '.join(changed)}"),
-            t("install Streamgauge anew: a released file is never changed", "重新安装 Streamgauge：已发布的文件不会再变"),
+            t("migrations were changed after they were applied: {changed}", changed=', '.join(changed)),
+            t("install Streamgauge anew: a released file is never changed"),
         ))  # fmt: skip
     return said
 
@@ -240,8 +223,8 @@ def _migrations(found: Versions, t: Language) -> list[Advice]:
 def _too_old(what: str, found: str, least: str, t: Language) -> Advice:
     return Advice(
         "versions", "error",
-        t(f"{what} {found} is older than {least}", f"{what} {found} 低于 {least}"),
-        t(f"install {what} {least} or newer", f"安装 {what} {least} 或更新版本"),
+        t("{what} {found} is older than {least}", what=what, found=found, least=least),
+        t("install {what} {least} or newer", what=what, least=least),
     )  # fmt: skip
 
 
@@ -254,7 +237,7 @@ def not_known(subject: Subject, what: str, found: Unknown, t: Language) -> Advic
     return Advice(
         subject,
         "unknown",
-        t(f"{what} could not be looked at: {found.why}", f"未能检查{what}：{found.why}"),
+        t("{what} could not be looked at: {why}", what=what, why=found.why),
     )
 
 

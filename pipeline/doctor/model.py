@@ -25,11 +25,6 @@ Subject = Literal[
 SUBJECTS: Final[tuple[Subject, ...]] = (
     "ports", "disk", "memory", "clocks", "versions", "topics", "rights", "plan", "lag", "parts", "rejected", "front door",
 )  # fmt: skip
-#: Their names in Chinese.
-IN_CHINESE: Final[dict[Subject, str]] = {
-    "ports": "端口", "disk": "磁盘", "memory": "内存", "clocks": "时钟", "versions": "版本", "topics": "主题",
-    "rights": "权限", "plan": "埋点方案", "lag": "积压", "parts": "数据片段", "rejected": "被拒记录", "front door": "采集入口",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class Prometheus:
         self._rules = rule_text or rules.text(plan, interval)
         self._targets: dict[str, str] = {}
         self._process: Child | None = None
+        self._ready = False
         #: Where it listens, or has listened at an earlier start.
         self.port, self._held = kept, held
         #: Asks it.
@@ -56,6 +57,7 @@ class Prometheus:
 
     async def start(self) -> None:
         """Start the program; again where it listened before. Raises UserError if it doesn't come up."""
+        self._ready = False
         self._folder.mkdir(parents=True, exist_ok=True)
         self._write("rules.yml", self._rules)
         self._write_targets()
@@ -74,6 +76,7 @@ class Prometheus:
         self._process = Child("Prometheus", command, log, death_signal=signal.SIGTERM, held=self._held)
         self._process.start()
         await self._process.wait_ready(self.client.ready, _READY_SECONDS)
+        self._ready = True
 
     async def stop(self) -> None:
         """Stop the program; its data stay."""
@@ -103,6 +106,18 @@ class Prometheus:
     def ended(self) -> str:
         """How it ended, in words."""
         return self._process.ended if self._process else "stopped"
+
+    def load(self, plan: Plan) -> bool:
+        """Evaluate the alerts of that plan from now on; whether that changes anything. Raises OSError."""
+        text = rules.text(plan, self._interval)
+        if text == self._rules:
+            return False
+        self._rules = text
+        self._write("rules.yml", text)
+        if self._ready and self.running and self.pid is not None:
+            # It reads its rules again. One that is being started finds them.
+            os.kill(self.pid, signal.SIGHUP)
+        return True
 
     def scrape(self, targets: Mapping[str, str]) -> None:
         """What to scrape from now on: name of the role to its `http://host:port`."""

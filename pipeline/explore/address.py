@@ -3,14 +3,15 @@
     kind=trend&from=2026-11-01&to=2026-11-30&grain=day&e1=view_item&m1=people&e1f1=platform&e1o1=is&e1v1=ios&by=channel
 
 `e1` is the first event, `e1a` and `e1b` are others that count as it, `e1f1` `e1o1` `e1v1` a condition on it; `f1`
-`o1` `v1` a filter of all; `seg` a segment: `in:NAME` or `out:NAME` of the plan, `in` or `out` of the one made by `g1`
-and so on.
+`o1` `v1` a filter of all; `seg` a segment: `in:NAME` or `out:NAME` of the plan or a kept one, `in` or `out` of the
+one made by `g1` and so on.
 Whatever stands there comes from a stranger: all of it is bounded, and what can't be read is a UserError of one line.
 """
 
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -89,17 +90,21 @@ def read_segment(given: AddressReader, name: str) -> ChosenSegment | None:
     if way not in ("in", "out"):
         raise UserError(f"{name} is in:NAME or out:NAME of a segment of the plan, or in or out of the own one")
     if not colon:
-        return ChosenSegment("", _own_rule(given), way == "out")
+        return ChosenSegment("", read_rule(given), way == "out")
     spec = given.plan.segments.get(of_plan_)
+    if spec is None and of_plan_ in given.kept:
+        own = replace(given, query=given.kept[of_plan_])
+        return ChosenSegment(of_plan_, read_rule(own), way == "out")
     if spec is None:
-        close = difflib.get_close_matches(of_plan_[:100], given.plan.segments, 1)
+        close = difflib.get_close_matches(of_plan_[:100], [*given.plan.segments, *given.kept], 1)
         raise UserError(f"the plan has no segment {shown(of_plan_)}" + (f": did you mean {close[0]}?" if close else ""))
     rule = rule_of_plan(spec)
     segments.check_rule(rule)
     return ChosenSegment(of_plan_, rule, way == "out")
 
 
-def _own_rule(given: AddressReader) -> Rules:
+def read_rule(given: AddressReader) -> Rules:
+    """The rules `g`, `g1` and so on of a segment that is made in a page. Raises UserError."""
     rules: list[segments.Rule] = []
     for k in range(1, MAX_OWN_RULES + 1):
         kind = given.choice(f"g{k}", ("", "did", "not", "has"))

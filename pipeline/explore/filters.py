@@ -20,18 +20,18 @@ from schemas.event import CONTEXT_FIELDS
 from schemas.names import MAX_NAME, check_text, shown
 from schemas.where import Condition, Where, scalar_text
 
-#: Operator to its name in English and Chinese.
+#: Operator to its name.
 OPERATORS: Final = {
-    "is": ("is", "等于"),
-    "is_not": ("is not", "不等于"),
-    "contains": ("contains", "包含"),
-    "excludes": ("does not contain", "不包含"),
-    "gt": (">", "大于"),
-    "gte": ("≥", "大于等于"),
-    "lt": ("<", "小于"),
-    "lte": ("≤", "小于等于"),
-    "set": ("is there", "有值"),
-    "unset": ("is missing", "没有值"),
+    "is": "is",
+    "is_not": "is not",
+    "contains": "contains",
+    "excludes": "does not contain",
+    "gt": ">",
+    "gte": "≥",
+    "lt": "<",
+    "lte": "≤",
+    "set": "is there",
+    "unset": "is missing",
 }
 _ORDERED: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 #: Values of one condition, and characters of one.
@@ -73,12 +73,12 @@ def make_filter(field: str, operator: str, values: str) -> Filter:
         return Filter(field, operator)
     found = tuple(dict.fromkeys(value[:MAX_VALUE] for value in split(values)))
     if not found:
-        raise UserError(f"{field} {OPERATORS[operator][0]} what? Give a value")
+        raise UserError(f"{field} {OPERATORS[operator]} what? Give a value")
     if len(found) > MAX_VALUES:
         raise UserError(f"{field}: {len(found)} values are too many: give at most {MAX_VALUES}")
     if operator in _ORDERED:
         if len(found) > 1:
-            raise UserError(f"{field} {OPERATORS[operator][0]}: give one number")
+            raise UserError(f"{field} {OPERATORS[operator]}: give one number")
         found = (_number(field, found[0]),)
     return Filter(field, operator, found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
@@ -31,6 +31,8 @@ class AddressReader:
     #: value that few have says who they are, and a condition on it shows them alone. What the plan itself asks of them
     #: (its segments) stays.
     people: bool
+    #: Segments that are kept besides the plan's: the parameters that the bar wrote for each.
+    kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
         """A parameter; "" if it isn't there."""

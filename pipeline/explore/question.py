@@ -17,25 +17,25 @@ Measure = Literal[
 #: Measures that need no property, and those of a property.
 COUNTED: Final = ("people", "count", "per_person", "sessions", "per_session")
 OF_PROPERTY: Final = ("sum", "average", "median", "p90", "p95", "p99")
-#: Measure to its name in English and Chinese.
-MEASURES: Final = {
-    "people": ("people", "人数"),
-    "count": ("times", "次数"),
-    "per_person": ("times a person", "人均次数"),
-    "sessions": ("sessions", "会话数"),
-    "per_session": ("times a session", "每会话次数"),
-    "sum": ("sum of", "总和"),
-    "average": ("average of", "均值"),
-    "median": ("median of", "中位数"),
-    "p90": ("90th percentile of", "P90"),
-    "p95": ("95th percentile of", "P95"),
-    "p99": ("99th percentile of", "P99"),
+#: Measure to its name.
+MEASURES: Final[dict[str, str]] = {
+    "people": "people",
+    "count": "times",
+    "per_person": "times a person",
+    "sessions": "sessions",
+    "per_session": "times a session",
+    "sum": "sum of",
+    "average": "average of",
+    "median": "median of",
+    "p90": "90th percentile of",
+    "p95": "95th percentile of",
+    "p99": "99th percentile of",
 }
 Order = Literal["ordered", "any", "strict"]
 ORDER_NAMES: Final = {
-    "ordered": ("in this order", "按顺序"),
-    "any": ("in any order", "不限顺序"),
-    "strict": ("nothing else in between", "中间无其他事件"),
+    "ordered": "in this order",
+    "any": "in any order",
+    "strict": "nothing else in between",
 }
 
 #: Bounds of a question.

@@ -19,6 +19,7 @@ from pipeline.measure.sketches import (
     loaded,
     new_sketch,
     new_union,
+    together,
     union,
     update,
 )
@@ -62,8 +63,8 @@ class Accumulator:
     """The counters of one window and dimension value."""
 
     __slots__ = (
-        "_gone", "_gone_registrations", "_minutes", "_registrations", "_sessions", "_users", "brought", "end", "events",
-        "value", "version", "wide",
+        "_come", "_come_registrations", "_gone", "_gone_registrations", "_minutes", "_registrations", "_sessions",
+        "_users", "brought", "end", "events", "value", "version", "wide",
     )  # fmt: skip
 
     def __init__(self, end: int, wide: bool) -> None:
@@ -78,6 +79,9 @@ class Accumulator:
         self._registrations: Distinct | None = None
         #: Who was counted here and is counted as somebody else now: a sketch can't forget, so they are taken off.
         self._gone: hll_sketch | None = None
+        #: Whom links have brought: apart from those of events, which wider windows take in.
+        self._come: hll_sketch | None = None
+        self._come_registrations: hll_sketch | None = None
         self._gone_registrations: hll_sketch | None = None
         #: Minutes that have changed since their sketches were taken in.
         self._minutes: list[Accumulator] = []
@@ -140,25 +144,33 @@ class Accumulator:
     def put_on(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
         """Count these, whose events are counted elsewhere."""
         self.version = version
-        update(self._users, hashes)
+        self._come = self._come or new_sketch()
+        update(self._come, hashes)
         if registered:
-            self._registrations = self._registrations or self._new()
-            update(self._registrations, registered)
+            self._come_registrations = self._come_registrations or new_sketch()
+            update(self._come_registrations, registered)
+
+    @property
+    def come(self) -> hll_sketch | None:
+        """Whom links have brought, who are not among `users`."""
+        return self._come
 
     @property
     def gone(self) -> hll_sketch | None:
-        """Those of `users` that are counted as somebody else."""
+        """Those of `users` and `come` that are counted as somebody else."""
         return self._gone
 
     def figures(self) -> tuple[float, float, float]:
         """Estimates of users, sessions and registrations."""
         if self._minutes:
             self._take_in()
-        users, sessions, registrations = self._users, self._sessions, self._registrations
+        sessions, registrations, came = self._sessions, self._registrations, self._come_registrations
         return (
-            difference(users, self._gone),
+            difference(together(self._users, self._come), self._gone),
             sessions.get_estimate() if sessions else 0.0,
-            difference(registrations, self._gone_registrations) if registrations else 0.0,
+            difference(together(registrations or self._new(), came), self._gone_registrations)
+            if registrations or came
+            else 0.0,
         )
 
     def _take_in(self) -> None:
@@ -187,6 +199,8 @@ class Accumulator:
                 *([] if self._gone is None else [dumped(self._gone)]),
                 *([] if self._gone_registrations is None else [dumped(self._gone_registrations)]),
                 *([True] if self.brought else []),
+                *([] if self._come is None else [[dumped(self._come)]]),
+                *([] if self._come_registrations is None else [[dumped(self._come_registrations)]]),
             )
         )
 
@@ -197,17 +211,21 @@ class Accumulator:
         accumulator = cls(end, wide)
         # One of before this was noted has no events if it was brought.
         accumulator.brought = True in rest or not events
-        gone = [one for one in rest if one is not True]
+        gone = [one for one in rest if isinstance(one, bytes)]
+        come = [one for each in rest if isinstance(each, list) for one in each]
         accumulator.version, accumulator.events, accumulator.value = version, events, int(value)
         accumulator._users = loaded(users, wide)
         accumulator._sessions = loaded(sessions, wide) if sessions else None
         accumulator._registrations = loaded(registrations, wide) if registrations else None
         sketches = [loaded(one, False) for one in gone]
         accumulator._gone, accumulator._gone_registrations = (*sketches, None, None)[:2]
+        sketches = [loaded(one, False) for one in come]
+        accumulator._come, accumulator._come_registrations = (*sketches, None, None)[:2]
         return accumulator
 
 
 def users_of(accumulators: Sequence[Accumulator]) -> float:
     """Estimated persons of several windows, each once."""
     gone = [accumulator.gone for accumulator in accumulators if accumulator.gone is not None]
-    return difference(union(accumulator.users for accumulator in accumulators), union(gone) if gone else None)
+    come = [accumulator.come for accumulator in accumulators if accumulator.come is not None]
+    return difference(union([*(each.users for each in accumulators), *come]), union(gone) if gone else None)

@@ -6,7 +6,7 @@ neither their order nor the batches they came in change a count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Final, NamedTuple, TypeAlias
 
@@ -22,6 +22,9 @@ from schemas.duration import MINUTE
 from schemas.event import Event
 from schemas.plan import Plan
 
+#: Windows that begin after all that a partition has reached, so that only links can have brought anybody there: at most
+#: so many have counters, or a forged handover would fill the memory with windows that are never over.
+MOST_AHEAD: Final = 20_000
 #: The value under which a dimension's values beyond the plan's `max_values` are counted.
 OTHER: Final = ("(other)",)
 
@@ -149,6 +152,11 @@ class Activity:
         found = self.accumulators.get(key)
         return found is not None and found.events > 0
 
+    def _is_brought(self, key: WindowKey) -> bool:
+        """Whether links bring persons to a value itself."""
+        found = self.accumulators.get(key)
+        return found is not None and found.brought
+
     def _put(self, key: WindowKey, accumulator: Accumulator) -> Accumulator:
         self.accumulators[key] = accumulator
         if key.grain == "minute":
@@ -189,44 +197,42 @@ class Activity:
         return self._fields
 
     def take_off(self, those: Iterable[Counted], version: int) -> set[WindowKey]:
-        """Count ids no longer in their windows; returns those that changed."""
+        """Count ids no longer where their events were counted; returns the windows that changed."""
+        return self._take(those, version, self._has_place)
+
+    def take_back(self, those: Iterable[Counted], version: int) -> set[WindowKey]:
+        """Count ids no longer where links have brought them (`put_on`); returns the windows that changed."""
+        return self._take(those, version, self._is_brought)
+
+    def _take(self, those: Iterable[Counted], version: int, has_place: Callable[[WindowKey], bool]) -> set[WindowKey]:
         changed: set[WindowKey] = set()
         for (key, _), (hashes, registered) in self._gathered(those).items():
-            found = key if not key.dimension or self._has_place(key) else key._replace(value=OTHER)
-            if found not in self.accumulators:
-                found = key
+            # Who has a place keeps it, and who has none by then gets none later: so it is where they were counted.
+            found = key if not key.dimension or has_place(key) else key._replace(value=OTHER)
             accumulator = self.accumulators.get(found)
             if accumulator is not None:
                 accumulator.take_off(hashes, registered, version)
                 changed.add(found)
         return changed
 
-    def put_on(self, those: Iterable[Counted], version: int) -> set[WindowKey]:
-        """Count ids in their windows; returns those that changed."""
+    def put_on(self, those: Iterable[Counted], version: int, watermark: int) -> set[WindowKey]:
+        """Count ids in their windows; returns those that changed. `watermark` is the partition's own."""
         changed: set[WindowKey] = set()
-        gathered = self._gathered(those)
-        full: set[WindowKey] = set()
-        # The widest first: what has no place there has none in the narrower ones, which a wider one takes in.
-        for grain in self._grains[::-1]:
-            for (key, end), (hashes, registered) in gathered.items():
-                if key.grain != grain:
+        ahead: int | None = None
+        for (key, end), (hashes, registered) in self._gathered(those).items():
+            if key.start > watermark and key not in self.accumulators:
+                ahead = sum(one.start > watermark for one in self.accumulators) if ahead is None else ahead
+                if ahead >= MOST_AHEAD:
                     continue
-                # It takes no place from a value that events have: whoever counts those alone must find the same places.
-                # And events take none from it: links come after the events of their batch, which must change nothing.
-                has_place = not (full and self._within(key, full)) and self._bring(key, end)
-                if not has_place:
-                    full.add(key)
-                    key = key._replace(value=OTHER)
-                accumulator = self.accumulators.get(key) or self._put(key, Accumulator(end, key.grain != "minute"))
-                accumulator.put_on(hashes, registered, version)
-                changed.add(key)
+                ahead += 1
+            # It takes no place from a value that events have: whoever counts those alone must find the same places.
+            # And events take none from it: links come after the events of their batch, which must change nothing.
+            if not self._bring(key, end):
+                key = key._replace(value=OTHER)
+            accumulator = self.accumulators.get(key) or self._put(key, Accumulator(end, key.grain != "minute"))
+            accumulator.put_on(hashes, registered, version)
+            changed.add(key)
         return changed
-
-    def _within(self, key: WindowKey, full: set[WindowKey]) -> bool:
-        wider = self._grains[self._grains.index(key.grain) + 1 :]
-        return any(
-            key._replace(grain=grain, start=bounds(grain, key.start, self.plan.zone)[0]) in full for grain in wider
-        )
 
     def _bring(self, key: WindowKey, end: int) -> bool:
         """Whether a link may bring persons to this value: to so many of each window as it may have of events."""

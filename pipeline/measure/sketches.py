@@ -75,6 +75,16 @@ def loaded(data: bytes, wide: bool) -> Distinct:
     return found
 
 
+def together(found: Distinct, more: hll_sketch | None) -> Distinct:
+    """What either has seen; neither changes."""
+    if more is None:
+        return found
+    both = hll_union(LG_K)
+    both.update(found.get_result(_TYPE) if isinstance(found, hll_union) else found)
+    both.update(more)
+    return both
+
+
 def difference(found: Distinct, gone: hll_sketch | None) -> float:
     """Those found and not gone. Of estimates: they may miss, and there are never less than none."""
     estimate: float = found.get_estimate()

@@ -2,18 +2,18 @@
 
 An id that belongs to nobody (a device before login) leaves a trail: the minutes in which it was active and the values
 of the plan's dimensions there, as long as one of its windows can change, and its sessions where a funnel counts by
-session.
+session. So does what was handed over for an id, which was counted as far as windows were open where it came from.
 
 Most ids leave little, and every event of theirs comes by here: so an entry is made to be added to. It is bytes, and
 begins as those of funnels do (`funnel_state.HEAD`), with the time from which on it can be forgotten:
 
     base   int64    minute of the first visit that was noted, epoch ms
     ttl    uint32   seconds from base until every window is closed (`funnel_state.expires_at`)
-    flags  uint16   WIDE: the places are 32 bits
+    flags  uint16   WIDE: the places are 32 bits; BROUGHT: there are visits that were handed over
     size   uint32   bytes of the texts
     texts  msgpack  the sessions, and the values of the visits, each once
     visits          of each: its minute after base int32, whether it registered uint8, and for each field the place of
-                    its value among the texts, uint8 or uint32
+                    its value among the texts, uint8 or uint32; where BROUGHT, at which watermark it was counted, int64
 """
 
 from __future__ import annotations
@@ -35,14 +35,18 @@ from schemas.plan import Plan
 
 #: From so many visits on those of one hour, or day, are put together once their minutes can't change any more.
 _MANY = 24
-_WIDE: Final = 1
+#: Visits that are handed over for an id are noted until it has so many: a forged handover may have any number.
+MOST_VISITS: Final = 10_000
+_WIDE, _BROUGHT = 1, 2
 #: What an entry begins with: base, ttl, flags, size.
 _HEAD: Final = struct.Struct(f"{HEAD.format}I")
 #: Entries of one visit, and ends of minutes' windows, that are remembered: they are those of many ids.
 _REMEMBERED: Final = 4096
 
-#: A minute and the values of the plan's fields there, and whether the id registered.
-_Visits = dict[tuple[int, tuple[str, ...]], bool]
+#: A minute and the values of the plan's fields there, and at which watermark that was counted if it was handed over
+#: (`_OWN` if not); whether the id registered.
+_Visits = dict[tuple[int, tuple[str, ...], int], bool]
+_OWN: Final = -1
 
 
 class Trail(NamedTuple):
@@ -65,7 +69,9 @@ class Trails:
         self._steps_ms = max(
             [funnel.window + 2 * 86_400_000 for funnel in plan.funnels.values() if funnel.per == "session"], default=0
         )
-        self._narrow, self._wide = (struct.Struct(f"<iB{len(fields)}{place}") for place in "BI")
+        #: By flags.
+        self._layouts = [struct.Struct(f"<iB{len(fields)}{place}") for place in ("B", "I", "Bq", "Iq")]
+        self._narrow = self._layouts[0]
         self._alone: dict[tuple[int, tuple[str, ...], bool], bytes] = {}
         self._tables: dict[tuple[bytes, tuple[str, ...]], tuple[bytes, tuple[int, ...], bool] | None] = {}
         self._ends: dict[int, list[int]] = {}
@@ -89,7 +95,7 @@ class Trails:
             if entry is None:
                 visits, sessions = self._read(before)
                 for (minute, values, registered), session in own:
-                    visits[minute, values] = visits.get((minute, values), False) or registered
+                    visits[minute, values, _OWN] = visits.get((minute, values, _OWN), False) or registered
                     if session:
                         sessions[session] = None
                 entry = self._encode(self._fewer(visits, watermark), sessions)
@@ -98,16 +104,30 @@ class Trails:
                 self.changed.add(identifier)
 
     def of(self, identifier: str, watermark: int) -> Trail:
-        """The trail of an id, as far as its windows are open at `watermark`: empty if it has none.
+        """What an id has left by itself, as far as its windows are open at `watermark`: nothing if there is none.
 
-        It is a function of the log, however much of it was put together when.
+        It is a function of the log, however much of it was put together when. The sessions are all that it has.
         """
         entry = self.entries.get(identifier)
         if not entry:
             return Trail([], [])
         visits, sessions = self._read(entry)
-        found = self._closed_together(visits, watermark)
-        return Trail([(*visit, found[visit]) for visit in sorted(found)], list(sessions))
+        own = {visit: registered for visit, registered in visits.items() if visit[2] == _OWN}
+        found = self._closed_together(own, watermark)
+        return Trail([(*visit[:2], found[visit]) for visit in sorted(found)], list(sessions))
+
+    def brought(self, identifier: str, watermark: int) -> dict[int, list[Visit]]:
+        """What was handed over for an id, by the watermark at which a window must be open so that it is counted there.
+
+        Of what has come from a partition that is ahead, windows that were closed there were not counted here.
+        """
+        found: dict[int, list[Visit]] = {}
+        if entry := self.entries.get(identifier):
+            visits = self._closed_together(self._read(entry)[0], watermark)
+            for (minute, values, counted_at), registered in sorted(visits.items()):
+                if counted_at != _OWN:
+                    found.setdefault(max(counted_at, watermark), []).append((minute, values, registered))
+        return found
 
     def drop(self, identifier: str) -> None:
         """Forget the trail of an id: it is somebody's now."""
@@ -115,12 +135,18 @@ class Trails:
             self.entries[identifier] = b""
             self.changed.add(identifier)
 
-    def join(self, identifier: str, trail: Trail, watermark: int) -> None:
-        """Note what was counted elsewhere and is counted for this id now, for it may turn out to be somebody's too."""
+    def join(self, identifier: str, shares: Iterable[tuple[Trail, int]], watermark: int) -> None:
+        """Note what was counted elsewhere and is counted for this id now, for it may turn out to be somebody's too.
+
+        Each is counted where windows are open at the watermark with it; `watermark` is the partition's own before them.
+        """
         visits, sessions = self._read(self.entries.get(identifier) or b"")
-        for minute, values, registered in trail.visits:
-            visits[minute, values] = visits.get((minute, values), False) or registered
-        sessions.update(dict.fromkeys(trail.sessions))
+        for trail, counted_at in shares:
+            for minute, values, registered in trail.visits:
+                visit = (minute, values, counted_at)
+                if visit in visits or len(visits) < MOST_VISITS:
+                    visits[visit] = visits.get(visit, False) or registered
+            sessions.update(dict.fromkeys(trail.sessions))
         self.entries[identifier] = self._encode(self._fewer(visits, watermark), sessions)
         self.changed.add(identifier)
 
@@ -134,7 +160,7 @@ class Trails:
             if alone is None:
                 if len(self._alone) >= _REMEMBERED:
                     self._alone.clear()
-                alone = self._alone[visit] = self._encode({(minute, values): registered}, {})
+                alone = self._alone[visit] = self._encode({(minute, values, _OWN): registered}, {})
             return alone
         base, ttl, flags, size = _HEAD.unpack_from(entry)
         start, width = _HEAD.size + size, self._narrow.size
@@ -178,18 +204,21 @@ class Trails:
 
     def _closed_together(self, visits: _Visits, watermark: int) -> _Visits:
         """One visit for all of an hour (a day) with the same values, where their minutes (and hours) are closed."""
-        if not visits or self._ends_of(min(visits)[0])[0] > watermark + self._closing[0]:
+        latest = max([watermark, *[counted_at for _, _, counted_at in visits]])
+        if not visits or self._ends_of(min(visits)[0])[0] > latest + self._closing[0]:
             return visits  # all minutes are open
-        horizons = [watermark + ahead for ahead in self._closing]
-        found: dict[tuple[object, tuple[str, ...]], tuple[int, bool]] = {}
-        for (minute, values), registered in sorted(visits.items()):
-            open_ = tuple(
-                [end if end > horizon else 0 for end, horizon in zip(self._ends_of(minute), horizons, strict=False)]
-            )
+        found: dict[tuple[object, tuple[str, ...], int], tuple[int, bool]] = {}
+        for (minute, values, counted_at), registered in sorted(visits.items()):
+            at = max(watermark, counted_at)
+            ends = zip(self._ends_of(minute), self._closing, strict=False)
+            open_ = tuple([end if end > at + ahead else 0 for end, ahead in ends])
             if any(open_):
-                first, before = found.get((open_, values), (minute, False))
-                found[open_, values] = (first, before or registered)
-        return {(minute, values): registered for (_, values), (minute, registered) in found.items()}
+                key = (open_, values, counted_at)
+                first, before = found.get(key, (minute, False))
+                found[key] = (first, before or registered)
+        return {
+            (minute, values, counted_at): registered for (_, values, counted_at), (minute, registered) in found.items()
+        }
 
     def _ends_of(self, minute: int) -> list[int]:
         """The ends of the windows around a minute, that of the minute first; at last, when the latest is closed."""
@@ -212,15 +241,21 @@ class Trails:
             return b""
         base, latest = next(iter(visits))[0], max(visits)[0]
         places: dict[str, int] = {}
+        brought = any(counted_at != _OWN for _, _, counted_at in visits)
         rows = [
-            (minute - base, registered, *[places.setdefault(value, len(places)) for value in values])
-            for (minute, values), registered in visits.items()
+            (
+                minute - base,
+                registered,
+                *[places.setdefault(value, len(places)) for value in values],
+                *([counted_at] if brought else []),
+            )
+            for (minute, values, counted_at), registered in visits.items()
         ]
-        wide = len(places) > 256
-        layout = self._wide if wide else self._narrow
+        flags = (_WIDE if len(places) > 256 else 0) | (_BROUGHT if brought else 0)
+        layout = self._layouts[flags]
         texts = msgpack.packb((list(sessions), list(places)))
         ttl = ttl_of(base * MINUTE, self._expires(latest, sessions))
-        head = _HEAD.pack(base * MINUTE, ttl, _WIDE if wide else 0, len(texts))
+        head = _HEAD.pack(base * MINUTE, ttl, flags, len(texts))
         return b"".join([head, texts, *[layout.pack(*row) for row in rows]])
 
     def _read(self, entry: bytes) -> tuple[_Visits, dict[str, None]]:
@@ -230,8 +265,9 @@ class Trails:
         start = _HEAD.size + size
         sessions, texts = msgpack.unpackb(entry[_HEAD.size : start])
         first, visits = base // MINUTE, _Visits()
-        for minute, registered, *places in (self._wide if flags else self._narrow).iter_unpack(entry[start:]):
-            key = (first + minute, tuple([texts[place] for place in places]))
+        for minute, registered, *places in self._layouts[flags].iter_unpack(entry[start:]):
+            counted_at = places.pop() if flags & _BROUGHT else _OWN
+            key = (first + minute, tuple([texts[place] for place in places]), counted_at)
             visits[key] = visits.get(key, False) or bool(registered)
         return visits, dict.fromkeys(sessions)
 

@@ -13,8 +13,8 @@ def list_metrics(as_json: bool) -> None:
     if as_json:
         print_json([{"name": m.name, "group": m.group, "title": m.title} for m in metrics().values()])
         return
-    for group, (title, title_zh) in GROUPS.items():
-        say(f"{title} {title_zh}")
+    for group, titles in GROUPS.items():
+        say(f"{' '.join(titles.values())}")
         for metric in metrics().values():
             if metric.group == group:
                 say(f"  {metric.name:<28} {metric.title}")

@@ -33,14 +33,14 @@ def markdown() -> str:
     """The page."""
     found = metrics().values()
     lines = [_HEAD, "| group | metrics |", "| --- | --- |"]
-    for group, (title, title_zh) in GROUPS.items():
+    for group, titles in GROUPS.items():
         links = ", ".join(f"[{m.name}](#{m.name})" for m in found if m.group == group)
         if links:
-            lines.append(f"| {title} {title_zh} | {links} |")
-    for group, (title, title_zh) in GROUPS.items():
+            lines.append(f"| {' '.join(titles.values())} | {links} |")
+    for group, titles in GROUPS.items():
         within = [m for m in found if m.group == group]
         if within:
-            lines += ["", f"## {title} {title_zh}"]
+            lines += ["", f"## {' '.join(titles.values())}"]
         for metric in within:
             lines += ["", *_section(metric)]
     return "\n".join(lines) + "\n"

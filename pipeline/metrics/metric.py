@@ -26,18 +26,18 @@ from typing import Final, Literal, get_args
 
 #: Groups in the order in which they are shown, with their names in English and Chinese.
 GROUPS: Final = {
-    "activity": ("Activity", "活跃"),
-    "acquisition": ("Acquisition", "获客"),
-    "activation": ("Activation", "激活"),
-    "retention": ("Retention", "留存"),
-    "conversion": ("Conversion", "转化"),
-    "paths": ("Paths", "路径"),
-    "revenue": ("Revenue", "收入"),
-    "segments": ("Segments", "用户分群"),
-    "campaigns": ("Campaigns", "运营活动"),
-    "experiments": ("Experiments", "实验"),
-    "satisfaction": ("Satisfaction", "满意度"),
-    "content": ("Content", "内容"),
+    "activity": {"en": "Activity", "zh": "活跃"},
+    "acquisition": {"en": "Acquisition", "zh": "获客"},
+    "activation": {"en": "Activation", "zh": "激活"},
+    "retention": {"en": "Retention", "zh": "留存"},
+    "conversion": {"en": "Conversion", "zh": "转化"},
+    "paths": {"en": "Paths", "zh": "路径"},
+    "revenue": {"en": "Revenue", "zh": "收入"},
+    "segments": {"en": "Segments", "zh": "用户分群"},
+    "campaigns": {"en": "Campaigns", "zh": "运营活动"},
+    "experiments": {"en": "Experiments", "zh": "实验"},
+    "satisfaction": {"en": "Satisfaction", "zh": "满意度"},
+    "content": {"en": "Content", "zh": "内容"},
 }
 
 ChartKind = Literal["line", "bar", "funnel", "heatmap", "table"]
@@ -93,6 +93,16 @@ class Metric:
     mistakes: str
     chart: MetricChart
     sql: str
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The title by language."""
+        return {"en": self.title, "zh": self.title_zh}
+
+    @property
+    def definitions(self) -> dict[str, str]:
+        """The definition by language."""
+        return {"en": self.definition, "zh": self.definition_zh}
 
 
 def parse_metric(name: str, text: str) -> Metric:

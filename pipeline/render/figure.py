@@ -26,7 +26,7 @@ def figure(t: Language, chart: Chart) -> Safe:
     if chart.width is not None:
         brought["wide"] = chart.width
         brought["spec"] = chart.spec | {"autosize": {"type": "pad"}}
-    keys = t("arrow keys read the values, + and - zoom, 0 shows all", "方向键读取数值，+ 和 - 缩放，0 显示全部")
+    keys = t("arrow keys read the values, + and - zoom, 0 shows all")
     works = any(p["name"] == "at" for p in chart.spec["params"])
     drawing = h(
         "div",
@@ -42,8 +42,8 @@ def figure(t: Language, chart: Chart) -> Safe:
             h("li", h("button", swatch(k, bars=chart.bars), name, type="button", aria_pressed="true", data_series=f"s{k}"))
             for k, name in zip(count(1), chart.names, strict=False)
         ]  # fmt: skip
-        legend = h("ul", *items, class_="legend", aria_label=t("Lines that are shown", "显示的曲线"))
-    back = h("button", t("Whole period", "显示全部"), type="button", class_="whole", hidden=True) if works else None
+        legend = h("ul", *items, class_="legend", aria_label=t("Lines that are shown"))
+    back = h("button", t("Whole period"), type="button", class_="whole", hidden=True) if works else None
     return h("figure", _data(brought), drawing, legend, back, class_="chart", data_chart=True)
 
 

@@ -1,36 +1,90 @@
-"""English and Chinese: words, numbers, durations and dates as people of each language write them."""
+"""What people read, in their language: words, numbers, durations and dates as people of each language write them.
+
+A text is written in English where it is said, and looked up in the table of the language, `languages/<code>.yaml`:
+another language is another file. `python -m pipeline.render.language` prints every text beside the English one.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
-from typing import Final, Literal
+from functools import cache
+from pathlib import Path
+from typing import Final
 
-Code = Literal["en", "zh"]
-CODES: Final[tuple[Code, ...]] = ("en", "zh")
+import yaml
+
+ENGLISH: Final = "en"
+_TABLES: Final = Path(__file__).with_name("languages")
+#: The languages there are, English first.
+CODES: Final = (ENGLISH, *sorted(file.stem for file in _TABLES.glob("*.yaml")))
 #: What stands where there is no number.
 NONE: Final = "–"
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_WEEKDAYS: Final = (
-    ("Monday", "星期一"), ("Tuesday", "星期二"), ("Wednesday", "星期三"), ("Thursday", "星期四"),
-    ("Friday", "星期五"), ("Saturday", "星期六"), ("Sunday", "星期日"),
-)  # fmt: skip
-_SCALES: Final[dict[Code, tuple[tuple[float, str], ...]]] = {
-    "en": ((1e9, "B"), (1e6, "M"), (1e3, "K")),
-    "zh": ((1e8, "亿"), (1e4, "万")),
-}
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_UNITS: Final = ((86_400, "{n} d"), (3600, "{n} h"), (60, "{n} min"), (1, "{n} s"))
 Number = int | float | Decimal
+#: In C where it was built: the table is read when a command starts.
+_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Words:
+    """The table of a language."""
+
+    #: What the language calls itself, and its tag in HTML.
+    name: str
+    tag: str
+    #: Units of large numbers, the largest first.
+    scales: tuple[tuple[float, str], ...]
+    #: English text to the text of the language; `meaning|text` where the text alone would be ambiguous.
+    texts: Mapping[str, str]
+
+
+@cache
+def words(code: str) -> Words:
+    """The table of a language. Raises KeyError for a language that there is not."""
+    if code == ENGLISH:
+        return Words("English", "en", ((1e9, "B"), (1e6, "M"), (1e3, "K")), {})
+    if code not in CODES:
+        raise KeyError(code)
+    found = yaml.load((_TABLES / f"{code}.yaml").read_text("utf-8"), _Loader)  # noqa: S506 - a safe one
+    return Words(found["name"], found["tag"], tuple((float(n), unit) for n, unit in found["scales"]), found["texts"])
 
 
 class Language:
-    """One of the two languages: call it with both texts, get the right one."""
+    """One language: call it with the English text, get the language's own."""
 
-    def __init__(self, code: Code) -> None:
-        self.code: Code = code
+    def __init__(self, code: str) -> None:
+        self.code: Final = code
+        self._words = words(code)
 
-    def __call__(self, en: str, zh: str) -> str:
-        return en if self.code == "en" else zh
+    def __call__(self, text: str, /, **values: object) -> str:
+        """The text, with `values` in the places that their names hold. What the table doesn't have stays English."""
+        said = self._words.texts.get(text, text)
+        return said.format(**values) if values else said
+
+    def of(self, meaning: str, text: str, /, **values: object) -> str:
+        """A text that means several things in English: here, this one."""
+        said = self._words.texts.get(f"{meaning}|{text}", text)
+        return said.format(**values) if values else said
+
+    def pick(self, texts: Mapping[str, str]) -> str:
+        """Of texts that come with their languages (a metric file's), the one of this language, else the English one."""
+        return texts.get(self.code, texts[ENGLISH])
+
+    @property
+    def name(self) -> str:
+        """What the language calls itself."""
+        return self._words.name
+
+    @property
+    def tag(self) -> str:
+        """The language in HTML."""
+        return self._words.tag
 
     def number(self, value: Number | None, digits: int = 0) -> str:
         """`1,234,567`, `0.50`; `–` for None and what is not finite."""
@@ -41,7 +95,7 @@ class Language:
         if value is None or not math.isfinite(value):
             return NONE
         value = float(value)
-        for scale, unit in _SCALES[self.code]:
+        for scale, unit in self._words.scales:
             if abs(value) >= (10_000.0 if unit == "K" else scale):
                 short = value / scale
                 return f"{short:,.{max(0, 2 - len(str(int(abs(short)))) + 1)}f}{unit}"
@@ -53,7 +107,7 @@ class Language:
         """`41.2 %` of a share of 0.412; `41.2%` in Chinese."""
         if share is None or not math.isfinite(share):
             return NONE
-        return f"{100 * share:,.{digits}f}{self(' %', '%')}"
+        return self("{number} %", number=f"{100 * share:,.{digits}f}")
 
     def change(self, share: float | None) -> str:
         """A change against something, always with its sign: `+4.0 %`, `−12.5 %`; as a multiple beyond that: `×49`."""
@@ -65,7 +119,8 @@ class Language:
 
     def points(self, difference: float) -> str:
         """A difference of two shares: `−17.0 points`."""
-        return f"{'+' if difference >= 0 else '−'}{abs(100 * difference):.1f} {self('points', '个百分点')}"
+        sign = "+" if difference >= 0 else "−"
+        return self("{number} points", number=f"{sign}{abs(100 * difference):.1f}")
 
     def money(self, value: Number | None) -> str:
         """An amount in the product's own currency, which the plan does not name."""
@@ -76,13 +131,13 @@ class Language:
         if ms is None or not math.isfinite(ms):
             return NONE
         if ms < 1000:
-            return f"{ms:.0f} {self('ms', '毫秒')}"
+            return self("{n} ms", n=f"{ms:.0f}")
         if ms < 10_000 and ms % 1000:
-            return f"{ms / 1000:.1f} {self('s', '秒')}"
+            return self("{n} s", n=f"{ms / 1000:.1f}")
         left, found = round(ms / 1000), []
-        for seconds, en, zh in ((86_400, "d", "天"), (3600, "h", "小时"), (60, "min", "分钟"), (1, "s", "秒")):
+        for seconds, text in _UNITS:
             if left >= seconds:
-                found.append(f"{left // seconds} {self(en, zh)}")
+                found.append(self(text, n=left // seconds))
                 left %= seconds
             elif found:
                 break
@@ -92,17 +147,15 @@ class Language:
         """How far behind, in plain words."""
         seconds = max(0, round(ms / 1000))
         if seconds < 120:
-            return self(f"{seconds} second{'' if seconds == 1 else 's'}", f"{seconds} 秒")
+            return self("{n} second{s}", n=seconds, s="" if seconds == 1 else "s")
         return self.duration(seconds * 1000)
 
     def day(self, day: date, *, weekday: bool = False, year: bool = False) -> str:
         """`Nov 3`, `11月3日`; with the weekday `Monday, Nov 3`."""
-        name = _WEEKDAYS[day.weekday()][0 if self.code == "en" else 1]
-        if self.code == "en":
-            plain = f"{_MONTHS[day.month - 1]} {day.day}" + (f", {day.year}" if year else "")
-            return f"{name}, {plain}" if weekday else plain
-        plain = (f"{day.year}年" if year else "") + f"{day.month}月{day.day}日"
-        return f"{plain} {name}" if weekday else plain
+        said = self("{name} {day}", name=_MONTHS[day.month - 1], month=day.month, day=day.day)
+        if year:
+            said = self("{date}, {year}", date=said, year=day.year)
+        return self("{weekday}, {date}", weekday=self(_WEEKDAYS[day.weekday()]), date=said) if weekday else said
 
     def clock(self, ms: int, zone: tzinfo = UTC, *, seconds: bool = False) -> str:
         """`14:05`, in the zone."""
@@ -112,13 +165,13 @@ class Language:
         """`a, b and c`; `a、b和c`."""
         if len(items) < 2:
             return "".join(items)
-        return self(", ", "、").join(items[:-1]) + self(" and ", "和") + items[-1]
+        return self(", ").join(items[:-1]) + self(" and ") + items[-1]
 
 
-def choose(asked: str | None, accept: str | None) -> Code:
+def choose(asked: str | None, accept: str | None) -> str:
     """The language that was asked for, else the first of the browser's list that we speak, else English."""
     if asked in CODES:
-        return asked
+        return str(asked)
     ranked = []
     for position, item in enumerate((accept or "").split(",")):
         tag, _, rest = item.strip().partition(";")
@@ -130,4 +183,19 @@ def choose(asked: str | None, accept: str | None) -> Code:
     for weight, _, code in sorted(ranked):
         if code in CODES and weight < 0:
             return code
-    return "en"
+    return ENGLISH
+
+
+def _listed() -> Iterator[str]:
+    """Every text of every language after the English one, those of the metrics' files too."""
+    from pipeline.metrics import metrics
+
+    for code in CODES[1:]:
+        yield from (f"{english}\t{own}" for english, own in words(code).texts.items())
+        for one in metrics().values():
+            for texts in (one.titles, one.definitions):
+                yield f"{texts[ENGLISH]}\t{texts.get(code, '')}"
+
+
+if __name__ == "__main__":
+    print("\n".join(_listed()))

@@ -11,24 +11,26 @@ from typing import Any, Final
 from pipeline.metrics.metric import Metric
 from pipeline.metrics.run import Table
 from pipeline.render.chart import MAX_LINES, Line
-from pipeline.render.columns import CHINESE, unit_of
+from pipeline.render.columns import unit_of
 from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
-from pipeline.render.vega import Chart, bars, heat, lines
+from pipeline.render.vega import Annotation, Chart, bars, heat, lines
 
+#: The annotations of a chart's places, which are begins of days where the axis is one of time.
+Happened = Callable[[Sequence[Any]], Sequence[Annotation]]
 #: Rows of a table and bars of a chart that are shown; the download has them all.
 TABLE_ROWS: Final = 200
 _BARS: Final = 25
 _SEGMENTS: Final = {
-    "new": ("new", "新用户"), "active": ("active", "活跃"), "high_value": ("high value", "高价值"),
-    "at_risk": ("at risk", "有流失风险"), "churned": ("churned", "已流失"),
+    "new": "new", "active": "active", "high_value": "high value",
+    "at_risk": "at risk", "churned": "churned",
 }  # fmt: skip
 
 
 def column_name(t: Language, name: str) -> str:
     """What stands over a column."""
-    return t(name.replace("_", " "), CHINESE.get(name, name.replace("_", " ")))
+    return t.of("column", name.replace("_", " "))
 
 
 def cell(t: Language, name: str, value: Any) -> str:
@@ -36,7 +38,7 @@ def cell(t: Language, name: str, value: Any) -> str:
     if value is None:
         return NONE
     if isinstance(value, bool):
-        return t("yes", "是") if value else t("no", "否")
+        return t("yes") if value else t("no")
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, date):
@@ -46,7 +48,7 @@ def cell(t: Language, name: str, value: Any) -> str:
     if isinstance(value, int | float | Decimal):
         return number_form(t, name, value)(float(value))
     if name == "segment" and value in _SEGMENTS:
-        return t(*_SEGMENTS[value])
+        return t.of("segment", _SEGMENTS[value])
     return str(value)
 
 
@@ -75,13 +77,13 @@ def _digits(value: float | None) -> int:
 
 def metric_title(t: Language, metric: Metric) -> str:
     """The metric's name in the language."""
-    return t(metric.title, metric.title_zh)
+    return t.pick(metric.titles)
 
 
 def definition(t: Language, metric: Metric) -> str:
     """What a hover over the metric says."""
-    what = t(metric.definition, metric.definition_zh)
-    return f"{what}\n{t('Formula: ', '公式：')}{metric.formula}\n{t('Mind: ', '注意：')}{metric.mistakes}"
+    what = t.pick(metric.definitions)
+    return f"{what}\n{t('Formula: ')}{metric.formula}\n{t('Mind: ')}{metric.mistakes}"
 
 
 def metric_table(
@@ -119,11 +121,7 @@ def metric_table(
     ]  # fmt: skip
     inner = h("table", h("thead", head), h("tbody", *rows))
     left = len(table.rows) - most
-    more = (
-        t(f"and {t.number(left)} more rows, in the download", f"还有 {t.number(left)} 行，见下载文件")
-        if left > 0
-        else None
-    )
+    more = t("and {left} more rows, in the download", left=t.number(left)) if left > 0 else None
     return text(
         h("div", inner, class_="scroll", role="region", aria_label=metric_title(t, metric), tabindex="0"),
         h("p", more, class_="note") if more else None,
@@ -138,8 +136,10 @@ class Drawing:
     note: str = ""
 
 
-def drawing(t: Language, metric: Metric, table: Table, today: date | None = None) -> Drawing | None:
-    """The picture that suits the metric; None for a list, or without rows.
+def drawing(
+    t: Language, metric: Metric, table: Table, today: date | None = None, happened: Happened | None = None
+) -> Drawing | None:
+    """The picture that suits the metric; None for a list, or without rows. `happened` are annotations of its places.
 
     Of periods that are not over at the begin of `today` (in the plan's zone), and of those that the metric says are not
     whole, nothing is drawn: half a day beside whole ones looks like a fall.
@@ -149,11 +149,11 @@ def drawing(t: Language, metric: Metric, table: Table, today: date | None = None
         return None
     whole = _whole(metric, table, today)
     left = len(table.rows) - len(whole.rows)
-    said = t("Periods that are not over are not drawn.", "未结束的周期不绘制。") if left else ""
+    said = t("Periods that are not over are not drawn.") if left else ""
     if not whole.rows:
         return None
     if kind == "line":
-        found = _lines(t, metric, whole)
+        found = _lines(t, metric, whole, happened)
     elif kind == "heatmap":
         found = _heat(t, metric, whole)
     else:
@@ -161,9 +161,11 @@ def drawing(t: Language, metric: Metric, table: Table, today: date | None = None
     return replace(found, note=" ".join(filter(None, (found.note, said))))
 
 
-def metric_chart(t: Language, metric: Metric, table: Table, today: date | None = None) -> Safe | None:
+def metric_chart(
+    t: Language, metric: Metric, table: Table, today: date | None = None, happened: Happened | None = None
+) -> Safe | None:
     """The chart that suits the metric (see `drawing`), for a page; None for a list."""
-    made = drawing(t, metric, table, today)
+    made = drawing(t, metric, table, today, happened)
     if made is None:
         return None
     note = h("p", made.note, class_="note") if made.note else None
@@ -194,7 +196,7 @@ def by_series(metric: Metric, table: Table) -> dict[str, list[dict[str, Any]]]:
     return dict(sorted(found.items(), key=lambda item: -size[item[0]]))
 
 
-def _lines(t: Language, metric: Metric, table: Table) -> Drawing:
+def _lines(t: Language, metric: Metric, table: Table, happened: Happened | None) -> Drawing:
     chart = metric.chart
     groups = by_series(metric, table)
     places: list[Any] = sorted({row[chart.x] for row in table.records()})
@@ -205,12 +207,10 @@ def _lines(t: Language, metric: Metric, table: Table) -> Drawing:
             shown = " · ".join(filter(None, (label, column_name(t, name) if len(chart.y) > 1 or not label else "")))
             found.append(Line(shown, [None if known.get(p) is None else float(known[p]) for p in places]))
     form = number_form(t, chart.y[0], _sample(table, chart.y[0]))
-    made = lines(metric_title(t, metric), [_place(t, p) for p in places], found, form)
+    names = [_place(t, p) for p in places]
+    made = lines(metric_title(t, metric), names, found, form, annotations=happened(places) if happened else ())
     hidden = len(groups) * len(chart.y) - len(made.names)
-    note = t(
-        f"the {MAX_LINES} largest are drawn, {hidden} more are in the table",
-        f"图中为最大的 {MAX_LINES} 个，其余 {hidden} 个见表格",
-    )
+    note = t("the {max_lines} largest are drawn, {hidden} more are in the table", max_lines=MAX_LINES, hidden=hidden)
     return Drawing(made, note if hidden > 0 else "")
 
 
@@ -262,7 +262,7 @@ def _short(form: Callable[[float | None], str], t: Language, name: str) -> Calla
 
 
 def _label(t: Language, chart: Any, row: dict[str, Any]) -> str:
-    parts = [cell(t, chart.x, row[chart.x]) or t("(not given)", "（未提供）")]
+    parts = [cell(t, chart.x, row[chart.x]) or t("(not given)")]
     if chart.series and row.get(chart.series) not in (None, ""):
         parts.append(cell(t, chart.series, row[chart.series]))
     return " · ".join(parts)

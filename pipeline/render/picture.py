@@ -42,11 +42,7 @@ def sheet(t: Language, metric: Metric, table: Table, arguments: Mapping[str, Any
     made = drawing(t, metric, table, today)
     width, top = WIDE, _TITLE
     if made is None:
-        parts.append(
-            _words(
-                t("no rows", "没有数据") if not table.rows else t("nothing is over yet", "尚无已结束的周期"), top + 30
-            )
-        )
+        parts.append(_words(t("no rows") if not table.rows else t("nothing is over yet"), top + 30))
         top += 60
     else:
         drawn = svg(made.chart)

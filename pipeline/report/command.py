@@ -12,7 +12,7 @@ from typing import Final
 
 from pipeline.clickhouse.questions import Store, StoreError
 from pipeline.errors import DependencyError, UserError
-from pipeline.render.language import Code, Language
+from pipeline.render.language import Language
 from pipeline.report.document import headline, html
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
@@ -32,7 +32,7 @@ async def report(
     plan: Plan,
     period: ReportPeriod,
     now: datetime,
-    language: Code,
+    language: str,
     out: Path,
     receivers: Sequence[str] = (),
 ) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from pipeline.errors import UserError
-from pipeline.render.language import CODES, Code
+from pipeline.render.language import CODES
 from pipeline.report.model import ReportPeriod, day_period, week_period
 from schemas.plan import Plan
 
@@ -29,7 +29,7 @@ def asked_period(plan: Plan, day: str | None, week: str | None, now: datetime) -
     return found
 
 
-def language_of(text: str) -> Code:
+def language_of(text: str) -> str:
     """The language code; raises UserError for one that we don't speak."""
     for code in CODES:
         if text == code:

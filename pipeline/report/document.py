@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
 from pipeline.render.metric import cell, column_name
 from pipeline.render.svg import svg
-from pipeline.render.vega import Chart
+from pipeline.render.vega import Annotation, Chart
 from pipeline.render.vega import lines as line_chart
 from pipeline.report.findings import all_findings, part_words, reference_words, weekday_words
 from pipeline.report.model import Facts, Key
@@ -29,12 +29,12 @@ _RETENTION = ("n", "users", "classic_rate", "rolling_rate")
 def title(t: Language, facts: Facts) -> str:
     """What the report is of."""
     period = facts.period
-    so_far = t(" (so far)", "（截至目前）") if period.asked is not None else ""
+    so_far = t(" (so far)") if period.asked is not None else ""
     if period.kind == "day":
         day = t.day(period.first, weekday=True, year=True)
-        return t(f"{facts.product}: {day}", f"{facts.product} 日报：{day}") + so_far
+        return t("{product}: {day}", product=facts.product, day=day) + so_far
     span = f"{t.day(period.first)} – {t.day(period.asked or period.last, year=True)}"
-    return t(f"{facts.product}: week of {span}", f"{facts.product} 周报：{span}") + so_far
+    return t("{product}: week of {span}", product=facts.product, span=span) + so_far
 
 
 def html(t: Language, facts: Facts, made_at: str) -> str:
@@ -49,15 +49,14 @@ def html(t: Language, facts: Facts, made_at: str) -> str:
         h("h1", title(t, facts)),
         h(
             "p",
-            t(f"Made {made_at}. Days are those of the plan's time zone.", f"生成于 {made_at}。日期按方案的时区。"),
+            t("Made {made_at}. Days are those of the plan's time zone.", made_at=made_at),
             class_="note",
         ),
         part_of_period(t, facts),
         *sections(t, facts),
     ]
     body = h("body", h("main", *parts), class_="report")
-    language = "zh-CN" if t.code == "zh" else "en"
-    return "<!doctype html>\n" + h("html", head, body, lang=language, data_theme="light")
+    return "<!doctype html>\n" + h("html", head, body, lang=t.tag, data_theme="light")
 
 
 def part_of_period(t: Language, facts: Facts) -> Safe | None:
@@ -82,24 +81,22 @@ def sections(t: Language, facts: Facts, draw: Draw = still) -> list[Safe]:
     """The parts of the report, most important first."""
     found = all_findings(t, facts)
     parts = [
-        _section(t("What changed", "变化与原因"), _findings(t, facts, found)),
-        _section(t("Key figures", "关键指标"), _keys(t, facts), _curve(t, facts, draw)),
-        *[_section(t(f"Funnel: {f.name}", f"漏斗：{f.name}"), _funnel(t, f, draw)) for f in facts.funnels],
-        _section(t("Retention", "留存"), _table(t, facts.retention, _RETENTION, t("Nobody joined in the last five weeks.", "近五周没有新用户加入。")),
-                 _note(t("Users who joined in the 38 days up to the last whole day; day n after joining, of those who had that long.",
-                         "截至期末 38 天内加入的用户；仅计入已满 n 天者。"))),
-        _section(t("Channels", "渠道"), _table(t, facts.channels, _CHANNELS, t("No spend imported and no new users.", "没有导入花费，也没有新用户。")),
-                 _note(t("roas: revenue of the users who came in these days, over the spend of these days. Young users have paid little yet.",
-                         "广告回报 = 期内新用户的收入 ÷ 期内花费；新用户的付费尚未完全体现。"))),
-        _section(t("Campaigns", "运营活动"), _campaigns(t, facts)),
-        _section(t("Experiments", "实验"), _experiments(t, facts)),
-        _section(t("Data quality", "数据质量"), _quality(t, facts)),
-        _section(t("Alerts", "告警"), _alerts(t, facts)),
+        _section(t("What changed"), _findings(t, facts, found)),
+        _section(t("Key figures"), _keys(t, facts), _curve(t, facts, draw)),
+        *[_section(t("Funnel: {name}", name=f.name), _funnel(t, facts, f, draw)) for f in facts.funnels],
+        _section(t("Retention"), _table(t, facts.retention, _RETENTION, t("Nobody joined in the last five weeks.")),
+                 _note(t("Users who joined in the 38 days up to the last whole day; day n after joining, of those who "
+"had that long."))),
+        _section(t("Channels"), _table(t, facts.channels, _CHANNELS, t("No spend imported and no new users.")),
+                 _note(t("roas: revenue of the users who came in these days, over the spend of these days. Young users "
+"have paid little yet."))),
+        _section(t("Campaigns"), _campaigns(t, facts)),
+        _section(t("Experiments"), _experiments(t, facts)),
+        _section(t("Data quality"), _quality(t, facts)),
+        _section(t("Alerts"), _alerts(t, facts)),
     ]  # fmt: skip
     if facts.missing:
-        parts.append(
-            _section(t("Not in this report", "本报告缺少"), h("ul", *[h("li", what) for what in facts.missing]))
-        )
+        parts.append(_section(t("Not in this report"), h("ul", *[h("li", what) for what in facts.missing])))
     return parts
 
 
@@ -113,16 +110,16 @@ def _note(said: str) -> Safe:
 
 def _findings(t: Language, facts: Facts, found: list[Finding]) -> Safe:
     if not facts.key.events:
-        return h("p", t("There were no events in these days.", "这些天没有事件。"))
+        return h("p", t("There were no events in these days."))
     if not found:
-        return h("p", t(f"Nothing changed by more than chance and at least 5 % against {reference_words(t, facts)}, and no step of a funnel fell.",
-                        f"与{reference_words(t, facts)}相比，没有超出偶然且达 5% 的变化，漏斗也没有步骤下降。"))  # fmt: skip
+        return h("p", t("Nothing changed by more than chance and at least 5 % against {facts}, and no step of a funnel "
+"fell.", facts=reference_words(t, facts)))  # fmt: skip
     items = [
         h("li",
           h("p", h("strong", ("▼ " if f.bad else "▲ ") + f.what), class_="bad-word" if f.bad else "good-word"),
           h("p", f.why) if f.why else None,
-          h("p", t("To do: ", "建议："), f.advice) if f.advice else None,
-          h("p", t("How sure: ", "把握："), f.sure, class_="note"))
+          h("p", t("To do: "), f.advice) if f.advice else None,
+          h("p", t("How sure: "), f.sure, class_="note"))
         for f in found
     ]  # fmt: skip
     return h("ol", *items, class_="what")
@@ -131,10 +128,10 @@ def _findings(t: Language, facts: Facts, found: list[Finding]) -> Safe:
 def _keys(t: Language, facts: Facts) -> Safe:
     rows: list[list[Any]] = []
     measures: list[tuple[str, str, str]] = [
-        ("users", t("Active users", "活跃用户"), "n"), ("new_users", t("New users", "新用户"), "n"),
-        ("sessions", t("Sessions", "会话数"), "n"), ("orders", t("Orders", "订单数"), "n"),
-        ("revenue", t("Revenue", "收入"), "m"), ("average_order", t("Revenue an order", "单均收入"), "m"),
-        ("paying_rate", t("Paying rate", "付费率"), "p"),
+        ("users", t("Active users"), "n"), ("new_users", t("New users"), "n"),
+        ("sessions", t("Sessions"), "n"), ("orders", t("Orders"), "n"),
+        ("revenue", t("Revenue"), "m"), ("average_order", t("Revenue an order"), "m"),
+        ("paying_rate", t("Paying rate"), "p"),
     ]  # fmt: skip
     for name, label, kind in measures:
         values = [getattr(key, name) for key in (facts.key, facts.before, facts.same_weekday)]
@@ -144,7 +141,7 @@ def _keys(t: Language, facts: Facts) -> Safe:
             [label, h("strong", form(now)), *[x for then in values[1:] for x in (form(then), _change(t, now, then))]]
         )
     before = t.day(facts.period.before.first) if facts.period.kind == "day" else reference_words(t, facts)
-    heads = ["", t("now", "本期"), before, "", weekday_words(t, facts), ""]
+    heads = ["", t("now"), before, "", weekday_words(t, facts), ""]
     return _grid(heads, rows)
 
 
@@ -157,17 +154,28 @@ def _curve(t: Language, facts: Facts, draw: Draw) -> Safe | None:
         return None
     names = [t.day(day) for day, _, _ in facts.daily]
     curves = [
-        (t("Active users by day", "每日活跃用户"), Line("u", [float(u) for _, u, _ in facts.daily])),
-        (t("Revenue by day", "每日收入"), Line("r", [r for _, _, r in facts.daily])),
+        (t("Active users by day"), Line("u", [float(u) for _, u, _ in facts.daily])),
+        (t("Revenue by day"), Line("r", [r for _, _, r in facts.daily])),
     ]
+    marks = _marks(facts, [day for day, _, _ in facts.daily])
     drawn = [
-        h("figure", h("figcaption", title), draw(line_chart(title, names, [line], t.compact, height=140), narrow=True))
+        h("figure", h("figcaption", title),
+          draw(line_chart(title, names, [line], t.compact, height=140, annotations=marks), narrow=True))
         for title, line in curves
-    ]
+    ]  # fmt: skip
     return h("div", *drawn, class_="pair")
 
 
-def _funnel(t: Language, funnel: FunnelFacts, draw: Draw) -> Safe:
+def _marks(facts: Facts, days: Sequence[date]) -> list[Annotation]:
+    """What happened on these days; what one day has is one text."""
+    found: dict[int, list[str]] = {}
+    for day, words in facts.happened:
+        if day in days:
+            found.setdefault(days.index(day), []).append(words)
+    return [Annotation(place, " · ".join(words)[:200]) for place, words in sorted(found.items())]
+
+
+def _funnel(t: Language, facts: Facts, funnel: FunnelFacts, draw: Draw) -> Safe:
     rows: list[list[Any]] = []
     for k, name in enumerate(funnel.titles):
         now = funnel.users[k] / funnel.users[k - 1] if k and funnel.users[k - 1] else None
@@ -183,11 +191,11 @@ def _funnel(t: Language, funnel: FunnelFacts, draw: Draw) -> Safe:
             ]
         )
     heads = [
-        t("Step", "步骤"),
-        t("Users", "用户数"),
-        t("of the step before", "占上一步"),
-        t("the days before", "对比期"),
-        t("change", "变化"),
+        t("Step"),
+        t("Users"),
+        t("of the step before"),
+        t.of("report", "the days before"),
+        t("change"),
     ]
     lines = [
         Line(f"{funnel.titles[k - 1]} → {funnel.titles[k]}",
@@ -197,14 +205,17 @@ def _funnel(t: Language, funnel: FunnelFacts, draw: Draw) -> Safe:
     drawn = None
     if len(funnel.daily) > 1:
         days = [t.day(day) for day, _ in funnel.daily]
-        chart = line_chart(t("Conversion by day", "每日转化"), days, lines, lambda v: t.percent(v, 0), height=170)
+        marks = _marks(facts, [day for day, _ in funnel.daily])
+        chart = line_chart(
+            t("Conversion by day"), days, lines, lambda v: t.percent(v, 0), height=170, annotations=marks
+        )
         drawn = h(
             "figure",
-            h("figcaption", t("Share of the step before, by day", "每日占上一步的比例")),
+            h("figcaption", t("Share of the step before, by day")),
             draw(chart),
         )
     since = [
-        h("p", t(f"{c.step} → {c.following}: lower since {t.day(c.since, weekday=True)}.", f"{c.step} → {c.following}：自 {t.day(c.since, weekday=True)} 起下降。"), class_="bad-word")
+        h("p", t("{step} → {following}: lower since {since}.", step=c.step, following=c.following, since=t.day(c.since, weekday=True)), class_="bad-word")
         for c in funnel.changes
     ]  # fmt: skip
     return text(h("p", worst(t, funnel)), *since, _grid(heads, rows), drawn)
@@ -221,29 +232,29 @@ def _table(t: Language, table: Table | None, wanted: tuple[str, ...], empty: str
 def _campaigns(t: Language, facts: Facts) -> Safe:
     table = facts.campaigns
     if table is None or not table.rows:
-        return h("p", t("No campaign ran in these days.", "这些天没有活动。"), class_="empty")
+        return h("p", t("No campaign ran in these days."), class_="empty")
     rows = [
         [row["campaign"], f"{t.day(row['starts'])} – {t.day(row['ends'])}", t.number(row["participants"]), t.percent(row["conversion"]),
          t.money(row["revenue"]), campaign_verdict(t, row)]
         for row in table.records()
     ]  # fmt: skip
     heads = [
-        t("Campaign", "活动"),
-        t("Days", "日期"),
-        t("Took part", "参与人数"),
-        t("Bought", "购买率"),
-        t("Revenue", "收入"),
-        t("Verdict", "结论"),
+        t("Campaign"),
+        t.of("dates", "Days"),
+        t("Took part"),
+        t("Bought"),
+        t("Revenue"),
+        t("Verdict"),
     ]
     return text(
         _grid(heads, rows, cards=True),
-        _note(t("Who takes part chooses to: a difference shows no cause.", "参与者是自愿的：差异不等于因果。")),
+        _note(t("Who takes part chooses to: a difference shows no cause.")),
     )
 
 
 def _experiments(t: Language, facts: Facts) -> Safe:
     if facts.experiments is None or not facts.experiments.rows:
-        return h("p", t("No user met an experiment in the last 30 days.", "近 30 天没有实验曝光。"), class_="empty")
+        return h("p", t("No user met an experiment in the last 30 days."), class_="empty")
     records = facts.experiments.records()
     controls = {row["experiment"]: row for row in records if row["variant"] == "control"}
     split = {(r["experiment"], r["variant"]): r for r in facts.allocation.records()} if facts.allocation else {}
@@ -254,34 +265,32 @@ def _experiments(t: Language, facts: Facts) -> Safe:
         rows.append([row["experiment"], row["variant"], t.number(row["users"]), t.percent(row["conversion"]), bounds,
                      experiment_verdict(t, row, controls.get(row["experiment"]), off)])  # fmt: skip
     heads = [
-        t("Experiment", "实验"),
-        t("Variant", "实验组"),
-        t("Users", "用户数"),
-        t("Conversion", "转化率"),
-        t("Difference, 95 %", "差值 95% 区间"),
-        t("Verdict", "结论"),
+        t("Experiment"),
+        t("Variant"),
+        t("Users"),
+        t("Conversion"),
+        t("Difference, 95 %"),
+        t("Verdict"),
     ]
-    return text(
-        _grid(heads, rows, cards=True), _note(t("The 30 days up to the end of the report.", "截至期末的 30 天。"))
-    )
+    return text(_grid(heads, rows, cards=True), _note(t("The 30 days up to the end of the report.")))
 
 
 def _quality(t: Language, facts: Facts) -> Safe:
     now, then = facts.quality, facts.quality_before
     if not now.seen:
-        return h("p", t("No records came in these days.", "这些天没有收到记录。"), class_="empty")
+        return h("p", t("No records came in these days."), class_="empty")
     names = {
-        "accepted": t("accepted", "已接受"),
-        "late": t("late", "迟到"),
-        "duplicate": t("duplicate", "重复"),
-        "rejected": t("rejected", "被拒绝"),
+        "accepted": t("accepted"),
+        "late": t("late"),
+        "duplicate": t("duplicate"),
+        "rejected": t("rejected"),
     }
     rows = [
         [label, t.number(getattr(now, name)), t.percent(getattr(now, name) / now.seen, 2),
          t.percent(getattr(then, name) / then.seen, 2) if then.seen else NONE]
         for name, label in names.items()
     ]  # fmt: skip
-    made = _grid(["", t("Records", "记录数"), t("Share", "占比"), t("the days before", "对比期")], rows)
+    made = _grid(["", t("Records"), t("Share"), t.of("report", "the days before")], rows)
     why = h(
         "ul", *[h("li", h("code", reason), f" {t.number(count)}: {example}") for reason, count, example in now.reasons]
     )
@@ -290,16 +299,11 @@ def _quality(t: Language, facts: Facts) -> Safe:
 
 def _alerts(t: Language, facts: Facts) -> Safe:
     if facts.alerts is None:
-        return _note(
-            t(
-                "Not known: no Prometheus was asked (PIPELINE_PROMETHEUS_URL).",
-                "未知：没有可查询的 Prometheus（PIPELINE_PROMETHEUS_URL）。",
-            )
-        )
+        return _note(t("Not known: no Prometheus was asked (PIPELINE_PROMETHEUS_URL)."))
     if not facts.alerts:
-        return h("p", t("None fired.", "没有触发告警。"))
+        return h("p", t("None fired."))
     rows = [[a.title, a.summary, _moment(t, a.since), _moment(t, a.until or a.since)] for a in facts.alerts]
-    return _grid([t("Alert", "告警"), "", t("First (UTC)", "开始（UTC）"), t("Last (UTC)", "结束（UTC）")], rows)
+    return _grid([t("Alert"), "", t("First (UTC)"), t("Last (UTC)")], rows)
 
 
 def _moment(t: Language, ms: int) -> str:
@@ -336,8 +340,7 @@ def headline(t: Language, facts: Facts) -> list[str]:
     key: Key = facts.key
     lines = [
         title(t, facts),
-        t(f"{t.number(key.users)} users, {t.number(key.orders)} orders, revenue {t.money(key.revenue)}.",
-          f"用户 {t.number(key.users)}，订单 {t.number(key.orders)}，收入 {t.money(key.revenue)}。"),
+        t("{users} users, {orders} orders, revenue {revenue}.", users=t.number(key.users), orders=t.number(key.orders), revenue=t.money(key.revenue)),
     ]  # fmt: skip
     if facts.period.asked is not None:
         lines[1] += " " + part_words(t, facts)

@@ -42,21 +42,21 @@ def key_finding(t: Language, facts: Facts, measure: str) -> Finding | None:
     if not notable or min(n0, n1) < ENOUGH:
         return None
     name = {
-        "users": t("Active users", "活跃用户"), "new_users": t("New users", "新用户"), "orders": t("Orders", "订单数"),
-        "revenue": t("Revenue", "收入"),
+        "users": t("Active users"), "new_users": t("New users"), "orders": t("Orders"),
+        "revenue": t("Revenue"),
     }[measure]  # fmt: skip
     form = t.money if measure == "revenue" else t.number
     against = reference_words(t, facts)
     what = t(
-        f"{name} {'rose' if change > 0 else 'fell'} {t.percent(abs(change))} against {against}: {form(then)} to {form(now)}.",
-        f"{name}较{against}{'上升' if change > 0 else '下降'} {t.percent(abs(change))}：{form(then)} → {form(now)}。",
-    )
+        "{name} rose {share} against {against}: {then} to {now}."
+        if change > 0
+        else "{name} fell {share} against {against}: {then} to {now}.",
+        name=name, share=t.percent(abs(change)), against=against, then=form(then), now=form(now),
+    )  # fmt: skip
     sure = t(
-        f"{sureness(t, z)}: {t.number(n0)} {'orders' if measure == 'revenue' else ''} then, {t.number(n1)} now".replace(
-            "  ", " "
-        ),
-        f"{sureness(t, z)}：当时 {t.number(n0)}，现在 {t.number(n1)}" + (" 单" if measure == "revenue" else ""),
-    )
+        "{sure}: {then} orders then, {now} now" if measure == "revenue" else "{sure}: {then} then, {now} now",
+        sure=sureness(t, z), then=t.number(n0), now=t.number(n1),
+    )  # fmt: skip
     segments = facts.segments.get(measure, {})
     part = segment_of_sum({dimension: (before, after) for dimension, (after, before) in segments.items()})
     why, advice = _key_reason(t, facts, measure, part, change)
@@ -66,25 +66,25 @@ def key_finding(t: Language, facts: Facts, measure: str) -> Finding | None:
 def _key_reason(t: Language, facts: Facts, measure: str, part: SegmentChange | None, change: float) -> tuple[str, str]:
     form = t.money if measure == "revenue" else t.number
     if part is None:
-        why = t("No single segment explains it.", "没有单一分群能解释。")
+        why = t("No single segment explains it.")
     else:
         why = t(
-            f"{segment_name(t, part)} explains {t.percent(min(part.explained, 1.0), 0)} of it "
-            f"({form(part.before)} to {form(part.after)}; it had {t.percent(part.size, 0)} of the whole).",
-            f"{segment_name(t, part)} 解释了其中 {t.percent(min(part.explained, 1.0), 0)}"
-            f"（{form(part.before)} → {form(part.after)}，原占 {t.percent(part.size, 0)}）。",
+            "{part} explains {explained} of it ({before} to {after}; it had {size} of the whole).",
+            part=segment_name(t, part),
+            explained=t.percent(min(part.explained, 1.0), 0),
+            before=form(part.before),
+            after=form(part.after),
+            size=t.percent(part.size, 0),
         )
     if measure == "revenue":
         why += " " + _revenue_parts(t, facts.key, facts.reference)
     if change > 0:
         return why, ""
     if part is not None and part.dimension in ("channel", "campaign"):
-        return why, t(
-            f"Look at the spend and the tracking links of {part.value}.", f"检查 {part.value} 的投放和跟踪链接。"
-        )
+        return why, t("Look at the spend and the tracking links of {value}.", value=part.value)
     if measure in ("orders", "revenue"):
-        return why, t("See the funnel below: which step loses more than before.", "见下方漏斗：哪一步流失增加。")
-    return why, t("Compare with campaigns, holidays and releases of those days.", "对照这些天的活动、节假日与发版。")
+        return why, t("See the funnel below: which step loses more than before.")
+    return why, t("Compare with campaigns, holidays and releases of those days.")
 
 
 def _revenue_parts(t: Language, now: Key, then: Key) -> str:
@@ -93,10 +93,7 @@ def _revenue_parts(t: Language, now: Key, then: Key) -> str:
         return ""
     orders = now.orders / then.orders - 1
     size = now.average_order / then.average_order - 1
-    return t(
-        f"Orders {t.change(orders)}, revenue an order {t.change(size)}.",
-        f"订单数 {t.change(orders)}，单均收入 {t.change(size)}。",
-    )
+    return t("Orders {orders}, revenue an order {size}.", orders=t.change(orders), size=t.change(size))
 
 
 def quality_finding(t: Language, facts: Facts) -> Finding | None:
@@ -111,17 +108,14 @@ def quality_finding(t: Language, facts: Facts) -> Finding | None:
         return None
     reason, count, example = now.reasons[0] if now.reasons else ("", 0, "")
     what = t(
-        f"{t.percent(share)} of all records were rejected ({t.number(now.rejected)} of {t.number(now.seen)}), against {t.percent(before)} before.",
-        f"{t.percent(share)} 的记录被拒绝（{t.number(now.seen)} 条中 {t.number(now.rejected)} 条），此前 {t.percent(before)}。",
+        "{share} of all records were rejected ({rejected} of {seen}), against {before} before.",
+        share=t.percent(share),
+        rejected=t.number(now.rejected),
+        seen=t.number(now.seen),
+        before=t.percent(before),
     )
-    why = t(
-        f"Most often: {reason} ({t.number(count)}), such as: {example}",
-        f"最常见：{reason}（{t.number(count)} 条），例如：{example}",
-    )
-    advice = t(
-        "They are kept whole: mend the producer or the plan, then `streamgauge rejected redrive`.",
-        "原文已保留：修正上报端或方案后执行 `streamgauge rejected redrive`。",
-    )
+    why = t("Most often: {reason} ({count}), such as: {example}", reason=reason, count=t.number(count), example=example)
+    advice = t("They are kept whole: mend the producer or the plan, then `streamgauge rejected redrive`.")
     return Finding(what, sureness(t, z if then.seen else 4.0), why, advice, True, abs(z))
 
 
@@ -131,8 +125,8 @@ def reference_words(t: Language, facts: Facts) -> str:
     if period.kind == "day":
         return _up_to(t, facts, weekday_words(t, facts))
     if period.asked is not None:
-        return _up_to(t, facts, t("the same days of the week before", "上周同期"))
-    return t("the week before", "上周")
+        return _up_to(t, facts, t("the same days of the week before"))
+    return t("the week before")
 
 
 def weekday_words(t: Language, facts: Facts) -> str:
@@ -140,7 +134,7 @@ def weekday_words(t: Language, facts: Facts) -> str:
     other = facts.period.same_weekday
     if facts.period.kind == "day":
         return t.day(other.first, weekday=True)
-    return t(f"the week of {t.day(other.first)}", f"{t.day(other.first)} 当周")
+    return t("the week of {first}", first=t.day(other.first))
 
 
 def part_words(t: Language, facts: Facts) -> str:
@@ -150,17 +144,11 @@ def part_words(t: Language, facts: Facts) -> str:
         return ""
     if period.until is not None:
         at = f"{period.until:%H:%M}"
-        return t(
-            f"Not over: the figures are those up to {at}, compared with other days up to the same time.",
-            f"尚未结束：数字截至 {at}，与其他日期的同一时刻比较。",
-        )
+        return t("Not over: the figures are those up to {at}, compared with other days up to the same time.", at=at)
     span = t.day(period.first) if period.days == 1 else f"{t.day(period.first)} – {t.day(period.last)}"
-    return t(
-        f"Not over: the figures are those of {span}, compared with the same days of other weeks.",
-        f"尚未结束：数字为 {span}，与其他周的同期比较。",
-    )
+    return t("Not over: the figures are those of {span}, compared with the same days of other weeks.", span=span)
 
 
 def _up_to(t: Language, facts: Facts, days: str) -> str:
     until = facts.period.until
-    return days if until is None else t(f"{days} up to {until:%H:%M}", f"{days} {until:%H:%M} 前")
+    return days if until is None else t("{days} up to {until}", days=days, until=f"{until:%H:%M}")

@@ -96,6 +96,7 @@ async def gather(store: Store, plan: Plan, period: ReportPeriod, now: int) -> Fa
     return replace(
         facts,
         segments=await asker.segments(),
+        happened=tuple((local(one.moment(plan.zone), plan.zone).date(), one.text) for one in plan.annotations),
         daily=tuple((row[0], int(row[1]), float(row[2])) for row in await asker.rows(_DAILY, LOOK_BACK)),
         funnels=tuple([await asker.funnel(name, funnel) for name, funnel in plan.funnels.items()]),
         retention=await asker.metric("retention_by", {"from": (period.last_whole - timedelta(days=37)).isoformat(),

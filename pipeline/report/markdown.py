@@ -18,7 +18,7 @@ def markdown(t: Language, facts: Facts, made_at: str) -> str:
     writer = _Writer()
     for section in sections(t, facts):
         writer.feed(_with_pictures(section))
-    made = t(f"Made {made_at}.", f"生成于 {made_at}。")
+    made = t("Made {made_at}.", made_at=made_at)
     if facts.period.asked is not None:
         made += f"\n\n**{part_words(t, facts)}**"
     body = re.sub(r"\n{3,}", "\n\n", "".join(writer.out)).strip()

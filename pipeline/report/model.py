@@ -126,6 +126,8 @@ class Facts:
     allocation: Table | None = None
     quality: Quality = Quality()
     quality_before: Quality = Quality()
+    #: What happened, by day of the plan's zone, for the charts over days.
+    happened: tuple[tuple[date, str], ...] = ()
     #: None if there is no Prometheus to ask.
     alerts: tuple[ActiveAlert, ...] | None = None
     #: Parts that could not be asked, with the reason.

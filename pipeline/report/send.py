@@ -15,6 +15,7 @@ import aiohttp
 from pipeline.alerts import robots
 from pipeline.alerts.message import Message, cut
 from pipeline.errors import DependencyError, UserError
+from pipeline.render.language import Language
 from pipeline.terminal import say_lines
 from schemas.plan import Plan
 from schemas.receivers import Email, Receiver
@@ -51,7 +52,7 @@ def receiver_of(plan: Plan, name: str) -> Receiver:
 
 
 async def _send(plan: Plan, receiver: Receiver, lines: list[str], file: Path, language: str) -> None:
-    message = Message(lines[0], lines[1:], plan.alerting.dashboard or "", "dashboard" if language == "en" else "仪表盘")
+    message = Message(lines[0], lines[1:], plan.alerting.dashboard or "", Language(language)("dashboard"))
     if receiver.printed:
         say_lines(lines)
         return

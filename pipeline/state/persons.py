@@ -42,15 +42,15 @@ class Letter(NamedTuple):
 _CLAIMS: Final = 500
 
 
-#: The share of an id that was never counted: most devices that are linked.
-_NOTHING: Final = Portion((), (), ())
-
-
 class Changed(NamedTuple):
     """What links have changed in the counters."""
 
     accumulators: set[WindowKey]
     counters: set[CounterKey]
+
+
+def _id_of(turn: Link | Handover) -> str:
+    return turn.claim.id if isinstance(turn, Link) else turn.id
 
 
 def _told(result: Classified) -> list[Letter]:
@@ -85,6 +85,8 @@ class Persons:
         self.taken = SeenIds(plan.dedupe)
         self.unsaved_taken: list[tuple[int, U64]] = []
         self._aliases = plan.aliases
+        #: What a batch hands over for users who may be somebody else: the watermark before it, and each with its own.
+        self._joining: dict[str, tuple[int, list[tuple[Trail, int]]]] = {}
 
     def counted_as(self, result: Classified) -> list[Event]:
         """The accepted events of a batch, each under whom it counts."""
@@ -121,56 +123,79 @@ class Persons:
         watermarks = result.watermarks_at([i for i, _ in turns])
         new = self._new_handovers([(turns[n][1], watermarks[n]) for n in order])
         gone: list[Counted] = []
+        brought: list[Counted] = []
         come: list[Counted] = []
         numbers: dict[int, int] = {}
         leaving: dict[int, list[tuple[str, bytes]]] = {}
         for n in order:
             (i, turn), watermark, (person, hops), home = turns[n], watermarks[n], persons[n], homes[n]
             if isinstance(turn, Link):
-                one, open_at = turn.claim.id, watermark
-                share = self._take_off(one, open_at, version, changed, gone)
+                shares = self._take_off(turn.claim.id, watermark, version, changed, gone, brought)
+            elif turn.mark not in new:
+                continue
             else:
-                if turn.mark not in new:
-                    continue
                 new.discard(turn.mark)
-                one, open_at, share = turn.id, max(watermark, turn.watermark), turn.share
-            if not share:
-                continue
-            handover = Handover(one, person, hops, open_at, share)
-            if home == self._partition:
-                self._put_on(handover, version, changed, come)
-                continue
-            origin = f"{self._partition}:{result.records[i].offset}"
-            for value in parts(handover):
-                # A record may link many ids, and each hands over: the parts are numbered through.
-                number = numbers[i] = numbers.get(i, -1) + 1
-                leaving.setdefault(home, []).append((f"{origin}:{number}", value))
+                shares = {max(watermark, turn.watermark): turn.share}
+            for open_at, share in shares.items():
+                handover = Handover(_id_of(turn), person, hops, open_at, share)
+                if home == self._partition:
+                    self._put_on(handover, watermark, version, changed, come)
+                    continue
+                origin = f"{self._partition}:{result.records[i].offset}"
+                for value in parts(handover):
+                    # A record may link many ids, and each hands over: the parts are numbered through.
+                    number = numbers[i] = numbers.get(i, -1) + 1
+                    leaving.setdefault(home, []).append((f"{origin}:{number}", value))
+        for one in list(self._joining):
+            self._join(one)
         for home, marked in leaving.items():
             letters += [Letter(home, None, value, (header,)) for header, value in packed(marked)]
         # Taking off and putting on don't meet in a sketch, so all can be done at once; whoever goes has come before.
-        changed.accumulators.update(self._activity.put_on(come, version))
+        changed.accumulators.update(self._activity.put_on(come, version, self._classifier.watermark))
         changed.accumulators.update(self._activity.take_off(gone, version))
+        changed.accumulators.update(self._activity.take_back(brought, version))
         return letters, changed
 
-    def _take_off(self, one: str, watermark: int, version: int, changed: Changed, gone: list[Counted]) -> Portion:
+    def _take_off(
+        self, one: str, watermark: int, version: int, changed: Changed, gone: list[Counted], brought: list[Counted]
+    ) -> dict[int, Portion]:
+        """Count an id as nobody; its share by the watermark at which a window must be open to count it elsewhere."""
+        self._join(one)
         visits, sessions = self.trails.of(one, watermark)
         if visits:
             gone.append((one, visits, watermark))
+        by_watermark = {watermark: visits}
+        for open_at, more in self.trails.brought(one, watermark).items() if self._aliases else ():
+            brought.append((one, more, open_at))
+            by_watermark[open_at] = by_watermark.get(open_at, []) + more
         self.trails.drop(one)
         steps, counters = self._funnels.take_off(one, sessions, watermark, version)
-        if not visits and not steps:
-            return _NOTHING
+        if not visits and not steps and len(by_watermark) == 1:
+            return {}
         changed.counters.update(counters)
-        return Portion(self._activity.fields, [Presence(*visit) for visit in visits], [Steps(*each) for each in steps])
+        shares = {
+            open_at: Portion(self._activity.fields, [Presence(*visit) for visit in found], ())
+            for open_at, found in by_watermark.items()
+        }
+        shares[watermark] = shares[watermark]._replace(steps=[Steps(*each) for each in steps])
+        return {open_at: share for open_at, share in shares.items() if share}
 
-    def _put_on(self, handover: Handover, version: int, changed: Changed, come: list[Counted]) -> None:
-        person, watermark, share = handover.person, handover.watermark, handover.share
+    def _put_on(self, handover: Handover, watermark: int, version: int, changed: Changed, come: list[Counted]) -> None:
+        """Count a share that was handed over; `watermark` is the partition's own."""
+        person, open_at, share = handover.person, handover.watermark, handover.share
         visits = self._own_fields(share)
-        come.append((person, visits, watermark))
-        changed.counters.update(self._funnels.put_on(person, share.steps, watermark, version))
+        come.append((person, visits, open_at))
+        changed.counters.update(self._funnels.put_on(person, share.steps, open_at, version))
         if self._aliases:
             sessions = [steps.session for steps in share.steps if steps.session]
-            self.trails.join(person, Trail(visits, sessions), watermark)
+            _, shares = self._joining.setdefault(person, (watermark, []))
+            shares.append((Trail(visits, sessions), open_at))
+
+    def _join(self, one: str) -> None:
+        """Note what was handed over for an id: all of a batch at once, and before it goes on."""
+        if found := self._joining.pop(one, None):
+            watermark, shares = found
+            self.trails.join(one, shares, watermark)
 
     def _own_fields(self, share: Portion) -> list[tuple[int, tuple[str, ...], bool]]:
         """The visits with the values of our plan's fields; another plan may have others."""

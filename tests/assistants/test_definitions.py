@@ -9,6 +9,7 @@ import pytest
 from pipeline.assistants.definitions import PERSON, definition_of
 from pipeline.explore.address import read
 from pipeline.explore.given import AddressReader
+from pipeline.render.language import Language
 from schemas.plan_io import load_plan
 
 PLAN = load_plan("shop")
@@ -33,5 +34,5 @@ PLAN = load_plan("shop")
 def test_it_says_exactly_what_was_counted(asked: dict[str, str], en: str, zh: str) -> None:
     question = read(AddressReader(asked, PLAN, date(2026, 11, 22), True), asked["kind"])
     found = definition_of(question, asked["kind"])
-    assert found["en"].endswith(f"{PERSON[0]} {en}")
-    assert found["zh"].endswith(f"{PERSON[1]}{zh}")
+    assert found["en"].endswith(f"{PERSON} {en}")
+    assert found["zh"].endswith(f"{Language('zh')(PERSON)}{zh}")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from metrics.world import World
 
 from assistants.asking import assistant, variables
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.kept.store import Edit, KeptStore
+from pipeline.kept.things import make
 from pipeline.metrics import metrics
 
 DAYS = {"first_day": "2026-11-08", "last_day": "2026-11-14"}
@@ -149,6 +153,27 @@ async def test_the_people_behind_each_kind_of_number_are_as_many_as_it_says(
         assert await behind(paths, at=row["at"]) == row["users"]
         # An address of the page of people names the number by itself.
         assert await behind(f"/people?{funnel}&n=1&lost=1") == sum(r["lost"] for r in await rows(funnel) if r["n"] == 1)
+
+
+async def test_a_segment_that_was_kept_in_the_dashboard_is_one_of_its_links(
+    world: World, server: EmbeddedClickHouse, tmp_path: Path
+) -> None:
+    path = tmp_path / "kept.sqlite"
+    kept = variables(world, server, PIPELINE_KEPT=str(path))
+    rules = {"g": "every", "g1": "did", "g1e": "purchase", "g1n": "2"}
+    asked = f"kind=trend&{IN}&m1=people"
+    async with assistant(kept) as asking:
+        assert "the plan has no segment 'often'" in await asking.refused(
+            "ask_question", {"address": f"{asked}&seg=in:often"}
+        )
+        assert not path.exists()
+        KeptStore(path).write(
+            [Edit("segment", "often", 0, make("segment", {"title": "Often", "address": rules}))], "ann", 1
+        )
+        by_name = await asking.ask("ask_question", address=f"{asked}&seg=in:often")
+        by_rules = await asking.ask("ask_question", address=f"{asked}&seg=in&{urlencode(rules)}")
+        assert by_name["tables"] == by_rules["tables"]
+        assert by_name["segment"] == "often"
 
 
 async def test_no_metric_names_a_person_where_people_may_not_be_looked_at(

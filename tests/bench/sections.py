@@ -10,12 +10,14 @@ from typing import Final
 
 from . import (
     archiver,
+    backfill,
     catchup,
     collect,
     costs,
     devices,
     freshness,
     machine,
+    many,
     memory,
     peers,
     persons,
@@ -23,6 +25,7 @@ from . import (
     scaling,
     soak,
     starts,
+    steady,
 )
 from . import run as comparison
 from .rows import FAILED, Row
@@ -33,6 +36,7 @@ Section = Callable[[Sizes, Say], Awaitable[list[Row]]]
 
 SECTIONS: Final[dict[str, Section]] = {
     "worker": comparison.section,
+    "steady": steady.section,
     "peers": peers.section,
     "archiver": archiver.section,
     "collect": collect.section,
@@ -46,6 +50,9 @@ SECTIONS: Final[dict[str, Section]] = {
     "memory": memory.section,
     "soak": soak.section,
     "costs": costs.section,
+    "sparse": many.sparse,
+    "many": many.many,
+    "backfill": backfill.section,
 }
 NAMES: Final = tuple(SECTIONS)
 #: Name of the row that says on what machine, and how much, a section was measured.

@@ -12,6 +12,9 @@ class Sizes:
     runs: int = 3
     #: Events that worker and archiver handle from a full topic; half as many of the large ones.
     events: int = 1_000_000
+    #: Events of the worker's steady state, and of a back-fill.
+    steady_events: int = 3_000_000
+    backfill_events: int = 1_000_000
     #: Events for idiomatic Faust, which takes long, and for Quix Streams and Bytewax.
     sample: int = 50_000
     peer_sample: int = 200_000
@@ -34,7 +37,8 @@ class Sizes:
             f"{self.runs} runs; {self.events:,} events (half of 900 bytes), {self.sample:,} for idiomatic Faust, "
             f"{self.peer_sample:,} for Quix Streams and Bytewax; freshness at {self.freshness_rate:,} events/s for "
             f"{self.freshness_seconds:.0f} s; outage of {self.outage_seconds:.0f} s at {self.arrival_rate:,} events/s; "
-            f"{self.users:,} users of funnel state; stages on {self.stage_events:,} events"
+            f"{self.users:,} users of funnel state; stages on {self.stage_events:,} events; steady state over "
+            f"{self.steady_events:,} events; back-fill of {self.backfill_events:,}"
         )
 
 
@@ -43,6 +47,8 @@ def quick(runs: int = 1, soak_minutes: float = 0.0) -> Sizes:
     return Sizes(
         runs=runs,
         events=100_000,
+        steady_events=300_000,
+        backfill_events=50_000,
         sample=10_000,
         peer_sample=20_000,
         freshness_rate=2_000,

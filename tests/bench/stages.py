@@ -33,21 +33,28 @@ _CHECKPOINT_EVENTS, _ROWS_EVENTS = 48_000, 24_000
 STAGES: Final = ("validation", "classification", "activity", "funnels", "checkpoint", "live rows")
 _DIMENSIONS: Final = (
     ("event",), ("platform",), ("channel",), ("app_version",), ("event", "platform"), ("event", "channel"),
-    ("platform", "channel"), ("event", "platform", "channel"),
+    ("platform", "channel"), ("event", "platform", "channel"), ("event", "app_version"), ("platform", "app_version"),
+    ("channel", "app_version"), ("event", "platform", "app_version"), ("event", "channel", "app_version"),
+    ("platform", "channel", "app_version"), ("country",), ("campaign",), ("device",), ("os",), ("language",),
+    ("country", "platform"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is measured: `events` of `users`, after `warm` others; `rate`: events a second of event time."""
+    """What is measured: `events` of `users`, after `warm` others; `rate`: events a second of event time.
+
+    `each`: so many events between two checkpoints, and between rows; 0: as many as there are at 100,000 a second.
+    """
 
     events: int
     users: int = USERS
-    rate: int = RATE
+    rate: float = RATE
     dimensions: int = 3
     funnels: int = 2
     warm: int = 0
     large: bool = False
+    each: int = 0
 
     def plan(self) -> Plan:
         """The shop's plan with so many dimensions and funnels; more funnels are the shop's two again."""
@@ -81,6 +88,7 @@ def stage_costs(options: Options) -> dict[str, float]:
         t0 = clock()
         validator.parse_all([record.value for record in batch], [record.offset for record in batch])
         t1 = clock()
+        watermark = classifier.watermark
         result = classifier.classify(batch)
         t2 = clock()
         if result.outcomes != [Outcome.ACCEPTED] * len(batch):
@@ -89,14 +97,14 @@ def stage_costs(options: Options) -> dict[str, float]:
         t3 = clock()
         activity.fold(events, version)
         t4 = clock()
-        funnels.fold(events, version, classifier.watermark)
+        funnels.fold(events, version, watermark)
         t5 = clock()
         state.fold(batch)
         t6 = clock()
-        if version % _CHECKPOINT_EVENTS < BATCH or version == total:
+        if version % (options.each or _CHECKPOINT_EVENTS) < BATCH or version == total:
             encode(state.checkpoint(), b"12345678")
         t7 = clock()
-        if version % _ROWS_EVENTS < BATCH or version == total:
+        if version % (options.each or _ROWS_EVENTS) < BATCH or version == total:
             state.changed_rows(now)
             state.published()
         t8 = clock()

@@ -36,6 +36,8 @@ class Running:
     kafka: str
     worker: str
     env: dict[str, str] = field(default_factory=dict)
+    #: Its `--data`.
+    folder: Path = Path()
 
     def command(self, *arguments: str, timeout: float = 120) -> str:
         """Run `streamgauge` against this system; its output."""
@@ -87,7 +89,12 @@ def running(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> I
         where = {name: match[1] for name, match in found.items() if match}
         env |= dict(re.findall(r"export (PIPELINE_\w+)=(\S+)", said))
         system = Running(
-            where["Dashboard"], where["ClickHouse"], where["Kafka"], where["Metrics"].removesuffix("/metrics"), env
+            where["Dashboard"],
+            where["ClickHouse"],
+            where["Kafka"],
+            where["Metrics"].removesuffix("/metrics"),
+            env,
+            folder,
         )
         system.command("simulate", "--days", str(DAYS), "--events", str(EVENTS), "--seed", "5", "--insert",
                        "--fault", _fault())  # fmt: skip

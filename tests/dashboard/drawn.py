@@ -12,8 +12,9 @@ from metrics.world import World
 from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store
 from pipeline.dashboard.context import Context
+from pipeline.dashboard.keeping import OFF, KeptView
 from pipeline.dashboard.live import LiveReader
-from pipeline.render.language import Code, Language
+from pipeline.render.language import Language
 from schemas.plan import Plan
 
 
@@ -28,9 +29,10 @@ async def drawn(
     part: Any,
     *,
     plan: Plan | None = None,
-    language: Code = "en",
+    language: str = "en",
     settings: dict[str, Any] | None = None,
     alerts: AlertWatch | None = None,
+    kept: KeptView = OFF,
     **query: str,
 ) -> str:
     """A part of a page as HTML, as it is at a moment."""
@@ -38,7 +40,7 @@ async def drawn(
     try:
         context = Context(
             Language(language), plan or world.plan, world.settings.model_copy(update=settings or {}), LiveReader([]), store,
-            alerts or AlertWatch(None), at(moment), path="/", query=query, theme="auto", user="", can_log_out=False,
+            alerts or AlertWatch(None), at(moment), path="/", query=query, theme="auto", user="", can_log_out=False, kept=kept,
         )  # fmt: skip
         return str(await part(context))
     finally:

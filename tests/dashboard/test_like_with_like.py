@@ -13,6 +13,7 @@ from metrics.world import Event, World, event, worlds
 from pipeline.alerts.prometheus import AlertWatch
 from pipeline.clickhouse.questions import Store
 from pipeline.dashboard.context import Context
+from pipeline.dashboard.keeping import OFF
 from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.metrics import shown
 from pipeline.dashboard.pages import attention, funnels, today
@@ -59,7 +60,7 @@ async def page(world: World, moment: str, part: Any, *, plan: Plan = PLAN, **que
     try:
         context = Context(
             Language("en"), plan, world.settings, live, store, AlertWatch(None), at(moment), path="/", query=query,
-            theme="auto", user="", can_log_out=False,
+            theme="auto", user="", can_log_out=False, kept=OFF,
         )  # fmt: skip
         made = await part(context)
     finally:

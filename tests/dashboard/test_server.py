@@ -63,7 +63,7 @@ async def test_every_page_of_every_plan_is_there_with_nothing_behind_it(
 
 
 async def test_every_page_is_found_under_one_task(start: Start, web: aiohttp.ClientSession) -> None:
-    named = [path for _, _, paths in TASKS for path in paths]
+    named = [path for _, paths in TASKS for path in paths]
     assert len(named) == len(set(named))
     assert set(named) <= {page.path for page in PAGES}
     for people in (True, False):

@@ -10,6 +10,8 @@ import aiohttp
 import pytest
 
 from pipeline.embedded.prometheus import Prometheus
+from pipeline.kept.current import with_alert
+from pipeline.kept.things import make
 from schemas.plan_io import load_plan
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_prometheus")]
@@ -41,3 +43,20 @@ async def test_a_head_that_never_ends_is_cut_off(prometheus: Prometheus) -> None
         while await reader.read(1024):
             pass
     writer.close()
+
+
+async def test_another_plans_alerts_are_evaluated_without_a_restart(prometheus: Prometheus) -> None:
+    plan = load_plan("shop")
+    more = with_alert(plan, "made_in_a_page", make("alert", {"metric": "events", "below": 5}))
+    before, pid = await prometheus.client.rules(), prometheus.pid
+    assert "made_in_a_page" not in before
+    assert prometheus.load(more)
+    async with asyncio.timeout(30):
+        while "made_in_a_page" not in await prometheus.client.rules():
+            await asyncio.sleep(0.1)
+    assert not prometheus.load(more)
+    assert prometheus.load(plan)
+    async with asyncio.timeout(30):
+        while await prometheus.client.rules() != before:
+            await asyncio.sleep(0.1)
+    assert prometheus.pid == pid

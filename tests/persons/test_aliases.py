@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from pipeline.ingest.validate import Validator
 from pipeline.measure.windows import grains
 from pipeline.replay import sql
 from pipeline.replay.measures import Measures
+from pipeline.state.disk import Disk
 
 R = home_of(ALIASES, 2)
 
@@ -177,18 +180,25 @@ def renames(draw: Any) -> list[dict[str, Any]]:
 
 
 @settings(deadline=None, max_examples=settings.default.max_examples * 2)
-@given(renames(), st.integers(1, 4), st.lists(steps, max_size=30), st.sets(st.integers(0, 30), max_size=3))
+@given(
+    renames(), st.integers(1, 4), st.lists(steps, max_size=30), st.sets(st.integers(0, 30), max_size=3), st.booleans()
+)
 def test_live_is_the_rule_for_any_graph_of_aliases(
-    log: list[dict[str, Any]], partitions: int, plan: list[tuple[int, int, str]], astray: set[int]
+    log: list[dict[str, Any]], partitions: int, plan: list[tuple[int, int, str]], astray: set[int], on_disk: bool
 ) -> None:
-    cluster = Cluster(PLAN, partitions)
-    run(cluster, log, plan, astray)
-    oracle = oracle_of(PLAN, cluster.logs)
-    assert oracle.unsent() == []
-    assert cluster.outcomes() == oracle.outcomes()
-    assert figures(cluster.measures()) == oracle.figures()
-    assert cluster.published() == oracle.figures()
-    assert all(oracle.owners.get(one.person[0]) is None for one in oracle.events)  # nobody's way ends in the middle
+    with TemporaryDirectory() as folder:
+        cluster = Cluster(PLAN, partitions, (lambda p: Disk(Path(folder) / str(p))) if on_disk else None)
+        run(cluster, log, plan, astray)
+        oracle = oracle_of(PLAN, cluster.logs)
+        assert oracle.unsent() == []
+        assert cluster.outcomes() == oracle.outcomes()
+        assert figures(cluster.measures()) == oracle.figures()
+        assert cluster.published() == oracle.figures()
+        # Nobody's way ends in the middle.
+        assert all(oracle.owners.get(one.person[0]) is None for one in oracle.events)
+        for disk in cluster.disks:
+            if disk is not None:
+                disk.close()
 
 
 @given(renames(), st.integers(1, 3), st.randoms(use_true_random=False))

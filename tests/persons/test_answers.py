@@ -165,6 +165,18 @@ def test_two_devices_of_one_user_are_one_person() -> None:
     assert (log.users(), log.funnel()) == (1, [1, 1, 0])
 
 
+@pytest.mark.parametrize("user", [U0, U1])
+def test_the_last_minutes_have_a_person_once_as_soon_as_the_link_is_known(user: str) -> None:
+    """The event that links may be of before them: then nobody but the device was seen in them."""
+    log = Log()
+    log.send("look", T + 5 * MINUTE, device=D0)
+    log.send("join", T, device=D0, user=user)
+    for since, persons in ((T, 1), (T + 4 * MINUTE, 1), (T + 6 * MINUTE, 0)):
+        active = [state.active_users(since // MINUTE * MINUTE) for state in log.cluster.states]
+        assert round(sum(active)) == persons
+        assert round(active[1]) == (persons if user == U1 else 0)
+
+
 def test_a_login_before_any_anonymous_event() -> None:
     log = Log()
     log.send("join", T, device=D0, user=U1)
@@ -293,14 +305,20 @@ def test_a_circle_of_aliases_ends() -> None:
     assert log.outcomes()["accepted"] == 6
 
 
-def test_a_handover_that_is_written_twice_counts_once() -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_handover_that_is_written_twice_counts_once(at_once: bool) -> None:
     plan = parse_plan(TEXT.replace("window: 7d", "window: 7d, modes: [strict_deduplication]"))
     log = Log(plan)
     log.send("look", T, device=D0)
     log.send("join", T + 1, device=D0)
     log.cluster.save(0)
-    log.send("look", T + 2, user=U1, device=D0)
+    log.send("look", T + 2, user=U1, device=D0, fold=False)
+    log.cluster.fold(1, 10)
+    log.cluster.fold(0, 10)
+    if not at_once:
+        log.cluster.drain()
     log.cluster.crash(0)  # it has handed over, and will again
+    log.cluster.fold(0, 10)
     log.cluster.drain()
     handed = [r for r in log.cluster.logs[1] if r.headers and r.headers[0][0] == "streamgauge-handover"]
     assert len(handed) == 2

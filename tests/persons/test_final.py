@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from persons.cluster import home_of
-from persons.test_answers import D0, HOUR, MINUTE, TEXT, U0, U1, Log, T
+from persons.test_answers import D0, HOUR, MINUTE, TEXT, U0, U1, V0, V1, Log, T, by_home
 from pydantic_core import to_json
 
 from pipeline.measure.funnels import definition_of
@@ -16,6 +16,7 @@ from schemas.plan_io import parse_plan
 #: A cohort of an hour is final two hours after its end.
 HOURLY = parse_plan(TEXT.replace("window: 7d", "window: 1h, bucket: hour"))
 FIRST = T // HOUR * HOUR
+W0, X1 = by_home("w", 0), by_home("x", 1)
 
 
 def cohorts(log: Log) -> dict[int, list[int]]:
@@ -44,6 +45,25 @@ def test_what_is_final_where_the_user_lives_is_not_counted_there() -> None:
     log.send("join", T + 2 * HOUR + MINUTE, user=U1, device=D0, p=1)  # late: it counts nothing, and links
     assert log.outcomes()["late"] == 1
     assert cohorts(log) == {2: [1, 0, 0], 4: [1, 0, 0]}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("new", [V0, V1])
+def test_what_came_from_where_an_hour_was_over_is_not_taken_off_it(new: str, restarted: bool) -> None:
+    """The device's partition is ahead: there the hour was over, so it counts the device; the day goes to the user."""
+    log = Log()
+    log.send("look", FIRST, device=D0)
+    log.send("look", FIRST, user=X1)
+    log.send("look", FIRST + 3 * HOUR, user=W0)
+    log.send("join", FIRST + HOUR + MINUTE, user=U1, device=D0)
+    assert (log.users(FIRST, "hour"), log.users()) == (2, 3)
+    if restarted:
+        for p in range(2):
+            log.cluster.save(p)
+            log.cluster.crash(p)
+    log.send("rename", FIRST + HOUR + 2 * MINUTE, user=new, properties={"old": U1}, p=1)
+    assert (log.users(FIRST, "hour"), log.users()) == (2, 3)
+    assert log.users(FIRST + HOUR, "hour") == (1 if new == V1 else 0)  # nobody's, where that is over for the new id
 
 
 @pytest.mark.parametrize(("session", "per"), [("s1", ""), ("", ", per: session")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -11,17 +12,20 @@ import pytest
 import yaml
 from chaos.fuzz import PARTITIONS, drawn
 from chaos.plan import with_persons
+from cost import cpu_seconds
 from persons.cluster import Cluster
-from persons.test_answers import D0, DAY, MINUTE, PLAN, TEXT, U0, U1, Log, T
+from persons.test_answers import D0, DAY, MINUTE, PLAN, TEXT, U0, U1, Log, T, by_home
 from pydantic_core import to_json
 
 from pipeline.ingest.records import Record
+from pipeline.measure.activity import MOST_AHEAD
 from pipeline.measure.funnels import definition_of
 from pipeline.state.disk import Disk
 from schemas.plan_io import load_plan, parse_plan
 
 FAR = 7_258_000_000_000  # 2199-12-30: the last hours that a time may be of
 LONG_AGO = 946_684_800_000
+W0 = by_home("w", 0)
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -85,6 +89,41 @@ def test_a_handover_of_visits_centuries_apart_ends_nobody(device: str | None) ->
     log.send("look", T, user=U0)
     log.send("rename", T + 1, user=U1, properties={"old": U0})
     assert log.users(DAY) == 1 + (device is not None)
+
+
+def test_handovers_of_any_number_of_hours_to_come_fill_no_memory() -> None:
+    """Windows of the next centuries are never over: who writes to the topic must not make ever more of them."""
+    log = Log()
+    state = log.cluster.states[0]
+    for number in range(4):
+        visits = [(T // MINUTE + 1_000 + 10_000 * number + n, ("ios",), False) for n in range(10_000)]
+        forged = handover(visits=visits)
+        log.cluster.write(0, forged, [("streamgauge-handover", b"1:%d:0" % number)])
+        log.cluster.drain()
+    assert log.outcomes() == {"link": 4}
+    assert len(state.activity.accumulators) <= MOST_AHEAD + 1
+    # What lies before them, and everybody else's, is counted as ever.
+    log.send("look", T, device=D0)
+    log.send("look", T, user=W0)
+    log.send("join", T + MINUTE, device=D0, user=U0)
+    assert (log.users(), log.registrations(), log.funnel()) == (2, 1, [2, 1, 0])
+
+
+def test_one_record_of_many_handovers_for_one_user_costs_as_much_as_they_are_long() -> None:
+    """Not as much as all that the user was handed before, for each of them."""
+    costs = []
+    for before in (0, 8_000):
+        log = Log()
+        for number in range(2):
+            visits = [(T // MINUTE - n, ("ios" + str(number),), False) for n in range(before // 2)]
+            log.cluster.write(0, handover(visits=visits, watermark=0), [("streamgauge-handover", b"1:%d:0" % number)])
+            log.cluster.drain()
+        one = json.loads(handover(visits=[(T // MINUTE, ("web",), False)]))
+        many = to_json([one | {"mark": f"2:{number}:0"} for number in range(1_000)])
+        log.cluster.write(0, many, [("streamgauge-handover", b"2:0:0")])
+        costs.append(cpu_seconds(log.cluster.drain))
+        assert log.outcomes() == {"link": 3}
+    assert costs[1] < costs[0] + 1.0  # 1,000 times what one takes would be 20 s
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -3,12 +3,15 @@ log."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from persons.cluster import Cluster, figures, oracle_of
 
+from pipeline.state.disk import Disk
 from schemas.plan_io import parse_plan
 
 START = 1_790_000_000_000
@@ -89,14 +92,20 @@ def run(cluster: Cluster, log: list[dict[str, Any]], plan: list[tuple[int, int, 
 
 
 @settings(deadline=None, max_examples=settings.default.max_examples * 3)
-@given(events(), st.integers(1, 3), st.lists(steps, max_size=30), st.sets(st.integers(0, 30), max_size=4))
+@given(
+    events(), st.integers(1, 3), st.lists(steps, max_size=30), st.sets(st.integers(0, 30), max_size=4), st.booleans()
+)
 def test_live_is_the_rule_applied_to_the_whole_log(
-    log: list[dict[str, Any]], partitions: int, plan: list[tuple[int, int, str]], astray: set[int]
+    log: list[dict[str, Any]], partitions: int, plan: list[tuple[int, int, str]], astray: set[int], on_disk: bool
 ) -> None:
-    cluster = Cluster(PLAN, partitions)
-    run(cluster, log, plan, astray)
-    oracle = oracle_of(PLAN, cluster.logs)
-    assert oracle.unsent() == []
-    assert cluster.outcomes() == oracle.outcomes()
-    assert figures(cluster.measures()) == oracle.figures()
-    assert cluster.published() == oracle.figures()
+    with TemporaryDirectory() as folder:
+        cluster = Cluster(PLAN, partitions, (lambda p: Disk(Path(folder) / str(p))) if on_disk else None)
+        run(cluster, log, plan, astray)
+        oracle = oracle_of(PLAN, cluster.logs)
+        assert oracle.unsent() == []
+        assert cluster.outcomes() == oracle.outcomes()
+        assert figures(cluster.measures()) == oracle.figures()
+        assert cluster.published() == oracle.figures()
+        for disk in cluster.disks:
+            if disk is not None:
+                disk.close()

@@ -13,7 +13,8 @@ EN, ZH = Language("en"), Language("zh")
 
 
 def test_the_right_one_of_two_texts() -> None:
-    assert (EN("Now", "现在"), ZH("Now", "现在")) == ("Now", "现在")
+    assert (EN("Answer"), ZH("Answer")) == ("Answer", "结果")
+    assert (EN.of("column", "dau"), ZH.of("column", "dau")) == ("dau", "日活")
 
 
 def test_numbers() -> None:

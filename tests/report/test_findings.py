@@ -168,3 +168,14 @@ def test_markdown_says_the_same_with_tables_and_pictures() -> None:
     assert "| Step | Users | of the step before | the days before | change |\n| --- | --- | --- | --- | --- |\n" in made
     assert "| pay | 45 | 45.0 % | 60.0 % | −15.0 points |" in made
     assert "](data:image/svg+xml;base64," in made
+
+
+def test_what_happened_stands_in_the_charts_over_days() -> None:
+    days = [date(2026, 11, day) for day in (19, 20, 21)]
+    funnel = FunnelFacts("checkout", ("checkout", "pay"), (100, 45), (100, 60),
+                         daily=tuple((day, (100, 60)) for day in days))  # fmt: skip
+    happened = ((days[1], "App 2.4 <b>"), (days[1], "sale"), (date(2026, 11, 1), "long ago"))
+    page = html(EN, facts(funnels=(funnel,), daily=tuple((day, 10, 5.0) for day in days), happened=happened), "now")
+    assert page.count("App 2.4 &lt;b&gt; · sale") == 4  # one of the charts is there for a narrow and for a wide page
+    assert "App 2.4 <b>" not in page
+    assert "long ago" not in page

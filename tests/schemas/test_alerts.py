@@ -27,6 +27,11 @@ LINE = "line 11: alerting.alerts.a"
         ("metric: event, below: 1", ".metric: Input should be 'events', 'users', 'sessions', 'registrations', "
          "'revenue', 'active_users', 'conversion', 'rejected_share', 'lag' or 'freshness'"),
         ("metric: events", ": an alert has one condition (above, below, drop, rise, absent or unusual), not none"),
+        ("metric: revenue, below: 1.0e+999", ".below: Input should be a finite number"),
+        ("metric: revenue, above: 1.0e+999", ".above: Input should be a finite number"),
+        ("metric: events, rise: 1.0e+999", ".rise: Input should be a finite number"),
+        ("metric: events, unusual: 1.0e+999", ".unusual: Input should be a finite number"),
+        ("metric: events, below: 1, at_least: 1.0e+999", ".at_least: Input should be a finite number"),
         ("metric: events, below: 1, drop: 10%", ": an alert has one condition (above, below, drop, rise, absent or "
          "unusual), not below and drop"),
         ("metric: lag, drop: 10%", ": drop is not for lag: use above"),

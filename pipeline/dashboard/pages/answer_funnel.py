@@ -23,11 +23,11 @@ async def answer_funnel(context: Context, funnel: BuiltFunnel) -> Answered:
     """Ask it, and what it is compared with. Raises UserError, StoreError."""
     t, plan = context.t, context.plan
     other = compared(context, funnel)
-    asked = [(t("The question", "本期"), _whole(funnel))]
+    asked = [(t("The question"), _whole(funnel))]
     if isinstance(other, BuiltFunnel):
         asked.append((compared_words(context, funnel), _whole(other)))
     if funnel.by:
-        asked.append((t(f"By {funnel.by}", f"按 {field_name(t, funnel.by)}"), funnel))
+        asked.append((t("By {by}", by=funnel.by, by2=field_name(t, funnel.by)), funnel))
     queries = [(name, built_sql(question, plan)) for name, question in asked]
     answers = [built_rows(found.rows) for found in await asyncio.gather(*(ask(context, sql) for _, sql in queries))]
     total = answers[0][0] if answers[0] else None
@@ -42,20 +42,20 @@ async def answer_funnel(context: Context, funnel: BuiltFunnel) -> Answered:
     if isinstance(other, BuiltFunnel):
         beside = (
             step_list(t, titles, before[0].users, None, before[0].median_ms, _people(context, other, ()))
-            if before else h("p", t("Nobody began it then.", "对比期没有人进入。"), class_="empty")
+            if before else h("p", t("Nobody began it then."), class_="empty")
         )  # fmt: skip
-        above = h("div", panel(t("These days", "本期"), shown), panel(asked[1][0], beside), class_="grid")
-    notes = [t("A person counts once in all of these days.", "所选时段内每人只计一次。")]
+        above = h("div", panel(t("These days"), shown), panel(asked[1][0], beside), class_="grid")
+    notes = [t("A person counts once in all of these days.")]
     if funnel.scope.last >= context.today:
-        notes.append(t("Whoever began just now may still go on.", "刚进入的人可能还会继续。"))
+        notes.append(t("Whoever began just now may still go on."))
     grids = [_grid(context, funnel, titles, answers[-1])] if funnel.by else [_grid(context, funnel, titles, [total])]
     return Answered(above, grids, queries, notes, has_chart=False)
 
 
 def step_title(t: Language, step: EventSet) -> str:
     """A step in words."""
-    names = t(" or ", " 或 ").join(step.names) or t("any event", "任意事件")
-    where = t(", ", "，").join(filter_words(t, one) for one in step.where)
+    names = t(" or ").join(step.names) or t("any event")
+    where = t(", ").join(filter_words(t, one) for one in step.where)
     return f"{names} ({where})" if where else names
 
 
@@ -78,13 +78,13 @@ def _grid(context: Context, funnel: BuiltFunnel, titles: Sequence[str], rows: Se
     t = context.t
     heads = [field_name(t, funnel.by)] if funnel.by else []
     for k, title in enumerate(titles):
-        heads += [f"{k + 1}. {title}"] + ([t("of the step before", "上一步转化")] if k else [])
-    heads.append(t("in all", "总转化"))
+        heads += [f"{k + 1}. {title}"] + ([t("of the step before")] if k else [])
+    heads.append(t("in all"))
     found = []
     for row in rows:
         values = (row.value,) if funnel.by else ()
         people = _people(context, funnel, values)
-        items = [word(row.value, t("(not given)", "（未提供）"))] if funnel.by else []
+        items = [word(row.value, t("(not given)"))] if funnel.by else []
         for k, users in enumerate(row.users):
             items.append(GridItem(users, t.number(users), people[k][0]))
             if k:
@@ -92,5 +92,5 @@ def _grid(context: Context, funnel: BuiltFunnel, titles: Sequence[str], rows: Se
                 items.append(GridItem(share, t.percent(share), people[k][1]))
         share = row.users[-1] / row.users[0]
         found.append([*items, GridItem(share, t.percent(share))])
-    title = t("By value", "按维度值") if funnel.by else t("Steps", "步骤")
+    title = t("By value") if funnel.by else t("Steps")
     return Grid(title, heads, found, range(1 if funnel.by else 0, len(heads)))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from pipeline.dashboard.annotated import marks
 from pipeline.dashboard.answers import Answered, Grid, GridItem, ask, people_address, period_item, word
 from pipeline.dashboard.bar import field_name, filter_words
 from pipeline.dashboard.comparing import compared, compared_words
@@ -18,7 +19,7 @@ from pipeline.explore.trend import trend_sql
 from pipeline.explore.trend_answer import Period, TrendTable, Values, at_of, periods_of, read_trend
 from pipeline.render.chart import MAX_LINES, Line
 from pipeline.render.figure import figure
-from pipeline.render.html import Safe
+from pipeline.render.html import Safe, text
 from pipeline.render.language import Language
 from pipeline.render.vega import lines as line_chart
 
@@ -26,7 +27,7 @@ from pipeline.render.vega import lines as line_chart
 async def answer_trend(context: Context, trend: Trend) -> Answered:
     """Ask it, and what it is compared with. Raises UserError, StoreError."""
     t, other = context.t, compared(context, trend)
-    queries = [(t("The question", "本期"), trend_sql(trend, context.plan))]
+    queries = [(t("The question"), trend_sql(trend, context.plan))]
     if isinstance(other, Trend):
         queries.append((compared_words(context, trend), trend_sql(other, context.plan)))
     answers = await asyncio.gather(*(ask(context, sql) for _, sql in queries))
@@ -39,10 +40,9 @@ async def answer_trend(context: Context, trend: Trend) -> Answered:
     drawer = _Drawer(context, trend, found, than)
     notes = []
     if found.many > len(found.values):
-        notes.append(t(f"The {len(found.values)} largest of {t.number(found.many)} values.",
-                       f"共 {t.number(found.many)} 个值，仅列出最大的 {len(found.values)} 个。"))  # fmt: skip
+        notes.append(t("The {values} largest of {many} values.", values=len(found.values), many=t.number(found.many)))  # fmt: skip
     if than is not None and than.question.scope.until is not None:
-        notes.append(t("The days compared with are seen up to the same time of day.", "对比期只计到相同时刻。"))
+        notes.append(t("The days compared with are seen up to the same time of day."))
     chart, more = drawer.chart()
     return Answered(chart, [drawer.totals(), drawer.periods()], queries, [*notes, *more], file=1)
 
@@ -58,14 +58,14 @@ class _Against:
 
 def series_name(t: Language, one: TrendSeries) -> str:
     """What a series counts, in words."""
-    names = t(" or ", "或").join(one.events.names) or t("any event", "任意事件")
-    where = t(", ", "，").join(filter_words(t, condition) for condition in one.events.where)
+    names = t(" or ").join(one.events.names) or t("any event")
+    where = t(", ").join(filter_words(t, condition) for condition in one.events.where)
     names = f"{names} ({where})" if where else names
-    measure = t(*MEASURES[one.measure])
+    measure = t.of("measure", MEASURES[one.measure])
     if one.measure in COUNTED:
-        return f"{names}: {measure}" if t.code == "en" else f"{names} · {measure}"
-    of = field_name(t, one.property) if one.property != "value" else t("value", "金额")
-    return f"{names}: {measure} {of}" if t.code == "en" else f"{names} · {of}{measure}"
+        return t("{names}: {measure}", names=names, measure=measure)
+    of = field_name(t, one.property) if one.property != "value" else t.of("amount", "value")
+    return t("{names}: {measure} {of}", names=names, measure=measure, of=of)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class _Drawer:
 
     def named(self, values: Values) -> list[GridItem]:
         """The values of the breakdown."""
-        return [word(value, self.context.t("(not given)", "（未提供）")) for value in values]
+        return [word(value, self.context.t("(not given)")) for value in values]
 
     def chart(self) -> tuple[Safe, list[str]]:
         """Lines of the largest values; the running period is not drawn."""
@@ -136,13 +136,17 @@ class _Drawer:
         shown = over if context.settings.dashboard_people else []
         addresses = [people_address(self.context, self.trend, Cell(0, at_of(periods[k]), first)) for k in shown]
         shown_links = [address or "" for address in addresses] if addresses and addresses[0] else []
-        chart = line_chart(t("Answer", "结果"), places, drawn, self.form(self.drawn[0][0]), links=shown_links)
+        happened = marks(context, [periods[k] for k in over])
+        chart = line_chart(
+            t("Answer"), places, drawn, self.form(self.drawn[0][0]), links=shown_links,
+            annotations=happened.drawn,
+        )  # fmt: skip
         notes = []
         if len(over) < len(periods):
-            notes.append(t("The running period is not over and not drawn.", "当前周期尚未结束，图中不绘制。"))
+            notes.append(t("The running period is not over and not drawn."))
         if len(lines) > MAX_LINES:
-            notes.append(t(f"The first {MAX_LINES} lines are drawn.", f"图中只绘制前 {MAX_LINES} 条线。"))
-        return figure(t, chart), notes
+            notes.append(t("The first {max_lines} lines are drawn.", max_lines=MAX_LINES))
+        return text(figure(t, chart), happened.words), notes
 
     @property
     def drawn(self) -> list[tuple[int, str]]:
@@ -168,7 +172,7 @@ class _Drawer:
         for name in self.names:
             found.append(name)
             if self.than is not None:
-                found += [self.than.name, t("change", "变化")]
+                found += [self.than.name, t("change")]
         return found
 
     def row(self, values: Values, period: Period | None, before: Period | None) -> Iterator[GridItem]:
@@ -186,13 +190,13 @@ class _Drawer:
     def totals(self) -> Grid:
         """All periods together, by value. People of all days are counted once."""
         rows = [[*self.named(values), *self.row(values, None, None)] for values in self.table.values]
-        title = self.context.t("All days together", "全部日期合计")
+        title = self.context.t("All days together")
         heads = self.heads()
         return Grid(title, heads, rows, range(len(self.trend.by), len(heads)))
 
     def periods(self) -> Grid:
         """One row a value and period."""
-        context, heads = self.context, self.heads(self.context.t("Period", "周期"))
+        context, heads = self.context, self.heads(self.context.t("Period"))
         periods = periods_of(self.trend, context.plan.zone)
         others = periods_of(self.than.question, context.plan.zone) if self.than is not None else []
         rows = []
@@ -204,7 +208,7 @@ class _Drawer:
                 rows.append(
                     [period_item(context, period), *self.named(values), *self.row(values, period, before or date.min)]
                 )
-        title = context.t("By period", "按周期")
+        title = context.t("By period")
         return Grid(title, heads, rows, range(1 + len(self.trend.by), len(heads)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.dashboard.answers import Answered, as_csv, as_page
+from pipeline.dashboard.answers import Answered, as_csv, as_page, as_panel
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.pages.answer_funnel import answer_funnel
 from pipeline.dashboard.pages.answer_people import answer_distribution, answer_lifecycle, answer_retention
@@ -10,7 +10,7 @@ from pipeline.dashboard.pages.answer_trend import answer_trend
 from pipeline.dashboard.pages.paths import answer_paths
 from pipeline.explore.question import BuiltFunnel, Distribution, Lifecycle, Paths, Question, Retention, Trend
 
-__all__ = ["answer_of", "as_csv", "as_page"]
+__all__ = ["answer_of", "as_csv", "as_page", "as_panel"]
 
 
 async def answer_of(context: Context, question: Question) -> Answered:

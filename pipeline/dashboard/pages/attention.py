@@ -94,12 +94,11 @@ async def fallen(context: Context) -> Safe:
     t = context.t
     looked = await look(context)
     if looked.days < 2:
-        return note_good(t("Funnels: no whole days to compare yet.", "漏斗：还没有可对比的完整日期。"))
+        return note_good(t("Funnels: no whole days to compare yet."))
     found = by_break(looked.drops)
     if not found:
         return note_good(
-            t(f"Funnels: no step fell surely in the last {looked.days} whole days.",
-              f"漏斗：最近 {looked.days} 个完整日没有步骤明显下降。")
+            t("Funnels: no step fell surely in the last {days} whole days.", days=looked.days)
         )  # fmt: skip
     chained = chains(context.alerts.firing or (), context.plan.alerting.alerts)
     items = []
@@ -114,7 +113,7 @@ async def fallen(context: Context) -> Safe:
             following += [one for one in group if own and one not in own]
         alerting = (
             h("br"),
-            h("small", t("It fires: ", "正在告警："), "; ".join(_alert_words(context, one) for one in fires)),
+            h("small", t("It fires: "), "; ".join(_alert_words(context, one) for one in fires)),
         )
         items.append(h("li", note_bad(
             h("strong", said.what), " ", said.advice, h("br"), h("small", f"{said.why} ({said.sure})"),
@@ -128,30 +127,26 @@ async def _costs(context: Context, looked: Looked, drop: Drop) -> str:
     titles = [step.title for step in funnel.steps]
     missing = lost(drop, titles, looked.whole[drop.funnel])
     said = t(
-        f"What follows: since then about {t.number(missing.to_step)} fewer people got to {drop.following}",
-        f"由此带来：此后到达 {drop.following} 的用户约少 {t.number(missing.to_step)} 人",
+        "What follows: since then about {to_step} fewer people got to {following}",
+        to_step=t.number(missing.to_step),
+        following=drop.following,
     )
     last = funnel.steps[-1].event
     if any(payment.event == last for payment in context.plan.meanings.payment):
         answer = await context.store.ask(_ORDER_SQL, {"first": looked.first.isoformat()}, keep=_KEEP)
         worth = answer.rows[0][0]
-        said += t(f", about {t.number(missing.to_end)} fewer orders", f"，约少 {t.number(missing.to_end)} 单")
+        said += t(", about {to_end} fewer orders", to_end=t.number(missing.to_end))
         if worth and worth == worth:  # not a number without any order
-            said += t(
-                f" and {t.money(missing.to_end * worth)} less revenue", f"、收入约少 {t.money(missing.to_end * worth)}"
-            )
+            said += t(" and {to_end} less revenue", to_end=t.money(missing.to_end * worth))
     elif drop.following != titles[-1]:
-        said += t(
-            f", about {t.number(missing.to_end)} fewer to {titles[-1]}",
-            f"，到达 {titles[-1]} 的约少 {t.number(missing.to_end)} 人",
-        )
-    return said + t(".", "。")
+        said += t(", about {to_end} fewer to {titles}", to_end=t.number(missing.to_end), titles=titles[-1])
+    return said + t(".")
 
 
 def _alert_words(context: Context, alert: ActiveAlert) -> str:
     t = context.t
     lasts = t.duration(max(0, context.now - alert.since))
-    return t(f"Alert for {lasts}: {alert.title}.", f"告警已持续 {lasts}：{alert.title}。")
+    return t("Alert for {lasts}: {title}.", lasts=lasts, title=alert.title)
 
 
 def _following(context: Context, following: Sequence[ActiveAlert]) -> Safe | None:
@@ -159,4 +154,4 @@ def _following(context: Context, following: Sequence[ActiveAlert]) -> Safe | Non
         return None
     t = context.t
     named = t.listed([f"{one.title} ({t.duration(max(0, context.now - one.since))})" for one in following])
-    return text(h("br"), h("small", t(f"What follows from it: {named}.", f"由此引发的告警：{named}。")))
+    return text(h("br"), h("small", t("What follows from it: {named}.", named=named)))

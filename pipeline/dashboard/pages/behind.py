@@ -35,21 +35,20 @@ def body(context: Context) -> Safe:
     """What the number counts, the way back, and the place for the list."""
     t = context.t
     if context.query.get("kind", "") not in _KNOWN:
-        return h("p", t("A click on a number in Explore leads to the people behind it.",
-                        "在“自助分析”里点击任意数字，即可看到对应的用户。"), " ",
-                 h("a", t("Open Explore", "打开自助分析"), href="/explore"), class_="empty")  # fmt: skip
+        return h("p", t("A click on a number in Explore leads to the people behind it."), " ",
+                 h("a", t("Open Explore"), href="/explore"), class_="empty")  # fmt: skip
     try:
         question, cell = _asked(context)
     except UserError as exc:
         return note_bad(str(exc))
     back = h(
         "p",
-        h("a", t("← Back to the question", "← 返回问题"), href=f"/explore?{urlencode(write(question))}"),
+        h("a", t("← Back to the question"), href=f"/explore?{urlencode(write(question))}"),
         class_="more",
     )
     return text(
         back,
-        panel(t("Who", "哪些人"), h("p", words(context, question, cell)), lazy(context, "people", rows=8), wide=True),
+        panel(t("Who"), h("p", words(context, question, cell)), lazy(context, "people", rows=8), wide=True),
     )
 
 
@@ -60,20 +59,20 @@ async def people(context: Context) -> Safe:
     sql = people_sql(question, cell, context.plan)
     found = (await ask(context, sql)).rows
     total = found[0][-1] if found else 0
-    heads = [t("User", "用户"), t("Device", "设备"), t("First seen", "首次出现"), t("Last seen", "最近出现"), t("Platform", "平台"),
-             t("Channel", "渠道"), t("Events", "事件数"), t("Revenue", "收入")]  # fmt: skip
+    heads = [t("User"), t("Device"), t("First seen"), t("Last seen"), t("Platform"),
+             t("Channel"), t("Events"), t("Revenue")]  # fmt: skip
     rows = [_row(context, dict(zip(COLUMNS, row, strict=False))) for row in found]
-    shown = t(f"{t.number(total)} {'person' if total == 1 else 'people'}", f"共 {t.number(total)} 人")
+    shown = t("{total} {total2}", total=t.number(total), total2="person" if total == 1 else "people")
     if total > LISTED:
-        shown += t(f", the {LISTED} seen last are listed", f"，列出最近出现的 {LISTED} 人")
-    most = t(f"Download CSV (at most {t.number(IN_FILE)})", f"下载 CSV（至多 {t.number(IN_FILE)} 人）")
+        shown += t(", the {listed} seen last are listed", listed=LISTED)
+    most = t("Download CSV (at most {in_file})", in_file=t.number(IN_FILE))
     query = urlencode({**write(question), **write_cell(cell)})
     return text(
         h("p", h("strong", shown, class_="count")),
         h("div", h("a", most, href=f"/download/people.csv?{query}"), class_="buttons") if found else None,
-        table(heads, rows, label=t("People", "用户"), numeric=(6, 7), empty=t("Nobody.", "没有人。")),
-        h("details", h("summary", t("As a query", "查询语句")), h("pre", sql.shown(), id="query0", tabindex="0"),
-          h("div", h("button", t("Copy", "复制"), type="button", data_copy="query0"), class_="buttons")),
+        table(heads, rows, label=t.of("list", "People"), numeric=(6, 7), empty=t("Nobody.")),
+        h("details", h("summary", t("As a query")), h("pre", sql.shown(), id="query0", tabindex="0"),
+          h("div", h("button", t("Copy"), type="button", data_copy="query0"), class_="buttons")),
     )  # fmt: skip
 
 
@@ -128,17 +127,16 @@ def _short(name: str) -> str:
 def words(context: Context, question: Question, cell: Cell) -> str:
     """What a number counts, in a sentence."""
     t, scope = context.t, question.scope
-    days = t(f"{t.day(scope.first, year=True)} to {t.day(scope.last, year=True)}",
-             f"{t.day(scope.first, year=True)}至{t.day(scope.last, year=True)}")  # fmt: skip
+    days = t("{first} to {last}", first=t.day(scope.first, year=True), last=t.day(scope.last, year=True))  # fmt: skip
     if scope.first == scope.last:
         days = t.day(scope.first, year=True)
-    parts = [t(*KINDS[write(question)["kind"]][0]), days, *_of_kind(context, question, cell)]
+    parts = [t.of("question", KINDS[write(question)["kind"]][0]), days, *_of_kind(context, question, cell)]
     parts += said_of(context, scope)
     return " · ".join(filter(None, parts))
 
 
 def _of_kind(context: Context, question: Question, cell: Cell) -> list[str]:
-    t, none = context.t, context.t("(not given)", "（未提供）")
+    t, none = context.t, context.t("(not given)")
     match question:
         case Trend():
             at = cell.at
@@ -147,9 +145,9 @@ def _of_kind(context: Context, question: Question, cell: Cell) -> list[str]:
             return [series_name(t, question.series[cell.n]), at, *(value or none for value in cell.values)]
         case BuiltFunnel():
             step = step_title(t, question.steps[cell.n])
-            lost = t(f"lost before {step}", f"在“{step}”前流失")
+            lost = t("lost before {step}", step=step)
             return [
-                lost if cell.lost else t(f"came to {step}", f"到达“{step}”"),
+                lost if cell.lost else t("came to {step}", step=step),
                 *(value or none for value in cell.values),
             ]
         case Retention():
@@ -160,8 +158,8 @@ def _of_kind(context: Context, question: Question, cell: Cell) -> list[str]:
                     cohort = f"{datetime.fromtimestamp(number * HOUR / 1000, context.plan.zone):%Y-%m-%d %H:%M}"
                 elif (12 if question.grain == "month" else 0) <= number < 60_000:
                     cohort = first_day(question.grain, number, monday=question.monday).isoformat()
-            came = t(f"came back in period {cell.n}", f"第 {cell.n} 个周期回访")
-            return [t(f"cohort {cohort}", f"同期群 {cohort}"), came if cell.n >= 0 else ""]
+            came = t("came back in period {n}", n=cell.n)
+            return [t("cohort {cohort}", cohort=cohort), came if cell.n >= 0 else ""]
         case Lifecycle():
             return [STATES[cell.n % len(STATES)]]
         case Paths():

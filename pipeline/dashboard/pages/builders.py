@@ -12,18 +12,18 @@ from pipeline.explore.question import MAX_CONDITIONS, MAX_FORMULAS, MAX_SERIES, 
 from pipeline.render.html import Safe, h
 from pipeline.render.language import Language
 
-GRAINS: Final = {"day": ("day", "日"), "hour": ("hour", "小时"), "week": ("week", "周"), "month": ("month", "月")}
+GRAINS: Final = ("day", "hour", "week", "month")
 COMPARES: Final = {
-    "": ("nothing", "不对比"),
-    "before": ("the period before", "上一周期（环比）"),
-    "week": ("a week earlier", "一周前"),
-    "year": ("a year earlier (364 days)", "去年同期（同比，364 天前）"),
-    "segment": ("another segment", "另一人群"),
+    "": "nothing",
+    "before": "the period before",
+    "week": "a week earlier",
+    "year": "a year earlier (364 days)",
+    "segment": "another segment",
 }
 
 
-def _words(t: Language, names: Mapping[str, tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, t(*words)) for name, words in names.items()]
+def _words(t: Language, meaning: str, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(name, t.of(meaning, text)) for name, text in names.items()]
 
 
 def event_row(controls: Controls, name: str, title: str, none: str, *more: Safe) -> Safe:
@@ -31,17 +31,14 @@ def event_row(controls: Controls, name: str, title: str, none: str, *more: Safe)
     t, state = controls.context.t, controls.state
     also = [state.get(f"{name}{one}") for one in "ab"]
     conditions = controls.conditions(name, MAX_CONDITIONS, title)
-    others = [
-        controls.events(f"{name}{one}", t(f"{title}: or", f"{title}：或"), t("(or …)", "（或……）"), seen=False)
-        for one in "ab"
-    ]
+    others = [controls.events(f"{name}{one}", t("{title}: or", title=title), t("(or …)"), seen=False) for one in "ab"]
     opened = len(conditions) > 1 or any(also)
     return h(
         "div",
         h("span", title, class_="letter"),
         controls.events(name, title, none, seen=False),
         *more,
-        h("details", h("summary", t("conditions", "条件")), h("div", *others, *conditions, class_="conditions"),
+        h("details", h("summary", t("conditions")), h("div", *others, *conditions, class_="conditions"),
           open=opened),
         class_="item",
     )  # fmt: skip
@@ -55,17 +52,17 @@ def _than(controls: Controls) -> list[Safe]:
     t = controls.context.t
     segments = [("", "–"), *segment_options(controls.context)[1:]]
     return [
-        controls.select("than", _words(t, COMPARES), t("Against", "对比")),
-        controls.select("vs", segments, t("Segment to compare with", "对比人群")),
+        controls.select("than", _words(t, "against", COMPARES), t("Against")),
+        controls.select("vs", segments, t("Segment to compare with")),
     ]
 
 
 def _grain(controls: Controls, *names: str) -> list[Safe]:
     t = controls.context.t
-    weeks = [("monday", t("Monday", "周一")), ("sunday", t("Sunday", "周日"))]
+    weeks = [("monday", t("Monday")), ("sunday", t("Sunday"))]
     return [
-        controls.select("grain", [(name, t(*GRAINS[name])) for name in names], t("Granularity", "粒度")),
-        controls.select("week", weeks, t("Weeks begin on", "每周起始")),
+        controls.select("grain", [(name, t.of("grain", name)) for name in names], t("Granularity")),
+        controls.select("week", weeks, t("Weeks begin on")),
     ]
 
 
@@ -75,24 +72,24 @@ def trend(controls: Controls) -> list[Safe]:
     there = max((k for k in range(1, MAX_SERIES + 1) if state.get(f"m{k}")), default=0)
     rows = []
     for k in range(1, min(MAX_SERIES, there + 1) + 1):
-        measures = [*([("", t("(none)", "（无）"))] if k > 1 else []), *_words(t, MEASURES)]
+        measures = [*([("", t("(none)"))] if k > 1 else []), *_words(t, "measure", MEASURES)]
         letter = LETTERS[k - 1]
         rows.append(
             event_row(
-                controls, f"e{k}", letter, t("any event", "任意事件"),
-                controls.select(f"m{k}", measures, t(f"{letter}: counted as", f"{letter}：统计方式"), seen=False),
-                controls.entry(f"p{k}", t(f"{letter}: property", f"{letter}：属性"), seen=False, list=FIELDS, size=14,
-                               placeholder=t("of a property", "属性")),
+                controls, f"e{k}", letter, t("any event"),
+                controls.select(f"m{k}", measures, t("{letter}: counted as", letter=letter), seen=False),
+                controls.entry(f"p{k}", t("{letter}: property", letter=letter), seen=False, list=FIELDS, size=14,
+                               placeholder=t("of a property")),
             )
         )  # fmt: skip
     formulas = max((k for k in range(1, MAX_FORMULAS + 1) if state.get(f"x{k}")), default=0)
     lines = [
-        controls.entry(f"x{k}", t(f"Formula {k}", f"公式 {k}"), size=14, placeholder="A / B %")
+        controls.entry(f"x{k}", t("Formula {k}", k=k), size=14, placeholder="A / B %")
         for k in range(1, min(MAX_FORMULAS, formulas + 1) + 1)
     ]
     return [
         *rows,
-        h("div", *lines, _by(controls, "by", t("By", "按")), _by(controls, "by2", t("and by", "再按")),
+        h("div", *lines, _by(controls, "by", t("By")), _by(controls, "by2", t("and by")),
           *_grain(controls, "day", "hour", "week", "month"), *_than(controls), class_="line"),
     ]  # fmt: skip
 
@@ -101,36 +98,35 @@ def funnel(controls: Controls) -> list[Safe]:
     """Steps, exclusions, window, order, breakdown, comparison."""
     t, state = controls.context.t, controls.state
     there = max((k for k in range(1, MAX_STEPS + 1) if state.get(f"e{k}")), default=0)
-    none = t("(no step)", "（无）")
+    none = t("(no step)")
     rows = [
-        event_row(controls, f"e{k}", t(f"Step {k}", f"步骤 {k}"), none)
-        for k in range(1, min(MAX_STEPS, max(2, there + 1)) + 1)
+        event_row(controls, f"e{k}", t("Step {k}", k=k), none) for k in range(1, min(MAX_STEPS, max(2, there + 1)) + 1)
     ]
     out = max((k for k in range(1, MAX_EXCLUDED + 1) if state.get(f"n{k}")), default=0)
     excluded = [
-        event_row(controls, f"n{k}", t("Not in between", "期间排除"), t("(nothing)", "（无）"))
+        event_row(controls, f"n{k}", t("Not in between"), t("(nothing)"))
         for k in range(1, min(MAX_EXCLUDED, out + 1) + 1)
     ]
-    per = [("person", t("person", "人")), ("session", t("session", "会话"))]
+    per = [("person", t("person")), ("session", t("session"))]
     return [
         *rows,
         *excluded,
-        h("div", controls.entry("window", t("All within", "转化窗口"), size=6, placeholder="1h30m"),
-          controls.select("order", _words(t, ORDER_NAMES), t("Order", "顺序")),
-          controls.select("per", per, t("Per", "统计单位")),
-          _by(controls, "by", t("By", "按")), *_than(controls), class_="line"),
+        h("div", controls.entry("window", t("All within"), size=6, placeholder="1h30m"),
+          controls.select("order", _words(t, "order", ORDER_NAMES), t("Order")),
+          controls.select("per", per, t("Per")),
+          _by(controls, "by", t("By")), *_than(controls), class_="line"),
     ]  # fmt: skip
 
 
 def retention(controls: Controls) -> list[Safe]:
     """The two events, the period, first time or every time."""
     t = controls.context.t
-    times = [("first", t("for the first time ever", "首次")), ("every", t("in every period", "每个周期"))]
-    anything = t("any event", "任意事件")
+    times = [("first", t("for the first time ever")), ("every", t("in every period"))]
+    anything = t("any event")
     return [
-        event_row(controls, "e1", t("Began with", "起始事件"), anything),
-        event_row(controls, "e2", t("Came back with", "回访事件"), anything),
-        h("div", controls.select("first", times, t("Began", "起始方式")),
+        event_row(controls, "e1", t("Began with"), anything),
+        event_row(controls, "e2", t("Came back with"), anything),
+        h("div", controls.select("first", times, t("Began")),
           *_grain(controls, "day", "hour", "week", "month"), class_="line"),
     ]  # fmt: skip
 
@@ -139,23 +135,23 @@ def distribution(controls: Controls) -> list[Safe]:
     """The event, and what of it is counted for each person."""
     t = controls.context.t
     of = [
-        ("times", t("how often", "次数")),
-        ("days", t("on how many days", "天数")),
-        ("sum", t("sum of a property", "属性总和")),
+        ("times", t("how often")),
+        ("days", t("on how many days")),
+        ("sum", t("sum of a property")),
     ]
     return [
-        event_row(controls, "e1", t("Event", "事件"), t("any event", "任意事件")),
-        h("div", controls.select("of", of, t("Of each person", "每个人的")),
-          controls.entry("p1", t("Property", "属性"), list=FIELDS, size=16), class_="line"),
+        event_row(controls, "e1", t("Event"), t("any event")),
+        h("div", controls.select("of", of, t("Of each person")),
+          controls.entry("p1", t("Property"), list=FIELDS, size=16), class_="line"),
     ]  # fmt: skip
 
 
 def lifecycle(controls: Controls) -> list[Safe]:
     """The event, the period, and when somebody counts as gone."""
     t = controls.context.t
-    away = t("Dormant after so many periods", "沉睡所需周期数")
+    away = t("Dormant after so many periods")
     return [
-        event_row(controls, "e1", t("Event", "事件"), t("any event", "任意事件")),
+        event_row(controls, "e1", t("Event"), t("any event")),
         h("div", *_grain(controls, "day", "week", "month"), controls.entry("away", away, size=4, inputmode="numeric"),
           class_="line"),
     ]  # fmt: skip
@@ -164,11 +160,11 @@ def lifecycle(controls: Controls) -> list[Safe]:
 def paths(controls: Controls) -> list[Safe]:
     """The event, whether before or after it, and how far."""
     t = controls.context.t
-    ways = [("from", t("after an event", "从某事件开始")), ("to", t("before an event", "到达某事件"))]
+    ways = [("from", t("after an event")), ("to", t("before an event"))]
     return [
-        h("div", controls.select("way", ways, t("Ways", "方向")),
-          controls.events("event", t("Event", "事件"), t("(start of the session)", "（会话开始）")),
-          controls.select("depth", [(d, d) for d in "12345"], t("Steps", "步数")), class_="line"),
+        h("div", controls.select("way", ways, t("Ways")),
+          controls.events("event", t("Event"), t("(start of the session)")),
+          controls.select("depth", [(d, d) for d in "12345"], t.of("number", "Steps")), class_="line"),
     ]  # fmt: skip
 
 

@@ -23,14 +23,14 @@ ROWS: Final = 50
 #: A larger record is not compared; what is no event is shown up to so many characters, and a value.
 _BYTES: Final = 50_000
 _SHOWN, _CHARACTERS = 4_000, 200
-#: What can become of a record, in both languages.
+#: What can become of a record.
 OUTCOMES: Final = {
-    "accepted": ("accepted", "已接受"),
-    "late": ("late: stored, not counted live", "迟到：已入库，不计入实时"),
-    "duplicate": ("duplicate", "重复"),
-    "rejected": ("rejected", "被拒绝"),
-    "link": ("link", "登录关联"),
-    "attributes": ("attributes", "用户属性"),
+    "accepted": "accepted",
+    "late": "late: stored, not counted live",
+    "duplicate": "duplicate",
+    "rejected": "rejected",
+    "link": "link",
+    "attributes": "attributes",
 }
 _HELD: Final = "stored_at >= fromUnixTimestamp64Milli({since:Int64})"
 _NEWEST: Final = "ORDER BY stored_at DESC, offset DESC LIMIT 1 BY stream, partition, offset LIMIT {rows:UInt32}"
@@ -110,7 +110,7 @@ class Came(NamedTuple):
 def body(context: Context) -> Safe:
     """The filters, and a place for the records."""
     t = context.t
-    choices = [("", t("all", "全部")), *[(name, t(*words)) for name, words in OUTCOMES.items()]]
+    choices = [("", t("all")), *[(name, t.of("outcome", words)) for name, words in OUTCOMES.items()]]
 
     def words(name: str, label: str) -> Safe:
         return field(label, h("input", name=name, value=context.query.get(name, ""), autocomplete="off"))
@@ -118,16 +118,16 @@ def body(context: Context) -> Safe:
     return text(
         form(
             context,
-            field(t("What became of it", "处理结果"), select("outcome", choices, context.choice("outcome", ["", *OUTCOMES]))),
-            words("event", t("Event", "事件")),
-            words("id", t("User or device", "用户或设备")),
-            words("source", t("Source", "来源")),
+            field(t("What became of it"), select("outcome", choices, context.choice("outcome", ["", *OUTCOMES]))),
+            words("event", t("Event")),
+            words("id", t("User or device")),
+            words("source", t("Source")),
         ),
         panel(
-            t("As they come", "实时到达"),
+            t("As they come"),
             lazy(context, "events", every=1, rows=8),
-            note=t(f"the last {ROWS} of the last 15 minutes, the newest first; the list waits while one of them is open",
-                   f"最近 15 分钟内最新的 {ROWS} 条，新的在前；展开某条时列表暂停"),
+            note=t("the last {rows} of the last 15 minutes, the newest first; the list waits while one of them is "
+"open", rows=ROWS),
             wide=True,
         ),
     )  # fmt: skip
@@ -143,17 +143,17 @@ async def rows(context: Context) -> Safe:
     answer = await context.store.ask(SQL, {**asked, **bounds}, keep=0.5)
     found = [Came(*row) for row in answer.rows]
     heads = [
-        t("When", "时间"), t("Event", "事件"), t("User", "用户"), t("Device", "设备"), t("Source", "来源"),
-        t("What became of it", "处理结果"),
+        t("When"), t("Event"), t("User"), t("Device"), t("Source"),
+        t("What became of it"),
     ]  # fmt: skip
     return text(
         _meant_filter(context, asked["event"]) if not found else None,
         table(
             heads,
             [_cells(context, row) for row in found],
-            label=t("Records as they come", "实时到达的记录"),
+            label=t("Records as they come"),
             cards=True,
-            empty=t("Nothing came in the last 15 minutes that fits.", "最近 15 分钟没有符合条件的记录。"),
+            empty=t("Nothing came in the last 15 minutes that fits."),
         ),
     )
 
@@ -168,14 +168,14 @@ def _meant_filter(context: Context, event: str) -> Safe | None:
     if meant is not None:
         asked = {**{k: v for k, v in context.query.items() if v}, "event": meant}
         link = text(
-            " ", t("Did you mean ", "是不是想找 "), h("a", h("code", meant), href=f"/events?{urlencode(asked)}"), "?"
+            " ", t.of("search", "Did you mean "), h("a", h("code", meant), href=f"/events?{urlencode(asked)}"), "?"
         )
-    return note_bad(t("The plan has no event ", "方案里没有事件 "), h("code", _short(event)), t(".", "。"), link)
+    return note_bad(t("The plan has no event "), h("code", _short(event)), t("."), link)
 
 
 def _cells(context: Context, row: Came) -> list[Child]:
     t = context.t
-    said = h("span", t(*OUTCOMES[row.outcome]), class_="bad-word" if row.outcome == "rejected" else None)
+    said = h("span", t.of("outcome", OUTCOMES[row.outcome]), class_="bad-word" if row.outcome == "rejected" else None)
     held = _held(context, row)
     opened = h("details", h("summary", said), *held, data_hold=True) if held else said
     name = h("code", _short(row.event)) if row.event else "–"
@@ -192,11 +192,11 @@ def _cells(context: Context, row: Came) -> list[Child]:
 def _held(context: Context, row: Came) -> list[Child]:
     """What is behind a record: why it was refused, what it says, where it lies."""
     t = context.t
-    lies = t(f"partition {row.partition}, offset {row.offset}", f"分区 {row.partition}，位移 {row.offset}")
+    lies = t("partition {partition}, offset {offset}", partition=row.partition, offset=row.offset)
     place = h("p", lies, class_="note")
     match row.outcome:
         case "duplicate":
-            return [h("p", t("Seen before: event_id ", "此前已收到：event_id "), h("code", _short(row.detail))), place]
+            return [h("p", t("Seen before: event_id "), h("code", _short(row.detail))), place]
         case "link":
             return [h("p", _link(t, row)), place]
         case "attributes":
@@ -205,15 +205,15 @@ def _held(context: Context, row: Came) -> list[Child]:
         case "rejected":
             return [h("p", h("code", row.reason), " ", row.detail), *_refused(context, row), place]
     if not row.body:
-        return [h("p", t("Too large to be shown here.", "内容过大，此处不显示。")), place]
+        return [h("p", t("Too large to be shown here.")), place]
     return [_compared(context, row.event, _object(row.body), refused=False), place]
 
 
 def _link(t: Language, row: Came) -> str:
     return {
-        "linked": t("The device, or old id, is this user's from now on.", "该设备（或旧 ID）从此归这个用户。"),
-        "refused": t("It is another user's already, and stays theirs.", "已归另一个用户，不变。"),
-        "shared": t("Too many users claimed it: it is nobody's from now on.", "登录过的用户太多，从此不归任何人。"),
+        "linked": t("The device, or old id, is this user's from now on."),
+        "refused": t("It is another user's already, and stays theirs."),
+        "shared": t("Too many users claimed it: it is nobody's from now on."),
     }.get(row.reason, row.reason)
 
 
@@ -224,7 +224,7 @@ def _refused(context: Context, row: Came) -> list[Child]:
     found = _object(shown)
     parts: list[Child] = []
     if row.event and row.event not in context.plan.events and (meant := _meant(row.event, context.plan.events)):
-        parts.append(h("p", context.t("Did you mean ", "是不是想写 "), h("code", meant), "?"))
+        parts.append(h("p", context.t("Did you mean "), h("code", meant), "?"))
     properties = found.get("properties")
     if isinstance(properties, dict):
         parts.append(_compared(context, row.event, properties, refused=True))
@@ -237,27 +237,25 @@ def _compared(context: Context, event: str, properties: dict[str, Any], *, refus
     known = dict(spec.properties) if spec is not None else {}
     lines: list[list[Child]] = []
     for name, value in list(properties.items())[:200]:
-        said: Child = known[name].type if name in known else h("span", t("not in the plan", "不在方案中"), class_="dim")
+        said: Child = known[name].type if name in known else h("span", t("not in the plan"), class_="dim")
         if name not in known and (meant := _meant(name, known.keys() - properties.keys())):
-            said = h(
-                "span", t("not in the plan: did you mean ", "不在方案中：是不是想写 "), h("code", meant), class_="dim"
-            )
+            said = h("span", t("not in the plan: did you mean "), h("code", meant), class_="dim")
         elif refused and name in known and spec is not None and (wrong := mistake(spec, name, value)):
             said = h("span", h("strong", wrong, class_="bad-word"), " ", dim(f"({known[name].type})"))
         lines.append([h("code", _short(name)), h("code", _value(value)), said])
     for name, rule in known.items():
         if name not in properties:
-            missing = t("missing", "缺少")
+            missing = t("missing")
             lines.append(
                 [h("code", name), "–", h("strong", missing, class_="bad-word") if rule.required else rule.type]
             )
-    heads = [t("Property", "属性"), t("Value", "值"), t("In the plan", "方案")]
-    return table(heads, lines, label=t("Properties", "属性"), empty=t("It has no properties.", "没有属性。"))
+    heads = [t("Property"), t("Value"), t("In the plan")]
+    return table(heads, lines, label=t("Properties"), empty=t("It has no properties."))
 
 
 def _plain(t: Language, values: dict[str, Any]) -> Safe:
     lines = [[h("code", _short(name)), h("code", _value(value))] for name, value in list(values.items())[:200]]
-    return table([t("Attribute", "属性"), t("Value", "值")], lines, label=t("Attributes", "用户属性"), empty="–")
+    return table([t("Attribute"), t("Value")], lines, label=t("Attributes"), empty="–")
 
 
 def _meant(name: str, names: Collection[str]) -> str | None:

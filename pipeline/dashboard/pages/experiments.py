@@ -16,14 +16,14 @@ from pipeline.render.metric import definition
 
 def _experiments(context: Context) -> Safe:
     t = context.t
-    return panel(t("What the experiments say", "实验结论"), lazy(context, "experiments", rows=6),
-                 note=t("payments after the first exposure, against the control", "首次曝光后的付费，与对照组比较"))  # fmt: skip
+    return panel(t("What the experiments say"), lazy(context, "experiments", rows=6),
+                 note=t("payments after the first exposure, against the control"))  # fmt: skip
 
 
 def _campaigns(context: Context) -> Safe:
     t = context.t
-    return panel(t("What the campaigns brought", "活动成效"), lazy(context, "campaigns", rows=6),
-                 note=t("who takes part chooses to: a difference shows no cause", "参与者是自愿的：差异不等于因果"))  # fmt: skip
+    return panel(t("What the campaigns brought"), lazy(context, "campaigns", rows=6),
+                 note=t("who takes part chooses to: a difference shows no cause"))  # fmt: skip
 
 
 #: The bodies of the two pages: verdicts, then the metrics.
@@ -54,12 +54,11 @@ async def experiment_verdicts(context: Context) -> Safe:
                      t.money(row["mean_value"]), h("strong", said, class_="verdict-cell")])  # fmt: skip
     what = definition(t, results)
     heads = [
-        t("Experiment", "实验"), t("Variant", "实验组"), t("Users", "用户数"), term(t("Conversion", "转化率"), what),
-        term(t("Difference, 95 %", "差值 95% 区间"), what), term(t("Value a user", "人均价值"), what), t("Verdict", "结论"),
+        t("Experiment"), t("Variant"), t("Users"), term(t("Conversion"), what),
+        term(t("Difference, 95 %"), what), term(t("Value a user"), what), t("Verdict"),
     ]  # fmt: skip
-    return table(heads, made, label=t("What the experiments say", "实验结论"), numeric=[2, 3, 4, 5], cards=True,
-                 empty=t("No user met an experiment in these days. The plan's `meanings` say which event is an exposure.",
-                         "这些天没有实验曝光。方案的 `meanings` 指明哪个事件是曝光。"))  # fmt: skip
+    return table(heads, made, label=t("What the experiments say"), numeric=[2, 3, 4, 5], cards=True,
+                 empty=t("No user met an experiment in these days. The plan's `meanings` say which event is an exposure."))  # fmt: skip
 
 
 async def campaign_verdicts(context: Context) -> Safe:
@@ -76,12 +75,11 @@ async def campaign_verdicts(context: Context) -> Safe:
         for row in sorted(found.records(), key=lambda r: r["starts"], reverse=True)
     ]  # fmt: skip
     heads = [
-        t("Campaign", "活动"), t("Days", "日期"), t("Took part", "参与人数"), term(t("Bought", "购买率"), what),
-        term(t("Revenue", "收入"), what), term(t("Came back", "回访率"), what), t("Verdict", "结论"),
+        t("Campaign"), t.of("dates", "Days"), t("Took part"), term(t("Bought"), what),
+        term(t("Revenue"), what), term(t("Came back"), what), t("Verdict"),
     ]  # fmt: skip
-    return table(heads, made, label=t("What the campaigns brought", "活动成效"), numeric=[2, 3, 4, 5], cards=True,
-                 empty=t("No campaign in these days: `streamgauge import campaigns FILE` brings them in.",
-                         "这些天没有活动：可用 `streamgauge import campaigns FILE` 导入。"))  # fmt: skip
+    return table(heads, made, label=t("What the campaigns brought"), numeric=[2, 3, 4, 5], cards=True,
+                 empty=t("No campaign in these days: `streamgauge import campaigns FILE` brings them in."))  # fmt: skip
 
 
 def _days(context: Context) -> dict[str, Any]:

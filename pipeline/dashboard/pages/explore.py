@@ -21,14 +21,14 @@ from pipeline.explore.written import write, write_scope
 from pipeline.render.html import Safe, h, text
 
 #: Kind to its name, and what it answers.
-KINDS: Final[dict[str, tuple[tuple[str, str], tuple[str, str]]]] = {
-    "trend": (("Trend", "趋势"), ("How much of something, over time", "某件事随时间有多少")),
-    "funnel": (("Funnel", "漏斗"), ("How many go on from step to step", "每一步有多少人继续")),
-    "retention": (("Retention", "留存"), ("Who comes back, and when", "谁在什么时候回来")),
-    "distribution": (("Distribution", "分布"), ("How often people do something", "人们做某件事的频次")),
-    "lifecycle": (("Lifecycle", "生命周期"), ("Who is new, who comes back, who falls away", "新增、回访、回流与沉睡")),
-    "paths": (("Paths", "路径"), ("How sessions go on", "会话如何进行")),
-    "metric": (("Catalogue", "指标库"), ("Any metric that is defined already", "任意已定义的指标")),
+KINDS: Final[dict[str, tuple[str, str]]] = {
+    "trend": ("Trend", "How much of something, over time"),
+    "funnel": ("Funnel", "How many go on from step to step"),
+    "retention": ("Retention", "Who comes back, and when"),
+    "distribution": ("Distribution", "How often people do something"),
+    "lifecycle": ("Lifecycle", "Who is new, who comes back, who falls away"),
+    "paths": ("Paths", "How sessions go on"),
+    "metric": ("Catalogue", "Any metric that is defined already"),
 }
 
 
@@ -61,22 +61,22 @@ def body(context: Context) -> Safe:
         h("input", type="hidden", name="kind", value=kind),
         h("div", *BUILDERS[kind](controls), class_="builder"),
         filter_bar(controls),
-        h("div", h("button", t("Show", "查看"), class_="primary"), class_="buttons"),
+        h("div", h("button", t("Show"), class_="primary"), class_="buttons"),
         class_="asked question", action="/explore",
     )  # fmt: skip
     answer = problem or lazy(replace(context, query={**state, "kind": kind}), "explore", rows=8)
-    return text(_tabs(context, kind, shared), panel(t(*KINDS[kind][1]), form), panel(t("Answer", "结果"), answer))
+    return text(_tabs(context, kind, shared), panel(t.of("question", KINDS[kind][1]), form), panel(t("Answer"), answer))
 
 
 def _tabs(context: Context, kind: str, shared: Mapping[str, str]) -> Safe:
     """The kinds. Days, filters and segment are taken along."""
     t = context.t
     links = [
-        h("li", h("a", t(*names), href=f"/explore?{urlencode({'kind': name, **shared})}", title=t(*what),
+        h("li", h("a", t.of("question", title), href=f"/explore?{urlencode({'kind': name, **shared})}", title=t.of("question", what),
                   aria_current="page" if name == kind else None))
-        for name, (names, what) in KINDS.items()
+        for name, (title, what) in KINDS.items()
     ]  # fmt: skip
-    return h("nav", h("ul", *links), class_="tabs", aria_label=t("Kinds of questions", "分析类型"))
+    return h("nav", h("ul", *links), class_="tabs", aria_label=t("Kinds of questions"))
 
 
 async def result(context: Context) -> Safe:
@@ -85,7 +85,7 @@ async def result(context: Context) -> Safe:
         return await one_metric.result(context)
     question = asked_question(context)
     said = said_of(context, question.scope)
-    only = h("p", context.t("Only: ", "仅："), context.t(", ", "；").join(said), class_="note") if said else None
+    only = h("p", context.t("Only: "), context.t.of("of clauses", ", ").join(said), class_="note") if said else None
     return text(only, as_page(context, await answer_of(context, question), write(question)))
 
 

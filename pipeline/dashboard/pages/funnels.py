@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
 
+from pipeline.dashboard.annotated import marks
 from pipeline.dashboard.bar import bar_form, condition_of, kept
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import (
@@ -39,8 +40,7 @@ def body(context: Context) -> Safe:
     """The form, the live funnel, and places for what ClickHouse counts."""
     t, plan = context.t, context.plan
     if not plan.funnels:
-        return h("p", t("The plan has no funnels. Add one under `funnels:`, see docs/plan.md.",
-                        "方案里没有漏斗。请在 `funnels:` 下添加，见 docs/plan.md。"), class_="empty")  # fmt: skip
+        return h("p", t("The plan has no funnels. Add one under `funnels:`, see docs/plan.md."), class_="empty")  # fmt: skip
     name, funnel = _chosen(context)
     first, last = context.period()
     by = context.choice("by", funnel_fields(plan, funnel))
@@ -48,10 +48,10 @@ def body(context: Context) -> Safe:
         context,
         first,
         last,
-        field(t("Funnel", "漏斗"), select("funnel", [(n, n) for n in plan.funnels], name)),
-        field(t("Broken down by", "按维度拆分"), select("by", [(f, f) for f in funnel_fields(plan, funnel)], by)),
+        field(t("Funnel"), select("funnel", [(n, n) for n in plan.funnels], name)),
+        field(t("Broken down by"), select("by", [(f, f) for f in funnel_fields(plan, funnel)], by)),
         field(
-            t("Compared with", "对比"),
+            t("Compared with"),
             select("than", _comparisons(context), context.choice("than", ["before", "week", "none"])),
         ),
     )
@@ -61,16 +61,16 @@ def body(context: Context) -> Safe:
         h(
             "div",
             panel(
-                t("Live", "实时"),
+                t("Live"),
                 live("funnel"),
-                note=(t("cohort of today", "今天进入的用户") if funnel.bucket == "day" else t("cohort of this hour", "本小时进入的用户"))
-                + (t("; of everybody, without filters", "；不受筛选影响") if condition_of(context, last, strict=False) else ""),
+                note=(t("cohort of today") if funnel.bucket == "day" else t("cohort of this hour"))
+                + (t("; of everybody, without filters") if condition_of(context, last, strict=False) else ""),
             ),
-            panel(t("The days chosen", "所选日期"), lazy(context, "funnel"), _further(context, name, first, last, by),
+            panel(t("The days chosen"), lazy(context, "funnel"), _further(context, name, first, last, by),
                   note=_days(context)),
-            panel(t("Conversion by day", "每日转化"), lazy(context, "funnel-days"), wide=True,
-                  note=t("share of the step before, of those who began on that day", "按进入日期，到达该步占上一步的比例")),
-            panel(t(f"By {by}", f"按 {by}"), lazy(context, "funnel-by"), wide=True),
+            panel(t("Conversion by day"), lazy(context, "funnel-days"), wide=True,
+                  note=t("share of the step before, of those who began on that day")),
+            panel(t("By {by}", by=by), lazy(context, "funnel-by"), wide=True),
             class_="grid",
         ),
     )  # fmt: skip
@@ -91,7 +91,7 @@ def fragments(context: Context) -> dict[str, Safe]:
 def _further(context: Context, name: str, first: date, last: date, by: str) -> Safe:
     """The way to the people: the same funnel in Explore."""
     asked = {"funnel": name, "from": first.isoformat(), "to": last.isoformat(), "by": by}
-    words = context.t("Who they are, and who was lost", "查看到达与流失的用户")
+    words = context.t("Who they are, and who was lost")
     return h(
         "p", h("a", words, href=f"/explore?{urlencode({**_kept(context), 'kind': 'funnel', **asked})}"), class_="more"
     )
@@ -111,32 +111,25 @@ async def past(context: Context) -> Safe:
     now, before = await _both(context, name, funnel, "")
     titles = [step.title for step in funnel.steps]
     if not now:
-        return h("p", t("Nobody began this funnel in these days. Choose others, or look at the live part.",
-                        "这些天没有人进入该漏斗。请换日期，或看实时部分。"), class_="empty")  # fmt: skip
+        return h("p", t("Nobody began this funnel in these days. Choose others, or look at the live part."), class_="empty")  # fmt: skip
     compared = before[0].users if before else None
     fall = fallen_step(now[0].users, compared) if compared is not None else None
     said = None
     if fall is not None and compared is not None:
         kept, was = _share(now[0].users, fall), _share(compared, fall)
         said = note_bad(
-            t(f"{titles[fall - 1]} → {titles[fall]} fell from {t.percent(was)} to {t.percent(kept)}.",
-              f"{titles[fall - 1]} → {titles[fall]} 从 {t.percent(was)} 降到 {t.percent(kept)}。")
+            t("{titles} → {titles2} fell from {was} to {kept}.", titles=titles[fall - 1], titles2=titles[fall], was=t.percent(was), kept=t.percent(kept))
         )  # fmt: skip
     spans = _spans(context)
     notes = []
     if spans.than is not None and compared is None:
-        notes.append(
-            t("Nothing to compare with: nobody began it in the days before.", "没有可对比的数据：对比期内没有人进入。")
-        )
+        notes.append(t("Nothing to compare with: nobody began it in the days before."))
     if spans.shown.bounds(context.plan.zone)[1] + funnel.window > context.now:
         notes.append(
-            t(f"Whoever began in the last {t.duration(funnel.window)} may still go on.",
-              f"最近 {t.duration(funnel.window)} 内进入的用户可能尚未完成。")
+            t("Whoever began in the last {window} may still go on.", window=t.duration(funnel.window))
         )  # fmt: skip
         if compared is not None:
-            notes.append(
-                t("The other days are seen as they stood at the same time.", "对比期按当时同一时刻的情况统计。")
-            )
+            notes.append(t("The other days are seen as they stood at the same time."))
     return text(said, step_list(t, titles, now[0].users, compared, now[0].median_ms),
                 h("p", " ".join(notes), class_="note") if notes else None)  # fmt: skip
 
@@ -150,13 +143,13 @@ async def days(context: Context) -> Safe:
     if shown is None:
         return h(
             "p",
-            t("No day is over, with the time that its users have to go on.", "还没有完整且用户有足够时间继续的日期。"),
+            t("No day is over, with the time that its users have to go on."),
             class_="empty",
         )
     answer = await context.store.ask(_sql(context, funnel, shown, daily=True), keep=30)
     by_day = {datetime.fromtimestamp(row.bucket / 1000, plan.zone).date(): row for row in funnel_rows(answer.rows)}
     if not by_day:
-        return h("p", t("No days to draw yet.", "还没有可绘制的日期。"), class_="empty")
+        return h("p", t("No days to draw yet."), class_="empty")
     wanted = [shown.first + timedelta(days=k) for k in range(shown.days)]
     steps = [step.title for step in funnel.steps]
     lines = [
@@ -164,20 +157,18 @@ async def days(context: Context) -> Safe:
         for k in range(1, len(steps))
     ]
 
-    chart = line_chart(t("Conversion by day", "每日转化"), [t.day(d) for d in wanted], lines,
-                       lambda v: t.percent(v, 0 if v is not None and round(v, 2) == v else 1))  # fmt: skip
+    happened = marks(context, wanted)
+    chart = line_chart(t("Conversion by day"), [t.day(d) for d in wanted], lines,
+                       lambda v: t.percent(v, 0 if v is not None and round(v, 2) == v else 1), annotations=happened.drawn)  # fmt: skip
 
     notes = []
     if shown.last != asked.last:
         notes.append(
-            t(f"Up to {t.day(shown.last)}: the users of later days have not had their time yet.",
-              f"截至 {t.day(shown.last)}：之后日期的用户还没有足够的时间。")
+            t("Up to {last}: the users of later days have not had their time yet.", last=t.day(shown.last))
         )  # fmt: skip
     if daily_window(funnel) != funnel.window:
-        notes.append(
-            t("Steps within a day of the first, so that all days are alike.", "仅计首步后一天内的步骤，各日口径一致。")
-        )
-    return text(figure(t, chart), h("p", " ".join(notes), class_="note") if notes else None)
+        notes.append(t("Steps within a day of the first, so that all days are alike."))
+    return text(figure(t, chart), happened.words, h("p", " ".join(notes), class_="note") if notes else None)
 
 
 async def by_value(context: Context) -> Safe:
@@ -190,20 +181,19 @@ async def by_value(context: Context) -> Safe:
     titles = [step.title for step in funnel.steps]
     heads: list[Safe | str] = [by, titles[0]]
     heads += [
-        term(f"→ {title}", t(f"Share of the users of {titles[k - 1]} that got to {title}; below it the difference to the "
-                             f"period compared with, where both have at least {ENOUGH} users.",
-                             f"{titles[k - 1]} 的用户中到达 {title} 的比例；下方为与对比期之差（两期都至少 {ENOUGH} 人）。"))
+        term(f"→ {title}", t("Share of the users of {titles} that got to {title}; below it the difference to the period "
+"compared with, where both have at least {enough} users.", titles=titles[k - 1], title=title, enough=ENOUGH))
         for k, title in enumerate(titles) if k
     ]  # fmt: skip
     heads.append(
         term(
-            t("Whole", "整体"),
-            t("Share of the first step's users that got to the last.", "首步用户中到达最后一步的比例。"),
+            t("Whole"),
+            t("Share of the first step's users that got to the last."),
         )
     )
     rows = []
     for row in sorted(now, key=lambda r: -r.users[0])[:_SHOWN]:
-        cells: list[Safe | str] = [row.value or t("(not given)", "（未提供）"), t.number(row.users[0])]
+        cells: list[Safe | str] = [row.value or t("(not given)"), t.number(row.users[0])]
         worst = worst_step(row.users)
         for k in range(1, len(titles)):
             shown: list[Safe | str] = (
@@ -218,10 +208,10 @@ async def by_value(context: Context) -> Safe:
             cells.append(text(*shown))
         cells.append(t.percent(row.users[-1] / row.users[0]))
         rows.append(cells)
-    made = table(heads, rows, label=t(f"Funnel by {by}", f"按 {by} 的漏斗"), numeric=range(1, len(heads)),
-                 empty=t("Nobody began this funnel in these days.", "这些天没有人进入该漏斗。"))  # fmt: skip
+    made = table(heads, rows, label=t("Funnel by {by}", by=by), numeric=range(1, len(heads)),
+                 empty=t("Nobody began this funnel in these days."))  # fmt: skip
     more = len(now) - _SHOWN
-    return text(made, h("p", t(f"and {more} more values", f"还有 {more} 个取值"), class_="note") if more > 0 else None)
+    return text(made, h("p", t("and {more} more values", more=more), class_="note") if more > 0 else None)
 
 
 async def _both(
@@ -273,9 +263,9 @@ def _spans(context: Context) -> _Spans:
 def _comparisons(context: Context) -> list[tuple[str, str]]:
     t = context.t
     return [
-        ("before", t("the days before", "之前的同样天数")),
-        ("week", t("the same weekdays before", "上周同日")),
-        ("none", t("nothing", "不对比")),
+        ("before", t("the days before")),
+        ("week", t("the same weekdays before")),
+        ("none", t("nothing")),
     ]
 
 
@@ -291,11 +281,8 @@ def _chosen(context: Context) -> tuple[str, Funnel]:
 def _terms(context: Context, funnel: Funnel) -> str:
     t = context.t
     window = t.duration(funnel.window)
-    who = t("sessions", "会话") if funnel.per == "session" else t("users", "用户")
-    return t(
-        f"Counts {who} whose steps follow each other within {window} of the first.",
-        f"统计在首步之后 {window} 内依次完成各步的{who}。",
-    )
+    who = t("sessions") if funnel.per == "session" else t("users")
+    return t("Counts {who} whose steps follow each other within {window} of the first.", who=who, window=window)
 
 
 def _days(context: Context) -> str:
@@ -303,11 +290,11 @@ def _days(context: Context) -> str:
     t, spans, asked = context.t, _spans(context), Period(*context.period())
     said = _span_words(t, spans.shown)
     if spans.than is not None:
-        said = t(f"{said}, against {_span_words(t, spans.than)}", f"{said}，对比 {_span_words(t, spans.than)}")
+        said = t("{said}, against {than}", said=said, than=_span_words(t, spans.than))
         if spans.shown.last != asked.last:
-            said += t("; today is not over and left out", "；今天尚未结束，未计入")
+            said += t("; today is not over and left out")
     elif context.choice("than", ["before", "week", "none"]) != "none":
-        said += t("; not over, so not compared", "；尚未结束，不作对比")
+        said += t("; not over, so not compared")
     return said
 
 
@@ -315,4 +302,4 @@ def _span_words(t: Language, span: Period) -> str:
     if span.first != span.last:
         return f"{t.day(span.first)} – {t.day(span.last)}"
     day = t.day(span.first)
-    return day if span.until is None else t(f"{day} up to {span.until:%H:%M}", f"{day} {span.until:%H:%M} 前")
+    return day if span.until is None else t("{day} up to {until}", day=day, until=f"{span.until:%H:%M}")

@@ -26,9 +26,7 @@ def group_page(*wanted: str, before: Callable[[Context], Safe] | None = None) ->
             key=lambda m: m.chart.kind == "table",
         )
         if not found:
-            return h(
-                "p", t("The catalogue has no metric of this kind yet.", "指标库里还没有这类指标。"), class_="empty"
-            )
+            return h("p", t("The catalogue has no metric of this kind yet."), class_="empty")
         first, last = context.period(30)
         panels = [
             panel(
@@ -49,7 +47,7 @@ def channels_first(context: Context) -> Safe:
     """What decides about channels, before the metrics: one row each."""
     t, metric = context.t, known("channel_quality")
     title = term(metric_title(t, metric), definition(t, metric)) if metric is not None else None
-    note = t("new users of the 30 days that are a week old", "满一周的 30 天内新增用户")
+    note = t("new users of the 30 days that are a week old")
     return panel(title, lazy(context, "channels", rows=6), note=note)
 
 
@@ -73,7 +71,7 @@ async def one(context: Context) -> Safe:
         given,
         heading=False,
         most=20,
-        rows=metric is not None and _is_list(metric),
+        rows=metric is not None and is_list(metric),
     )
 
 
@@ -87,6 +85,6 @@ def _span(context: Context, metric: Metric) -> dict[str, Any]:
     return {name: day for name, day in days.items() if name in names}
 
 
-def _is_list(metric: Metric) -> bool:
+def is_list(metric: Metric) -> bool:
     """Whether the rows themselves are what decides."""
     return metric.chart.kind == "table" or metric.group in ("experiments", "campaigns")

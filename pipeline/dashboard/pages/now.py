@@ -34,42 +34,36 @@ def body(context: Context) -> Safe:
     """What stands on the page at once: the product first, then what needs attention, then how it goes right now."""
     t = context.t
     none = dim(NONE)
-    estimate = t("Estimated, standard error at most 1.6 %.", "估算值，标准误差不超过 1.6%。")
+    estimate = t("Estimated, standard error at most 1.6 %.")
     tiles = [
-        tile(term(t("Active now", "此刻活跃"), t(
-            f"Different users with an event in this minute or the one before. {estimate}",
-            f"本分钟和上一分钟内有事件的去重用户数。{estimate}")), none, key="active-now"),
-        tile(term(t("Active in the last 5 minutes", "最近 5 分钟活跃"), t(
-            f"Different users with an event in the last 5 minutes. {estimate} Below it who is stored of five whole minutes, "
-            f"against the same minutes of yesterday.",
-            f"最近 5 分钟内有事件的去重用户数。{estimate}下方为已存储的 5 个整分钟内的人数与昨天同一时段的对比。")), none,
+        tile(term(t("Active now"), t("Different users with an event in this minute or the one before. {estimate}", estimate=estimate)), none, key="active-now"),
+        tile(term(t("Active in the last 5 minutes"), t("Different users with an event in the last 5 minutes. {estimate} Below it who is stored of five "
+"whole minutes, against the same minutes of yesterday.", estimate=estimate)), none,
             lazy(context, "recently", every=60, rows=1), key="active-5m"),
-        tile(term(t("Events per second", "每秒事件"), t(
-            "Records that arrived in the last seconds, whatever became of them, per second.",
-            "最近几秒到达的记录数（无论接受与否），按秒平均。")), none, key="rate"),
+        tile(term(t("Events per second"), t("Records that arrived in the last seconds, whatever became of them, per second.")), none, key="rate"),
     ]  # fmt: skip
     tops = [
-        panel(_dimension(context, d), live(f"top-{k}"), note=t("events of the last 5 minutes", "最近 5 分钟的事件数"))
+        panel(_dimension(context, d), live(f"top-{k}"), note=t("events of the last 5 minutes"))
         for k, d in enumerate(context.plan.dimensions)
     ]
     funnels = [
         panel(
-            t(f"Funnel: {name}", f"漏斗：{name}"), live(f"funnel-{k}"),
-            h("p", h("a", t("More about this funnel", "查看该漏斗详情"), href=f"/funnels?{urlencode({'funnel': name})}"), class_="more"),
-            note=t("today", "今天") if funnel.bucket == "day" else t("this hour", "本小时"),
+            t("Funnel: {name}", name=name), live(f"funnel-{k}"),
+            h("p", h("a", t("More about this funnel"), href=f"/funnels?{urlencode({'funnel': name})}"), class_="more"),
+            note=t("today") if funnel.bucket == "day" else t("this hour"),
         )
         for k, (name, funnel) in enumerate(context.plan.funnels.items())
     ]  # fmt: skip
     return text(
         live("pipeline", class_="pipeline"),
         h("div", *today.panels(context), class_="grid days"),
-        h("section", h("h2", t("What needs attention", "需要关注")), live("verdict", class_="verdict"),
+        h("section", h("h2", t("What needs attention")), live("verdict", class_="verdict"),
           lazy(context, "drops", every=15, rows=1), class_="attention"),
         scorecard.section(context),
         h("div", *funnels, class_="grid") if funnels else None,
-        h("h2", t("Right now", "此刻"), class_="part-of-page"),
+        h("h2", t("Right now"), class_="part-of-page"),
         h("div", *tiles, class_="tiles"),
-        h("div", panel(t("Events per second", "每秒事件"), lazy(context, "hour", every=2), wide=True), *tops, class_="grid"),
+        h("div", panel(t("Events per second"), lazy(context, "hour", every=2), wide=True), *tops, class_="grid"),
     )  # fmt: skip
 
 
@@ -95,7 +89,7 @@ def fragments(context: Context) -> dict[str, Safe]:
         rows = [
             (_value(context, value), n["events"], t.number(n["events"])) for value, n in list(values.items())[:_SHOWN]
         ]
-        found[f"top-{k}"] = bars(rows, empty=t("Nothing in the last 5 minutes.", "最近 5 分钟没有事件。"))
+        found[f"top-{k}"] = bars(rows, empty=t("Nothing in the last 5 minutes."))
     return found
 
 
@@ -114,15 +108,15 @@ def pipeline(context: Context) -> Safe:
         return h("ul", *rows, class_="findings")
     assert numbers is not None
     if not sum(numbers["totals"].values()):
-        return h("div", note_good(h("strong", t("Ready, but no events yet.", "已就绪，但还没有事件。")), " ",
-                 t("Send some: ", "发送一些："), h("code", _send(context))))  # fmt: skip
-    said = t("The pipeline is well: ", "数据链路正常：") + _behind(context, numbers)
+        return h("div", note_good(h("strong", t("Ready, but no events yet.")), " ",
+                 t("Send some: "), h("code", _send(context))))  # fmt: skip
+    said = t("The pipeline is well: ") + _behind(context, numbers)
     waiting = numbers["lag"]
     if waiting is not None:
-        said += t(f", {t.number(waiting)} records waiting", f"，{t.number(waiting)} 条记录等待处理")
+        said += t(", {waiting} records waiting", waiting=t.number(waiting))
     if context.alerts.firing == []:
-        said += t(", no alert fires", "，没有告警")
-    said += t(".", "。")
+        said += t(", no alert fires")
+    said += t(".")
     return note_good(said)
 
 
@@ -151,21 +145,20 @@ async def _hour(context: Context) -> Safe:
             for value, events in zip(rates(samples, until, _YOUNG_STEP, places), by_minute, strict=True)
         ]
         note = t(
-            f"the last {minutes} minutes, in steps of 5 seconds; the whole hour once there is more",
-            f"最近 {minutes} 分钟，每 5 秒一点；数据更多后显示一小时",
+            "the last {minutes} minutes, in steps of 5 seconds; the whole hour once there is more", minutes=minutes
         )
     else:
         begins = [since + k * MINUTE for k in range(59)]
         measured = rates(samples, begins[-1] + MINUTE, MINUTE, 59)
         values = [stored[at] / 60 if at in stored else value for at, value in zip(begins, measured, strict=True)]
-        note = t("the last hour, by minute", "最近一小时，按分钟")
+        note = t("the last hour, by minute")
     if not any(v is not None for v in values):
-        return h("p", t("The curve begins with the first events.", "有事件后开始绘制曲线。"), class_="empty")
+        return h("p", t("The curve begins with the first events."), class_="empty")
     names = [t.clock(at, context.plan.zone, seconds=begins[1] - begins[0] < MINUTE) for at in begins]
-    line = Line(t("events per second", "每秒事件"), values)
+    line = Line(t("events per second"), values)
 
     chart = lines(
-        t("Events per second", "每秒事件") + ", " + note, names, [line],
+        t("Events per second") + ", " + note, names, [line],
         lambda v: t.compact(None if v is None else round(v, 1)), area=True,
     )  # fmt: skip
     return text(figure(t, chart), h("p", note, class_="note"))
@@ -192,28 +185,26 @@ def _problems(context: Context, *, alerts: bool = True) -> list[Trouble]:
 def _behind(context: Context, numbers: LiveAnswer) -> str:
     t = context.t
     if numbers["freshness_ms"] is None:
-        return t("no events yet", "还没有事件")
+        return t("no events yet")
     behind = t.ago(numbers["freshness_ms"])
-    return t(f"{behind} behind", f"延迟 {behind}")
+    return t("{behind} behind", behind=behind)
 
 
 def _dimension(context: Context, dimension: tuple[str, ...]) -> str:
     t = context.t
     names = {
-        "event": t("Top events", "热门事件"), "platform": t("Platforms", "平台"), "channel": t("Channels", "渠道"),
-        "country": t("Countries", "国家/地区"), "app_version": t("App versions", "应用版本"),
-        "campaign": t("Campaigns", "活动"), "device": t("Devices", "设备"), "os": t("Operating systems", "操作系统"),
-        "language": t("Languages", "语言"), "referrer": t("Referrers", "来源"),
-        "source": t("Sources", "数据源"), "browser": t("Browsers", "浏览器"), "region": t("Regions", "省份/地区"),
-        "city": t("Cities", "城市"),
+        "event": t("Top events"), "platform": t("Platforms"), "channel": t("Channels"),
+        "country": t("Countries"), "app_version": t("App versions"),
+        "campaign": t("Campaigns"), "device": t("Devices"), "os": t("Operating systems"),
+        "language": t("Languages"), "referrer": t("Referrers"),
+        "source": t("Sources"), "browser": t("Browsers"), "region": t("Regions"),
+        "city": t("Cities"),
     }  # fmt: skip
     return " + ".join(names.get(field, field) for field in dimension)
 
 
 def _value(context: Context, value: str) -> str:
-    return {"(none)": context.t("(not given)", "（未提供）"), "(other)": context.t("(other)", "（其他）")}.get(
-        value, value
-    )
+    return {"(none)": context.t("(not given)"), "(other)": context.t("(other)")}.get(value, value)
 
 
 def _send(context: Context) -> str:

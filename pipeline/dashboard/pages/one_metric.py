@@ -27,29 +27,29 @@ def body(context: Context) -> Safe:
     metric = _chosen(context)
     options = [
         h("optgroup", [h("option", metric_title(t, m), value=m.name, selected=m.name == metric.name) for m in found],
-          label=t(*GROUPS[group]))
+          label=t.pick(GROUPS[group]))
         for group in GROUPS
         if (found := [m for m in metrics().values() if m.group == group])
     ]  # fmt: skip
     choose = h(
         "form",
-        h("label", h("span", t("Metric", "指标")), h("select", options, name="metric")),
+        h("label", h("span", t("Metric")), h("select", options, name="metric")),
         h("input", type="hidden", name="kind", value="metric"),
-        h("button", t("Choose", "选择")),
+        h("button", t("Choose")),
         class_="asked", action="/explore",
     )  # fmt: skip
     return text(
         choose,
         panel(
             metric_title(t, metric),
-            h("p", t(metric.definition, metric.definition_zh)),
-            h("p", h("strong", t("Formula: ", "公式：")), metric.formula, class_="note"),
-            h("p", h("strong", t("Mind: ", "注意：")), metric.mistakes, class_="note"),
+            h("p", t.pick(metric.definitions)),
+            h("p", h("strong", t("Formula: ")), metric.formula, class_="note"),
+            h("p", h("strong", t("Mind: ")), metric.mistakes, class_="note"),
         ),
         form(context, h("input", type="hidden", name="kind", value="metric"),
              h("input", type="hidden", name="metric", value=metric.name), _fields(context, metric))
         if metric.parameters else None,
-        panel(t("Result", "结果"), lazy(context, "explore", rows=8, metric=metric.name), note=metric.grain),
+        panel(t("Result"), lazy(context, "explore", rows=8, metric=metric.name), note=metric.grain),
     )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def _fields(context: Context, metric: Metric) -> list[Safe]:
                 "span",
                 h("label", p.name.replace("_", " "), for_=f"p-{p.name}"),
                 " ",
-                term("?", p.meaning, what=context.t("meaning", "含义")),
+                term("?", p.meaning, what=context.t("meaning")),
             ),
             _control(context, p, values.get(p.name, "")),
             class_="field",
@@ -118,7 +118,7 @@ def _control(context: Context, parameter: Parameter, value: Any) -> Safe:
     if parameter.choices:
         options = [(c, c) for c in parameter.choices]
     elif name in ("dimension", "by", "breakdown"):
-        options = [(f, f or context.t("(none)", "（无）")) for f in dict.fromkeys([*fields, str(value)])]
+        options = [(f, f or context.t("(none)")) for f in dict.fromkeys([*fields, str(value)])]
     elif kind == "String" and str(value) in ("", *events) and "event" in name:
         options = [(e, e) for e in ([] if value else [""]) + events]
     if options is not None:

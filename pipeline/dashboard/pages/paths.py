@@ -36,23 +36,23 @@ def body(context: Context) -> Safe:
     following = next((b for a, b in pairwise(steps) if a == step), "")
     follows = context.choice("next", [following, *plan.events] if following else list(plan.events))
     events = [(e, e) for e in plan.events]
-    ways = [("from", t("after an event", "从某事件开始")), ("to", t("before an event", "到达某事件"))]
+    ways = [("from", t("after an event")), ("to", t("before an event"))]
     instead = known("instead_of")
     return text(
         bar_form(
             context, first, last,
-            field(t("Ways", "方向"), select("way", ways, way)),
-            field(t("Event", "事件"), select("event", [("", t("(start of the session)", "（会话开始）")), *events], event)),
-            field(t("Steps", "步数"), select("depth", [(d, d) for d in sorted(_DEPTHS)], depth)),
+            field(t("Ways"), select("way", ways, way)),
+            field(t("Event"), select("event", [("", t("(start of the session)")), *events], event)),
+            field(t.of("number", "Steps"), select("depth", [(d, d) for d in sorted(_DEPTHS)], depth)),
         ),
         h(
             "div",
-            panel(t("Flows of sessions", "会话流向"), lazy(context, "flows", rows=8), wide=True,
-                  note=t(f"the {_WAYS} most common ways; repeats of an event in a row are one", f"最常见的 {_WAYS} 条路径；连续重复的事件合并为一次")),
+            panel(t("Flows of sessions"), lazy(context, "flows", rows=8), wide=True,
+                  note=t("the {ways} most common ways; repeats of an event in a row are one", ways=_WAYS)),
             panel(
-                term(t("Done instead", "改做了什么"), definition(t, instead) if instead else None),
+                term(t("Done instead"), definition(t, instead) if instead else None),
                 form(context, *[h("input", type="hidden", name=n, value=v) for n, v in context.query.items() if n not in ("step", "next")],
-                     field(t("Came to", "到达"), select("step", events, step)), field(t("but not to", "但没有到达"), select("next", events, follows))),
+                     field(t("Came to"), select("step", events, step)), field(t("but not to"), select("next", events, follows))),
                 lazy(context, "metric", metric="instead_of", step=step, next=follows,
                      **_days(first, last)),
                 wide=True,
@@ -72,15 +72,15 @@ async def flows(context: Context) -> Safe:
     given = {"from": first, "to": last, "start" if way == "from" else "target": event, "depth": depth}
     found, _ = await run_metric(context, metric, given)
     if not found.rows:
-        return h("p", t("No session in these days has this event.", "这些天没有会话包含该事件。"), class_="empty")
-    drawn = flow_chart(t("Flows of sessions", "会话流向"), links(found, end_aligned=way == "to"), t.number)
+        return h("p", t("No session in these days has this event."), class_="empty")
+    drawn = flow_chart(t("Flows of sessions"), links(found, end_aligned=way == "to"), t.number)
     picture = figure(t, drawn)
     save = h(
         "div",
-        h("button", t("Save chart as PNG", "图表存为 PNG"), type="button", data_png="paths.png"),
+        h("button", t("Save chart as PNG"), type="button", data_png="paths.png"),
         class_="buttons",
     )
-    listed = h("details", h("summary", t("As a table", "表格")), metric_table(t, metric, found))
+    listed = h("details", h("summary", t("As a table")), metric_table(t, metric, found))
     return text(picture, save, listed)
 
 
@@ -113,20 +113,18 @@ async def answer_paths(context: Context, asked: Paths) -> Answered:
     """The flows and the ways, each with the people who went it. Raises UserError, StoreError."""
     t = context.t
     sql = paths_sql(asked, context.plan)
-    queries = [(t("The question", "本期"), sql)]
+    queries = [(t("The question"), sql)]
     found = await ask(context, sql)
     if not found.rows:
         return Answered(None, [], queries, empty=True)
     ways = Table(found.columns, (), found.rows)
-    drawn = flow_chart(t("Flows of sessions", "会话流向"), links(ways, end_aligned=asked.way == "to"), t.number)
+    drawn = flow_chart(t("Flows of sessions"), links(ways, end_aligned=asked.way == "to"), t.number)
     picture = figure(t, drawn)
     rows = [
         [GridItem(path, path), GridItem(sessions, t.number(sessions)),
          GridItem(users, t.number(users), people_address(context, asked, Cell(0, path))), GridItem(share, t.percent(share))]
         for path, sessions, users, share in found.rows
     ]  # fmt: skip
-    heads = [t("Way", "路径"), t("Sessions", "会话数"), t("People", "人数"), t("share", "占比")]
-    grid = Grid(t("Ways", "路径"), heads, rows, (1, 2, 3))
-    return Answered(
-        picture, [grid], queries, [t(f"The {_WAYS} most common ways are drawn.", f"图中为最常见的 {_WAYS} 条路径。")]
-    )
+    heads = [t("Way"), t("Sessions"), t("People"), t("share")]
+    grid = Grid(t.of("found", "Ways"), heads, rows, (1, 2, 3))
+    return Answered(picture, [grid], queries, [t("The {ways} most common ways are drawn.", ways=_WAYS)])

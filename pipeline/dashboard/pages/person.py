@@ -42,8 +42,7 @@ def body(context: Context) -> Safe:
     t = context.t
     box = search(context, main=True)
     if not _asked(context):
-        return text(box, h("p", t("An id of a user or of a device leads to the person, with all devices and old ids.",
-                                  "输入用户 ID 或设备 ID，即可看到这个人及其全部设备与旧 ID。"), class_="empty"))  # fmt: skip
+        return text(box, h("p", t("An id of a user or of a device leads to the person, with all devices and old ids."), class_="empty"))  # fmt: skip
     return text(box, lazy(context, "person", rows=8))
 
 
@@ -54,22 +53,22 @@ async def found(context: Context) -> Safe:
     if ids is None:
         return await _nobody(context, asked)
     query = urlencode({"id": ids.person})
-    downloads = h("div", h("a", t("Events as CSV", "导出事件 CSV"), href=f"/download/person.csv?{query}"),
-                  h("a", t("Everything as JSON", "导出全部 JSON"), href=f"/download/person.json?{query}"), class_="buttons")  # fmt: skip
-    kind = t("device that no user owns", "未归属任何用户的设备") if ids.person.startswith(DEVICE) else t("user", "用户")
+    downloads = h("div", h("a", t("Events as CSV"), href=f"/download/person.csv?{query}"),
+                  h("a", t("Everything as JSON"), href=f"/download/person.json?{query}"), class_="buttons")  # fmt: skip
+    kind = t("device that no user owns") if ids.person.startswith(DEVICE) else t("user")
     parts = [
-        panel(t("Who it is", "基本信息"), lazy(context, "person-who", rows=4)),
+        panel(t("Who it is"), lazy(context, "person-who", rows=4)),
         panel(
-            term(t("Value", "价值"), t("Orders and amounts by the plan's meanings: payments, refunds, and what is left (the lifetime value so far).",
-                                     "按方案 meanings 统计的订单与金额：支付、退款、净额（截至目前的 LTV）。")),
+            term(t.of("of a person", "Value"), t("Orders and amounts by the plan's meanings: payments, refunds, and what is left (the lifetime "
+"value so far).")),
             lazy(context, "person-value", rows=3)),
-        panel(t("Devices and ids", "设备与 ID"), lazy(context, "person-ids", rows=3)),
-        panel(t("Attributes", "用户属性"), lazy(context, "person-attributes", rows=3)),
-        *(panel(t(f"Funnel: {name}", f"漏斗：{name}"), lazy(context, "person-funnel", rows=3, funnel=name),
-                note=t("by the day on which it was begun", "按进入日期"))
+        panel(t("Devices and ids"), lazy(context, "person-ids", rows=3)),
+        panel(t("Attributes"), lazy(context, "person-attributes", rows=3)),
+        *(panel(t("Funnel: {name}", name=name), lazy(context, "person-funnel", rows=3, funnel=name),
+                note=t("by the day on which it was begun"))
           for name in context.plan.funnels),
-        panel(t("What they did", "行为时间线"), lazy(context, "person-timeline", rows=10), wide=True,
-              note=t("by session, the newest first", "按会话，新的在前")),
+        panel(t("What they did"), lazy(context, "person-timeline", rows=10), wide=True,
+              note=t("by session, the newest first")),
     ]  # fmt: skip
     return text(
         h("p", h("strong", h("code", _short(ids.person.removeprefix(DEVICE)))), " ", dim(kind), class_="who"),
@@ -84,14 +83,14 @@ async def who(context: Context) -> Safe:
     rows = (await ask_of(context, ids, summary_sql(context.plan))).dicts()
     whole = next((row for row in rows if row["id"] == ""), None)
     if whole is None or not whole["events"]:
-        return h("p", t("Linked, but there is no event of theirs.", "已关联，但没有事件。"), class_="empty")
+        return h("p", t("Linked, but there is no event of theirs."), class_="empty")
     facts: list[tuple[str, Child]] = [
-        (t("First seen", "首次出现"), _moment(context, whole["first"])),
-        (t("Last seen", "最近出现"), text(_moment(context, whole["last"]), " ",
-                                      dim(t(f"({t.ago(context.now - whole['last'])} ago)", f"（{t.ago(context.now - whole['last'])}前）")))),
-        (t("Events", "事件数"), t.number(whole["events"])),
-        (t("Sessions", "会话数"), t.number(whole["sessions"]) if whole["sessions"] else NONE),
-        (t("Days with events", "活跃天数"), t.number(whole["days"])),
+        (t("First seen"), _moment(context, whole["first"])),
+        (t("Last seen"), text(_moment(context, whole["last"]), " ",
+                                      dim(t("({now} ago)", now=t.ago(context.now - whole['last']))))),
+        (t("Events"), t.number(whole["events"])),
+        (t("Sessions"), t.number(whole["sessions"]) if whole["sessions"] else NONE),
+        (t("Days with events"), t.number(whole["days"])),
     ]  # fmt: skip
     facts += [
         (column_name(t, field), _short(whole[f"last_{field}"])) for field in CONTEXT_FIELDS if whole[f"last_{field}"]
@@ -104,18 +103,16 @@ async def value(context: Context) -> Safe:
     t = context.t
     row = (await ask_of(context, await _ids(context), value_sql(context.plan))).dicts()[0]
     if not context.plan.meanings.payment:
-        return h(
-            "p", t("The plan's `meanings` name no payment.", "方案的 `meanings` 没有指明支付事件。"), class_="empty"
-        )
+        return h("p", t("The plan's `meanings` name no payment."), class_="empty")
     average = float(row["paid"]) / row["orders"] if row["orders"] else None
     facts: list[tuple[str, Child]] = [
-        (t("Orders", "订单数"), t.number(row["orders"])),
-        (t("Paid", "支付金额"), t.money(row["paid"])),
-        (t("Refunded", "退款金额"), t.money(row["refunded"])),
-        (t("Lifetime value so far", "截至目前的 LTV"), h("strong", t.money(row["paid"] + row["refunded"]))),
-        (t("Average order", "客单价"), t.money(average)),
-        (t("First order", "首单"), _moment(context, row["first"])),
-        (t("Last order", "最近一单"), _moment(context, row["last"])),
+        (t("Orders"), t.number(row["orders"])),
+        (t("Paid"), t.money(row["paid"])),
+        (t("Refunded"), t.money(row["refunded"])),
+        (t("Lifetime value so far"), h("strong", t.money(row["paid"] + row["refunded"]))),
+        (t("Average order"), t.money(average)),
+        (t("First order"), _moment(context, row["first"])),
+        (t("Last order"), _moment(context, row["last"])),
     ]
     return _facts(facts)
 
@@ -127,34 +124,33 @@ async def devices(context: Context) -> Safe:
     did = {row["id"]: row for row in (await ask_of(context, ids, summary_sql(context.plan))).dicts()}
     links = (await ask_of(context, ids, LINKS)).dicts()
     since = {row["id"]: row for row in links if row["outcome"] == "linked"}
-    kinds = {"login": t("login", "登录"), "alias": t("alias", "别名"), "import": t("import", "导入")}
+    kinds = {"login": t("login"), "alias": t("alias"), "import": t("import")}
     shared = {key.split("\0", 1)[1] for key in ids.shared}
     rows: list[list[Child]] = []
     for id_ in [ids.person, *(i for i in ids.owned if i != ids.person)]:
         own, link = did.get(id_), since.get(id_) if id_ != ids.person else None
-        kind = t("device", "设备") if id_.startswith(DEVICE) else t("user", "用户")
+        kind = t("device") if id_.startswith(DEVICE) else t("user")
         by: Child = NONE
         if link is not None:
             by = f"{kinds.get(link['kind'], link['kind'])}, {_moment(context, link['since'])}"
-        mark = h("span", " ", t("shared by too many", "共用过多"), class_="bad-word") if id_ in shared else None
+        mark = h("span", " ", t("shared by too many"), class_="bad-word") if id_ in shared else None
         rows.append([
             text(h("code", _short(id_.removeprefix(DEVICE))), mark), kind, by,
             t.number(own["events"]) if own else "0", _moment(context, own["last"]) if own else NONE,
         ])  # fmt: skip
     refused = [row for row in links if row["outcome"] == "refused"]
     heads = [
-        t("Id", "ID"),
-        t("Kind", "类型"),
-        t("Theirs since", "归属时间"),
-        t("Events", "事件数"),
-        t("Last seen", "最近出现"),
+        t("Id"),
+        t("Kind"),
+        t("Theirs since"),
+        t("Events"),
+        t("Last seen"),
     ]
-    listed = table(heads, rows, label=t("Devices and ids", "设备与 ID"), numeric=[3], cards=True)
+    listed = table(heads, rows, label=t("Devices and ids"), numeric=[3], cards=True)
     if not refused:
         return listed
     claims = t.listed([_short(row["id"].removeprefix(DEVICE)) for row in refused[:5]])
-    return text(listed, h("p", t(f"Claims that were refused, as it is another user's: {claims}.",
-                                 f"被拒绝的关联（已归其他用户）：{claims}。"), class_="note"))  # fmt: skip
+    return text(listed, h("p", t("Claims that were refused, as it is another user's: {claims}.", claims=claims), class_="note"))  # fmt: skip
 
 
 async def attributes(context: Context) -> Safe:
@@ -163,8 +159,8 @@ async def attributes(context: Context) -> Safe:
     ids = await _ids(context)
     rows = (await ask_of(context, ids, ATTRIBUTES)).rows
     listed: list[list[Child]] = [[h("code", _short(name)), _short(told)] for name, told, _ in rows]
-    return table([t("Attribute", "属性"), t("Value", "值")], listed, label=t("Attributes", "用户属性"),
-                 empty=t("None were told.", "没有上报属性。"))  # fmt: skip
+    return table([t("Attribute"), t("Value")], listed, label=t("Attributes"),
+                 empty=t("None were told."))  # fmt: skip
 
 
 async def progress(context: Context) -> Safe:
@@ -179,24 +175,23 @@ async def progress(context: Context) -> Safe:
     begun = sorted(funnel_rows(rows), key=lambda row: -row.bucket)
     titles = [step.title for step in funnel.steps]
     if not begun:
-        return h("p", t("Never begun.", "从未进入。"), class_="empty")
+        return h("p", t("Never begun."), class_="empty")
     furthest = max(begun, key=lambda row: (_level(row.users), row.bucket))
     level = _level(furthest.users)
-    said = t(f"Furthest: {titles[level - 1]} ({level} of {len(titles)}), on {_day(context, furthest.bucket)}. Begun on {t.number(len(begun))} days.",
-             f"最远到达：{titles[level - 1]}（第 {level}/{len(titles)} 步），{_day(context, furthest.bucket)}。共有 {t.number(len(begun))} 天进入。")  # fmt: skip
+    said = t("Furthest: {titles} ({level} of {titles2}), on {bucket}. Begun on {begun} days.", titles=titles[level - 1], level=level, titles2=len(titles), bucket=_day(context, furthest.bucket), begun=t.number(len(begun)))  # fmt: skip
     listed: list[list[Child]] = []
     for row in begun[:_DAYS]:
         level = _level(row.users)
         waits = by_day[row.bucket][3]
         times = [
-            t(f"{titles[k]} after {t.duration(waits[k - 1] / row.users[k])}", f"{t.duration(waits[k - 1] / row.users[k])}后 {titles[k]}")
+            t("{titles} after {waits}", titles=titles[k], waits=t.duration(waits[k - 1] / row.users[k]))
             for k in range(1, level) if len(waits) >= k
         ]  # fmt: skip
         listed.append(
             [_day(context, row.bucket), f"{level}/{len(titles)}", titles[level - 1], " → ".join(times) or NONE]
         )
-    heads = [t("Day", "日期"), t("Step", "步数"), t("Got to", "到达"), t("Time from step to step", "各步用时")]
-    return text(h("p", said), table(heads, listed, label=t(f"Funnel: {name}", f"漏斗：{name}"), cards=True))
+    heads = [t("Day"), t.of("number", "Step"), t("Got to"), t("Time from step to step")]
+    return text(h("p", said), table(heads, listed, label=t("Funnel: {name}", name=name), cards=True))
 
 
 async def did(context: Context) -> Safe:
@@ -237,12 +232,12 @@ async def _export(context: Context) -> Any:
 
 async def _nobody(context: Context, asked: str) -> Safe:
     t = context.t
-    said = note_bad(t(f"No event and no link has the id {_short(asked)}.", f"没有事件或关联使用 ID {_short(asked)}。"))
+    said = note_bad(t("No event and no link has the id {asked}.", asked=_short(asked)))
     like = [row[0] for row in (await context.store.ask(SIMILAR, {"id": asked[:100]}, keep=30)).rows]
     if not like:
         return said
     items = [h("li", person_link(context, id_, _short(id_))) for id_ in like]
-    return text(said, h("p", t("Ids that begin so:", "以此开头的 ID：")), h("ul", *items))
+    return text(said, h("p", t("Ids that begin so:")), h("ul", *items))
 
 
 async def _ids(context: Context) -> PersonIds:

@@ -12,21 +12,18 @@ def records(context: Context) -> Safe:
     """What can become of a record; the counts are live."""
     t = context.t
     words = {
-        "accepted": (t("accepted", "已接受"), t("Events of the plan, counted and stored.", "符合方案，已统计并存储。")),
+        "accepted": (t("accepted"), t("Events of the plan, counted and stored.")),
         "late": (
-            t("late", "迟到"),
-            t(
-                "Older than the live windows keep: stored, not counted live.",
-                "超过允许的迟到时间：已存储，不计入实时。",
-            ),
+            t("late"),
+            t("Older than the live windows keep: stored, not counted live."),
         ),
         "duplicate": (
-            t("duplicate", "重复"),
-            t("An event_id that was seen before: counted once.", "event_id 已出现过：只计一次。"),
+            t("duplicate"),
+            t("An event_id that was seen before: counted once."),
         ),
         "rejected": (
-            t("rejected", "被拒绝"),
-            t("Not an event of the plan: kept whole, with the reason.", "不符合方案：原文和原因都保留。"),
+            t("rejected"),
+            t("Not an event of the plan: kept whole, with the reason."),
         ),
     }
     rows = [

@@ -26,16 +26,16 @@ def body(context: Context) -> Safe:
     """Which days, and a place for what happened in them."""
     t = context.t
     kind, day = _asked(context)
-    kinds = [("week", t("a week", "周报")), ("day", t("a day", "日报"))]
+    kinds = [("week", t("a week")), ("day", t("a day"))]
     asked = form(
         context,
-        field(t("Report of", "报告周期"), select("kind", kinds, kind)),
-        field(t("with the day (empty: the last that is over)", "包含日期（留空为最近一个完整周期）"),
+        field(t("Report of"), select("kind", kinds, kind)),
+        field(t("with the day (empty: the last that is over)"),
               h("input", type="date", name="day", value=day)),
     )  # fmt: skip
     query = urlencode({"kind": kind, "day": day})
-    taken = h("div", h("a", t("Download HTML", "下载 HTML"), href=f"/download/report.html?{query}"),
-              h("a", t("Download Markdown", "下载 Markdown"), href=f"/download/report.md?{query}"), class_="buttons")  # fmt: skip
+    taken = h("div", h("a", t("Download HTML"), href=f"/download/report.html?{query}"),
+              h("a", t("Download Markdown"), href=f"/download/report.md?{query}"), class_="buttons")  # fmt: skip
     return text(asked, taken, lazy(context, "report", rows=14))
 
 

@@ -26,26 +26,25 @@ def body(context: Context) -> Safe:
     first = min(first, last)
     by = context.choice("dimension", ["channel", "", *CONTEXT_FIELDS]) if "dimension" in context.query else "channel"
     span: dict[str, Any] = {"from": first.isoformat(), "to": last.isoformat()}
-    periods = [("day", t("by day", "按日")), ("week", t("by week", "按周")), ("month", t("by month", "按月"))]
+    periods = [("day", t("by day")), ("week", t("by week")), ("month", t("by month"))]
     return text(
         bar_form(
             context, first, last,
-            field(t("Cohorts", "同期群"), select("period", periods, period)),
-            field(t("Curve by", "曲线按"), select("dimension", [("", t("(all users)", "（全部用户）")), *[(f, f) for f in CONTEXT_FIELDS]], by)),
+            field(t("Cohorts"), select("period", periods, period)),
+            field(t("Curve by"), select("dimension", [("", t("(all users)")), *[(f, f) for f in CONTEXT_FIELDS]], by)),
         ),
         h(
             "div",
             panel(
-                _titled(context, "retention", t("Who comes back", "留存热力图")),
+                _titled(context, "retention", t("Who comes back")),
                 lazy(context, "metric", rows=8, metric="retention", period=period, **span),
-                note=t("Share of a cohort that was active in its n-th period. Periods that are not over are left out.",
-                       "同期群在第 n 个周期活跃的比例；尚未结束的周期不显示。"), wide=True,
+                note=t("Share of a cohort that was active in its n-th period. Periods that are not over are left out."), wide=True,
             ),
             panel(
-                _titled(context, "retention_by", t("By segment", "按分群")),
+                _titled(context, "retention_by", t("By segment")),
                 lazy(context, "metric", metric="retention_by", dimension=by, until=span["to"], **span), wide=True,
             ),
-            panel(_titled(context, "churn", t("Churn", "流失")), lazy(context, "metric", metric="churn", period=period, **span), wide=True),
+            panel(_titled(context, "churn", t("Churn")), lazy(context, "metric", metric="churn", period=period, **span), wide=True),
             class_="grid",
         ),
     )  # fmt: skip

@@ -63,7 +63,7 @@ async def draw(context: Context, ids: PersonIds) -> Safe:
     answer = await ask_of(context, ids, timeline_sql(context.plan, _BYTES), given)
     rows = [_did(row) for row in answer.rows]
     if not rows:
-        return h("p", t("No events.", "没有事件。"), class_="empty")
+        return h("p", t("No events."), class_="empty")
     more, rows = len(rows) > EVENTS, rows[:EVENTS]
     drawn = [
         _session(context, one, opened=k < _OPEN)
@@ -71,9 +71,9 @@ async def draw(context: Context, ids: PersonIds) -> Safe:
     ]
     turns = []
     if page:
-        turns.append(_turn(context, page - 1, t("← newer", "← 更新的")))
+        turns.append(_turn(context, page - 1, t("← newer")))
     if more and page + 1 < _PAGES:
-        turns.append(_turn(context, page + 1, t("older →", "更早的 →")))
+        turns.append(_turn(context, page + 1, t("older →")))
     return text(*drawn, h("div", *turns, class_="buttons") if turns else None)
 
 
@@ -102,9 +102,9 @@ def _session(context: Context, rows: list[Did], *, opened: bool) -> Safe:
     head = h(
         "summary",
         h("strong", f"{t.day(begun.date(), weekday=True)} {begun:%H:%M}–{until}"), " ",
-        dim(" · ".join([t(f"{len(rows)} events", f"{len(rows)} 个事件"), t.duration(last.at - first.at), *map(_short, where)])),
+        dim(" · ".join([t("{rows} events", rows=len(rows)), t.duration(last.at - first.at), *map(_short, where)])),
     )  # fmt: skip
-    device = h("p", t("as ", "以 "), h("code", _short(last.id.removeprefix(DEVICE))), class_="note")
+    device = h("p", t("as "), h("code", _short(last.id.removeprefix(DEVICE))), class_="note")
     return h(
         "details",
         head,
@@ -122,10 +122,10 @@ def _line(context: Context, row: Did) -> Safe:
         told += [h("span", _short(name), class_="dim"), " ", h("code", _short(_said(value))), "  "]
     left = len(row.properties) - _PROPERTIES
     if left > 0:
-        told.append(dim(t(f"and {left} more", f"还有 {left} 个")))
+        told.append(dim(t("and {left} more", left=left)))
     if row.is_cut:
-        told.append(dim(t("properties too large to be shown", "属性内容过大，此处不显示")))
-    late = h("span", t("late", "迟到"), class_="mark") if row.late else None
+        told.append(dim(t("properties too large to be shown")))
+    late = h("span", t("late"), class_="mark") if row.late else None
     known = row.event in context.plan.events
     name = h("strong", _short(row.event), class_=None if known else "bad-word")
     return h(

@@ -1,0 +1,1 @@
+"""What people keep: boards of charts, segments, annotations, alerts. Values, and the one file that holds them."""
