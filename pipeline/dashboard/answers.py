@@ -116,7 +116,7 @@ def as_panel(context: Context, answer: Answered) -> Safe:
     t = context.t
     if answer.empty:
         return h("p", t("Nothing in these days fits."), class_="empty")
-    grids = [_grid(context, replace(grid, folded=answer.has_chart)) for grid in answer.grids]
+    grids = [_grid(context, replace(grid, folded=answer.above is not None)) for grid in answer.grids]
     return text(answer.above, [h("p", note, class_="note") for note in answer.notes], grids)
 
 

@@ -138,9 +138,9 @@ def ready(
 
 
 def charts(browser: Browser) -> list[str]:
-    """The titles of the panels that have a drawn chart, in their order."""
+    """The titles of the panels that have a drawn chart, or the steps of a funnel, in their order."""
     found: list[str] = browser.js(
-        "return [...document.querySelectorAll('section.panel')].filter(p => p.querySelector('figure[data-drawn] svg'))"
+        "return [...document.querySelectorAll('section.panel')].filter(p => p.querySelector('figure[data-drawn] svg, .steps'))"
         ".map(p => p.querySelector('h2').innerText)"
     )
     return found
