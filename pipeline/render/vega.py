@@ -23,6 +23,8 @@ _COLOURS: Final = [f"var(--s{k})" for k in range(1, MAX_LINES + 1)]
 _DASHES: Final = [[1, 0], [7, 3], [2, 3], [9, 3, 2, 3], [5, 5], [1, 5]]
 _INK, _DIM, _RULE, _HEAT = "var(--ink)", "var(--dim)", "var(--rule)", "rgb(var(--heat))"
 _ROW: Final = 22
+#: Heights at which the texts of annotations stand.
+_LEVELS: Final = 3
 #: Straight pieces that a band of a flow is drawn of.
 _PARTS: Final = 24
 
@@ -135,14 +137,21 @@ def lines(
     ]
     if annotations:
         said = {"values": [{"x": a.place, "text": a.text} for a in annotations]}
-        layers += [
-            {"data": said, "mark": {"type": "rule", "color": _INK, "clip": True}, "encoding": {"x": x}},
-            {
-                "data": said,
-                "mark": {"type": "text", "align": "left", "dx": 4, "dy": 5, "color": _INK, "limit": 140, "clip": True},
-                "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "text"}},
-            },
-        ]
+        layers.append({"data": said, "mark": {"type": "rule", "color": _INK, "clip": True}, "encoding": {"x": x}})
+    for level in range(min(_LEVELS, len(annotations))):
+        # Neighbours stand below each other, so that each can be read.
+        here = {"values": [{"x": a.place, "text": a.text} for a in annotations[level::_LEVELS]]}
+        text = {
+            "type": "text",
+            "align": "left",
+            "dx": 4,
+            "dy": 5 + 13 * level,
+            "color": _INK,
+            "limit": 140,
+            "clip": True,
+        }
+        encoding = {"x": x, "y": {"value": 0}, "text": {"field": "text"}}
+        layers.append({"data": here, "mark": text, "encoding": encoding})
     spec = _spec(title, rows, layer=layers, height=height)
     spec["params"] += [
         {"name": "places", "value": list(places)}, {"name": "marks", "value": marks}, {"name": "marked", "value": [form(m) for m in marks]},

@@ -113,6 +113,7 @@ function show(lines, x, y) {
 }
 
 function hide() {
+  if (!tip) return; // the page to log in has none
   tip.hidden = true;
   document.querySelector("[aria-describedby=tip]")?.removeAttribute("aria-describedby");
 }
