@@ -17,7 +17,7 @@ _TIMES: Final = ("lag", "freshness")
 #: A segment is a value that a producer sent: a line break in it must not look like a line of ours.
 _IN_ONE_LINE: Final = ' | reReplaceAll "[[:cntrl:]]+" " "'
 
-_WORDS: Final[dict[str, str]] = {
+WORDS: Final[dict[str, str]] = {
     "events": "events a minute", "users": "users a minute", "sessions": "sessions a minute",
     "registrations": "registrations a minute", "revenue": "revenue a minute",
     "active_users": "active users of the last {span}", "conversion": "from {before} to {step}",
@@ -32,14 +32,14 @@ _WORDS: Final[dict[str, str]] = {
         "Is every worker running and ready (/health)? Does Kafka answer? Until then other alerts say nothing.",
     "no_data_summary": "For {hold} there was no moment at which every partition was counted up to now.",
 }  # fmt: skip
-_SEVERITIES: Final = {"info": "information", "warning": "warning", "critical": "critical"}
+SEVERITIES: Final = {"info": "information", "warning": "warning", "critical": "critical"}
 
 
 def words_of(language: str) -> dict[str, Any]:
     """The words of alerts in a language, by what they are for; `severity` by its name."""
     t = Language(language)
-    severities = {name: t.of("severity", text) for name, text in _SEVERITIES.items()}
-    return {name: t.of("alert", text) for name, text in _WORDS.items()} | {"severity": severities}
+    severities = {name: t.of("severity", text) for name, text in SEVERITIES.items()}
+    return {name: t.of("alert", text) for name, text in WORDS.items()} | {"severity": severities}
 
 
 def title_of(name: str, alert: Alert) -> str:

@@ -9,7 +9,7 @@ from pipeline.doctor.diagnosis import fine
 from pipeline.doctor.model import Advice, Severity, Subject
 from pipeline.render.language import Language
 
-_SEVERITIES: Final[dict[Severity, str]] = {
+SEVERITIES: Final[dict[Severity, str]] = {
     "error": "error", "warning": "warning", "unknown": "not looked at",
 }  # fmt: skip
 
@@ -17,7 +17,7 @@ _SEVERITIES: Final[dict[Severity, str]] = {
 def lines(said: Sequence[Advice], t: Language, *, quick: bool = False) -> Iterator[str]:
     """Each advice with what to do, then what was looked at and is well; not so where the look was a `quick` one."""
     for one in said:
-        severity = t.of("severity", _SEVERITIES[one.severity])
+        severity = t.of("severity", SEVERITIES[one.severity])
         yield t(
             "{subject}: {severity}: {sentence}",
             subject=one.subject,

@@ -7,6 +7,7 @@ over the same log, so they agree on every record without talking to each other, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -200,8 +201,9 @@ class PartitionClassifier(LogHistory):
         both: list[int] = []
         pairs: list[int] = []
         if any(devices):
-            both = [i for i, user, device in zip(valid, users, devices, strict=True) if user and device]
-            pairs = [hash(ids) for ids in zip(users, devices, strict=True) if all(ids)]
+            have = [bool(user and device) for user, device in zip(users, devices, strict=True)]
+            both = list(compress(valid, have))
+            pairs = list(map(hash, zip(compress(users, have), compress(devices, have), strict=True)))
         return self._whose.identify(result, here, self._whose.claims(result, both, pairs))
 
 

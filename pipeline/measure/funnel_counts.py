@@ -12,7 +12,7 @@ from collections.abc import Iterable, KeysView
 from typing import Final
 
 from pipeline.measure.funnel import FunnelSpec, Key
-from pipeline.measure.funnel_fold import Change
+from pipeline.measure.funnel_extend import Change
 
 #: The bins' bounds grow by this factor: the middle of a bin is within 1 % of every value in it.
 GAMMA: Final = 1.01 / 0.99

@@ -2,8 +2,8 @@
 
 The state of an actor is its events, so the change is the contribution of all its events less that of the
 old ones. Two short cuts, both proved against the long way by the tests: a few events in order are looked up
-by the sequence of their codes, and an entry with many buckets remembers their levels, so that only those
-that new events can change are computed again.
+by the sequence of their codes, and longer entries remember the levels of their buckets, so that only those
+that later events can change are computed again (`funnel_extend.py`).
 """
 
 from __future__ import annotations
@@ -25,33 +25,14 @@ from pipeline.measure.funnel import (
     contributions,
     cuts_of,
 )
-from pipeline.measure.funnel_state import (
-    COUNT,
-    FOR_GOOD,
-    HEAD,
-    LEVELS,
-    LEVELS_HEAD,
-    MANY,
-    MAX_EVENTS,
-    OVERFLOW,
-    SMALL,
-    WIDE,
-    EntryCodec,
-    expires_at,
-    ttl_of,
-)
-
-#: (key, chain counted so far, chain to count now); () is none. The two chains have the same origin, which
-#: may be any: what counts is their length and the differences within.
-Change = tuple[Key, Chain, Chain]
+from pipeline.measure.funnel_extend import WIDE_MS, Change, Extension
+from pipeline.measure.funnel_state import FOR_GOOD, MAX_EVENTS, SMALL, EntryCodec, expires_at, ttl_of
 
 # Of a sequence of codes at different times, all within the window of the first first step: index of the
 # first and of the last first step, and what picks the chain out of all the times. None if there is no first
 # step.
 _Shape = tuple[int, int, Callable[[Sequence[int]], Chain]]
 _MAX_SHAPES: Final = 1 << 14
-#: Times from here on after the first one are wide.
-_WIDE_MS: Final = 1 << 32
 
 
 class FunnelFold:
@@ -66,6 +47,7 @@ class FunnelFold:
         #: Events left out so far because their actor had too many (one that comes again is counted again).
         self.dropped = 0
         self._codec = EntryCodec(spec, linked)
+        self._extension = Extension(spec, linked, self._codec)
         self._carriers = spec.carriers
         #: A bucket's earliest first step gives its value to the others there: theirs can't matter.
         self._leads = spec.attribution == "first"
@@ -114,10 +96,11 @@ class FunnelFold:
         An event with code 0 counts under `strict_order` only. The new entry is None if no event counts.
         Raises ValueError for an event older than the horizon.
         """
+        short = None
         if entry is None or entry[12] | entry[13] << 8 < SMALL:
             short = self._append(entry, events, horizon)
-        else:
-            short = self._extend(entry, events, horizon)
+        if short is None and entry is not None:
+            short = self._extension.extend(entry, events, horizon)
         return self._merge(entry, events, horizon) if short is None else short
 
     def _append(
@@ -150,7 +133,7 @@ class FunnelFold:
             if not code and not self._order:
                 continue
             at = ts - base
-            if not last < at < _WIDE_MS or ts < horizon:
+            if not last < at < WIDE_MS or ts < horizon:
                 return None
             if code & carriers and text != value:
                 if text is None:
@@ -203,77 +186,17 @@ class FunnelFold:
         shape: _Shape | None = None
         firsts = [i for i, code in enumerate(numbers) if code & 1]
         if firsts:
-            (picked,) = contributions(self._untimed, [(i, code, "") for i, code in enumerate(numbers)]).values()
+            places = range(len(numbers))
+            chains = self._extension.chains(places, numbers, firsts[0], SMALL, SMALL, SMALL)
+            if chains is not None:
+                picked = chains[1]
+            else:
+                (picked,) = contributions(self._untimed, [(i, code, "") for i, code in enumerate(numbers)]).values()
             shape = firsts[0], firsts[-1], itemgetter(*picked) if len(picked) > 1 else _single(picked[0])
         if len(self._shapes) >= _MAX_SHAPES:
             self._shapes.clear()
         self._shapes[codes] = shape
         return shape
-
-    def _extend(self, entry: bytes, events: Sequence[Event], horizon: int) -> tuple[bytes | None, list[Change]] | None:
-        """Put events at the end of a longer entry, when its levels show that they can only begin new buckets.
-
-        That is so for events later than all others, with the same breakdown value (where it matters), none of
-        which is the next step of any bucket. None if this is not the case.
-        """
-        base, ttl, head = HEAD.unpack_from(entry)
-        if not head & LEVELS or head & (WIDE | MANY | OVERFLOW) or ttl == FOR_GOOD or base + ttl * 1000 <= horizon:
-            return None
-        count, width = head & COUNT, self._codec.width
-        times_end = HEAD.size + 4 * (count - 1)
-        codes_end = times_end + count * width
-        buckets, high = LEVELS_HEAD.unpack_from(entry, codes_end)
-        if not buckets:
-            return None
-        if horizon > base and (not entry[times_end] & 1 or self.spec.bounds(base)[1] + self.spec.window_ms <= horizon):
-            return None
-        levels_at = codes_end + LEVELS_HEAD.size
-        levels = entry[levels_at : levels_at + buckets]
-        tail = entry[levels_at + buckets :]
-        text = tail.decode()
-        awaited = 0
-        for level in set(levels):
-            awaited |= 1 << level
-        awaited &= self._cut - 1
-        changes: list[Change] = []
-        last = base + int.from_bytes(entry[times_end - 4 : times_end], "little")
-        times, codes = b"", b""
-        for ts, code, value in events:
-            if not code and not self._order:
-                continue
-            if (
-                not last < ts < base + (1 << 32)
-                or ts < horizon
-                or code & awaited
-                or (code & self._carriers and value != text and not (self._leads and ts < high))
-            ):
-                return None
-            if code & 1 and ts >= high:
-                if code != 1:
-                    return None
-                low, high = self.spec.bounds(ts)
-                changes.append(((low, value), (), (ts,)))
-                levels += b"\1"
-                awaited |= 2
-            last = ts
-            count += 1
-            times += (ts - base).to_bytes(4, "little")
-            codes += code.to_bytes(width, "little")
-        if count > MAX_EVENTS:
-            return None
-        until = self._final_at(last) if self.linked else max(last + 1, high + self.spec.window_ms)
-        ttl = ttl_of(base, until)
-        parts = (
-            HEAD.pack(base, ttl, head & ~COUNT | count),
-            entry[HEAD.size : times_end],
-            times,
-            entry[times_end:codes_end],
-            codes,
-            LEVELS_HEAD.pack(len(levels), high),
-            levels,
-            tail,
-        )
-        return b"".join(parts), changes
 
     def _merge(
         self, entry: bytes | None, events: Sequence[Event], horizon: int, *, of_long_ago: bool = False

@@ -19,6 +19,7 @@ same events give the same bytes, whatever the order and the batches they came in
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
@@ -117,6 +118,17 @@ class EntryCodec:
             parts.append(table[0].encode())
         return HEAD.pack(base, ttl_of(base, expires), flags) + b"".join(parts)
 
+    def codes(self, packed: bytes) -> tuple[int, ...]:
+        """Codes as numbers."""
+        return struct.unpack(f"<{len(packed) // self.width}{self.format}", packed)
+
+    def values(self, packed: bytes) -> list[str]:
+        """The value of each event that has one, of an entry with several."""
+        table, refs = _table(packed)
+        texts = [raw.decode() for raw in table]
+        places = refs if len(table) <= 256 else struct.unpack(f"<{len(refs) // 2}H", refs)
+        return [texts[place] for place in places]
+
     def decode(self, entry: bytes) -> tuple[list[Event], list[int] | None, bool]:
         """The entry's events, the levels of its buckets (None if not written), and whether it overflowed."""
         base, _, head = HEAD.unpack_from(entry)
@@ -135,15 +147,37 @@ class EntryCodec:
             only = entry[at:].decode()
             values = [only if code & carriers else "" for code in codes]
         else:
-            (size,) = struct.unpack_from("<H", entry, at)
-            at += 2
-            table: list[str] = []
-            for _ in range(size):
-                (length,) = struct.unpack_from("<H", entry, at)
-                at += 2 + length
-                table.append(entry[at - length : at].decode())
-            carrying = sum(1 for code in codes if code & carriers)
-            refs = iter(struct.unpack_from(f"<{carrying}{'B' if size <= 256 else 'H'}", entry, at))
-            values = [table[next(refs)] if code & carriers else "" for code in codes]
+            carried = iter(self.values(entry[at:]))
+            values = [next(carried) if code & carriers else "" for code in codes]
         absolute = [base, *[base + time for time in times]]
         return list(zip(absolute, codes, values, strict=True)), levels, bool(head & OVERFLOW)
+
+
+def _table(packed: bytes) -> tuple[list[bytes], bytes]:
+    """The values of an entry that has several, and each event's place among them."""
+    (size,), at = struct.unpack_from("<H", packed), 2
+    table: list[bytes] = []
+    for _ in range(size):
+        (length,) = struct.unpack_from("<H", packed, at)
+        at += 2 + length
+        table.append(packed[at - length : at])
+    return table, packed[at:]
+
+
+def with_value(packed: bytes, many: bool, carrying: int, value: str) -> tuple[bytes, bool] | None:
+    """The values of an entry (at most 256) with that of one event more at its end, and whether they are several.
+
+    `carrying` is how many events have one already. None if there are too many for a short place.
+    """
+    raw = value.encode()
+    if not carrying or (not many and packed == raw):
+        return raw, False
+    table, refs = _table(packed) if many else ([packed], bytes(carrying))
+    place = bisect_left(table, raw)
+    if table[place : place + 1] != [raw]:
+        if len(table) == 256:
+            return None
+        table.insert(place, raw)
+        refs = bytes([ref + (ref >= place) for ref in refs])
+    texts = b"".join([struct.pack("<H", len(text)) + text for text in table])
+    return b"".join([struct.pack("<H", len(table)), texts, refs, bytes([place])]), True

@@ -15,7 +15,8 @@ from pipeline.measure.conditions import text_getter
 from pipeline.measure.entries import Entries, NewEntries, in_memory
 from pipeline.measure.funnel import FunnelSpec
 from pipeline.measure.funnel_counts import FunnelCounters
-from pipeline.measure.funnel_fold import Change, FunnelFold
+from pipeline.measure.funnel_extend import Change
+from pipeline.measure.funnel_fold import FunnelFold
 from pipeline.measure.rows import FunnelRow
 from pipeline.measure.windows import bounds
 from schemas.event import Event

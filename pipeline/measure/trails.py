@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Final, NamedTuple
 
 import msgpack
 
 from pipeline.measure.activity import Visit
-from pipeline.measure.conditions import text_value
+from pipeline.measure.conditions import text_values
 from pipeline.measure.entries import Entries
 from pipeline.measure.funnel_state import HEAD, ttl_of
 from pipeline.measure.windows import bounds, closing, grains
@@ -77,12 +78,12 @@ class Trails:
         self._ends: dict[int, list[int]] = {}
         self.changed: set[str] = set()
 
-    def add(self, events: Iterable[Event], watermark: int) -> None:
+    def add(self, events: Sequence[Event], watermark: int) -> None:
         """Note accepted events of ids that belong to nobody."""
-        fields, registration = self._fields, self._plan.registration
+        registration = self._plan.registration
         by_id: dict[str, list[tuple[Visit, str | None]]] = {}
-        for event in events:
-            values = tuple([text_value(event, name) for name in fields])
+        columns = [text_values(events, name) for name in self._fields]
+        for event, values in zip(events, zip(*columns, strict=True) if columns else repeat(()), strict=False):
             visit = (event.ts // MINUTE, values, event.name == registration)
             by_id.setdefault(event.actor, []).append((visit, (event.session_id or None) if self._by_session else None))
         for identifier, own in by_id.items():

@@ -24,8 +24,8 @@ CODES: Final = (ENGLISH, *sorted(file.stem for file in _TABLES.glob("*.yaml")))
 #: What stands where there is no number.
 NONE: Final = "–"
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_UNITS: Final = ((86_400, "{n} d"), (3600, "{n} h"), (60, "{n} min"), (1, "{n} s"))
+WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+UNITS: Final = ((86_400, "{n} d"), (3600, "{n} h"), (60, "{n} min"), (1, "{n} s"))
 Number = int | float | Decimal
 #: In C where it was built: the table is read when a command starts.
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -135,7 +135,7 @@ class Language:
         if ms < 10_000 and ms % 1000:
             return self("{n} s", n=f"{ms / 1000:.1f}")
         left, found = round(ms / 1000), []
-        for seconds, text in _UNITS:
+        for seconds, text in UNITS:
             if left >= seconds:
                 found.append(self(text, n=left // seconds))
                 left %= seconds
@@ -155,7 +155,7 @@ class Language:
         said = self("{name} {day}", name=_MONTHS[day.month - 1], month=day.month, day=day.day)
         if year:
             said = self("{date}, {year}", date=said, year=day.year)
-        return self("{weekday}, {date}", weekday=self(_WEEKDAYS[day.weekday()]), date=said) if weekday else said
+        return self("{weekday}, {date}", weekday=self(WEEKDAYS[day.weekday()]), date=said) if weekday else said
 
     def clock(self, ms: int, zone: tzinfo = UTC, *, seconds: bool = False) -> str:
         """`14:05`, in the zone."""

@@ -22,7 +22,7 @@ Happened = Callable[[Sequence[Any]], Sequence[Annotation]]
 #: Rows of a table and bars of a chart that are shown; the download has them all.
 TABLE_ROWS: Final = 200
 _BARS: Final = 25
-_SEGMENTS: Final = {
+SEGMENT_NAMES: Final = {
     "new": "new", "active": "active", "high_value": "high value",
     "at_risk": "at risk", "churned": "churned",
 }  # fmt: skip
@@ -47,8 +47,8 @@ def cell(t: Language, name: str, value: Any) -> str:
         return " → ".join(cell(t, "", item) for item in value)
     if isinstance(value, int | float | Decimal):
         return number_form(t, name, value)(float(value))
-    if name == "segment" and value in _SEGMENTS:
-        return t.of("segment", _SEGMENTS[value])
+    if name == "segment" and value in SEGMENT_NAMES:
+        return t.of("segment", SEGMENT_NAMES[value])
     return str(value)
 
 

@@ -15,6 +15,7 @@ from array import array
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from operator import itemgetter
 from typing import Any, Final, Protocol
 
@@ -47,17 +48,18 @@ class Checkpoint:
 
 def encode(checkpoint: Checkpoint, writer: bytes) -> Iterator[bytes]:
     """The records of one checkpoint; `writer` tells apart the parts of two workers' checkpoints."""
-    groups: list[list[Entry]] = [[]]
-    size = 0
-    for key, value in checkpoint.entries:
-        if size + len(key) + len(value) > MAX_PART_BYTES and groups[-1]:
-            groups.append([])
-            size = 0
-        groups[-1].append((key, value))
-        size += len(key) + len(value) + 12
-    for part, entries in enumerate(groups):
+    entries = checkpoint.entries
+    ends = list(accumulate([len(key) + len(value) + 12 for key, value in entries]))
+    groups: list[list[Entry]] = []
+    start = size = 0
+    while start < len(entries):
+        end = max(bisect_right(ends, size + MAX_PART_BYTES), start + 1)
+        groups.append(entries[start:end])
+        start, size = end, ends[end - 1]
+    groups = groups or [[]]
+    for part, group in enumerate(groups):
         head = (VERSION, writer, checkpoint.position, part, len(groups), checkpoint.meta if part == 0 else None)
-        yield msgpack.packb((head, entries))
+        yield msgpack.packb((head, group))
 
 
 def readable(version: int, what: str) -> None:

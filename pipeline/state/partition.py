@@ -137,9 +137,10 @@ class PartitionState:
         result = self.classifier.classify(records)
         version = records[-1].offset + 1
         outcomes = result.outcomes
-        for outcome in Outcome:
-            if outcome is not Outcome.ACCEPTED:
-                self.totals[outcome] += outcomes.count(outcome)
+        if outcomes.count(Outcome.ACCEPTED) < len(outcomes):
+            for outcome in Outcome:
+                if outcome is not Outcome.ACCEPTED:
+                    self.totals[outcome] += outcomes.count(outcome)
         for why in result.rejections.values():
             self.reasons[why.reason] = self.reasons.get(why.reason, 0) + 1
         events = self.persons.counted_as(result)

@@ -94,6 +94,8 @@ class Persons:
             event = result.events[i]
             assert event is not None
             event.actor += _AGAIN
+        if result.outcomes.count(Outcome.ACCEPTED) == len(result.outcomes):
+            return result.events  # type: ignore[return-value]
         accepted = [outcome is Outcome.ACCEPTED for outcome in result.outcomes]
         return list(compress(result.events, accepted))  # type: ignore[arg-type]
 

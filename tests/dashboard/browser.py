@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,3 +121,52 @@ def chromium(url: str, *more: str, language: str = "en-US") -> Iterator[Browser]
         yield Browser(driver, url.rstrip("/"))
     finally:
         driver.quit()
+
+
+def press(browser: Browser, selector: str) -> None:
+    """One click of a person, and wait until the page that it leads to is filled."""
+    browser.js("arguments[0].click()", browser.driver.find_element("css selector", selector))
+    browser.until(lambda: browser.js("return document.readyState === 'complete' || null"), "the page")
+    browser.until(browser.filled, "the page filled", 60)
+
+
+def table(browser: Browser, title: str) -> list[list[str]]:
+    """The rows of the table under a heading of the answer."""
+    heading = "return [...document.querySelectorAll('h3')].some(e => e.innerText === arguments[0])"
+    browser.until(lambda: browser.js(heading, title), f"the heading {title}")
+    found: list[list[str]] = browser.js(
+        "const head = [...document.querySelectorAll('h3')].find(e => e.innerText === arguments[0]);"
+        "return [...head.nextElementSibling.querySelectorAll('tbody tr')].map(r => [...r.cells].map(c => c.innerText))",
+        title,
+    )
+    return found
+
+
+def click(browser: Browser, link: str) -> None:
+    """Click on the first link (or button) with that text, and wait until what it leads to is filled."""
+    element = browser.js(
+        "return [...document.querySelectorAll('a, button, summary')].find(e => e.innerText.trim() === arguments[0] && "
+        "e.offsetParent !== null)",
+        link,
+    )
+    assert element is not None, f"there is no {link}"
+    element.click()
+    filled(browser)
+
+
+def filled(browser: Browser) -> None:
+    browser.until(lambda: browser.js("return document.readyState === 'complete' || null"), "the page")
+    browser.until(browser.filled, "filled")
+
+
+def people_there(browser: Browser) -> int:
+    """How many people the page says are behind a number."""
+    said = re.match(r"([\d,]+) people", browser.text(".count"))
+    assert said is not None, browser.text("main")
+    return int(said[1].replace(",", ""))
+
+
+def fetched(address: str) -> list[str]:
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        lines: list[str] = answer.read().decode("utf-8-sig").splitlines()
+    return lines

@@ -19,7 +19,7 @@ from typing import Any
 import commands
 import pytest
 
-from dashboard.browser import Browser, chromium
+from dashboard.browser import WIDE, Browser, chromium
 from pipeline.embedded.child import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,6 +127,18 @@ def _until_started(process: subprocess.Popen[str]) -> str:
 def browser(running: Running) -> Iterator[Browser]:
     with chromium(running.dashboard) as found:
         yield found
+
+
+@pytest.fixture
+def plain(browser: Browser) -> Iterator[None]:
+    """A test begins in English, light, on a wide screen, and ends without a complaint of the console."""
+    browser.width(WIDE)
+    browser.cookie("lang", "en")
+    browser.cookie("theme", "light")
+    browser.complaints()
+    yield
+    assert browser.complaints() == []
+    assert browser.foreign_requests() == []
 
 
 @pytest.fixture(scope="module")

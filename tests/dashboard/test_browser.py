@@ -11,27 +11,15 @@ from typing import Any
 import pytest
 from axe_selenium_python import Axe
 
-from dashboard.browser import NARROW, WIDE, Browser, chromium
+from dashboard.browser import NARROW, WIDE, Browser, chromium, press
 from dashboard.conftest import Running
 from pipeline.dashboard.pages import PAGES
 from pipeline.render.language import Language
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_chromium")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_chromium", "plain")]
 
 EN = Language("en")
 PATHS = [page.path for page in PAGES]
-
-
-@pytest.fixture(autouse=True)
-def plain(browser: Browser) -> Iterator[None]:
-    """Every test begins in English, light, on a wide screen, and ends without a complaint of the console."""
-    browser.width(WIDE)
-    browser.cookie("lang", "en")
-    browser.cookie("theme", "light")
-    browser.complaints()
-    yield
-    assert browser.complaints() == []
-    assert browser.foreign_requests() == []
 
 
 def events_of(count: int, prefix: str, **fields: Any) -> list[dict[str, Any]]:
@@ -74,115 +62,6 @@ def test_live_numbers_are_those_of_clickhouse(running: Running, browser: Browser
     sql = f"SELECT uniqExact(person), count() FROM events WHERE stream = '{stream}'"
     stored = browser.until(lambda: running.rows(sql) if running.rows(sql) == [[40, 50]] else None, "all stored")
     assert int(browser.text("[data-live=rec-accepted]")) == stored[0][1]
-
-
-def press(browser: Browser, selector: str) -> None:
-    """One click of a person, and wait until the page that it leads to is filled."""
-    browser.js("arguments[0].click()", browser.driver.find_element("css selector", selector))
-    browser.until(lambda: browser.js("return document.readyState === 'complete' || null"), "the page")
-    browser.until(browser.filled, "the page filled", 60)
-
-
-def test_question_1_how_many_are_active_against_yesterday_at_this_time(running: Running, browser: Browser) -> None:
-    """No click. Of the same minute: the page is drawn, and ClickHouse asked, until both have seen one and the same."""
-    until = "toStartOfMinute(now64(3))"
-    today = f"toDate({until}, 'Asia/Shanghai')"
-    counted = "SELECT uniqExact(person) FROM activity WHERE day = {day} AND ts < {until}"
-    sql = (
-        f"SELECT ({counted.format(day=today, until=until)}), "
-        f"({counted.format(day=today + ' - 1', until=until + ' - INTERVAL 1 DAY')}), "
-        f"({counted.format(day=today + ' - 7', until=until + ' - INTERVAL 7 DAY')}), "
-        f"(SELECT uniqExact(order_id) FROM payments WHERE day = {today} AND ts < {until}), "
-        f"(SELECT toFloat64(sum(amount)) FROM money WHERE day = {today} AND ts < {until})"
-    )
-
-    def seen() -> bool:
-        ((people, yesterday, week, orders, revenue),) = running.rows(sql)
-        browser.open("/")
-        shown = [browser.text(f"[data-of={of}] .value").replace(",", "") for of in ("people", "orders", "revenue")]
-        against = browser.text("[data-of=people] .against")
-        return (
-            [int(shown[0]), int(shown[1])] == [people, orders]
-            and abs(float(shown[2]) - revenue) < 1
-            and bool(re.search(rf"^{re.escape(EN.change((people - yesterday) / yesterday))} against yesterday by \d\d:\d\d: "
-                               rf"{EN.number(yesterday)}\n.* by \d\d:\d\d: {EN.number(week)}$", against))
-        )  # fmt: skip
-
-    browser.until(seen, "the page and ClickHouse agree", 120)
-    assert "at this time yesterday" in browser.text("[data-part^='/part/recently']")
-
-
-def test_question_5_did_b_win_and_may_i_believe_it(running: Running, browser: Browser) -> None:
-    """One click. The second computation is made here, of the events alone."""
-    browser.open("/")
-    press(browser, "nav a[href='/experiments']")
-    rows = browser.js(
-        "return [...document.querySelectorAll(\"[data-part^='/part/experiments'] tbody tr\")].map(r => [...r.cells].map(c => c.innerText))"
-    )
-    first = "toDate(now64(3), 'Asia/Shanghai') - 29"
-    counted = running.rows(
-        "SELECT experiment, variant, count(), countIf(bought) FROM (SELECT experiment, person, any(variant) AS variant, "
-        "any(paid >= at) AS bought FROM (SELECT person, experiment, variant, min(ts) AS at FROM exposures "
-        f"WHERE day >= {first} GROUP BY person, experiment, variant) AS e LEFT JOIN (SELECT person, max(ts) AS paid FROM "
-        f"payments WHERE day >= {first} GROUP BY person) AS p USING person GROUP BY experiment, person HAVING count() = 1) "
-        "GROUP BY experiment, variant ORDER BY experiment, variant"
-    )
-    assert len(counted) >= 4
-    by_name = {(experiment, variant): (users, bought) for experiment, variant, users, bought in counted}
-    for (experiment, variant), (users, bought) in by_name.items():
-        row = next(row for row in rows if row[:2] == [experiment, variant])
-        assert row[2:4] == [EN.number(users), EN.percent(bought / users)]
-        if variant == "control":
-            continue
-        others, of_them = by_name[experiment, "control"]
-        p, q = bought / users, of_them / others
-        z = (p - q) / (p * (1 - p) / users + q * (1 - q) / others) ** 0.5
-        said = "No difference shown" if abs(z) < 1.9 else "Better: " if z > 2.1 else "Worse: " if z < -2.1 else ""
-        assert row[-1].startswith(said), (row, z)
-
-
-def test_question_7_what_to_report_on_monday(running: Running, browser: Browser) -> None:
-    """One click: what changed, why, how sure; the figures of the week, which are those of the events."""
-    browser.open("/")
-    press(browser, "nav a[href='/report']")
-    said = browser.text("[data-part^='/part/report']")
-    assert "What changed" in said
-    monday = "toMonday(toDate(now64(3), 'Asia/Shanghai'))"
-    ((orders, people),) = running.rows(
-        f"SELECT (SELECT uniqExact(order_id) FROM payments WHERE day >= {monday} - 7 AND day < {monday}), "
-        f"(SELECT uniqExact(person) FROM activity WHERE day >= {monday} - 7 AND day < {monday} AND NOT late)"
-    )
-    rows = browser.js(
-        "return [...document.querySelectorAll('.report tr')].map(r => [...r.cells].map(c => c.innerText))"
-    )
-    figures = {row[0]: row[1] for row in rows if len(row) > 1}
-    assert (figures["Orders"], figures["Active users"]) == (EN.number(orders), EN.number(people))
-    assert browser.driver.find_element("css selector", "a[href^='/download/report.html']").is_displayed()
-
-
-def test_question_8_is_my_new_event_tracked_properly(running: Running, browser: Browser, tmp_path: Path) -> None:
-    """Two clicks and a word: the misspelt one with what was meant, each wrong property, and the right one."""
-    now = int(time.time() * 1000)
-    running.send(tmp_path, [
-        {"event_id": "q8a", "event": "add_to_crat", "user_id": "tester", "ts": now, "properties": {"item_id": "i1"}},
-        {"event_id": "q8b", "event": "add_to_cart", "user_id": "tester", "ts": now,
-         "properties": {"item_id": "i1", "quantity": "2", "price": -1, "colour": "red"}},
-    ])  # fmt: skip
-    browser.open("/")
-    press(browser, "nav a[href='/events']")
-    box = browser.driver.find_element("css selector", "main input[name=id]")
-    box.send_keys("tester\n")
-    listed = "return [...document.querySelectorAll('table.cards > tbody > tr')].map(r => r.textContent)"
-    found = browser.until(lambda: rows if len(rows := browser.js(listed) or []) == 2 else None, "both records", 20)
-    misspelt, wrong = (next(row for row in found if name in row) for name in ("add_to_crat", "quantity"))
-    assert "unknown_event" in misspelt
-    assert "Did you mean add_to_cart?" in misspelt
-    for words in ("input should be a valid integer", "input should be greater than or equal to 0", "colour"):
-        assert words in wrong
-    # The app is mended: the same page shows it, within seconds and without a click.
-    running.send(tmp_path, [{"event_id": "q8c", "event": "add_to_cart", "user_id": "tester", "ts": now,
-                             "properties": {"item_id": "i1", "quantity": 2, "price": 1.5}}])  # fmt: skip
-    browser.until(lambda: any("accepted" in row for row in browser.js(listed) or []), "the right one", 20)
 
 
 def test_from_a_list_to_a_person_and_by_keyboard_to_another(running: Running, browser: Browser) -> None:

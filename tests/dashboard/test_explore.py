@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import urllib.request
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,27 +11,15 @@ from axe_selenium_python import Axe
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from dashboard.browser import NARROW, WIDE, Browser
+from dashboard.browser import NARROW, WIDE, Browser, click, fetched, filled, people_there, table
 from dashboard.conftest import Running
 from pipeline.dashboard.pages.explore import KINDS
 from pipeline.render.language import Language
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_chromium")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_chromium", "plain")]
 
 EN = Language("en")
 ZONE = "'Asia/Shanghai'"
-
-
-@pytest.fixture(autouse=True)
-def plain(browser: Browser) -> Iterator[None]:
-    """Every test begins in English, light, on a wide screen, and ends without a complaint of the console."""
-    browser.width(WIDE)
-    browser.cookie("lang", "en")
-    browser.cookie("theme", "light")
-    browser.complaints()
-    yield
-    assert browser.complaints() == []
-    assert browser.foreign_requests() == []
 
 
 @pytest.fixture(scope="module")
@@ -51,48 +37,6 @@ def span(days: tuple[str, str]) -> str:
 
 def between(days: tuple[str, str]) -> str:
     return f"toDate(ts, {ZONE}) BETWEEN '{days[0]}' AND '{days[1]}'"
-
-
-def table(browser: Browser, title: str) -> list[list[str]]:
-    """The rows of the table under a heading of the answer."""
-    heading = "return [...document.querySelectorAll('h3')].some(e => e.innerText === arguments[0])"
-    browser.until(lambda: browser.js(heading, title), f"the heading {title}")
-    found: list[list[str]] = browser.js(
-        "const head = [...document.querySelectorAll('h3')].find(e => e.innerText === arguments[0]);"
-        "return [...head.nextElementSibling.querySelectorAll('tbody tr')].map(r => [...r.cells].map(c => c.innerText))",
-        title,
-    )
-    return found
-
-
-def click(browser: Browser, link: str) -> None:
-    """Click on the first link (or button) with that text, and wait until what it leads to is filled."""
-    element = browser.js(
-        "return [...document.querySelectorAll('a, button, summary')].find(e => e.innerText.trim() === arguments[0] && "
-        "e.offsetParent !== null)",
-        link,
-    )
-    assert element is not None, f"there is no {link}"
-    element.click()
-    filled(browser)
-
-
-def filled(browser: Browser) -> None:
-    browser.until(lambda: browser.js("return document.readyState === 'complete' || null"), "the page")
-    browser.until(browser.filled, "filled")
-
-
-def people_there(browser: Browser) -> int:
-    """How many people the page says are behind a number."""
-    said = re.match(r"([\d,]+) people", browser.text(".count"))
-    assert said is not None, browser.text("main")
-    return int(said[1].replace(",", ""))
-
-
-def fetched(address: str) -> list[str]:
-    with urllib.request.urlopen(address, timeout=30) as answer:
-        lines: list[str] = answer.read().decode("utf-8-sig").splitlines()
-    return lines
 
 
 def test_a_trend_is_what_sql_counts(running: Running, browser: Browser, days: tuple[str, str]) -> None:
@@ -257,88 +201,3 @@ def test_what_cannot_be_asked_is_said_in_one_line(browser: Browser) -> None:
     said: Any = browser.text("main .bad")
     assert said == "▲ the plan has no event 'view_itme': did you mean view_item?"
     assert browser.js("return document.querySelector('form.question [name=x1]').value") == "A / B"
-
-
-# --- everyday questions: from the first page, in at most five clicks ---
-
-
-def test_where_the_checkout_leaks_for_whom_since_when_and_who_they_are(running: Running, browser: Browser) -> None:
-    browser.open("/")
-    said = browser.until(lambda: browser.text("[data-part^='/part/drops'] .bad"), "what fell")
-    assert re.search(r"checkout → pay fell .* on android only .*since", said)
-    click(browser, "Funnels")
-    click(browser, "Who they are, and who was lost")
-    asked = {name: values[0] for name, values in parse_qs(urlsplit(browser.driver.current_url).query).items()}
-    assert asked["by"] == "platform"
-    browser.shoot("explore-funnel")
-    android = next(row for row in table(browser, "By value") if row[0] == "android")
-    # platform, view_item, add_to_cart, share, checkout, share, pay, share, ...
-    checkout, pay = (int(android[k].replace(",", "")) for k in (4, 6))
-    browser.js(
-        "[...document.querySelectorAll('tbody tr')].find(r => r.cells[0].innerText === 'android')"
-        ".cells[7].querySelector('a').click()"
-    )
-    filled(browser)
-    assert people_there(browser) == checkout - pay
-    browser.shoot("people")
-    began = f"event = 'view_item' AND {between((asked['from'], asked['to']))}"
-    steps = "event = 'add_to_cart', event = 'checkout', event = 'pay', event = 'purchase'"
-    ((lost,),) = running.rows(
-        f"SELECT count() FROM (SELECT person, argMinIf(platform, ts, {began}) AS p, windowFunnel(3600000)("
-        f"toUInt64(toUnixTimestamp64Milli(ts)), {began}, {steps}) AS level FROM events "
-        f"WHERE toDate(ts, {ZONE}) >= '{asked['from']}' GROUP BY person) WHERE level = 3 AND p = 'android'"
-    )
-    assert checkout - pay == lost > 20
-    assert len(fetched(browser.js("return document.querySelector('.buttons a[href*=people]').href"))) == 1 + lost
-
-
-def test_which_channel_brings_people_who_stay(running: Running, browser: Browser) -> None:
-    browser.open("/")
-    click(browser, "Acquisition")
-    heads, rows = browser.js(
-        "const t = document.querySelector(\"[data-part^='/part/channels'] table\");"
-        "return [[...t.tHead.rows[0].cells].map(c => c.innerText), [...t.tBodies[0].rows].map(r => [...r.cells].map(c => c.innerText))]"
-    )
-    assert heads == [
-        "channel",
-        "new users",
-        "next day rate",
-        "retained rate",
-        "paid rate",
-        "ltv",
-        "spend",
-        "cac",
-        "roi",
-    ]
-    counted = running.rows(
-        f"SELECT channel, count() AS n FROM users WHERE first_day BETWEEN toDate(now(), {ZONE}) - 37 AND toDate(now(), {ZONE}) - 8 "
-        f"GROUP BY channel ORDER BY n DESC, channel"
-    )
-    assert [row[:2] for row in rows] == [[channel, EN.number(n)] for channel, n in counted]
-    # What is paid for has a cost and a return; what is not has none.
-    known = {row[0]: row[7:] for row in rows}
-    assert all("–" not in known[channel] for channel in ("ads", "search"))
-    assert known["organic"] == ["–", "–"]
-
-
-def test_whom_to_recall_as_a_file_for_the_push_team(running: Running, browser: Browser) -> None:
-    browser.open("/")
-    click(browser, "Explore")
-    click(browser, "Lifecycle")
-    away = browser.driver.find_element("name", "away")
-    away.clear()
-    away.send_keys("7")
-    click(browser, "Show")
-    *_, (day, _, _, _, dormant) = [row for row in table(browser, "By period") if row[4] != "0"]
-    browser.js(
-        "[...document.querySelectorAll('tbody tr')].filter(r => r.cells[4].innerText !== '0').at(-1).cells[4].querySelector('a').click()"
-    )
-    filled(browser)
-    lines = fetched(browser.js("return document.querySelector('.buttons a[href*=people]').href"))
-    found = sorted(line.split(",")[0] or f"$device:{line.split(',')[1]}" for line in lines[1:])
-    counted = running.rows(
-        f"SELECT person FROM events WHERE toDate(ts, {ZONE}) <= '{day}' GROUP BY person "
-        f"HAVING max(toDate(ts, {ZONE})) = toDate('{day}') - 7 ORDER BY person"
-    )
-    assert found == [row[0] for row in counted]
-    assert len(found) == int(dormant) > 0

@@ -337,7 +337,7 @@ def test_it_speaks_chinese() -> None:
     found = machine.disk([DiskSpace("data", 0, GIB)], ZH)
     assert list(lines(found, ZH)) == [
         "磁盘：错误：data 只剩 0 MiB，共 1.0 GiB（0%）",
-        "    腾出空间、换更大的磁盘，或缩短保留时间（见 docs/zh/operate.md）；磁盘写满不会丢已确认的事件，但新的存不进去",
+        "    清理空间、换更大的磁盘，或缩短保留时间（见 docs/zh/operate.md）；磁盘写满不会丢失已确认的事件，但新事件无法写入",
         "正常：端口、内存、时钟、版本、主题、权限、埋点方案、积压、数据片段、被拒记录、采集入口",
         "1 个错误，0 个警告，0 项未检查",
     ]

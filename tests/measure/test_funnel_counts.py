@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.measure.funnel import FunnelSpec
 from pipeline.measure.funnel_counts import ZERO_BIN, FunnelCell, FunnelCounters, StepTimes, bin_of, middle
-from pipeline.measure.funnel_fold import Change
+from pipeline.measure.funnel_extend import Change
 
 SPEC = FunnelSpec(3, 1000, lambda ts: (0, 1000))
 waits = st.integers(0, 400 * 86_400_000)

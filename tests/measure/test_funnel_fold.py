@@ -12,7 +12,8 @@ from measure.funnel_reference import codes, modes
 
 from pipeline.measure.funnel import Event, FunnelSpec, Key, contributions
 from pipeline.measure.funnel_counts import FunnelCell, FunnelCounters
-from pipeline.measure.funnel_fold import Change, FunnelFold
+from pipeline.measure.funnel_extend import Change
+from pipeline.measure.funnel_fold import FunnelFold
 from pipeline.measure.funnel_state import MAX_EVENTS, event_count, expires_at, overflowed
 
 A, B, C, OUT = 1, 2, 4, 8  # the steps of a funnel of three, and an exclusion
@@ -92,6 +93,33 @@ def test_the_first_value_of_a_bucket_is_the_only_one_kept() -> None:
         (0, "ios"): 1,
         (100, "web"): 2,
     }
+
+
+def test_steps_that_come_last_go_on_where_their_bucket_stands() -> None:
+    # Ten first steps in one bucket, then another bucket with a value of its own, and one more with the first value.
+    fold = FunnelFold(SPEC)
+    entry, _ = fold.fold(None, [(k, A, "tv") for k in range(10)])
+    steps = [(40, B, ""), (120, A, "ios"), (130, A, "web"), (150, B, ""), (160, C, ""), (230, A, "tv"), (235, B, "")]
+    found = []
+    for step in steps:
+        entry, changes = fold.fold(entry, [step])
+        found += waits(changes)
+    assert found == [
+        ((0, "tv"), [], [31]),
+        ((100, "ios"), None, []),
+        ((100, "ios"), [], [20]),
+        ((100, "ios"), [20], [20, 10]),
+        ((200, "tv"), None, []),
+        ((200, "tv"), [], [5]),
+    ]
+    assert entry == FunnelFold(SPEC).fold(None, [*[(k, A, "tv") for k in range(10)], *steps])[0]
+    # Together they are what they are one by one.
+    entry, _ = fold.fold(None, [(k, A, "tv") for k in range(10)])
+    assert waits(fold.fold(entry, steps)[1]) == [
+        ((0, "tv"), [], [31]),
+        ((100, "ios"), None, [20, 10]),
+        ((200, "tv"), None, [5]),
+    ]
 
 
 def test_an_actor_counts_in_every_bucket_it_starts_in() -> None:

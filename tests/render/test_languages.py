@@ -71,17 +71,17 @@ def said() -> Iterator[tuple[str, set[str], str]]:
 
 def from_lists() -> set[str]:
     """Keys of the texts that stand in lists, and are said by name."""
-    found = {definitions.PERSON, "dashboard", *scorecard._STAGES.values(), *language._WEEKDAYS}
-    found |= {text for _, text in language._UNITS}
+    found = {definitions.PERSON, "dashboard", *scorecard.STAGE_NAMES.values(), *language.WEEKDAYS}
+    found |= {text for _, text in language.UNITS}
     found |= {f"column|{name}" for name in columns()}
     for meaning, texts in (
         ("page", [page.name for page in PAGES]), ("task", [task for task, _ in TASKS]), ("subject", SUBJECTS), ("state", STATES),
-        ("question", [*definitions._KINDS.values(), *(text for pair in explore.KINDS.values() for text in pair)]),
+        ("question", [*definitions.KINDS.values(), *(text for pair in explore.KINDS.values() for text in pair)]),
         ("operator", filters.OPERATORS.values()), ("measure", question.MEASURES.values()), ("order", question.ORDER_NAMES.values()),
         ("against", builders.COMPARES.values()), ("grain", builders.GRAINS), ("period", builders.GRAINS),
-        ("outcome", events.OUTCOMES.values()), ("segment", metric._SEGMENTS.values()), ("alert", alerts._WORDS.values()),
+        ("outcome", events.OUTCOMES.values()), ("segment", metric.SEGMENT_NAMES.values()), ("alert", alerts.WORDS.values()),
         ("happened", kept.HAPPENED), ("kept", KINDS), ("page", ["Not stored"]),
-        ("severity", [*alerts._SEVERITIES.values(), *doctor._SEVERITIES.values()]),
+        ("severity", [*alerts.SEVERITIES.values(), *doctor.SEVERITIES.values()]),
     ):  # fmt: skip
         found |= {f"{meaning}|{text}" for text in texts}
     return found

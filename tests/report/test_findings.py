@@ -50,9 +50,7 @@ def test_a_step_that_fell_is_told_with_segment_day_and_what_to_do() -> None:
     assert found.advice == "Compare with android 5.1 (60.0 %), where it holds: roll back or fix."
     assert found.sure == "almost certain: 3,000 users before, 1,000 since"
     (chinese,) = all_findings(ZH, facts(funnels=(funnel,)))
-    assert (
-        chinese.what == "仅 android 5.2：checkout → pay 从 61.0% 降到 44.0%（漏斗 checkout），自 11月18日 星期三 起。"
-    )
+    assert chinese.what == "11月18日 星期三 起，仅 android 5.2 的 checkout → pay 从 61.0% 降到 44.0%（漏斗 checkout）。"
     assert chinese.advice == "与表现正常的 android 5.1 (60.0%) 对比：回滚或修复。"
 
 

@@ -19,7 +19,7 @@ from schemas.scorecard import SHARES, STAGES, Scorecard
 
 #: Seconds: days that are over change slowly, and nobody waits for them to be counted anew.
 _KEEP, _STALE = 600.0, 3600.0
-_STAGES: Final = {
+STAGE_NAMES: Final = {
     "early": "Early: do people come and find the use of it?",
     "growth": "Growth: do they stay?",
     "mature": "Mature: does it pay?",
@@ -32,7 +32,7 @@ def section(context: Context) -> Safe:
     card = _card(context)
     stage = context.choice("stage", [card.stage, *STAGES])
     others = [
-        h("a", t(_STAGES[name]).split(t(":"))[0], href=f"/?{context.with_query(stage=name)}",
+        h("a", t(STAGE_NAMES[name]).split(t(":"))[0], href=f"/?{context.with_query(stage=name)}",
           aria_current="true" if name == stage else None)
         for name in STAGES
     ]  # fmt: skip
@@ -45,7 +45,7 @@ def section(context: Context) -> Safe:
         )
         for name in STAGES[stage]  # type: ignore[index]
     ]
-    head = h("div", h("h2", t("Scorecard")), h("p", t(_STAGES[stage]), class_="note"),
+    head = h("div", h("h2", t("Scorecard")), h("p", t(STAGE_NAMES[stage]), class_="note"),
              h("p", *others, class_="stages"), class_="head")  # fmt: skip
     return h("section", head, h("div", *tiles, class_="tiles"), class_="scorecard")
 
