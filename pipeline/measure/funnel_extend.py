@@ -197,7 +197,7 @@ class Extension:
                     best = chain
                     if step == steps:
                         return (was if i >= known else best), best
-        return was, best
+        return (was if known < len(codes) else best), best
 
     def _value(self, tail: bytes, many: bool, codes: bytes, first: int) -> str:
         """The value of a bucket whose first first step is number `first`."""

@@ -122,6 +122,14 @@ def test_steps_that_come_last_go_on_where_their_bucket_stands() -> None:
     ]
 
 
+def test_what_is_no_step_changes_nothing_of_an_entry_however_late_it_comes() -> None:
+    fold = FunnelFold(SPEC)
+    for steps in ([(2, A, "")], [(2, A, ""), (60, B, "")], [(k, A, "") for k in range(40)]):
+        entry, _ = fold.fold(None, steps)
+        assert fold.fold(entry, [(250, 0, "")]) == (entry, [])
+        assert fold.fold(entry, []) == (entry, [])
+
+
 def test_an_actor_counts_in_every_bucket_it_starts_in() -> None:
     # The second step is within 50 ms of the first only for the start at 190; 205 starts the next bucket.
     assert levels(SPEC, [(110, A, ""), (190, A, ""), (205, A, ""), (230, B, "")]) == {
