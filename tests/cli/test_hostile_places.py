@@ -42,7 +42,8 @@ COMMANDS = [
     "sources add web", "sources add änn", "sources list", "sources list --file /dev/null/s.json", "sources revoke web",
     "backup nöthing", "backup /dev/null/x", "backup x --data nöthing", "restore nöthing",
     "restore x --data /dev/null/x",
-    "kept export k.yaml", "kept export --data nöthing -", "kept import nöthing.yaml", "mcp", "doctor", "doctor --json --lang zh", "doctor --data nöthing", "doctor --lang xx",
+    "kept export k.yaml", "kept export --data nöthing -", "kept import nöthing.yaml", "mcp",
+    "doctor", "doctor --json --lang zh", "doctor --data nöthing", "doctor --lang xx",
 ]  # fmt: skip
 #: Those that wait for what isn't there: what they say meanwhile.
 WAITING = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,13 @@ from pipeline.embedded.kafka.jars import kafka_jars
 from pipeline.embedded.kafka.java import java
 from pipeline.embedded.kafka.node import KEEPING, SETTINGS, cluster_id, make_storage, properties, server_command
 from pipeline.embedded.server import ChildServer
+from pipeline.errors import UserError
 
 _HOST: Final = "127.0.0.1"
 #: After a power cut it reads again what was written last.
 _START_SECONDS: Final = 180.0
+#: How often ports are chosen.
+_CHOICES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,33 @@ class KafkaBroker(ChildServer):
         if self._child is not None:
             raise RuntimeError("Kafka runs already")
         self.folder.mkdir(parents=True, exist_ok=True)
+        fresh = cluster_id(self.folder / "log") is None
+        for left in reversed(range(_CHOICES)):
+            self._choose_ports()
+            try:
+                child = await self._started()
+                break
+            except UserError:
+                # Java takes seconds until it listens, and another one that starts just now may have taken a port.
+                if left == 0 or not self._lost_a_port():
+                    raise
+                if fresh:  # nothing was stored, and the storage knows the controller's port
+                    shutil.rmtree(self.folder / "log", ignore_errors=True)
+        self._child, self._kept, self._kept_controller = child, self.port, self.controller_port
+
+    def _choose_ports(self) -> None:
         self.port, self.port_was_taken = free_port(self._preferred, self._kept)
         self.controller_port, _ = free_port(None, self._kept_controller)
         while self.controller_port == self.port:
             self.controller_port, _ = free_port()
+
+    def _lost_a_port(self) -> bool:
+        """Whether a port that nobody was told yet is another one's by now."""
+        chosen = [self.port] if self._kept is None else []
+        chosen += [self.controller_port] if self._kept_controller is None else []
+        return any(free_port(port)[1] for port in chosen)
+
+    async def _started(self) -> Child:
         if cluster_id(self.folder / "log") is None:
             await asyncio.to_thread(
                 make_storage, self._program.java, self._program.jars, self._log_file, self.folder / "log", self._text
@@ -105,7 +132,7 @@ class KafkaBroker(ChildServer):
         )
         child.start()
         await child.wait_ready(self.answers, _START_SECONDS)
-        self._child, self._kept, self._kept_controller = child, self.port, self.controller_port
+        return child
 
     async def answers(self) -> bool:
         """Whether it gives a sign of life: it, and not another one that has taken its port."""
