@@ -28,6 +28,7 @@ from pipeline.errors import DependencyError
 from pipeline.process import cancelled, first_of, stop_event
 from pipeline.queries.command import print_verification
 from pipeline.queries.verify import verify
+from pipeline.serve.guard import is_loopback
 from pipeline.settings import Settings, plan_of
 from pipeline.simulate import History, Noise, Population, add_noise
 from pipeline.simulate.command import faults_of, required_product, side_rows
@@ -50,6 +51,9 @@ class Demo:
         self, settings: Settings, rate: float, users: int, seconds: float | None, seed: int,
         data: Path | None, as_json: bool, *, days: int = 0, faults: Sequence[str] = (),
     ) -> None:  # fmt: skip
+        if "kept_editors" not in settings.model_fields_set and is_loopback(settings.dashboard_host):
+            # Nobody has a name here; what is tried out is whoever's started it.
+            settings = settings.model_copy(update={"kept_editors": "*"})
         self._settings, self._rate, self._users, self._seconds = settings, rate, users, seconds
         self._seed, self._data, self._as_json = seed, data, as_json
         self._days, self._faults = days, faults

@@ -198,7 +198,7 @@ _RECORDS = st.one_of(
 @example(log=[record(0, {"event_id": "1", "event": "other", "user_id": "u1", "ts": T0, "properties": {"n": 2**70}})],
          cuts=[], packed=1)  # fmt: skip
 @settings(
-    max_examples=settings.default.max_examples // 2,
+    max_examples=settings.default.max_examples // 4,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def test_ctrl_c_ends_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
     ports = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", text)}
     # Kafka, ClickHouse, dashboard, front door, worker, archiver; Prometheus where it is installed.
     assert len(ports) == 6 + (shutil.which("prometheus") is not None)
+    # Who tries it out can keep things at once.
+    dashboard = re.search(r"^Dashboard\s+(\S+)", text, re.M)
+    assert dashboard is not None, text
+    with urllib.request.urlopen(f"{dashboard[1].rstrip('/')}/boards?lang=en", timeout=10) as answer:
+        page = answer.read().decode()
+    assert "New board" in page
+    assert "You may look" not in page
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)

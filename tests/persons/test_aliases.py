@@ -179,7 +179,7 @@ def renames(draw: Any) -> list[dict[str, Any]]:
     return found
 
 
-@settings(deadline=None, max_examples=settings.default.max_examples * 2)
+@settings(deadline=None, max_examples=settings.default.max_examples)
 @given(
     renames(), st.integers(1, 4), st.lists(steps, max_size=30), st.sets(st.integers(0, 30), max_size=3), st.booleans()
 )
@@ -231,7 +231,7 @@ def archive(needs_embedded: None) -> Iterator[sql.Archive]:
     archive.close()
 
 
-@settings(deadline=None, max_examples=settings.default.max_examples * 2 // 5)
+@settings(deadline=None, max_examples=settings.default.max_examples // 5)
 @given(renames(), st.integers(1, 3), st.lists(steps, max_size=20))
 def test_sql_is_the_rule_for_any_graph_of_aliases(
     archive: sql.Archive, log: list[dict[str, Any]], partitions: int, plan: list[tuple[int, int, str]]

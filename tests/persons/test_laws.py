@@ -91,7 +91,7 @@ def run(cluster: Cluster, log: list[dict[str, Any]], plan: list[tuple[int, int, 
     cluster.drain()
 
 
-@settings(deadline=None, max_examples=settings.default.max_examples * 3)
+@settings(deadline=None, max_examples=settings.default.max_examples * 3 // 2)
 @given(
     events(), st.integers(1, 3), st.lists(steps, max_size=30), st.sets(st.integers(0, 30), max_size=4), st.booleans()
 )

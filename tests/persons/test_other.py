@@ -177,7 +177,7 @@ def stories(draw: Any) -> list[tuple[str, int, str, str]]:
 
 
 @pytest.mark.parametrize("store", ["memory", "disk"])
-@settings(max_examples=settings.default.max_examples)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(stories(), st.lists(st.integers(1, 9), min_size=1, max_size=6), st.sets(st.integers(0, 8)))
 def test_whoever_comes_and_goes_is_counted_where_the_rule_says(
     store: str, story: list[tuple[str, int, str, str]], batches: list[int], crashes: set[int]

@@ -130,7 +130,7 @@ def test_a_name_that_stands_twice_is_survived(name: str) -> None:
     assert found in ({"x": 9007199254740995}, {"n": 1}, {"x": 9007199254740992.0})
 
 
-@settings(max_examples=settings.default.max_examples // 4, deadline=None)
+@settings(max_examples=settings.default.max_examples // 6, deadline=None)
 @given(st.lists(st.one_of(st.integers(-(2**64), 2**65), st.floats(allow_nan=False, allow_infinity=False)), max_size=8))
 def test_any_number_is_the_same_live_and_in_sql(archive: Archive, numbers: list[float]) -> None:
     ours, theirs = both(archive, [view(i, x=number, at=TIMES[0]) for i, number in enumerate(numbers)])

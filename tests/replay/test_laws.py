@@ -89,7 +89,7 @@ def users_apart(measures: Measures) -> dict[Any, Any]:
 
 
 @settings(
-    max_examples=settings.default.max_examples // 4,
+    max_examples=settings.default.max_examples // 6,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
