@@ -74,7 +74,7 @@ def plans(found: Plans, t: Language) -> list[Advice]:
         elif digest != found.digest:
             said.append(Advice(
                 "plan", "error",
-                t("{role} goes by another plan ({digest}) than these settings ({product}, {digest2})", role=called(role, t), digest=digest, product=f'{found.product!r}', digest2=found.digest, role2=called(role, t).strip()),
+                t("{role} goes by another plan ({digest}) than these settings ({product}, {own})", role=called(role, t).strip(), digest=digest, product=repr(found.product), own=found.digest),
                 t("restart all roles with one plan: workers and archivers that differ judge records differently"),
             ))  # fmt: skip
     if isinstance(found.database, Unknown):
@@ -168,7 +168,7 @@ def role_health(role: str, health: Mapping[str, Any], t: Language) -> list[Advic
     return [
         Advice(
             subject, "warning" if ready else "error",
-            t("{role} says: {name}: {what}", role=called(role, t), name=name, what=what, role2=called(role, t).strip()),
+            t("{role} says: {name}: {what}", role=called(role, t).strip(), name=name, what=what),
             t("see docs/operate.md, Health and metrics"),
         )
         for name, what in found

@@ -20,10 +20,9 @@ def lines(said: Sequence[Advice], t: Language, *, quick: bool = False) -> Iterat
         severity = t.of("severity", SEVERITIES[one.severity])
         yield t(
             "{subject}: {severity}: {sentence}",
-            subject=one.subject,
+            subject=_name(one.subject, t),
             severity=severity,
             sentence=one.sentence,
-            subject2=_name(one.subject, t),
         )
         if one.todo:
             yield f"    {one.todo}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -20,14 +18,6 @@ from schemas.plan_io import load_plan, parse_plan
 
 T0 = 1_790_812_800_000
 PLAN = load_plan("shop")
-
-
-@pytest.fixture(scope="module")
-def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("load"), memory_limit=1 << 30)
-    asyncio.run(clickhouse.start())
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
 
 
 async def test_what_is_loaded_twice_is_there_once(server: EmbeddedClickHouse) -> None:

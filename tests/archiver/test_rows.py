@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -45,14 +44,6 @@ events:
       amount: {type: number, min: 0}
 """
 )
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("rows"), memory_limit=1 << 30)
-    asyncio.run(clickhouse.start())
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
 
 
 class Store:

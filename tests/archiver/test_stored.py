@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -37,14 +36,6 @@ pytestmark = pytest.mark.usefixtures("needs_embedded")
 PLAN = parse_plan("product: T\nlateness: 1h\ndedupe: 1h\nevents:\n  look:\n")
 NOW = int(time.time() * 1000)
 DAY, HOUR = 86_400_000, 3_600_000
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("stored"), memory_limit=1 << 30)
-    asyncio.run(clickhouse.start())
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
 
 
 class Store:

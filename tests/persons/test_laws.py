@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from persons.cluster import Cluster, figures, oracle_of
+from persons.oracle import Oracle
 
 from pipeline.state.disk import Disk
 from schemas.plan_io import parse_plan
@@ -91,6 +92,16 @@ def run(cluster: Cluster, log: list[dict[str, Any]], plan: list[tuple[int, int, 
     cluster.drain()
 
 
+def agreed(cluster: Cluster) -> Oracle:
+    """The rule applied to the whole log, which says what the partitions have counted and published."""
+    oracle = oracle_of(PLAN, cluster.logs)
+    assert oracle.unsent() == []
+    assert cluster.outcomes() == oracle.outcomes()
+    assert figures(cluster.measures()) == oracle.figures()
+    assert cluster.published() == oracle.figures()
+    return oracle
+
+
 @settings(deadline=None, max_examples=settings.default.max_examples * 3 // 2)
 @given(
     events(), st.integers(1, 3), st.lists(steps, max_size=30), st.sets(st.integers(0, 30), max_size=4), st.booleans()
@@ -101,11 +112,7 @@ def test_live_is_the_rule_applied_to_the_whole_log(
     with TemporaryDirectory() as folder:
         cluster = Cluster(PLAN, partitions, (lambda p: Disk(Path(folder) / str(p))) if on_disk else None)
         run(cluster, log, plan, astray)
-        oracle = oracle_of(PLAN, cluster.logs)
-        assert oracle.unsent() == []
-        assert cluster.outcomes() == oracle.outcomes()
-        assert figures(cluster.measures()) == oracle.figures()
-        assert cluster.published() == oracle.figures()
+        agreed(cluster)
         for disk in cluster.disks:
             if disk is not None:
                 disk.close()
