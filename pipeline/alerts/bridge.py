@@ -64,7 +64,9 @@ class Bridge:
         except OSError as exc:
             await self.stop()
             raise UserError(
-                f"{address(self._host, self._port)} can't be listened on ({exc.strerror}): give --port"
+                "{address} can't be listened on ({why}): give --port",
+                address=address(self._host, self._port),
+                why=exc.strerror,
             ) from None
         self.port = self._runner.addresses[0][1]
 

@@ -194,6 +194,9 @@ def _secret(name: str, file: str) -> str:
         return Path(file).read_text("utf-8").strip()
     except OSError as exc:
         raise UserError(
-            f"alerting.receivers.{name}: the secret file {file} can't be read ({exc.strerror}): Alertmanager needs "
-            f"what it holds in its configuration"
+            "alerting.receivers.{name}: the secret file {file} can't be read ({why}): Alertmanager needs what it "
+            "holds in its configuration",
+            name=name,
+            file=file,
+            why=exc.strerror,
         ) from None

@@ -72,7 +72,7 @@ def check(source: str, as_json: bool) -> int:
             say_lines(str(exc).split("\n"))
         return 1
     except OSError as exc:
-        raise UserError(f"the plan can't be read: {exc}") from None
+        raise UserError("the plan can't be read: {why}", why=exc) from None
     counts = {"events": len(plan.events), "funnels": len(plan.funnels)}
     if as_json:
         print_json({"ok": True, **counts, "warnings": [vars(w) for w in warnings]})

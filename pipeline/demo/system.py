@@ -468,7 +468,10 @@ class System:
                 if health and health.get("ready"):
                     break
                 if time.monotonic() > deadline:
-                    raise DependencyError(f"the {role.name} is not ready after {timeout:.0f} s: {health}")
+                    raise DependencyError(
+                        "the {role} is not ready after {seconds} s: {health}",
+                        role=role.name, seconds=f"{timeout:.0f}", health=health,
+                    )  # fmt: skip
                 await asyncio.sleep(0.1)
 
     async def ask(self, role: Role, path: str) -> dict[str, Any] | None:

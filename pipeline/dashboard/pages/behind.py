@@ -40,7 +40,7 @@ def body(context: Context) -> Safe:
     try:
         question, cell = _asked(context)
     except UserError as exc:
-        return note_bad(str(exc))
+        return note_bad(t.said(exc))
     back = h(
         "p",
         h("a", t("← Back to the question"), href=f"/explore?{urlencode(write(question))}"),
@@ -82,7 +82,7 @@ async def download(context: Context) -> tuple[str, str, bytes]:
         question, cell = _asked(context)
         found = await ask(context, people_sql(question, cell, context.plan, IN_FILE))
     except UserError as exc:
-        raise StoreError("other", str(exc)) from None
+        raise StoreError("other", context.t.said(exc)) from None
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS[:-1])
@@ -99,7 +99,7 @@ def _time(value: Any) -> Any:
 
 def _asked(context: Context) -> tuple[Question, Cell]:
     if context.query.get("kind", "") not in _KNOWN:
-        raise UserError(f"kind is one of {', '.join(_KNOWN)}")
+        raise UserError("kind is one of {known}", known=", ".join(_KNOWN))
     question = asked_question(context)
     return question, read_cell(given(context), question)
 

@@ -46,7 +46,7 @@ def keep(context: Context) -> Safe:
     try:
         wanted = wanted_of(context)
     except UserError as exc:
-        return note_bad(str(exc))
+        return note_bad(t.said(exc))
     boards = sorted(context.kept.now.boards.values(), key=lambda one: (one.value.title.lower(), one.id))
     options = [*((one.id, one.value.title) for one in boards), ("", t("a new board"))]
     moves = "days" in moving(wanted.address, context.today)

@@ -244,7 +244,7 @@ async def _ids(context: Context) -> PersonIds:
     """Whom the page is about. Raises UserError if there is nobody, StoreError."""
     ids = await find(context, _asked(context))
     if ids is None:
-        raise UserError(f"nobody has the id {_short(_asked(context))!r}")
+        raise UserError("nobody has the id {id}", id=repr(_short(_asked(context))))
     return ids
 
 
