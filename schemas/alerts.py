@@ -188,7 +188,8 @@ class Alert(StrictModel):
 class Alerting(StrictModel):
     """Alerts, who is told of them, and what `/metrics` shows for them."""
 
-    language: Literal["en", "zh"] = "en"
+    #: One that there is a table of words of (`pipeline/render/languages`): whoever writes the messages knows which.
+    language: str = Field(default="en", pattern=r"^[a-z]{2,3}$")
     #: Where a message links to.
     dashboard: str = Field(default="", pattern=r"^(https?://\S+)?$")
     #: Dimensions that become labels of metrics. Each value is a time series: not for those with thousands.

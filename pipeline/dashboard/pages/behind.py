@@ -62,7 +62,7 @@ async def people(context: Context) -> Safe:
     heads = [t("User"), t("Device"), t("First seen"), t("Last seen"), t("Platform"),
              t("Channel"), t("Events"), t("Revenue")]  # fmt: skip
     rows = [_row(context, dict(zip(COLUMNS, row, strict=False))) for row in found]
-    shown = t("{total} {total2}", total=t.number(total), total2="person" if total == 1 else "people")
+    shown = t("{n} person", n=1) if total == 1 else t("{n} people", n=t.number(total))
     if total > LISTED:
         shown += t(", the {listed} seen last are listed", listed=LISTED)
     most = t("Download CSV (at most {in_file})", in_file=t.number(IN_FILE))
