@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 if TYPE_CHECKING:
     from pipeline.render.language import Language
 
-Lang = Annotated[str | None, typer.Option("--lang", help="en or zh; else what LC_ALL, LC_MESSAGES or LANG say.")]
+Lang = Annotated[str | None, typer.Option("--lang", help="en, zh; else what LC_ALL, LC_MESSAGES or LANG say.")]
 _asked: list[str] = []
 
 

@@ -29,7 +29,7 @@ from pipeline.dashboard.pages import ABOUT_PEOPLE, DOWNLOADS, PAGES, PARTS, frag
 from pipeline.errors import UserError
 from pipeline.process import address, cancelled
 from pipeline.render.html import Safe
-from pipeline.render.language import Language, choose
+from pipeline.render.language import CODES, Language, choose
 from pipeline.serve import guard
 from pipeline.serve.answers import about
 from pipeline.serve.feed import EventStream
@@ -291,7 +291,7 @@ class Dashboard:
             # A link of another page may show a page, not change how it looks from now on.
             return web.Response(status=403, text="links of other sites set nothing\n")
         response = web.Response(status=303, headers={"Location": _own(request.query.get("back", "/"))})
-        for name, allowed in (("lang", ("en", "zh")), ("theme", ("auto", "light", "dark"))):
+        for name, allowed in (("lang", CODES), ("theme", ("auto", "light", "dark"))):
             if (value := request.query.get(name)) in allowed:
                 response.set_cookie(name, str(value), max_age=_YEAR, samesite="Lax", httponly=True)
         return response

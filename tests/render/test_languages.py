@@ -144,6 +144,17 @@ def test_a_text_has_no_place_for_what_it_is_not_given(code: str) -> None:
                 assert places <= given, (file, key)
 
 
+def test_no_language_but_english_is_named_in_the_code() -> None:
+    """So another one is a file: nothing has a list of them. Simulated users have languages, and Feishu names for its."""
+    named = {
+        file
+        for file, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in OTHERS
+    }
+    assert named == {"simulate/world.py", "alerts/robots.py"}
+
+
 def test_every_error_that_people_read_has_its_text_apart_from_its_values() -> None:
     others = Counter(file for file, _, texts in raised() if not texts)
     assert others == OF_OTHERS
