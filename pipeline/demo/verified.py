@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from pipeline.queries.comparison import Verification
 from pipeline.render.language import Language
-from pipeline.render.verification import difference, summary
+from pipeline.render.verification import summary
 from pipeline.terminal import cell, console, print_json, say
 
 
@@ -17,7 +17,7 @@ def print_verification(t: Language, result: Verification, as_json: bool) -> int:
         return 0 if result.ok else 1
     out = console()
     for one in result.differences[:50]:
-        out.print(cell(difference(t, one), "red"))
+        out.print(cell(t.said(one.said), "red"))
     more = len(result.differences) - 50
     if more > 0:
         out.print(cell(t("… and {more} more", more=more), "red"))

@@ -29,6 +29,17 @@ class Difference:
     live: Any
     archived: Any
 
+    @property
+    def said(self) -> Sentence:
+        """It in words."""
+        return Sentence(
+            "{measure} of {where}: live {live}, archived {archived}",
+            measure=self.measure, where=self.where, live=self.live, archived=self.archived,
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        return str(self.said)
+
 
 @dataclass
 class Verification:

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.queries.comparison import Difference, Verification
+from pipeline.queries.comparison import Verification
 from pipeline.render.language import Language
-
-
-def difference(t: Language, one: Difference) -> str:
-    """One figure that is not the same."""
-    return t(
-        "{measure} of {where}: live {live}, archived {archived}",
-        measure=one.measure, where=one.where, live=one.live, archived=one.archived,
-    )  # fmt: skip
 
 
 def summary(t: Language, result: Verification) -> str:

@@ -13,7 +13,7 @@ from persons.oracle import Oracle, Place, Whose
 
 from pipeline.queries.verify import verify
 from pipeline.render.language import Language
-from pipeline.render.verification import difference, summary
+from pipeline.render.verification import summary
 from pipeline.simulate import Logged
 from pipeline.simulate.recount_persons import header
 
@@ -140,7 +140,7 @@ async def differences(world: Watched) -> tuple[Truth, Differences]:
     await _live(world, truth, found)
     await _topics(world, truth, found)
     checked = await verify(world.settings, world.plan)
-    found += [f"verify: {difference(_ENGLISH, one)}" for one in checked.differences[:20]]
+    found += [f"verify: {difference}" for difference in checked.differences[:20]]
     if checked.moving:
         found.append(f"verify: {checked.moving} windows are newer than their partition's row")
     if truth.events and not (checked.windows and checked.funnels):
