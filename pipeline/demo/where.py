@@ -62,7 +62,7 @@ def where(t: Language, system: System) -> list[str]:
             t("Metrics"), f"{system.worker.url}/metrics  {t('(archiver: {url})', url=f'{system.archiver.url}/metrics')}"
         ),
         *send_lines(t, system),
-        *filter(None, [system.alerts_note]),
+        *([_line(t("Alerts"), t.said(system.alerts_note))] if system.alerts_note is not None else []),
         _line(t("Try"), f"curl {curl}{settings.clickhouse_url} -d '{query}'"),
-        *system.notes,
+        *map(t.said, system.notes),
     ]
