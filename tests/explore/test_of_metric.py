@@ -18,10 +18,12 @@ from explore.asking import people, scope
 from explore.test_by_another_way import FIRST, LAST, Done
 from explore.test_by_another_way import drawn as people_of
 from pipeline.dashboard.pages import behind, groups
-from pipeline.explore.address import read_with_people
+from pipeline.errors import UserError
+from pipeline.explore.address import read_cell, read_with_people
 from pipeline.explore.filters import make_filter
 from pipeline.explore.given import AddressReader
 from pipeline.explore.of_metric import people_behind
+from pipeline.explore.people import people_sql
 from pipeline.explore.question import Scope
 from pipeline.explore.written import write
 from pipeline.metrics import arguments_for, metrics, run
@@ -169,3 +171,37 @@ async def test_in_a_page_they_are_links_where_people_may_be_looked_at(world: Wor
     assert "/people" not in await drawn(world, now, groups.one, settings={"dashboard_people": False}, **asked)
     html = await drawn(world, now, groups.one, metric="segments", on="2026-11-08")
     assert "metric=users_in_segment&amp;segment=new&amp;on=2026-11-08" in html
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"metric": "nope"}, "metric is one of new_users, "),
+        ({}, "metric is one of new_users, "),
+        ({"metric": "new_users", "n": "2"}, "new_users has no such column of people: '2'"),
+        ({"metric": "new_users", "n": "-1"}, "new_users has no such column of people: '-1'"),
+        ({"metric": "new_users", "from": "2026-11-05", "to": "2026-11-01"}, "is later than to"),
+        ({"metric": "campaign_results", "until": "' OR 1"}, "until is a day like"),
+        ({"metric": "retention_by", "is2": "1) OR (1"}, "n is a whole number from 0 to 65535"),
+        ({"metric": "retention_by", "is2": "65536"}, "n is a whole number from 0 to 65535"),
+        ({"metric": "retention_by", "is2": "٣"}, "n is a whole number from 0 to 65535"),
+        ({"metric": "retention_by", "dimension": "user.tier"}, "dimension"),
+        ({"metric": "new_users", "o1": "is", "f1": "user.tier", "v1": "gold"}, "is an attribute of users"),
+    ],
+)
+def test_an_address_that_names_no_number_is_one_clear_line(query: dict[str, str], said: str) -> None:
+    given = AddressReader(query, PLAN, date(2027, 1, 1), "f1" not in query)
+    with pytest.raises(UserError, match=re.escape(said)) as raised:
+        question = read_with_people(given, "metric")
+        people_sql(question, read_cell(given, question), PLAN)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_a_stranger_writes_is_a_value_and_no_sql() -> None:
+    hostile = "' OR 1 = 1 --"
+    query = {"metric": "experiment_results", "experiment": hostile, "goal": hostile, "is1": hostile, "is2": hostile}
+    given = AddressReader(query, PLAN, date(2027, 1, 1), True)
+    question = read_with_people(given, "metric")
+    sql = people_sql(question, read_cell(given, question), PLAN)
+    assert hostile not in sql.text
+    assert hostile in sql.values.values()
