@@ -104,5 +104,8 @@ def campaign_change(t: Language, row: Mapping[str, Any], before: Mapping[str, An
         return t("Bought as before: a difference within chance ({p}).", p=p_text(t, p))
     points = t.points(row["buyers"] / people - before["buyers"] / others)
     better = row["buyers"] * others > before["buyers"] * people
-    words = "More of them bought: {points}, {p}." if better else "Fewer of them bought: {points}, {p}."
-    return t(words, points=points, p=p_text(t, p))
+    return t(
+        "More of them bought: {points}, {p}." if better else "Fewer of them bought: {points}, {p}.",
+        points=points,
+        p=p_text(t, p),
+    )
