@@ -139,7 +139,7 @@ def test_question_4_this_campaign_against_the_one_before(running: Running, brows
         expected.append((name, earlier[0] + first, now, before))
     assert len(expected) >= 2
     rows = browser.js(
-        "return [...document.querySelectorAll(\"[data-part^='/part/campaign-pairs'] tbody tr\")].map(r => [...r.cells].map(c => c.innerText))"
+        "return [...document.querySelectorAll(\"[data-part^='/part/campaign-pairs'] tbody tr\")].map(r => [...r.cells].map(c => c.innerText.replace('\\n', ' ')))"
     )
     assert [row[:4] for row in rows] == [
         [name, before, f"{EN.number(took)} before: {EN.number(took_before)}",

@@ -71,7 +71,7 @@ async def pairs(context: Context) -> Safe:
     made: list[list[Child]] = [
         [
             pair.row["campaign"], _named(context, pair),
-            *[text(form(pair.row[name]), " ", dim(t("before: {then}", then=form(pair.before[name]))))
+            *[text(form(pair.row[name]), h("br"), dim(t("before: {then}", then=form(pair.before[name]))))
               for name, form in (("participants", t.number), ("conversion", t.percent), ("revenue_per_user", t.money),
                                  ("returned_rate", t.percent))],
             h("strong", campaign_change(t, pair.row, pair.before), class_="verdict-cell"),
