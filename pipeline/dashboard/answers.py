@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from pipeline.clickhouse.questions import Rows
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import table
-from pipeline.explore.question import Cell, Question
+from pipeline.explore.question import Cell, WithPeople
 from pipeline.explore.sql import Sql
 from pipeline.explore.written import write, write_cell
 from pipeline.metrics.ask import require_plan
@@ -67,7 +67,7 @@ async def ask(context: Context, sql: Sql) -> Rows:
     return await context.store.ask(sql.text, sql.values, keep=30.0)
 
 
-def people_address(context: Context, question: Question, cell: Cell) -> str:
+def people_address(context: Context, question: WithPeople, cell: Cell) -> str:
     """Where the people behind a cell are; "" where nobody may look at single people."""
     if not context.settings.dashboard_people:
         return ""

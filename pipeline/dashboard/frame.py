@@ -130,6 +130,11 @@ def term(label: str, definition: str | None, *, what: str | None = None) -> Safe
     return h("button", label, type="button", class_="term", data_def=definition, aria_label=what)
 
 
+def linked(shown: str, address: str) -> Child:
+    """A number that leads to what is behind it, if there is an address."""
+    return h("a", shown, href=address) if address else shown
+
+
 def panel(title: Child, *content: Child, note: Child = None, wide: bool = False, **attributes: Any) -> Safe:
     """A box with a heading."""
     head = h("div", h("h2", title), h("p", note, class_="note") if note else None, class_="head")

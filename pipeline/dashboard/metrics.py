@@ -87,7 +87,7 @@ async def shown(
 
     chart = metric_chart(t, metric, table, context.today, of_places)
     links = dict.fromkeys(PERSON_COLUMNS, lambda id_: person_link(context, id_))
-    listed = metric_table(t, metric, table, most, links, _people(context, metric, arguments))
+    listed = metric_table(t, metric, table, most, links, people_of(context, metric, arguments))
     if chart is not None and not rows:
         listed = h("details", h("summary", t("As a table")), listed)
     running = None
@@ -101,11 +101,15 @@ async def shown(
                 _sql(context, metric, arguments) if sql else None)  # fmt: skip
 
 
-def _people(context: Context, metric: Metric, arguments: Mapping[str, Any]) -> Callable[[str, Mapping[str, Any]], str]:
-    """Where the people behind a number of a row are."""
+def people_of(
+    context: Context, metric: Metric, arguments: Mapping[str, Any]
+) -> Callable[[str, Mapping[str, Any]], str]:
+    """Where the people behind a number of a row are, "" for a number that doesn't lead to any."""
     scope = filtered(context, last_day(arguments) or context.today)
 
     def address(column: str, row: Mapping[str, Any]) -> str:
+        if not row[column]:
+            return ""
         if metric.name == "segments" and column == "users":
             asked = {**kept(context), "kind": "metric", "metric": "users_in_segment"}
             return f"/explore?{urlencode({**asked, 'segment': row['segment'], 'on': written(arguments['on'])})}"

@@ -11,6 +11,7 @@ Whatever stands there comes from a stranger: all of it is bounded, and what can'
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
@@ -20,6 +21,7 @@ from pipeline.explore import segments
 from pipeline.explore.filters import ATTRIBUTE, Filter, make_filter, of_plan
 from pipeline.explore.formula import formula_sql
 from pipeline.explore.given import AddressReader
+from pipeline.explore.metric_people import METRIC_PEOPLE
 from pipeline.explore.question import (
     COUNTED,
     GRAINS,
@@ -34,14 +36,18 @@ from pipeline.explore.question import (
     Cell,
     Distribution,
     Lifecycle,
+    OfMetric,
     Paths,
     Question,
     Retention,
     Scope,
     Trend,
     TrendSeries,
+    WithPeople,
 )
 from pipeline.explore.segments import ChosenSegment, EventSet, HasAttribute, HasDone, Rules, rule_of_plan
+from pipeline.metrics.arguments import arguments_for, last_day, written
+from pipeline.metrics.registry import metrics
 from schemas.duration import DAY, format_duration, parse_duration
 from schemas.names import shown
 from schemas.plan import Plan
@@ -170,6 +176,32 @@ def read(given: AddressReader, kind: str) -> Question:
     raise UserError("{name} is one of {known}, not {given}", name="kind", known=", ".join(KINDS), given=shown(kind))
 
 
+def read_with_people(given: AddressReader, kind: str) -> WithPeople:
+    """What an address asks for the people of: a question, or a metric of `METRIC_PEOPLE`. Raises UserError."""
+    return _of_metric(given) if kind == "metric" else read(given, kind)
+
+
+def of_metric(name: str, arguments: Mapping[str, Any], scope: Scope) -> OfMetric:
+    """A metric with all its arguments, under the filters and the segment of a scope."""
+    last = last_day(arguments) or scope.last
+    asked = tuple((name, written(value)) for name, value in arguments.items())
+    return OfMetric(replace(scope, first=min(arguments.get("from", last), last), last=last, until=None), name, asked)
+
+
+def _of_metric(given: AddressReader) -> OfMetric:
+    name = given.text("metric")
+    if name not in METRIC_PEOPLE:
+        raise UserError(
+            "{name} is one of {known}, not {given}", name="metric", known=", ".join(METRIC_PEOPLE), given=shown(name)
+        )
+    metric = metrics()[name]
+    named = {parameter.name for parameter in metric.parameters}
+    asked = {name: value for name, value in given.query.items() if name in named and value}
+    arguments = arguments_for(metric, asked, given.plan, given.today)
+    rest = {name: value for name, value in given.query.items() if name not in named}
+    return of_metric(name, arguments, read_scope(replace(given, query=rest)))
+
+
 def _start(given: AddressReader) -> EventSet:
     if "e1" in given.query or given.plan.registration is None:
         return given.events("e1")
@@ -248,17 +280,21 @@ def _steps(plan: Plan, name: str = "") -> tuple[EventSet, ...]:
     return tuple(EventSet((step.event,), of_plan(step.where)) for step in funnel.steps[:MAX_STEPS])
 
 
-def read_cell(given: AddressReader, question: Question) -> Cell:
+def read_cell(given: AddressReader, question: WithPeople) -> Cell:
     """The cell of an answer that an address names: `n`, `at`, `is1`, `is2`, `lost`. Raises UserError.
 
     Without any `is…` it is that of all values of a breakdown together.
     """
     if isinstance(question, Trend):
         by = question.by
+    elif isinstance(question, OfMetric):
+        by = METRIC_PEOPLE[question.metric].keys
     else:
         by = (question.by,) if isinstance(question, BuiltFunnel) and question.by else ()
     names = [f"is{k}" for k in range(1, len(by) + 1)]
     values = tuple(given.query.get(name, "")[:256] for name in names) if given.query.keys() & set(names) else ()
+    if isinstance(question, OfMetric):
+        values = values or ("",) * len(by)
     lost = given.choice("lost", ("", "1")) == "1"
     number = given.text("n")
     n = -1 if number == "-1" else given.integer("n", 0, 400, 0)
@@ -270,5 +306,9 @@ def read_cell(given: AddressReader, question: Question) -> Cell:
     if isinstance(question, BuiltFunnel) and not least <= n < len(question.steps):
         raise UserError(
             "n is the number of one of the steps, from {least}, not {given}", least=least, given=shown(number)
+        )
+    if isinstance(question, OfMetric) and not 0 <= n < len(METRIC_PEOPLE[question.metric].columns):
+        raise UserError(
+            "{metric} has no such column of people: {given}", metric=question.metric, given=shown(number)
         )
     return Cell(n, given.query.get("at", "")[:1000], values, lost)

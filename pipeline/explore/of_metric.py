@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Final
 
-from pipeline.explore.address import MAX_DEPTH, MAX_WINDOW
-from pipeline.explore.filters import of_plan
+from pipeline.explore.address import MAX_DEPTH, MAX_WINDOW, of_metric
+from pipeline.explore.filters import MAX_VALUE, of_plan
 from pipeline.explore.given import ALSO
+from pipeline.explore.metric_people import METRIC_PEOPLE
 from pipeline.explore.question import (
     MAX_CONDITIONS,
     MAX_DAYS,
@@ -23,13 +24,13 @@ from pipeline.explore.question import (
     Grain,
     Lifecycle,
     Paths,
-    Question,
     Retention,
     Scope,
     Trend,
     TrendSeries,
+    WithPeople,
 )
-from pipeline.explore.scope import period_number
+from pipeline.explore.scope import first_day, period_number
 from pipeline.explore.segments import EventSet
 from pipeline.metrics.facts import registrations
 from schemas.duration import DAY, SECOND
@@ -37,13 +38,14 @@ from schemas.event import CONTEXT_FIELDS
 from schemas.meanings import Meaning
 from schemas.plan import Plan
 
-Behind = tuple[Question, Cell]
+Behind = tuple[WithPeople, Cell]
 
 
 @dataclass(frozen=True)
 class _Number:
     """A number of a metric: of which column and row, with which arguments, under which filters."""
 
+    metric: str
     column: str
     row: Mapping[str, Any]
     arguments: Mapping[str, Any]
@@ -66,11 +68,13 @@ def people_behind(
     found = _METRICS.get(metric)
     if found is None or column not in found[0]:
         return None
+    if found[1] is _own:
+        return _own(_Number(metric, column, row, arguments, filtered, plan))
     days = [arguments.get(name) for name in ("from", "to")]
     if not all(isinstance(day, date) for day in days) or (days[1] - days[0]).days >= MAX_DAYS:  # type: ignore[operator]
         return None
     scope = replace(filtered, first=days[0], last=days[1], until=None)  # type: ignore[arg-type]
-    return found[1](_Number(column, row, arguments, scope, plan))
+    return found[1](_Number(metric, column, row, arguments, scope, plan))
 
 
 def _did(number: _Number, events: EventSet, at: str = "", **more: Any) -> Behind:
@@ -132,8 +136,35 @@ def _cohort(number: _Number) -> Behind | None:
 
 def _lifecycle(number: _Number) -> Behind | None:
     away = number.plan.meanings.thresholds.dormant // DAY
+    if number.column == "dormant":
+        # The metric counts them on the day after the last one on which they could have come in time.
+        day = number.row["day"] - timedelta(days=1)
+        scope = replace(number.scope, first=min(number.scope.first, day))
+        return Lifecycle(scope, EventSet(), "day", away), Cell(3, str(period_number("day", day)))
     state = ("new", "returning", "resurrected").index(number.column)
     return Lifecycle(number.scope, EventSet(), "day", away), Cell(state, str(period_number("day", number.row["day"])))
+
+
+def _churn(number: _Number) -> Behind | None:
+    """Who was there in the period before the row's; of them those who were not in this one."""
+    period, grain = number.row["period"], number.grain
+    before = first_day(grain, period_number(grain, period) - 1)
+    scope = replace(number.scope, first=min(number.scope.first, before))
+    if scope.days > MAX_DAYS:
+        return None
+    if number.column == "users_before":
+        return Trend(scope, (TrendSeries(EventSet()),), grain=grain), Cell(at=before.isoformat())
+    return Lifecycle(scope, EventSet(), grain, 1), Cell(3, str(period_number(grain, period)))
+
+
+def _own(number: _Number) -> Behind | None:
+    """Of a metric that counts by a rule of its own, and knows the people."""
+    of = METRIC_PEOPLE[number.metric]
+    values = tuple(str(number.row[key]) for key in of.keys)
+    if any(len(value) > MAX_VALUE for value in values):
+        return None
+    question = of_metric(number.metric, number.arguments, number.scope)
+    return question, Cell(tuple(of.columns).index(number.column), values=values)
 
 
 def _buyers(number: _Number) -> Behind | None:
@@ -172,8 +203,10 @@ _METRICS: Final[dict[str, tuple[tuple[str, ...], Callable[[_Number], Behind | No
     "funnel": (("users", "dropped"), _funnel),
     "funnel_by": (("users",), _funnel),
     "retention": (("users", "classic"), _cohort),
-    "user_lifecycle": (("new", "returning", "resurrected"), _lifecycle),
+    "user_lifecycle": (("new", "returning", "resurrected", "dormant"), _lifecycle),
+    "churn": (("users_before", "churned"), _churn),
     "revenue": (("buyers", "active_users"), _buyers),
     "paths_from": (("users",), _path),
     "paths_to": (("users",), _path),
+    **{name: (tuple(of.columns), _own) for name, of in METRIC_PEOPLE.items()},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.explore.catalogue import filter_of
-from pipeline.explore.question import Cell, Paths
+from pipeline.explore.question import Cell, OfMetric, Paths
 from pipeline.explore.sql import SETTINGS, Sql, Values
 from schemas.plan import Plan
 
@@ -43,7 +43,7 @@ def _days(asked: Paths, values: Values) -> str:
     return f"from = {values.day(asked.scope.first)}, to = {values.day(asked.scope.last)}"
 
 
-def settings_of(asked: Paths, plan: Plan) -> str:
-    """What is added to the settings of a query about the sessions: they are of the events that fit the filters."""
+def settings_of(asked: Paths | OfMetric, plan: Plan) -> str:
+    """What is added to the settings of a query by the catalogue's views: they see the events that fit the filters."""
     found = filter_of(asked.scope, plan)
     return f", additional_table_filters = {found}" if found else ""

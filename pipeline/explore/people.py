@@ -7,8 +7,19 @@ from typing import Final
 from pipeline.explore.distribution import distribution_people
 from pipeline.explore.funnel import funnel_people
 from pipeline.explore.lifecycle import lifecycle_people
+from pipeline.explore.metric_people import metric_people
 from pipeline.explore.paths import paths_people, settings_of
-from pipeline.explore.question import BuiltFunnel, Cell, Distribution, Lifecycle, Paths, Question, Retention, Trend
+from pipeline.explore.question import (
+    BuiltFunnel,
+    Cell,
+    Distribution,
+    Lifecycle,
+    OfMetric,
+    Paths,
+    Retention,
+    Trend,
+    WithPeople,
+)
 from pipeline.explore.retention import retention_people
 from pipeline.explore.sql import SETTINGS, Sql, Values
 from pipeline.explore.trend import trend_people
@@ -20,12 +31,12 @@ LISTED, IN_FILE = 200, 50_000
 COLUMNS: Final = ("user_id", "device", "first_seen", "last_seen", "platform", "channel", "events", "revenue", "person")
 
 
-def people_sql(question: Question, cell: Cell, plan: Plan, most: int = LISTED) -> Sql:
+def people_sql(question: WithPeople, cell: Cell, plan: Plan, most: int = LISTED) -> Sql:
     """The persons, the latest seen first, with the columns `COLUMNS` and `all_of_them`, how many there are."""
     values = Values()
     behind = persons_of(question, cell, plan, values)
     device = len(DEVICE) + 1
-    filters = settings_of(question, plan) if isinstance(question, Paths) else ""
+    filters = settings_of(question, plan) if isinstance(question, Paths | OfMetric) else ""
     return values.sql(f"""\
 SELECT
     if(startsWith(person, '{DEVICE}'), '', person) AS user_id,
@@ -48,7 +59,7 @@ LIMIT {most}
 {SETTINGS}{filters}""")
 
 
-def persons_of(question: Question, cell: Cell, plan: Plan, values: Values) -> str:
+def persons_of(question: WithPeople, cell: Cell, plan: Plan, values: Values) -> str:
     """A sub-query of the persons behind a cell."""
     match question:
         case Trend():
@@ -63,3 +74,5 @@ def persons_of(question: Question, cell: Cell, plan: Plan, values: Values) -> st
             return lifecycle_people(question, cell, plan, values)
         case Paths():
             return paths_people(question, cell, plan, values)
+        case OfMetric():
+            return metric_people(question, cell, plan, values)

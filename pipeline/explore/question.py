@@ -156,14 +156,28 @@ class Paths:
     depth: int = 3
 
 
+@dataclass(frozen=True)
+class OfMetric:
+    """A metric of the catalogue behind whose numbers there are people (`pipeline.explore.metric_people`).
+
+    Of the scope only the filters and the segment are its own: the days are among the arguments, which are texts.
+    """
+
+    scope: Scope
+    metric: str
+    arguments: tuple[tuple[str, str], ...]
+
+
+#: What can be asked in Explore; and whatever has people behind its numbers.
 Question = Trend | BuiltFunnel | Retention | Distribution | Lifecycle | Paths
+WithPeople = Question | OfMetric
 
 
 @dataclass(frozen=True)
 class Cell:
     """One number of an answer: which series, step or column (`n`, from 0), of which period or cohort (`at`, as the
-    answer writes it, empty for all), of which values of the breakdown (none: of all together). `lost`: who did not come
-    on to step `n`."""
+    answer writes it, empty for all), of which values of the breakdown (none: of all together), or of which row of a
+    metric. `lost`: who did not come on to step `n`."""
 
     n: int = 0
     at: str = ""

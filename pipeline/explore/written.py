@@ -10,17 +10,18 @@ from pipeline.explore.question import (
     Cell,
     Distribution,
     Lifecycle,
+    OfMetric,
     Paths,
-    Question,
     Retention,
     Scope,
     Trend,
+    WithPeople,
 )
 from pipeline.explore.segments import ChosenSegment, EventSet, HasAttribute, HasDone, Rule, Rules
 from schemas.duration import format_duration
 
 
-def write(question: Question) -> dict[str, str]:
+def write(question: WithPeople) -> dict[str, str]:
     """The question with its days, whatever the day is on which it is read."""
     found = write_scope(question.scope)
     match question:
@@ -51,6 +52,8 @@ def write(question: Question) -> dict[str, str]:
             found |= {**_week(question.monday), **write_events("e1", question.events)}
         case Paths():
             found |= {"kind": "paths", "way": question.way, "event": question.event, "depth": str(question.depth)}
+        case OfMetric():
+            found |= {"from": "", "to": "", "kind": "metric", "metric": question.metric, **dict(question.arguments)}
     # Of a retention from any event on, that there is none is said: its default is the registration.
     return {name: value for name, value in found.items() if value or (name == "e1" and found["kind"] == "retention")}
 

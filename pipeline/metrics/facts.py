@@ -208,15 +208,21 @@ def _any(meanings: Sequence[Meaning | Step]) -> str:
     return f"{by_name} AND ({' OR '.join(map(_condition, meanings))})"
 
 
-def _users(plan: Plan) -> list[View]:
+def _joined(plan: Plan) -> str:
+    """The columns of when a person joined: NULL where they did not.
+
+    Without a registration in the plan everybody joins with the first event; with one, some never do.
+    """
     joins = registrations(plan)
-    # Without a registration in the plan everybody joins with the first event; with one, some never do.
-    joined = f"minOrNullIf(ts, {_any(joins)})" if joins else "toNullable(min(ts))"
-    joined_day = f"minOrNullIf(day, {_any(joins)})" if joins else "toNullable(min(day))"
+    first = f"minOrNullIf({{}}, {_any(joins)})" if joins else "toNullable(min({}))"
+    return f"{first.format('ts')} AS joined, {first.format('day')} AS joined_day"
+
+
+def _users(plan: Plan) -> list[View]:
     touch = ", ".join(f"argMinIf({field}, ts, {field} != '') AS {field}" for field in CONTEXT_FIELDS)
     select = (
         "SELECT person, min(ts) AS first_seen, min(day) AS first_day, max(ts) AS last_seen, max(day) AS last_day, "
-        f"{joined} AS joined, {joined_day} AS joined_day, count() AS events, "
+        f"{_joined(plan)}, count() AS events, "
         f"arraySort(groupUniqArray(day)) AS active_days, {touch}"
     )
     comment = (
@@ -242,6 +248,15 @@ def _onboarding(plan: Plan) -> list[View]:
     numbers = ", ".join(f"if({_condition(step)}, {i}, 0)" for i, step in enumerate(steps, 1))
     titles = ", ".join(quoted(step.title) for step in steps)
     several = f"arrayFilter(n -> n > 0, [{numbers}])" if steps else "[]::Array(UInt8)"
+    first = ", ".join(f"({i}::UInt8, minOrNullIf(ts, {_condition(step)}))" for i, step in enumerate(steps, 1))
+    firsts = (
+        f"arrayMap(f -> (f.1, assumeNotNull(f.2)), arrayFilter(f -> f.2 IS NOT NULL, [{first}]))"
+        if steps else "[]::Array(Tuple(UInt8, DateTime64(3, 'UTC')))"
+    )  # fmt: skip
+    # Without a registration whichever event is the first one counts.
+    joins = registrations(plan)
+    names = sorted({one.event for one in joins} | {one.event for one in steps})
+    only = f" WHERE event IN ({', '.join(map(quoted, names))})" if joins else ""
     sql = (
         f"SELECT *, arrayJoin({several})::UInt8 AS step, [{titles}]::Array(String)[step] AS step_name "
         f"FROM activity WHERE {_any(steps)}"
@@ -251,6 +266,11 @@ def _onboarding(plan: Plan) -> list[View]:
             "onboarding_steps",
             "the names of the steps of the onboarding checklist, one row",
             f"SELECT [{titles}]::Array(String) AS names",
+        ),
+        View(
+            "onboarding_users",
+            "one row a person who joined or did a step of the onboarding checklist: when it did so for the first time",
+            f"SELECT person, {_joined(plan)}, {firsts} AS firsts FROM activity{only} GROUP BY person",
         ),
         View("onboarding_events", "events that fulfil a step of the onboarding checklist; one row a step", sql),
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime, tzinfo
 from typing import Any, Final
 
 from pipeline.queries.conditions import moments_sql, quoted, value_sql
@@ -29,6 +30,10 @@ class FunnelPeriodRow:
 DAILY_WINDOW: Final = DAY
 
 
+#: What stands between the values of several fields, as people read it and as it is taken apart again.
+_BESIDE, _BETWEEN = " / ", "\x1f"
+
+
 def daily_window(funnel: Funnel) -> int:
     """The time (ms) that each day's cohort has in a series of days."""
     return min(funnel.window, DAILY_WINDOW)
@@ -44,12 +49,13 @@ def funnel_period_sql(
     daily: bool = False,
     seen: int | None = None,
     only: str = "",
+    between: str = _BESIDE,
 ) -> str:
     """The query for cohorts of `[first, end)` (epoch ms), by the field `by`.
 
     With `daily` one for each day of the plan, within `daily_window`, and without step times. Several fields in `by` are
-    joined by commas, their values by ` / `. `seen` is the moment at which one looks: what came later does not count, so
-    that an earlier period can be seen as it stood when it was as old as this one. `only` is a condition on
+    joined by commas, their values by `between`. `seen` is the moment at which one looks: what came later does not
+    count, so that an earlier period can be seen as it stood when it was as old as this one. `only` is a condition on
     the events.
 
     The meaning is that of the live funnel (docs/live-measures.md): late events don't count, users are persons.
@@ -72,7 +78,11 @@ def funnel_period_sql(
     fields_by = [name for name in by.split(",") if name]
     query = funnel_query(plan, funnel, fields_by[0] if fields_by else "", source)
     if len(fields_by) > 1:
-        query = replace(query, breakdown="concat(" + ", ' / ', ".join(map(value_sql, fields_by)) + ")")
+        mark = quoted(between)
+        values = [value_sql(name) for name in fields_by]
+        if between == _BETWEEN:
+            values = [f"replaceAll({value}, {mark}, ' ')" for value in values]
+        query = replace(query, breakdown=f"concat({f', {mark}, '.join(values)})")
     if daily:
         start, stop = bucket_templates("day", plan.timezone)
         # A first step of the days after the span is there for the sake of others' later steps only.
@@ -96,6 +106,48 @@ def funnel_rows(rows: Sequence[Sequence[Any]]) -> list[FunnelPeriodRow]:
                 medians[k] = times.median
         found.append(FunnelPeriodRow(int(bucket), str(value), tuple(int(n) for n in users), tuple(medians)))
     return found
+
+
+def funnel_days_sql(plan: Plan, funnel: Funnel, first: int, end: int, dimensions: Sequence[str]) -> tuple[str, ...]:
+    """The queries for a series of days (`daily`) of all and by each dimension, a field or several joined by commas.
+
+    Columns: bucket, dimension ("" for all), value, users by step; the rows go to `funnel_days`. One query answers for
+    all: who counts under one value of all fields together counts under the value of each. Where somebody may count
+    under several (attribution `any`) it takes one query for each dimension.
+    """
+    if funnel.attribution == "any":
+        return tuple(
+            f"SELECT bucket, {quoted(one)} AS dimension, value, users "
+            f"FROM ({funnel_period_sql(plan, funnel, first, end, one, daily=True)})"
+            for one in ("", *dimensions)
+        )
+    fields = list(dict.fromkeys(name for one in dimensions for name in one.split(",")))
+    places = {name: f"together[{k}]" for k, name in enumerate(fields, 1)}
+    each = ", ".join(
+        f"({quoted(one)}, concat({f', {quoted(_BESIDE)}, '.join(places[name] for name in one.split(','))}))"
+        for one in dimensions
+    )
+    days = funnel_period_sql(plan, funnel, first, end, ",".join(fields), daily=True, between=_BETWEEN)
+    return (
+        "SELECT bucket, each.1 AS dimension, each.2 AS value, sumForEach(users) AS users FROM "
+        f"(SELECT bucket, users, splitByChar({quoted(_BETWEEN)}, value) AS together FROM ({days})) "
+        f"ARRAY JOIN [('', ''), {each}] AS each GROUP BY bucket, dimension, value ORDER BY bucket, dimension, value",
+    )
+
+
+def funnel_days(
+    rows: Iterable[Sequence[Any]], zone: tzinfo
+) -> tuple[dict[date, tuple[int, ...]], dict[str, dict[str, dict[date, tuple[int, ...]]]]]:
+    """The answers to `funnel_days_sql`: users by step and day, of all, and by dimension and value."""
+    whole: dict[date, tuple[int, ...]] = {}
+    segments: dict[str, dict[str, dict[date, tuple[int, ...]]]] = {}
+    for bucket, dimension, value, users in rows:
+        if not users or not users[0]:
+            continue  # a cohort that nobody entered
+        day = datetime.fromtimestamp(int(bucket) / 1000, zone).date()
+        days = segments.setdefault(dimension, {}).setdefault(str(value), {}) if dimension else whole
+        days[day] = tuple(map(int, users))
+    return whole, segments
 
 
 def funnel_fields(plan: Plan, funnel: Funnel) -> list[str]:

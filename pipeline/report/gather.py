@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from pipeline.alerts.prometheus import ActiveAlert, PrometheusClient, PrometheusError
@@ -14,7 +14,13 @@ from pipeline.insight.model import FunnelFacts
 from pipeline.measure.periods import Period, local, mature_days, moment_back
 from pipeline.metrics import Table, arguments_for, metrics
 from pipeline.metrics.ask import ask_metric, require_plan
-from pipeline.queries.funnel_period import daily_window, funnel_period_sql, funnel_rows
+from pipeline.queries.funnel_period import (
+    daily_window,
+    funnel_days,
+    funnel_days_sql,
+    funnel_period_sql,
+    funnel_rows,
+)
 from pipeline.report.model import Facts, Key, Quality, ReportPeriod
 from schemas.plan import Funnel, Plan
 
@@ -24,13 +30,13 @@ LOOK_BACK: Final = 28
 _KEY_DIMENSIONS: Final = ("platform", "channel", "app_version", "country")
 DIMENSIONS: Final = ("platform", "app_version", "platform,app_version", "channel", "campaign", "country")
 
+_PAIRS: Final = ", ".join(f"('{name}', toString({name}))" for name in _KEY_DIMENSIONS)
+
 _KEY: Final = """
-SELECT users, sessions, events, new_users, orders, buyers, revenue FROM
+SELECT users, sessions, events, orders, buyers, revenue FROM
 (SELECT uniqExact(person) AS users, uniqExactIf(session_id, session_id != '') AS sessions, count() AS events
  FROM activity WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
     AND ts < fromUnixTimestamp64Milli({end:Int64})) AS a,
-(SELECT count() AS new_users FROM users WHERE first_day BETWEEN {first:Date} AND {last:Date}
-    AND first_seen < fromUnixTimestamp64Milli({end:Int64})) AS n,
 (SELECT uniqExactIf(order_id, kind = 'payment') AS orders, uniqExactIf(person, kind = 'payment') AS buyers,
     toFloat64(sum(amount)) AS revenue
  FROM money WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
@@ -43,14 +49,16 @@ _SPANS: Final = (
     "AND toDate(ts) BETWEEN {then:Date} - 1 AND {last:Date} + 1"
 )
 _USERS_BY: Final = f"""
-SELECT day >= {{first:Date}} AS now, d.1 AS dimension, d.2 AS value, uniqExact(person) AS n, n AS squares
-FROM (SELECT person, day, arrayJoin([{{pairs}}]) AS d FROM activity WHERE {_SPANS}) GROUP BY now, dimension, value"""
-_NEW_BY: Final = """
-SELECT first_day >= {{first:Date}} AS now, d.1 AS dimension, d.2 AS value, count() AS n, n AS squares
-FROM (SELECT first_day, arrayJoin([{pairs}]) AS d FROM users
-    WHERE first_day BETWEEN {{first:Date}} AND {{last:Date}} AND first_seen < fromUnixTimestamp64Milli({{end:Int64}})
-        OR first_day BETWEEN {{then:Date}} AND {{until:Date}} AND first_seen < fromUnixTimestamp64Milli({{then_end:Int64}}))
-GROUP BY now, dimension, value"""
+SELECT now, d.1 AS dimension, d.2 AS value, uniqExact(who) AS n, n AS squares
+FROM (SELECT now, who, arrayJoin([{{pairs}}]) AS d FROM (
+    SELECT DISTINCT day >= {{first:Date}} AS now, reinterpretAsUInt128(sipHash128(person)) AS who, {{names}}
+    FROM activity WHERE {_SPANS})) GROUP BY now, dimension, value"""
+# Of all spans at once: whoever looks for the first event of a person looks through all there are.
+_NEW: Final = """
+SELECT span, d.1 AS dimension, d.2 AS value, count() AS n
+FROM (SELECT arrayJoin(arrayFilter(s -> first_day BETWEEN s.2 AND s.3 AND first_seen < fromUnixTimestamp64Milli(s.4),
+        [{spans}])).1 AS span, arrayJoin([('', ''), {pairs}]) AS d FROM users)
+GROUP BY span, dimension, value"""
 # A payment is counted where its user was in those days: backends send payments without a platform.
 _MONEY_BY: Final = f"""
 SELECT now, d.1 AS dimension, d.2 AS value, uniqExactIf(order_id, kind = 'payment') AS orders, orders AS order_squares,
@@ -124,8 +132,18 @@ class _Asker:
     async def key(self, span: Period) -> Key:
         given = {"first": span.first, "last": span.last, "end": self._bounds(span)[1]}
         answer = await self.store.ask(_KEY, given, keep=60)
-        users, sessions, events, new_users, orders, buyers, revenue = answer.rows[0]
+        users, sessions, events, orders, buyers, revenue = answer.rows[0]
+        new_users = sum(n for at, dimension, _, n in await self.new_users() if (at, dimension) == (span.first, ""))
         return Key(users, new_users, sessions, events, orders, buyers, float(revenue))
+
+    async def new_users(self) -> list[tuple[Any, ...]]:
+        """Rows of the first day of a span of the report, a dimension ("" for all), a value, and how many came new."""
+        spans = (self.period, self.period.before, self.period.same_weekday)
+        listed = ", ".join(
+            f"(toDate('{one.first}'), toDate('{one.first}'), toDate('{one.last}'), {self._bounds(one)[1]}::Int64)"
+            for one in {one.first: one for one in spans}.values()
+        )
+        return (await self.store.ask(_NEW.format(spans=listed, pairs=_PAIRS), keep=60)).rows
 
     async def rows(self, sql: str, days: int) -> list[tuple[Any, ...]]:
         last = self.period.last_whole
@@ -135,14 +153,16 @@ class _Asker:
     async def segments(self) -> Segments:
         """Key figures by dimension, in the period and in the one that findings are measured against."""
         found: Segments = {}
-        pairs = ", ".join(f"('{name}', toString({name}))" for name in _KEY_DIMENSIONS)
         firsts = ", ".join(f"argMinIf({name}, ts, {name} != '') AS {name}" for name in _KEY_DIMENSIONS)
         questions = {
-            ("users",): _USERS_BY.replace("{pairs}", pairs),
-            ("new_users",): _NEW_BY.format(pairs=pairs),
-            ("orders", "revenue"): _MONEY_BY.replace("{pairs}", pairs).replace("{firsts}", firsts),
+            ("users",): _USERS_BY.replace("{pairs}", _PAIRS).replace("{names}", ", ".join(_KEY_DIMENSIONS)),
+            ("orders", "revenue"): _MONEY_BY.replace("{pairs}", _PAIRS).replace("{firsts}", firsts),
         }
         then = self.period.reference
+        for at, dimension, value, n in await self.new_users():
+            if dimension and at in (self.period.first, then.first):
+                counted = found.setdefault("new_users", {}).setdefault(dimension, ({}, {}))
+                counted[0 if at == self.period.first else 1][str(value)] = Amount(float(n), float(n))
         days = {
             "first": self.period.first, "last": self.period.last, "end": self._bounds(self.period)[1],
             "then": then.first, "until": then.last, "then_end": self._bounds(then)[1],
@@ -167,17 +187,9 @@ class _Asker:
         )
         if days is None:
             return FunnelFacts(name, titles, users, earlier)
-        low, high = self._bounds(days)
-        whole: dict[date, tuple[int, ...]] = {}
-        segments: dict[str, dict[str, dict[date, tuple[int, ...]]]] = {}
-        for dimension in ("", *DIMENSIONS):
-            sql = funnel_period_sql(self.plan, funnel, low, high, dimension, daily=True)
-            for row in funnel_rows((await self.store.ask(sql, keep=60)).rows):
-                day = datetime.fromtimestamp(row.bucket / 1000, self.plan.zone).date()
-                if dimension:
-                    segments.setdefault(dimension, {}).setdefault(row.value, {})[day] = row.users
-                else:
-                    whole[day] = row.users
+        questions = funnel_days_sql(self.plan, funnel, *self._bounds(days), DIMENSIONS)
+        rows = [row for sql in questions for row in (await self.store.ask(sql, keep=60)).rows]
+        whole, segments = funnel_days(rows, self.plan.zone)
         found = changes(name, titles, whole, segments)
         return FunnelFacts(name, titles, users, earlier, tuple(sorted(whole.items())), found)
 

@@ -21,40 +21,9 @@
 WITH
     ops AS
     (
-        SELECT name, kind, starts, campaigns.ends AS last, least(campaigns.ends, {until:Date}) AS ends, comparison, cost,
-            toInt32(ends - starts + 1) AS days
+        SELECT name, kind, starts, campaigns.ends AS last, comparison, cost
         FROM campaigns
         WHERE starts <= {to:Date} AND campaigns.ends >= {from:Date}
-    ),
-    -- One row a user: active days, operations taken part in and when, payments. So the events are read once, however
-    -- many operations there are.
-    people AS
-    (
-        SELECT a.active_days AS active_days, t.took AS took, m.payments AS payments
-        FROM
-        (
-            SELECT person, groupUniqArray(day) AS active_days
-            FROM activity
-            WHERE day BETWEEN (SELECT min(starts) FROM ops) AND (SELECT max(ends) + 7 FROM ops)
-                AND toDate(ts) BETWEEN (SELECT min(starts) - 1 FROM ops) AND (SELECT max(ends) + 8 FROM ops)
-            GROUP BY person
-        ) AS a
-        LEFT JOIN
-        (
-            SELECT person, groupUniqArray((participated, day)) AS took
-            FROM participations
-            WHERE day BETWEEN (SELECT min(starts) FROM ops) AND (SELECT max(ends) FROM ops)
-                AND toDate(ts) BETWEEN (SELECT min(starts) - 1 FROM ops) AND (SELECT max(ends) + 1 FROM ops)
-            GROUP BY person
-        ) AS t ON t.person = a.person
-        LEFT JOIN
-        (
-            SELECT person, groupArray((day, kind = 'payment', amount)) AS payments
-            FROM money
-            WHERE day BETWEEN (SELECT min(starts - days) FROM ops) AND (SELECT max(ends) FROM ops)
-                AND toDate(ts) BETWEEN (SELECT min(starts - days) - 1 FROM ops) AND (SELECT max(ends) + 1 FROM ops)
-            GROUP BY person
-        ) AS m ON m.person = a.person
     ),
     counted AS
     (
@@ -62,27 +31,10 @@ WITH
             name,
             part = 'participants' AS is_taking_part,
             count() AS users,
-            countIf(arrayExists(p -> p.2, within)) AS buyers,
-            toFloat64(sum(arraySum(p -> p.3, within))) AS revenue,
-            countIf(arrayExists(d -> d > ends AND d <= ends + 7, active_days)) AS returned
-        FROM
-        (
-            SELECT
-                ops.name AS name,
-                ops.ends AS ends,
-                people.active_days AS active_days,
-                arrayExists(t -> t.1 = ops.name AND t.2 BETWEEN ops.starts AND ops.ends, people.took) AS is_in,
-                arrayJoin(multiIf(
-                    is_in AND ops.comparison = 'before', ['participants', 'before'],
-                    is_in, ['participants'],
-                    ops.comparison = 'others'
-                        AND arrayExists(d -> d BETWEEN ops.starts AND ops.ends, people.active_days), ['others'],
-                    []::Array(String))) AS part,
-                arrayFilter(p -> if(part = 'before', p.1 >= ops.starts - ops.days AND p.1 < ops.starts,
-                    p.1 BETWEEN ops.starts AND ops.ends), people.payments) AS within
-            FROM people
-            CROSS JOIN ops
-        )
+            countIf(has_bought) AS buyers,
+            toFloat64(sum(p.revenue)) AS revenue,
+            countIf(has_returned) AS returned
+        FROM {database}.campaign_people(from = {from:Date}, to = {to:Date}, until = {until:Date}) AS p
         GROUP BY name, is_taking_part
     )
 SELECT * EXCEPT pooled FROM

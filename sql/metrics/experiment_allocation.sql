@@ -16,19 +16,15 @@
 --   exposure is sent): don't correct the figures, find the reason. Exposure must be sent by all variants at the same place.
 -- chart: bar x=variant y=users,expected series=experiment
 WITH
-    met AS
-    (
-        SELECT experiment, person, argMin(variant, ts) AS first_variant, uniqExact(variant) > 1 AS in_several
-        FROM exposures
-        WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-            AND ({experiment:String} = '' OR experiment = {experiment:String})
-        GROUP BY experiment, person
-    ),
     sizes AS
     (
-        SELECT experiment, first_variant AS variant, count() AS n, countIf(in_several) AS several
-        FROM met
-        GROUP BY experiment, variant
+        SELECT experiment, found.1 AS variant, found.2 AS n, found.3 AS several
+        FROM
+        (
+            SELECT experiment, (first_variant, count(), countIf(in_several)) AS found
+            FROM {database}.experiment_users(from = {from:Date}, to = {to:Date}, experiment = {experiment:String})
+            GROUP BY experiment, first_variant
+        )
     ),
     planned AS
     (

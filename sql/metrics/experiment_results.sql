@@ -22,46 +22,6 @@
 --   Begin on the first day of the experiment; who met it before is taken for new.
 -- chart: bar x=variant y=conversion series=experiment
 WITH
-    met AS
-    (
-        SELECT
-            experiment,
-            person,
-            min(ts) AS since,
-            if(uniqExact(variant) > 1, '(several)', any(variant)) AS variant
-        FROM exposures
-        WHERE day BETWEEN {from:Date} AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-            AND ({experiment:String} = '' OR experiment = {experiment:String})
-        GROUP BY experiment, person
-    ),
-    goals AS
-    (
-        SELECT person, groupArray((ts, reached, amount)) AS moments
-        FROM
-        (
-            SELECT person, ts, kind = 'payment' AS reached, amount
-            FROM money
-            WHERE {goal:String} = '' AND day BETWEEN {from:Date} AND {to:Date}
-                AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-            UNION ALL
-            SELECT person, ts, true AS reached, value AS amount
-            FROM activity
-            WHERE {goal:String} != '' AND event = {goal:String} AND day BETWEEN {from:Date} AND {to:Date}
-                AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
-        )
-        GROUP BY person
-    ),
-    outcomes AS
-    (
-        SELECT
-            met.experiment AS experiment,
-            met.variant AS variant,
-            arrayFilter(m -> m.1 >= met.since, goals.moments) AS after,
-            arrayExists(m -> m.2, after) AS converted,
-            toFloat64(arraySum(m -> m.3, after)) AS amount
-        FROM met
-        LEFT JOIN goals ON goals.person = met.person
-    ),
     -- Each variant beside the control of its experiment.
     beside AS
     (
@@ -77,9 +37,10 @@ WITH
             is_compared AND n > 1 AND control_n > 1 AND variance + control_variance > 0 AS is_tested
         FROM
         (
-            SELECT experiment, variant, count() AS n, countIf(converted) AS k, avg(amount) AS mean,
+            SELECT experiment, variant, count() AS n, countIf(has_converted) AS k, avg(amount) AS mean,
                 varSamp(amount) AS variance, groupArray(amount) AS amounts
-            FROM outcomes
+            FROM {database}.experiment_outcomes(
+                from = {from:Date}, to = {to:Date}, experiment = {experiment:String}, goal = {goal:String})
             GROUP BY experiment, variant
         )
         WINDOW same AS (PARTITION BY experiment)

@@ -40,23 +40,17 @@ SELECT * EXCEPT everybody FROM
             -- Per user: hours until each step that was done in time, step 0 once all are, and the user as such as step 255.
             SELECT
                 (SELECT names FROM onboarding_steps) AS names,
-                arrayMap(d -> (d.1, greatest(dateDiff('millisecond', began.joined, d.2), 0) / 3600000),
-                    arrayFilter(d -> d.2 < began.joined + toIntervalDay({days:UInt16}), e.firsts)) AS hours,
+                arrayMap(d -> (d.1, greatest(dateDiff('millisecond', began.since, d.2), 0) / 3600000),
+                    arrayFilter(d -> d.2 < began.since + toIntervalDay({days:UInt16}), began.firsts)) AS hours,
                 arrayJoin(arrayConcat(
                     arrayMap(d -> (d.1, d.2), hours),
                     if(length(hours) = length(names), [(toUInt8(0), arrayMax(arrayMap(d -> d.2, hours)))], []),
                     [(toUInt8(255), toFloat64(0))])) AS each
             FROM
             (
-                SELECT person, assumeNotNull(joined) AS joined FROM users
+                SELECT assumeNotNull(joined) AS since, firsts FROM onboarding_users
                 WHERE joined_day BETWEEN {from:Date} AND least({to:Date}, {until:Date} - {days:UInt16})
             ) AS began
-            LEFT JOIN
-            (
-                SELECT person, groupArray((step, first_at)) AS firsts
-                FROM (SELECT person, step, min(ts) AS first_at FROM onboarding_events GROUP BY person, step)
-                GROUP BY person
-            ) AS e ON e.person = began.person
         )
         GROUP BY step
     ) AS f ON f.step = list.step

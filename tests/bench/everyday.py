@@ -67,7 +67,10 @@ QUESTIONS: Final = (
         ),
     ),
     Everyday("3 which channel brings people who stay", 1, (_FIRST, Step("/acquisition", ("channels",)))),
-    Everyday("4 this campaign against the one before", 1, (_FIRST, Step("/campaigns", ("campaigns",)))),
+    Everyday(
+        "4 this campaign against the one before", 1,
+        (_FIRST, Step("/campaigns", ("campaigns", "campaign-pairs"))),
+    ),
     Everyday("5 did B win, and may I believe it", 1, (_FIRST, Step("/experiments", ("experiments",)))),
     Everyday(
         "6 whom to recall, as a file", 5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -107,6 +108,59 @@ def test_question_3_which_channel_brings_people_who_stay(running: Running, brows
     known = {row[0]: row[7:] for row in rows}
     assert all("–" not in known[channel] for channel in ("ads", "search"))
     assert known["organic"] == ["–", "–"]
+
+
+def test_question_4_this_campaign_against_the_one_before(running: Running, browser: Browser) -> None:
+    """One click. One that is not over against as many days of the one before it; counted here by Python and plain SQL."""
+    browser.open("/")
+    press(browser, "nav a[href='/campaigns']")
+    browser.shoot("campaigns")
+    ((day,),) = running.rows(f"SELECT toDate(now64(3), {ZONE})")
+    today = date.fromisoformat(day)
+    operations = [
+        (name, kind, date.fromisoformat(starts), date.fromisoformat(ends))
+        for name, kind, starts, ends in running.rows(
+            "SELECT name, kind, starts, ends FROM campaigns ORDER BY starts DESC"
+        )
+    ]
+    expected = []
+    for name, kind, starts, ends in operations:
+        earlier = next((one for one in operations if one[1] == kind and one[3] < starts), None)
+        elapsed = (min(ends, today - timedelta(days=1)) - starts).days + 1
+        if earlier is None or elapsed < 1:
+            continue
+        over = ends < today
+        until = earlier[3] if over else min(earlier[3], earlier[2] + timedelta(days=elapsed - 1))
+        now, before = (
+            _campaign(running, name, starts, min(ends, today)),
+            _campaign(running, earlier[0], earlier[2], until),
+        )
+        first = "" if over else f" its first {elapsed} day{'s' if elapsed > 1 else ''}"
+        expected.append((name, earlier[0] + first, now, before))
+    assert len(expected) >= 2
+    rows = browser.js(
+        "return [...document.querySelectorAll(\"[data-part^='/part/campaign-pairs'] tbody tr\")].map(r => [...r.cells].map(c => c.innerText.replace('\\n', ' ')))"
+    )
+    assert [row[:4] for row in rows] == [
+        [name, before, f"{EN.number(took)} before: {EN.number(took_before)}",
+         f"{EN.percent(bought / took)} before: {EN.percent(bought_before / took_before)}"]
+        for name, before, (took, bought), (took_before, bought_before) in expected
+    ]  # fmt: skip
+    for row, (_, _, (n, k), (m, j)) in zip(rows, expected, strict=True):
+        p = (k + j) / (n + m)
+        z = (k / n - j / m) / (p * (1 - p) * (1 / n + 1 / m)) ** 0.5
+        said = "Bought as before" if abs(z) < 1.9 else "More of them bought" if z > 2.1 else "Fewer" if z < -2.1 else ""
+        assert row[-1].startswith(said), (row, z)
+
+
+def _campaign(running: Running, name: str, first: date, last: date) -> tuple[int, int]:
+    """Who took part in those days, and who of them paid in them; nothing of today, which is not over."""
+    days = f"day BETWEEN '{first}' AND '{last}' AND day < toDate(now64(3), {ZONE})"
+    ((took, bought),) = running.rows(
+        f"SELECT uniqExact(person), uniqExactIf(person, person IN (SELECT person FROM payments WHERE {days})) "
+        f"FROM participations WHERE participated = '{name}' AND {days}"
+    )
+    return took, bought
 
 
 def test_question_5_did_b_win_and_may_i_believe_it(running: Running, browser: Browser) -> None:

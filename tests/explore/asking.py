@@ -8,7 +8,7 @@ from typing import Any
 from metrics.world import PLAN, World, plain
 
 from pipeline.explore.people import people_sql
-from pipeline.explore.question import Cell, Question, Scope, TrendSeries
+from pipeline.explore.question import Cell, Scope, TrendSeries, WithPeople
 from pipeline.explore.segments import EventSet
 from pipeline.explore.sql import Sql
 
@@ -43,7 +43,7 @@ async def rows(world: World, sql: Sql, *, shown: bool = True) -> list[tuple[Any,
     return found
 
 
-async def people(world: World, question: Question, cell: Cell) -> list[str]:
+async def people(world: World, question: WithPeople, cell: Cell) -> list[str]:
     """Who is behind a cell, sorted; as many as the list says that there are."""
     found = await rows(world, people_sql(question, cell, PLAN, 1000), shown=False)
     assert all(row[-1] == len(found) for row in found)

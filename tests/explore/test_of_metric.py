@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 from dashboard.drawn import cells, drawn, words
+from metrics.side_tables import put
 from metrics.world import PLAN, World, event
 
 from explore.asking import people, scope
 from explore.test_by_another_way import FIRST, LAST, Done
 from explore.test_by_another_way import drawn as people_of
 from pipeline.dashboard.pages import behind, groups
-from pipeline.explore.address import read
+from pipeline.errors import UserError
+from pipeline.explore.address import read_cell, read_with_people
 from pipeline.explore.filters import make_filter
 from pipeline.explore.given import AddressReader
 from pipeline.explore.of_metric import people_behind
+from pipeline.explore.people import people_sql
 from pipeline.explore.question import Scope
 from pipeline.explore.written import write
 from pipeline.metrics import arguments_for, metrics, run
+from schemas.side_tables import Campaign
 
 #: Arguments besides the days, and the columns whose numbers lead to people.
 ASKED: list[tuple[str, dict[str, Any], set[str]]] = [
@@ -40,8 +44,23 @@ ASKED: list[tuple[str, dict[str, Any], set[str]]] = [
     ("retention", {"period": "day"}, {"users", "classic"}),
     ("retention", {"period": "week"}, {"users", "classic"}),
     ("retention", {"period": "month"}, {"users", "classic"}),
-    # Nobody is away for the plan's 30 days, so nobody is resurrected.
-    ("user_lifecycle", {}, {"new", "returning"}),
+    ("user_lifecycle", {}, {"new", "returning", "resurrected", "dormant"}),
+    ("churn", {"period": "day"}, {"users_before", "churned"}),
+    ("churn", {"period": "week"}, {"users_before", "churned"}),
+    ("churn", {"period": "month"}, {"users_before", "churned"}),
+    ("new_users", {}, {"new", "registered"}),
+    ("retention_by", {"days": [0, 1, 3], "dimension": "platform"}, {"users", "classic", "rolling"}),
+    ("retention_by", {"days": [1], "dimension": "properties.page"}, {"users", "classic", "rolling"}),
+    (
+        "retention_by",
+        {"days": [1, 7], "return_event": "buy", "until": date(2026, 11, 8)},
+        {"users", "classic", "rolling"},
+    ),
+    ("experiment_results", {}, {"users", "converted"}),
+    ("experiment_results", {"experiment": "page", "goal": "cart"}, {"users", "converted"}),
+    ("experiment_allocation", {}, {"users", "also_in_another"}),
+    ("campaign_results", {"until": LAST}, {"participants", "buyers", "compared_users"}),
+    ("campaign_results", {"until": date(2026, 11, 4)}, {"participants", "buyers", "compared_users"}),
     ("revenue", {"period": "week"}, {"buyers", "active_users"}),
     ("paths_from", {"start": "look", "depth": 2}, {"users"}),
     ("paths_to", {"target": "buy", "depth": 2}, {"users"}),
@@ -50,7 +69,10 @@ ASKED: list[tuple[str, dict[str, Any], set[str]]] = [
     ("buyers", {}, set()),
 ]
 #: Of these also under a filter.
-FILTERED = ("retention", "revenue", "active_users", "paths_from")
+FILTERED = (
+    "retention", "revenue", "active_users", "paths_from", "churn", "new_users", "retention_by", "experiment_results",
+    "experiment_allocation", "campaign_results",
+)  # fmt: skip
 #: Cells of a column that are looked behind: each costs a question.
 LOOKED_AT = 3
 
@@ -63,7 +85,24 @@ async def done(world: World) -> list[Done]:
         [
             *(event(person, "join", at.isoformat(), platform="ios") for person, at in joined.items()),
             *(event(e.person, e.name, e.at.isoformat(), {"amount": 5}, platform=e.platform) for e in found),
+            *[
+                event(e.person, "see", e.at.isoformat(), {"experiment": name, "variant": "ab"[k % 3 == 0]},
+                      channel="ads" if k % 2 else "", platform=e.platform)
+                for k, e in enumerate(found) for name in ("page", "price")[: 1 + k % 2] if k % 4 == 0
+            ],
+            *(event(e.person, "joinsale", e.at.isoformat(), {"sale": ("sale", "check-in")[k % 2]}, platform=e.platform,
+                    campaign="" if k % 6 else "spring")
+              for k, e in enumerate(found) if k % 3 == 0),
+            # Long away: dormant within the days, the second back after it.
+            event("gone", "look", f"{FIRST - timedelta(days=25)} 10:00", platform="ios"),
+            event("back", "look", f"{FIRST - timedelta(days=25)} 10:00", platform="ios"),
+            event("back", "look", f"{FIRST + timedelta(days=6)} 10:00", platform="ios"),
         ]
+    )  # fmt: skip
+    await put(
+        world,
+        Campaign(name="sale", starts=date(2026, 10, 28), ends=date(2026, 11, 2), comparison="others"),
+        Campaign(name="check-in", starts=date(2026, 11, 3), ends=date(2026, 11, 7), comparison="before"),
     )
     return found
 
@@ -91,7 +130,7 @@ async def test_the_people_behind_a_number_are_as_many_as_it_says(
             assert len(await people(world, question, cell)) == value, (column, row)
             # The address leads to the very same question.
             state = write(question)
-            assert read(AddressReader(state, PLAN, date(2027, 1, 1), True), state["kind"]) == question
+            assert read_with_people(AddressReader(state, PLAN, date(2027, 1, 1), True), state["kind"]) == question
             found[column] += 1
     assert set(found) == expected
 
@@ -132,3 +171,37 @@ async def test_in_a_page_they_are_links_where_people_may_be_looked_at(world: Wor
     assert "/people" not in await drawn(world, now, groups.one, settings={"dashboard_people": False}, **asked)
     html = await drawn(world, now, groups.one, metric="segments", on="2026-11-08")
     assert "metric=users_in_segment&amp;segment=new&amp;on=2026-11-08" in html
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"metric": "nope"}, "metric is one of new_users, "),
+        ({}, "metric is one of new_users, "),
+        ({"metric": "new_users", "n": "2"}, "new_users has no such column of people: '2'"),
+        ({"metric": "new_users", "n": "-1"}, "new_users has no such column of people: '-1'"),
+        ({"metric": "new_users", "from": "2026-11-05", "to": "2026-11-01"}, "is later than to"),
+        ({"metric": "campaign_results", "until": "' OR 1"}, "until is a day like"),
+        ({"metric": "retention_by", "is2": "1) OR (1"}, "n is a whole number from 0 to 65535"),
+        ({"metric": "retention_by", "is2": "65536"}, "n is a whole number from 0 to 65535"),
+        ({"metric": "retention_by", "is2": "٣"}, "n is a whole number from 0 to 65535"),
+        ({"metric": "retention_by", "dimension": "user.tier"}, "dimension"),
+        ({"metric": "new_users", "o1": "is", "f1": "user.tier", "v1": "gold"}, "is an attribute of users"),
+    ],
+)
+def test_an_address_that_names_no_number_is_one_clear_line(query: dict[str, str], said: str) -> None:
+    given = AddressReader(query, PLAN, date(2027, 1, 1), "f1" not in query)
+    with pytest.raises(UserError, match=re.escape(said)) as raised:
+        question = read_with_people(given, "metric")
+        people_sql(question, read_cell(given, question), PLAN)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_a_stranger_writes_is_a_value_and_no_sql() -> None:
+    hostile = "' OR 1 = 1 --"
+    query = {"metric": "experiment_results", "experiment": hostile, "goal": hostile, "is1": hostile, "is2": hostile}
+    given = AddressReader(query, PLAN, date(2027, 1, 1), True)
+    question = read_with_people(given, "metric")
+    sql = people_sql(question, read_cell(given, question), PLAN)
+    assert hostile not in sql.text
+    assert hostile in sql.values.values()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from pipeline.insight.verdicts import campaign_verdict, experiment_verdict
+from pipeline.insight.verdicts import campaign_change, campaign_verdict, experiment_verdict
 from pipeline.render.language import Language
 
 EN, ZH = Language("en"), Language("zh")
@@ -44,6 +44,17 @@ def test_an_operation() -> None:
     assert campaign_verdict(EN, operation(conversion=0.0, compared_conversion=0.0, p_value=None)).startswith(
         "Bought no"
     )
+
+
+def test_an_operation_against_the_one_before() -> None:
+    """By the pooled test of two proportions: 60 of 200 against 40 of 200 is z = 2.3094."""
+    this, before = {"participants": 200, "buyers": 60}, {"participants": 200, "buyers": 40}
+    assert campaign_change(EN, this, before) == "More of them bought: +10.0 points, p = 0.021."
+    assert campaign_change(EN, before, this) == "Fewer of them bought: −10.0 points, p = 0.021."
+    assert campaign_change(EN, before, before) == "Bought as before: a difference within chance (p = 1.000)."
+    assert campaign_change(EN, {"participants": 29, "buyers": 29}, before) == "Too few users to compare (29)."
+    assert campaign_change(EN, {"participants": 0, "buyers": 0}, before) == "Nobody took part yet."
+    assert campaign_change(ZH, this, before).startswith("购买率更高：+10.0")
 
 
 def test_an_operation_that_is_not_over_says_so() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
@@ -15,26 +15,27 @@ from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import lazy, note_bad, panel, table
 from pipeline.dashboard.pages.answer_funnel import step_title
 from pipeline.dashboard.pages.answer_trend import series_name
-from pipeline.dashboard.pages.explore import KINDS, asked_question
+from pipeline.dashboard.pages.explore import KINDS
 from pipeline.dashboard.people import person_link
 from pipeline.errors import UserError
-from pipeline.explore.address import read_cell
+from pipeline.explore.address import read_cell, read_with_people
 from pipeline.explore.lifecycle import STATES
+from pipeline.explore.metric_people import METRIC_PEOPLE
 from pipeline.explore.people import COLUMNS, IN_FILE, LISTED, people_sql
-from pipeline.explore.question import BuiltFunnel, Cell, Lifecycle, Paths, Question, Retention, Trend
+from pipeline.explore.question import BuiltFunnel, Cell, Lifecycle, OfMetric, Paths, Retention, Trend, WithPeople
 from pipeline.explore.scope import first_day
 from pipeline.explore.written import write, write_cell
+from pipeline.metrics import metrics
 from pipeline.metrics.spreadsheet import harmless
 from pipeline.render.html import Child, Safe, h, text
+from pipeline.render.metric import column_name, metric_title
 from schemas.duration import HOUR
-
-_KNOWN: Final = tuple(kind for kind in KINDS if kind != "metric")
 
 
 def body(context: Context) -> Safe:
     """What the number counts, the way back, and the place for the list."""
     t = context.t
-    if context.query.get("kind", "") not in _KNOWN:
+    if context.query.get("kind", "") not in KINDS:
         return h("p", t("A click on a number in Explore leads to the people behind it."), " ",
                  h("a", t("Open Explore"), href="/explore"), class_="empty")  # fmt: skip
     try:
@@ -97,10 +98,10 @@ def _time(value: Any) -> Any:
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _asked(context: Context) -> tuple[Question, Cell]:
-    if context.query.get("kind", "") not in _KNOWN:
-        raise UserError("kind is one of {known}", known=", ".join(_KNOWN))
-    question = asked_question(context)
+def _asked(context: Context) -> tuple[WithPeople, Cell]:
+    if context.query.get("kind", "") not in KINDS:
+        raise UserError("kind is one of {known}", known=", ".join(KINDS))
+    question = read_with_people(given(context), context.query["kind"])
     return question, read_cell(given(context), question)
 
 
@@ -124,7 +125,7 @@ def _short(name: str) -> str:
     return name if len(name) <= 40 else name[:40] + "…"
 
 
-def words(context: Context, question: Question, cell: Cell) -> str:
+def words(context: Context, question: WithPeople, cell: Cell) -> str:
     """What a number counts, in a sentence."""
     t, scope = context.t, question.scope
     days = t("{first} to {last}", first=t.day(scope.first, year=True), last=t.day(scope.last, year=True))  # fmt: skip
@@ -135,7 +136,7 @@ def words(context: Context, question: Question, cell: Cell) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _of_kind(context: Context, question: Question, cell: Cell) -> list[str]:
+def _of_kind(context: Context, question: WithPeople, cell: Cell) -> list[str]:
     t, none = context.t, context.t("(not given)")
     match question:
         case Trend():
@@ -164,4 +165,8 @@ def _of_kind(context: Context, question: Question, cell: Cell) -> list[str]:
             return [STATES[cell.n % len(STATES)]]
         case Paths():
             return [cell.at]
+        case OfMetric():
+            metric, of = metrics()[question.metric], METRIC_PEOPLE[question.metric]
+            row = [f"{column_name(t, key)} {value or none}" for key, value in zip(of.keys, cell.values, strict=True)]
+            return [metric_title(t, metric), *row, column_name(t, tuple(of.columns)[cell.n])]
     return [cell.at]

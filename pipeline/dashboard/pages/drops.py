@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from pipeline.dashboard.context import Context
 from pipeline.insight.funnel_changes import Days, changes
 from pipeline.insight.model import Drop
 from pipeline.measure.periods import Period, mature_days
-from pipeline.queries.funnel_period import daily_window, funnel_period_sql, funnel_rows
+from pipeline.queries.funnel_period import daily_window, funnel_days, funnel_days_sql
 from schemas.plan import Funnel
 
 #: Days that are looked at, of which whoever began has had the time to go on.
 DAYS: Final = 14
-_FIELDS: Final = ("platform", "app_version", "channel")
+_DIMENSIONS: Final = ("platform", "app_version", "channel", "platform,app_version")
 #: Days change slowly, and the question is not small.
 _KEEP: Final = 600.0
 #: So long nobody waits for them to be looked at anew.
@@ -61,25 +61,9 @@ async def _look(context: Context) -> Looked:
 async def _days(
     context: Context, funnel: Funnel
 ) -> tuple[dict[date, tuple[int, ...]], dict[str, dict[str, dict[date, tuple[int, ...]]]]]:
-    """Users by step and day: of all, and by the value of each field, of one question for all fields together."""
+    """Users by step and day: of all, and by the value of each field."""
     zone, yesterday = context.plan.zone, context.today - timedelta(days=1)
-    whole: dict[date, tuple[int, ...]] = {}
-    segments: dict[str, dict[str, dict[date, tuple[int, ...]]]] = {}
     asked = Period(yesterday - timedelta(days=DAYS - 1), yesterday)
     days = mature_days(asked, daily_window(funnel), context.now, zone)
-    if days is None:
-        return whole, segments
-    sql = funnel_period_sql(context.plan, funnel, *days.bounds(zone), ",".join(_FIELDS), daily=True)
-    for row in funnel_rows((await context.store.ask(sql, keep=_KEEP)).rows):
-        day = datetime.fromtimestamp(row.bucket / 1000, context.plan.zone).date()
-        values = dict(zip(_FIELDS, row.value.split(" / "), strict=False))
-        values["platform,app_version"] = f"{values['platform']} / {values.get('app_version', '')}"
-        _add(whole, day, row.users)
-        for dimension, value in values.items():
-            _add(segments.setdefault(dimension, {}).setdefault(value, {}), day, row.users)
-    return whole, segments
-
-
-def _add(days: dict[date, tuple[int, ...]], day: date, users: tuple[int, ...]) -> None:
-    so_far = days.get(day, (0,) * len(users))
-    days[day] = tuple(a + b for a, b in zip(so_far, users, strict=True))
+    questions = funnel_days_sql(context.plan, funnel, *days.bounds(zone), _DIMENSIONS) if days is not None else ()
+    return funnel_days([row for sql in questions for row in (await context.store.ask(sql, keep=_KEEP)).rows], zone)

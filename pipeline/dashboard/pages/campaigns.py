@@ -1,0 +1,126 @@
+"""The page Campaigns: what each operation brought, and against the one of its kind before it, each with a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from pipeline.dashboard.context import Context
+from pipeline.dashboard.frame import dim, lazy, linked, panel, table, term
+from pipeline.dashboard.metrics import known, people_of, run_metric
+from pipeline.dashboard.pages.groups import group_page
+from pipeline.insight.verdicts import campaign_change, campaign_verdict
+from pipeline.metrics import Metric
+from pipeline.render.html import Child, Safe, h, text
+from pipeline.render.metric import definition
+
+#: Operations that are set against the one before: each may cost a question of its own.
+_COMPARED: Final = 8
+_ALL: Final = "SELECT name, kind, starts, ends FROM campaigns ORDER BY ends DESC, name DESC LIMIT 10000"
+
+
+def _panels(context: Context) -> Safe:
+    t = context.t
+    return text(
+        panel(t("What the campaigns brought"), lazy(context, "campaigns", rows=6),
+              note=t("who takes part chooses to: a difference shows no cause")),
+        panel(t("Each campaign against the one before"), lazy(context, "campaign-pairs", rows=6),
+              note=t("the last of the same kind that was over when it began")),
+    )  # fmt: skip
+
+
+#: The body of the page: verdicts, then the metrics.
+body = group_page("campaigns", before=_panels)
+
+
+async def verdicts(context: Context) -> Safe:
+    """A row for each operation, with the verdict."""
+    t = context.t
+    metric, rows, arguments = await _rows(context)
+    what, people = definition(t, metric), people_of(context, metric, arguments)
+    made: list[list[Child]] = [
+        [row["campaign"], f"{t.day(row['starts'])} – {t.day(row['ends'])}", linked(t.number(row["participants"]), people("participants", row)),
+         linked(t.percent(row["conversion"]), people("buyers", row)), t.money(row["revenue"]), t.percent(row["returned_rate"]),
+         h("strong", campaign_verdict(t, row), class_="verdict-cell")]
+        for row in rows
+    ]  # fmt: skip
+    heads = [
+        t("Campaign"), t.of("dates", "Days"), t("Took part"), term(t("Bought"), what),
+        term(t("Revenue"), what), term(t("Came back"), what), t("Verdict"),
+    ]  # fmt: skip
+    return table(heads, made, label=t("What the campaigns brought"), numeric=[2, 3, 4, 5], cards=True,
+                 empty=t("No campaign in these days: `streamgauge import campaigns FILE` brings them in."))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """An operation and the one before it, rows of `campaign_results`; of how many days, if not of all."""
+
+    row: Mapping[str, Any]
+    before: Mapping[str, Any]
+    days: int | None
+
+
+async def pairs(context: Context) -> Safe:
+    """A row for each operation that has one before it: both figures, and whether more of those who took part bought."""
+    t = context.t
+    metric, rows, _ = await _rows(context)
+    what = definition(t, metric)
+    made: list[list[Child]] = [
+        [
+            pair.row["campaign"], _named(context, pair),
+            *[text(form(pair.row[name]), h("br"), dim(t("before: {then}", then=form(pair.before[name]))))
+              for name, form in (("participants", t.number), ("conversion", t.percent), ("revenue_per_user", t.money),
+                                 ("returned_rate", t.percent))],
+            h("strong", campaign_change(t, pair.row, pair.before), class_="verdict-cell"),
+        ]
+        for pair in await _pairs(context, metric, rows)
+    ]  # fmt: skip
+    heads = [
+        t("Campaign"), t("The one before"), t("Took part"), term(t("Bought"), what),
+        term(t("Revenue a user"), what), term(t("Came back"), what), t("Verdict"),
+    ]  # fmt: skip
+    return table(heads, made, label=t("Each campaign against the one before"), numeric=[2, 3, 4, 5], cards=True,
+                 empty=t("No campaign in these days has one of its kind before it."))  # fmt: skip
+
+
+def _named(context: Context, pair: _Pair) -> Child:
+    t, name = context.t, pair.before["campaign"]
+    return (
+        name
+        if pair.days is None
+        else text(name, " ", dim(t("its first {n} day{s}", n=pair.days, s="s" if pair.days > 1 else "")))
+    )
+
+
+async def _pairs(context: Context, metric: Metric, rows: Sequence[Mapping[str, Any]]) -> list[_Pair]:
+    """Of an operation that isn't over, the one before up to the same day of it."""
+    everything = (await context.store.ask(_ALL, keep=30.0)).dicts()
+    answered = {row["campaign"]: row for row in rows}
+    found = []
+    for row in rows[:_COMPARED]:
+        last = next((o for o in everything if o["kind"] == row["kind"] and o["ends"] < row["starts"]), None)
+        days = None if row["whole"] else (context.today - row["starts"]).days
+        if last is None or (days is not None and days < 1):
+            continue
+        before = answered.get(last["name"]) if days is None else None
+        if before is None:
+            given = {"from": last["starts"], "to": last["starts"]}
+            if days is not None:
+                given["until"] = last["starts"] + timedelta(days=days - 1)
+            alone = (await run_metric(context, metric, given))[0].records()
+            before = next(one for one in alone if one["campaign"] == last["name"])
+        found.append(_Pair(row, before, days))
+    return found
+
+
+async def _rows(context: Context) -> tuple[Metric, list[dict[str, Any]], dict[str, Any]]:
+    """The operations of the page's days, the last one first, and the arguments that they were asked with."""
+    metric = known("campaign_results")
+    assert metric is not None
+    first, last = context.period(30)
+    found, arguments = await run_metric(context, metric, {"from": first, "to": last})
+    rows = sorted(found.records(), key=lambda row: (row["starts"], row["campaign"]), reverse=True)
+    return metric, rows, arguments
