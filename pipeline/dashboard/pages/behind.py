@@ -12,7 +12,7 @@ from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.answers import ask
 from pipeline.dashboard.bar import given, said_of
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import lazy, note_bad, panel, table
+from pipeline.dashboard.frame import lazy, note_bad, panel
 from pipeline.dashboard.pages.answer_funnel import step_title
 from pipeline.dashboard.pages.answer_trend import series_name
 from pipeline.dashboard.pages.explore import KINDS, asked_question
@@ -26,6 +26,7 @@ from pipeline.explore.scope import first_day
 from pipeline.explore.written import write, write_cell
 from pipeline.metrics.spreadsheet import harmless
 from pipeline.render.html import Child, Safe, h, text
+from pipeline.render.tables import table
 from schemas.duration import HOUR
 
 _KNOWN: Final = tuple(kind for kind in KINDS if kind != "metric")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import lazy, panel, table, term
+from pipeline.dashboard.frame import lazy, panel, term
 from pipeline.dashboard.metrics import known, run_metric
 from pipeline.dashboard.pages.groups import group_page
 from pipeline.insight.verdicts import campaign_verdict, experiment_verdict, interval
 from pipeline.render.html import Safe, h
 from pipeline.render.language import NONE
 from pipeline.render.metric import definition
+from pipeline.render.tables import table
 
 
 def _experiments(context: Context) -> Safe:
@@ -57,7 +58,7 @@ async def experiment_verdicts(context: Context) -> Safe:
         t("Experiment"), t("Variant"), t("Users"), term(t("Conversion"), what),
         term(t("Difference, 95 %"), what), term(t("Value a user"), what), t("Verdict"),
     ]  # fmt: skip
-    return table(heads, made, label=t("What the experiments say"), numeric=[2, 3, 4, 5], cards=True,
+    return table(heads, made, label=t("What the experiments say"), numeric=[2, 3, 4, 5],
                  empty=t("No user met an experiment in these days. The plan's `meanings` say which event is an exposure."))  # fmt: skip
 
 
@@ -78,7 +79,7 @@ async def campaign_verdicts(context: Context) -> Safe:
         t("Campaign"), t.of("dates", "Days"), t("Took part"), term(t("Bought"), what),
         term(t("Revenue"), what), term(t("Came back"), what), t("Verdict"),
     ]  # fmt: skip
-    return table(heads, made, label=t("What the campaigns brought"), numeric=[2, 3, 4, 5], cards=True,
+    return table(heads, made, label=t("What the campaigns brought"), numeric=[2, 3, 4, 5],
                  empty=t("No campaign in these days: `streamgauge import campaigns FILE` brings them in."))  # fmt: skip
 
 
