@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,8 @@ def drawn_anew(browser: Browser) -> None:
 def test_a_live_chart_is_drawn_anew_where_people_have_left_it(
     running: Running, browser: Browser, tmp_path: Path
 ) -> None:
-    running.send(tmp_path, [{"event": "app_open", "user_id": f"l{k}"} for k in range(20)])
+    now = int(time.time() * 1000)
+    running.send(tmp_path, [{"event": "app_open", "user_id": f"l{k}", "ts": now} for k in range(20)])
     browser.open("/")
     browser.until(lambda: browser.js(f'return document.querySelector("{LIVE}[data-drawn]")'), "the live chart", 30)
     place = browser.driver.find_element("css selector", f"{LIVE} .drawing")
