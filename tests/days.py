@@ -23,17 +23,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 #: All that reads a clock. Not here: the browser (chromium does not start under faketime), what starts Prometheus (a Go
-#: program, which asks the kernel past faketime), and Apache Kafka (`faults`; its tests compare no days).
+#: program, which asks the kernel past faketime), Apache Kafka (`faults`; its tests compare no days), and laws, whose
+#: examples carry their own times.
 FILES = (
     "report", "simulate", "insight", "dashboard/test_server.py", "dashboard/test_verdict.py",
     "dashboard/test_events.py", "dashboard/test_quality.py",
     "metrics/test_arguments.py", "metrics/test_command.py", "metrics/test_live_agrees.py",
-    "metrics/test_simulated_shop.py", "clickhouse", "queries/test_verify.py", "archiver", "files",
+    "metrics/test_simulated_shop.py", "clickhouse/test_live_today.py", "clickhouse/test_attributes.py",
+    "queries/test_verify.py", "archiver", "files/test_side_tables.py", "files/test_send.py",
     "ingest/test_clocks.py", "serve", "demo", "alerts/test_history.py", "alerts/test_robots.py",
     "alerts/test_bridge.py",
-    "assistants", "integration/test_demo.py", "integration/test_rejected.py", "integration/test_archiver_stop.py",
+    "assistants/test_questions.py", "assistants/test_ten_questions.py", "assistants/test_hostile.py",
+    "integration/test_demo.py", "integration/test_rejected.py", "integration/test_archiver_stop.py",
 )  # fmt: skip
-LEFT_OUT = "not faults"
+LEFT_OUT = "not faults and not hypothesis"
 HIDDEN = ("needs_chromium", "needs_prometheus")
 SHOP, CHANGING = "Asia/Shanghai", "Europe/Berlin"
 

@@ -27,27 +27,51 @@ _TAIL_LINES = 5
 _ERROR = "error: "
 #: Linux takes those of connections from 32768 on.
 _CHOSEN = range(15_000, 30_000)
+_ours: set[int] = set()
 
 
 def free_port(preferred: int | None = None, kept: int | None = None) -> tuple[int, bool]:
     """A loopback port to listen on: `preferred` if it is free, else another; and whether it was taken.
 
-    What is started again has `kept` its port: others know it by now, so it is that one, or UserError. For its sake
-    none is chosen from which the system takes its own for connections: there it might be taken for a moment.
+    It is ours until this process ends: nobody else who chooses by this is given it, though it may take seconds until
+    anybody listens. What is started again has `kept` its port: others know it by now, so it is that one, or UserError.
+    For its sake none is chosen from which the system takes its own for connections: there it might be taken for a
+    moment.
     """
-    others = random.sample(_CHOSEN, 100)
-    for port in (preferred, *others) if kept is None else (kept,):
-        if port is None:
-            continue
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            # As servers do: a port whose last connections are still closing is free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port, preferred is not None and port != preferred
-    raise UserError("no free port on 127.0.0.1" if kept is None else f"port {kept} is taken by another program")
+    if kept is not None:
+        if not _free(kept):
+            raise UserError(f"port {kept} is taken by another program")
+        _ours.add(kept)
+        return kept, False
+    if preferred is not None and _free(preferred) and (preferred in _ours or _claimed(preferred)):
+        return preferred, False
+    for port in random.sample(_CHOSEN, 100):
+        if port not in _ours and _free(port) and _claimed(port):
+            return port, preferred is not None
+    raise UserError("no free port on 127.0.0.1")
+
+
+def _free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: a port whose last connections are still closing is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _claimed(port: int) -> bool:
+    """Whether the port is ours by now: whoever holds UDP's port of the same number has it, until their process ends."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as claim:
+        try:
+            claim.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        claim.detach()
+    _ours.add(port)
+    return True
 
 
 class Child:

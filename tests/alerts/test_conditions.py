@@ -9,7 +9,7 @@ from alerts.promtool import NONE, both, check, current, one, plan_with
 
 from pipeline.alerts import rules
 
-pytestmark = pytest.mark.usefixtures("needs_prometheus")
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_prometheus")]
 
 DAY, WEEK = 1440, 10_080
 PAY = 'streamgauge_minute_events{dimension="event", value="pay"}'

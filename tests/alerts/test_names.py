@@ -12,7 +12,7 @@ from alerts.promtool import both, check, current, one
 from schemas.plan import Plan
 from schemas.plan_io import parse_plan
 
-pytestmark = pytest.mark.usefixtures("needs_prometheus")
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_prometheus")]
 
 NAMES = [
     "$pageview", "支付成功", "Sign Up (Google)", "it's", 'say "hi"', "back\\slash", "{x:String}", "{{ .Value }}",

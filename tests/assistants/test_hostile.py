@@ -16,6 +16,8 @@ from pipeline.explore.filters import OPERATORS
 from pipeline.explore.question import COUNTED, OF_PROPERTY
 from pipeline.metrics import GROUPS
 
+pytestmark = pytest.mark.integration
+
 WEEK = {"from": "2026-11-15", "to": "2026-11-21"}
 DAYS = {"first_day": "2026-11-15", "last_day": "2026-11-21"}
 TREND = {"kind": "trend", **DAYS}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
 from metrics.world import World
 
 from assistants.asking import assistant, variables
@@ -14,6 +15,8 @@ from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.kept.store import Edit, KeptStore
 from pipeline.kept.things import make
 from pipeline.metrics import metrics
+
+pytestmark = pytest.mark.integration
 
 DAYS = {"first_day": "2026-11-08", "last_day": "2026-11-14"}
 IN = "from=2026-11-08&to=2026-11-14"

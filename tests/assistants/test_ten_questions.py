@@ -23,6 +23,8 @@ from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.metrics import arguments_for, metric, run
 from schemas.plan_io import load_plan
 
+pytestmark = pytest.mark.integration
+
 RECORD = Path(__file__).parents[1] / "data" / "assistants" / "ten_questions.json"
 WEEK = {"from": "2026-11-15", "to": "2026-11-21"}
 MONTH = {"from": "2026-10-25", "to": "2026-11-21"}

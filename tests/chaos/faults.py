@@ -159,8 +159,10 @@ class Chaos:
         if not role.running:
             return
         quiet = self._busy == 1 and time.monotonic() - self._last_trouble > SESSION_SECONDS and await _healthy(role)
+        last = self._last_trouble
         code, took = await role.terminate()
-        quiet = quiet and self._busy == 1
+        # Nor has anything come and gone meanwhile.
+        quiet = quiet and self._busy == 1 and self._last_trouble == last
         self._tell(f"  {role.name} ended with {code} after {took:.1f} s")
         if code is None:
             self.problems.append(f"{role.name} did not end {took:.0f} s after SIGTERM")

@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from collect.doors import Door
 
-pytestmark = pytest.mark.usefixtures("needs_embedded")
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded")]
 
 CLIENTS, REQUESTS, EVENTS = 8, 60, 5
 

@@ -349,7 +349,7 @@ def records(draw: st.DrawFn, plan: Plan) -> bytes:
     return raw
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=settings.default.max_examples * 2)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_what_is_recognised_pydantic_accepts_with_equal_values(data: st.DataObject) -> None:
     plan = data.draw(plans())

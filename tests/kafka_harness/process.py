@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import random
-import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
+
+from pipeline.embedded import child
 
 # prctl(PR_SET_PDEATHSIG, SIGKILL), then become the program. A wrapper and not Popen's preexec_fn, which is
 # not safe in a process with threads. The parent may have died before prctl was called: hence the check.
@@ -50,39 +47,6 @@ def spawn(command: Sequence[str], log: Path, env: Mapping[str, str] | None = Non
     return _STARTER.submit(start).result()
 
 
-# Whoever draws a port keeps it until their process ends, though it may be a while before anybody listens there:
-# a byte of this file each, locked, for all tests that run on the machine at once. The system lets go of the locks.
-_PORTS = os.open(Path(tempfile.gettempdir()) / f"streamgauge-tests-ports-{os.getuid()}", os.O_RDWR | os.O_CREAT, 0o600)
-_ours: set[int] = set()
-
-
 def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on, and that no other test of this machine is given meanwhile.
-
-    It lies below the range from which the system picks ports for outgoing connections: a server that is
-    stopped for a moment must find its port free again, and a client that calls a port of that range while
-    nobody listens can be connected to itself. Raises RuntimeError if there is none.
-    """
-    first = random.randrange(15000, 30000)
-    for port in chain(range(first, 30000), range(15000, first)):
-        if port not in _ours and _reserved(port) and _free(port):
-            _ours.add(port)
-            return port
-    raise RuntimeError("no free port between 15000 and 30000")
-
-
-def _reserved(port: int) -> bool:
-    try:
-        fcntl.lockf(_PORTS, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-    except OSError:
-        return False
-    return True
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+    """A port on 127.0.0.1 that nobody listens on, and that no other test of this machine is given meanwhile."""
+    return child.free_port()[0]

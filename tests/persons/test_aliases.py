@@ -179,7 +179,7 @@ def renames(draw: Any) -> list[dict[str, Any]]:
     return found
 
 
-@settings(deadline=None, max_examples=settings.default.max_examples)
+@settings(deadline=None, max_examples=settings.default.max_examples // 2)
 @given(
     renames(), st.integers(1, 4), st.lists(steps, max_size=30), st.sets(st.integers(0, 30), max_size=3), st.booleans()
 )
@@ -197,6 +197,7 @@ def test_live_is_the_rule_for_any_graph_of_aliases(
                 disk.close()
 
 
+@settings(max_examples=settings.default.max_examples // 4)
 @given(renames(), st.integers(1, 3), st.randoms(use_true_random=False))
 def test_who_takes_over_from_what_is_stored_decides_as_before(
     log: list[dict[str, Any]], partitions: int, rng: Any
@@ -227,7 +228,7 @@ def archive(needs_embedded: None) -> Iterator[sql.Archive]:
     archive.close()
 
 
-@settings(deadline=None, max_examples=settings.default.max_examples // 5)
+@settings(deadline=None, max_examples=settings.default.max_examples // 10)
 @given(renames(), st.integers(1, 3), st.lists(steps, max_size=20))
 def test_sql_is_the_rule_for_any_graph_of_aliases(
     archive: sql.Archive, log: list[dict[str, Any]], partitions: int, plan: list[tuple[int, int, str]]

@@ -143,7 +143,7 @@ def unnamed(cluster: Cluster) -> dict[Any, Any]:
     return {key: figure for key, figure in found.items() if key[2] == "platform" and key[3] in ("other", ("other",))}
 
 
-@settings(max_examples=settings.default.max_examples)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(honest(), forgeries(), st.integers(1, 3), st.lists(steps, max_size=20), st.randoms(use_true_random=False))
 def test_who_is_not_named_is_counted_as_without_it(
     log: list[dict[str, Any]], forged: list[tuple[int, str, bytes, bytes]], partitions: int,

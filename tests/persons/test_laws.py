@@ -102,7 +102,7 @@ def agreed(cluster: Cluster) -> Oracle:
     return oracle
 
 
-@settings(deadline=None, max_examples=settings.default.max_examples * 3 // 2)
+@settings(deadline=None, max_examples=settings.default.max_examples)
 @given(
     events(), st.integers(1, 3), st.lists(steps, max_size=30), st.sets(st.integers(0, 30), max_size=4), st.booleans()
 )

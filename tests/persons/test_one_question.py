@@ -24,6 +24,8 @@ from pipeline.state.partition import PartitionState
 from schemas.duration import DAY
 from schemas.plan_io import load_plan, parse_plan
 
+pytestmark = pytest.mark.integration
+
 SIMULATED = ("simulate", "--days", "14", "--events", "60000", "--end", "2026-11-22")
 PEOPLE, IDS = 1_334, 1_688
 #: Of the cohorts of each day, added up; and of the two weeks, in which each person counts once.

@@ -1,4 +1,4 @@
-"""The simulated shop: its people are known, and live and SQL find them."""
+"""The simulated shop with second, shared and lost devices: live and SQL find its people (see `test_one_question`)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ END = 1_795_276_800_000  # midnight of 2026-11-22 in Shanghai
 
 
 @cache
-def simulated(devices: bool) -> tuple[list[bytes], list[dict[str, Any]]]:
+def simulated() -> tuple[list[bytes], list[dict[str, Any]]]:
     """Two weeks in the order of their times, and who lived in them."""
-    history = History(SHOP, END - 14 * DAY, END, 60_000, None, 1, (), BY_DAY, Devices() if devices else None, True)
+    history = History(SHOP, END - 14 * DAY, END, 60_000, None, 1, (), BY_DAY, Devices(), True)
     return [sent.value or b"" for sent in history.records()], list(history.people())
 
 
@@ -41,14 +41,6 @@ def plan() -> Plan:
     return parse_plan(text)
 
 
-def test_there_are_as_many_persons_as_people(plan: Plan) -> None:
-    values, people = simulated(False)
-    oracle = oracle_of(plan, [[Record(i, END + DAY, None, value) for i, value in enumerate(values)]])
-    actors = {one.event.actor for one in oracle.events}
-    assert (len(values), len(actors)) == (59_796, 1_688)
-    assert len({one.person for one in oracle.events}) == len(people) == 1_334
-
-
 def _day_users(found: Measures) -> int:
     return sum(round(c.users) for w, c in found.activity.items() if (w.grain, w.dimension) == ("day_utc", ""))
 
@@ -57,9 +49,8 @@ def _funnel(found: Measures) -> list[int]:
     return next(cell.users for cohort, cell in found.overall() if cohort.breakdown == "")
 
 
-@pytest.mark.parametrize("devices", [False, True])
-def test_live_and_sql_find_them(plan: Plan, devices: bool, needs_embedded: None) -> None:
-    values, _ = simulated(devices)
+def test_live_and_sql_find_them(plan: Plan, needs_embedded: None) -> None:
+    values, _ = simulated()
     log = [Record(i, END + DAY, None, value) for i, value in enumerate(values)]
     oracle = oracle_of(plan, [log])
     users = len({(one.event.ts // DAY, one.person) for one in oracle.events})
@@ -69,12 +60,10 @@ def test_live_and_sql_find_them(plan: Plan, devices: bool, needs_embedded: None)
     by_fold = live.replay(plan, batches(iter(values)), ("day_utc",))
     assert _funnel(by_fold) == steps
     assert abs(_day_users(by_fold) - users) <= 0.01 * users  # sketches
-    if not devices:
-        assert (users, steps) == (5_674, [5_606, 717])
 
 
 def test_people_come_on_their_devices_and_on_others() -> None:
-    values, people = simulated(True)
+    values, people = simulated()
     events = [json.loads(value) for value in values]
     own = {device for person in people for device in person["devices"]}  # type: ignore[union-attr]
     devices = {event.get("anonymous_id") for event in events} - {None}

@@ -25,7 +25,7 @@ def archive(needs_embedded: None) -> Iterator[sql.Archive]:
     archive.close()
 
 
-@settings(deadline=None, max_examples=settings.default.max_examples // 5)
+@settings(deadline=None, max_examples=settings.default.max_examples // 10)
 @given(events(), st.integers(1, 3), st.lists(steps, max_size=20), st.sets(st.integers(0, 30), max_size=3))
 def test_sql_is_the_rule_applied_to_the_whole_log(
     archive: sql.Archive,

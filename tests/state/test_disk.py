@@ -82,7 +82,7 @@ _long_logs = st.lists(values, min_size=40, max_size=60).map(numbered)
 
 
 @given(_long_logs, _turns)
-@settings(deadline=None, max_examples=settings.default.max_examples // 2)
+@settings(deadline=None, max_examples=settings.default.max_examples // 4)
 def test_two_workers_with_disks_that_die_and_write_late(
     log: list[Record], turns: list[tuple[str, str, int, int]]
 ) -> None:
@@ -127,7 +127,7 @@ def _open(found: dict[str, object], watermark: int) -> dict[str, object]:
 
 
 @given(logs, st.lists(st.integers(0, 60), min_size=1, max_size=8), st.integers(0, 7))
-@settings(deadline=None, max_examples=settings.default.max_examples // 2)
+@settings(deadline=None, max_examples=settings.default.max_examples // 4)
 def test_a_disk_from_before_a_rewrite_of_the_changelog(log: list[Record], saves: list[int], stale_from: int) -> None:
     """The disk was away while the changelog was written anew and its beginning deleted."""
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,10 @@ from pipeline.embedded.kafka.jars import kafka_jars
 from pipeline.embedded.kafka.java import java
 from pipeline.embedded.kafka.node import KEEPING, SETTINGS, cluster_id, make_storage, properties, server_command
 from pipeline.embedded.server import ChildServer
-from pipeline.errors import UserError
 
 _HOST: Final = "127.0.0.1"
 #: After a power cut it reads again what was written last.
 _START_SECONDS: Final = 180.0
-#: How often ports are chosen.
-_CHOICES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -90,31 +86,10 @@ class KafkaBroker(ChildServer):
         if self._child is not None:
             raise RuntimeError("Kafka runs already")
         self.folder.mkdir(parents=True, exist_ok=True)
-        fresh = cluster_id(self.folder / "log") is None
-        for left in reversed(range(_CHOICES)):
-            self._choose_ports()
-            try:
-                child = await self._started()
-                break
-            except UserError:
-                # Java takes seconds until it listens, and another one that starts just now may have taken a port.
-                if left == 0 or not self._lost_a_port():
-                    raise
-                if fresh:  # nothing was stored, and the storage knows the controller's port
-                    shutil.rmtree(self.folder / "log", ignore_errors=True)
-        self._child, self._kept, self._kept_controller = child, self.port, self.controller_port
-
-    def _choose_ports(self) -> None:
         self.port, self.port_was_taken = free_port(self._preferred, self._kept)
         self.controller_port, _ = free_port(None, self._kept_controller)
-        while self.controller_port == self.port:
-            self.controller_port, _ = free_port()
-
-    def _lost_a_port(self) -> bool:
-        """Whether a port that nobody was told yet is another one's by now."""
-        chosen = [self.port] if self._kept is None else []
-        chosen += [self.controller_port] if self._kept_controller is None else []
-        return any(free_port(port)[1] for port in chosen)
+        self._child = await self._started()
+        self._kept, self._kept_controller = self.port, self.controller_port
 
     async def _started(self) -> Child:
         if cluster_id(self.folder / "log") is None:
