@@ -72,8 +72,9 @@ lint: .venv/.ready  ## ruff, mypy, and which room may import which
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-docs: .venv/.ready  ## docs/metrics.md, from the metric files
-	@$(BIN)/python -m pipeline.metrics.docs > docs/metrics.md
+docs: .venv/.ready  ## docs/metrics.md and docs/zh/metrics.md, from the metric files
+	@$(BIN)/python -m pipeline.render.metrics_page en > docs/metrics.md
+	@$(BIN)/python -m pipeline.render.metrics_page zh > docs/zh/metrics.md
 
 site: .venv/.ready  ## the documentation as a site, in build/site; a broken link is an error
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'

@@ -9,9 +9,19 @@ StreamgaugeError
 
 from __future__ import annotations
 
+from typing import Self
 
-class StreamgaugeError(Exception):
-    """Base of all errors that Streamgauge raises itself."""
+from schemas.translatable import Sentence, TranslatableError
+
+
+class StreamgaugeError(TranslatableError):
+    """Base of all errors that Streamgauge raises itself: `UserError("there is no event {event}", event=name)`."""
+
+    @classmethod
+    def of(cls, what: Exception | str) -> Self:
+        """What another error or a sentence says, as one of ours."""
+        said = what.said if isinstance(what, TranslatableError) else what
+        return cls(said.text, **said.values) if isinstance(said, Sentence) else cls(str(said))
 
 
 class UserError(StreamgaugeError):

@@ -228,7 +228,7 @@ class Settings(BaseSettings):
             if self.kafka_ssl_certfile:
                 context.load_cert_chain(self.kafka_ssl_certfile, self.kafka_ssl_keyfile)
         except (OSError, ssl.SSLError) as exc:
-            raise UserError(f"{PREFIX}KAFKA_SSL_*: the certificates can't be used: {exc}") from None
+            raise UserError("PIPELINE_KAFKA_SSL_*: the certificates can't be used: {why}", why=exc) from None
         return context
 
     def kafka_kwargs(self) -> dict[str, Any]:
@@ -289,7 +289,7 @@ def load_settings(config: str | Path | None = None, **given: Any) -> Settings:
         return Settings(**wanted)
     except ValidationError as exc:
         problems = [_problem(error, path, from_file.keys() - given.keys()) for error in exc.errors(include_url=False)]
-        raise UserError("; ".join(problems)) from None
+        raise UserError("{why}", why="; ".join(problems)) from None
 
 
 def plan_of(settings: Settings) -> Plan:
@@ -297,24 +297,26 @@ def plan_of(settings: Settings) -> Plan:
     try:
         return load_plan(settings.plan)
     except PlanError as exc:
-        raise UserError(str(exc)) from None
+        raise UserError("{why}", why=exc) from None
     except FileNotFoundError:
         ready = ", ".join(ready_plans())
-        raise UserError(f"there is no plan {settings.plan}: give a YAML file, or one of {ready}") from None
+        raise UserError(
+            "there is no plan {plan}: give a YAML file, or one of {ready}", plan=settings.plan, ready=ready
+        ) from None
     except OSError as exc:
-        raise UserError(f"the plan {settings.plan} can't be read: {exc.strerror}") from None
+        raise UserError("the plan {plan} can't be read: {why}", plan=settings.plan, why=exc.strerror) from None
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except OSError as exc:
-        raise UserError(f"the settings file {path} can't be read: {exc.strerror}") from None
+        raise UserError("the settings file {path} can't be read: {why}", path=path, why=exc.strerror) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise UserError(f"the settings file {path} is not TOML: {exc}") from None
+        raise UserError("the settings file {path} is not TOML: {why}", path=path, why=exc) from None
     for name in data:
         if name not in Settings.model_fields:
-            raise UserError(f"{path}: {name} is not a setting{_similar(name, list(Settings.model_fields))}")
+            raise UserError("{place}: {why}", place=path, why=_no_setting(name, list(Settings.model_fields)))
     return data
 
 
@@ -323,12 +325,14 @@ def _refuse_unknown_variables() -> None:
     known = [_CONFIG, *(PREFIX + name.upper() for name in Settings.model_fields)]
     for name in os.environ:
         if name.upper().startswith(PREFIX) and name.upper() not in known:
-            raise UserError(f"{name} is not a setting{_similar(name.upper(), known)}")
+            raise _no_setting(name, known)
 
 
-def _similar(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.75)
-    return f": did you mean {' or '.join(close)}?" if close else ""
+def _no_setting(name: str, known: list[str]) -> UserError:
+    asked = name.upper() if name.upper().startswith(PREFIX) else name
+    if close := difflib.get_close_matches(asked, known, n=3, cutoff=0.75):
+        return UserError("{name} is not a setting: did you mean {close}?", name=name, close=" or ".join(close))
+    return UserError("{name} is not a setting", name=name)
 
 
 def _problem(error: Any, path: str | Path | None, from_file: Set[str]) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -38,6 +39,11 @@ def plain(text: object) -> str:
 def cell(value: object, style: str = "") -> Text:
     """Text of a table: never read as markup."""
     return Text(plain(value), style=style)
+
+
+def padded(text: str, width: int) -> str:
+    """A text with spaces up to a width of the terminal, where letters of Chinese are two columns wide."""
+    return text + " " * max(0, width - cell_len(text))
 
 
 def say(text: object, *, file: TextIO | None = None, flush: bool = False) -> None:

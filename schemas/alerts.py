@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 from schemas.duration import HOUR, MINUTE, Duration, format_duration, parse_duration
 from schemas.funnel import Funnel
 from schemas.receivers import AlertName, Receiver
+from schemas.translatable import TranslatableValueError
 from schemas.where import Scalar, StrictModel, scalar_text
 
 __all__ = ["Alert", "AlertName", "Alerting", "Receiver", "check_alerting"]
@@ -108,40 +109,47 @@ class Alert(StrictModel):
         given = [n for n in ("above", "below", "drop", "rise", "absent", "unusual") if getattr(self, n) is not None]
         if len(given) != 1:
             said = " and ".join(given) or "none"
-            raise ValueError(f"an alert has one condition (above, below, drop, rise, absent or unusual), not {said}")
+            raise TranslatableValueError(
+                "an alert has one condition (above, below, drop, rise, absent or unusual), not {given}", given=said
+            )
         kind = given[0]
         if kind in ("drop", "rise", "absent", "unusual") and self.metric in (*PIPELINE, "rejected_share"):
-            raise ValueError(f"{kind} is not for {self.metric}: use above")
+            raise TranslatableValueError("{kind} is not for {metric}: use above", kind=kind, metric=self.metric)
         if kind == "absent" and self.metric != "events":
-            raise ValueError(f"absent is for events, not for {self.metric}")
+            raise TranslatableValueError("absent is for events, not for {metric}", metric=self.metric)
         if self.drop is not None and self.drop >= 1:
-            raise ValueError("drop: at most 99%: for nothing at all use absent: true")
+            raise TranslatableValueError("drop: at most 99%: for nothing at all use absent: true")
         if self.metric in ("conversion", "rejected_share") and (self.above or self.below or 0) >= 1:
-            raise ValueError(f"{self.metric} is a share: write it like 40%")
+            raise TranslatableValueError("{metric} is a share: write it like 40%", metric=self.metric)
         if self.metric != "revenue":  # refunds can make that negative; everything else is a count, a share or a time
             if self.below is not None and self.below <= 0:
-                hint = ": for none at all use absent: true" if self.metric == "events" else ""
-                raise ValueError(f"{self.metric} is never below 0{hint}")
+                if self.metric == "events":
+                    raise TranslatableValueError("events is never below 0: for none at all use absent: true")
+                raise TranslatableValueError("{metric} is never below 0", metric=self.metric)
             if self.above is not None and self.above < 0:
-                raise ValueError(f"{self.metric} is always above {self.above:g}: it is never negative")
+                raise TranslatableValueError(
+                    "{metric} is always above {above}: it is never negative",
+                    metric=self.metric,
+                    above=f"{self.above:g}",
+                )
         if self.against != "last_week" and kind not in ("drop", "rise", "absent"):
-            raise ValueError("against goes with drop, rise or absent")
+            raise TranslatableValueError("against goes with drop, rise or absent")
         return self
 
     @model_validator(mode="after")
     def _fields_fit_metric(self) -> Alert:
         if (self.metric == "conversion") != (self.funnel is not None and self.step is not None):
-            raise ValueError("funnel and step go with the metric conversion, which needs both")
+            raise TranslatableValueError("funnel and step go with the metric conversion, which needs both")
         if self.event is not None and self.metric not in PER_MINUTE:
-            raise ValueError(f"event is not for {self.metric}")
+            raise TranslatableValueError("event is not for {metric}", metric=self.metric)
         if (self.where or self.by) and self.metric not in (*PER_MINUTE, "conversion"):
-            raise ValueError(f"where and by are not for {self.metric}")
+            raise TranslatableValueError("where and by are not for {metric}", metric=self.metric)
         if len(self.by) > 1:
-            raise ValueError("by: one field: each of its values is watched by itself")
+            raise TranslatableValueError("by: one field: each of its values is watched by itself")
         if set(self.by) & {*self.where, *(("event",) if self.event else ())}:
-            raise ValueError(f"by: {self.by[0]} is set already")
+            raise TranslatableValueError("by: {field} is set already", field=self.by[0])
         if self.over is not None and self.over < (MINUTE if self.metric in PER_MINUTE else 1000):
-            raise ValueError("over: at least 1m, the time that a figure is of")
+            raise TranslatableValueError("over: at least 1m, the time that a figure is of")
         return self
 
     @property
@@ -180,7 +188,8 @@ class Alert(StrictModel):
 class Alerting(StrictModel):
     """Alerts, who is told of them, and what `/metrics` shows for them."""
 
-    language: Literal["en", "zh"] = "en"
+    #: One that there is a table of words of (`pipeline/render/languages`): whoever writes the messages knows which.
+    language: str = Field(default="en", pattern=r"^[a-z]{2,3}$")
     #: Where a message links to.
     dashboard: str = Field(default="", pattern=r"^(https?://\S+)?$")
     #: Dimensions that become labels of metrics. Each value is a time series: not for those with thousands.
@@ -213,20 +222,23 @@ def check_alerting(
     breakdowns = {(field,) for funnel in funnels.values() for field in funnel.breakdown}
     for label in alerting.labels:
         if label not in dimensions and label not in breakdowns:
-            raise ValueError(
-                f"alerting.labels: {' + '.join(label)} is neither among the plan's dimensions nor a funnel's breakdown"
+            raise _at(
+                "alerting.labels",
+                "{label} is neither among the plan's dimensions nor a funnel's breakdown",
+                label=" + ".join(label),
             )
     for name in alerting.tell:
         _known_receiver(alerting, "alerting.tell", name)
     if alerting.alerts and lateness < MIN_LATENESS:
-        raise ValueError(f"alerting.alerts: alerts need a lateness of at least {format_duration(MIN_LATENESS)}")
+        least = format_duration(MIN_LATENESS)
+        raise _at("alerting.alerts", "alerts need a lateness of at least {least}", least=least)
     for name, alert in alerting.alerts.items():
         where = f"alerting.alerts.{name}"
         for receiver in alert.tell:
             _known_receiver(alerting, where, receiver)
         _check_causes(alerting, where, name, alert)
         if alert.event is not None and events is not None and alert.event not in events:
-            raise ValueError(f"{where}.event: the event {alert.event!r} is not among this plan's events")
+            raise _at(f"{where}.event", "the event {event} is not among this plan's events", event=repr(alert.event))
         if alert.metric == "conversion":
             _check_conversion(alerting, funnels, where, alert)
         else:
@@ -236,34 +248,35 @@ def check_alerting(
 def _check_causes(alerting: Alerting, where: str, name: str, alert: Alert) -> None:
     for other in alert.under:
         if other not in alerting.alerts or other == name:
-            raise ValueError(f"{where}.under: there is no other alert {other!r}")
+            raise _at(f"{where}.under", "there is no other alert {other}", other=repr(other))
         cause = alerting.alerts[other]
         if cause.span_ms + cause.hold_for > alert.span_ms + alert.hold_for:
             # What explains another alert must be known when that one fires.
-            raise ValueError(
-                f"{where}.under: {other} takes longer to fire (over + for) than this alert, so it can't explain it "
-                f"in time"
+            raise _at(
+                f"{where}.under",
+                "{other} takes longer to fire (over + for) than this alert, so it can't explain it in time",
+                other=other,
             )
 
 
 def _known_receiver(alerting: Alerting, where: str, name: str) -> None:
     if name not in alerting.receivers:
-        raise ValueError(f"{where}: there is no receiver {name!r}")
+        raise _at(where, "there is no receiver {name}", name=repr(name))
 
 
 def _check_conversion(alerting: Alerting, funnels: Mapping[str, Funnel], where: str, alert: Alert) -> None:
     funnel = funnels.get(alert.funnel or "")
     if funnel is None:
-        raise ValueError(f"{where}.funnel: there is no funnel {alert.funnel!r}")
+        raise _at(f"{where}.funnel", "there is no funnel {funnel}", funnel=repr(alert.funnel))
     try:
         funnel.step_number(alert.step or "")
     except ValueError as exc:
-        raise ValueError(f"{where}.step: {exc}") from None
+        raise TranslatableValueError("{place}: {why}", place=f"{where}.step", why=exc) from None
     if len(alert.fields) > 1:
-        raise ValueError(f"{where}: a funnel is broken down by one field at a time")
+        raise _at(where, "a funnel is broken down by one field at a time")
     for field in alert.fields:
         if field not in funnel.breakdown or (field,) not in alerting.labels:
-            raise ValueError(f"{where}: {field} must be in the funnel's breakdown and in alerting.labels")
+            raise _at(where, "{field} must be in the funnel's breakdown and in alerting.labels", field=field)
 
 
 def _check_label(alerting: Alerting, dimensions: Collection[tuple[str, ...]], where: str, alert: Alert) -> None:
@@ -271,4 +284,9 @@ def _check_label(alerting: Alerting, dimensions: Collection[tuple[str, ...]], wh
     if not alert.fields or any(set(x) == set(alert.fields) and x in dimensions for x in alerting.labels):
         return
     wanted = f"[{', '.join(alert.fields)}]" if len(alert.fields) > 1 else alert.fields[0]
-    raise ValueError(f"{where}: put {wanted} into the plan's dimensions and into alerting.labels")
+    raise _at(where, "put {fields} into the plan's dimensions and into alerting.labels", fields=wanted)
+
+
+def _at(place: str, text: str, /, **values: object) -> TranslatableValueError:
+    """A mistake with its place in the plan."""
+    return TranslatableValueError("{place}: {why}", place=place, why=TranslatableValueError(text, **values))

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator
 
 from schemas.names import check_text, shown
+from schemas.translatable import TranslatableValueError
 from schemas.where import StrictModel
 
 #: Characters of a text, and annotations of a plan.
@@ -27,17 +28,22 @@ def _moment(text: str) -> str:
         # The day of a moment in UTC is at most one beside its own.
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{shown(text)} is no moment: write 2026-11-20T14:00, or a day") from None
+        raise TranslatableValueError(
+            "{text} is no moment: write 2026-11-20T14:00, or a day", text=shown(text)
+        ) from None
     if not _YEARS[0] <= found.year <= _YEARS[1]:
-        raise ValueError(f"{shown(text)}: a year from {_YEARS[0]} to {_YEARS[1]}")
+        first, last = _YEARS
+        raise TranslatableValueError("{text}: a year from {first} to {last}", text=shown(text), first=first, last=last)
     return text
 
 
 def _said(text: str) -> str:
     if not text.strip():
-        raise ValueError("say what happened")
+        raise TranslatableValueError("say what happened")
     if len(text) > MAX_TEXT:
-        raise ValueError(f"a text of at most {MAX_TEXT} characters, and this has {len(text)}")
+        raise TranslatableValueError(
+            "a text of at most {most} characters, and this has {length}", most=MAX_TEXT, length=len(text)
+        )
     return check_text(text)
 
 

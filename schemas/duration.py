@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, PlainSerializer
 
+from schemas.translatable import TranslatableValueError
+
 #: Times in milliseconds, as everything here counts them.
 SECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
@@ -25,7 +27,7 @@ def parse_duration(text: Any) -> int:
         parts = _PART.findall(text.replace(" ", ""))
         if parts and "".join(n + u for n, u in parts) == text.replace(" ", ""):
             return sum(int(n) * _UNITS[u] for n, u in parts)
-    raise ValueError(f"{text!r} is not a duration: write it like 30s, 15m, 1h30m or 7d")
+    raise TranslatableValueError("{text} is not a duration: write it like 30s, 15m, 1h30m or 7d", text=repr(text))
 
 
 def format_duration(ms: int) -> str:

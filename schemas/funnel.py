@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from schemas.duration import HOUR, Duration
+from schemas.translatable import TranslatableValueError
 from schemas.where import StepItem, StrictModel
 
 Mode = Literal["strict_deduplication", "strict_order", "strict_increase", "strict_once"]
@@ -45,5 +46,7 @@ class Funnel(StrictModel):
         found = [n for n, s in enumerate(self.steps, start=1) if s.title == step]
         if len(found) != 1 or found[0] == 1:
             names = ", ".join(s.title for s in self.steps[1:])
-            raise ValueError(f"{step!r} must be one step after the first: {names}")
+            raise TranslatableValueError(
+                "{step} must be one step after the first: {names}", step=repr(step), names=names
+            )
         return found[0]

@@ -11,14 +11,17 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
+from schemas.translatable import TranslatableValueError
+
 #: Characters of a name.
 MAX_NAME: Final = 200
 #: Control characters, halves of characters, and what breaks lines: a name stands in tables, labels and logs.
-_REFUSED: Final = {
-    "Cc": "a control character",
-    "Cs": "half of a character",
-    "Zl": "a line break",
-    "Zp": "a line break",
+_BREAK: Final = "{text}: a line break at position {at} can't stand here"
+REFUSED: Final = {
+    "Cc": "{text}: a control character at position {at} can't stand here",
+    "Cs": "{text}: half of a character at position {at} can't stand here",
+    "Zl": _BREAK,
+    "Zp": _BREAK,
 }
 _BREAKS: Final = "\n\r\v\f\x85"
 
@@ -28,21 +31,26 @@ def check_text(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     for at, character in enumerate(text, 1):
-        what = _REFUSED.get(unicodedata.category(character))
+        what = REFUSED.get(unicodedata.category(character))
         if what is not None:
-            what = "a line break" if character in _BREAKS else what
-            raise ValueError(f"{shown(text)}: {what} at position {at} can't stand here")
+            what = _BREAK if character in _BREAKS else what
+            raise TranslatableValueError(what, text=shown(text), at=at)
     return text
 
 
 def check_name(text: str) -> str:
     """Return a name; raises ValueError that says why it can't be one."""
     if not text:
-        raise ValueError("a name can't be empty")
+        raise TranslatableValueError("a name can't be empty")
     if len(text) > MAX_NAME:
-        raise ValueError(f"{shown(text)} has {len(text)} characters; a name has at most {MAX_NAME}")
+        raise TranslatableValueError(
+            "{text} has {length} characters; a name has at most {most}",
+            text=shown(text),
+            length=len(text),
+            most=MAX_NAME,
+        )
     if text != text.strip():
-        raise ValueError(f"{shown(text)}: a name can't begin or end with a space")
+        raise TranslatableValueError("{text}: a name can't begin or end with a space", text=shown(text))
     return check_text(text)
 
 

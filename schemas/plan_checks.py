@@ -18,6 +18,7 @@ from schemas.funnel import Funnel
 from schemas.meanings import NUMBER_FIELDS, Meaning
 from schemas.names import shown
 from schemas.plan import Plan, PropertySpec
+from schemas.translatable import Sentence
 from schemas.where import Condition, Step, Where
 
 Place = tuple[str | int, ...]
@@ -297,11 +298,20 @@ def alert_remarks(plan: Plan, name: str, alert: Alert) -> Iterator[Remark]:
                 yield Remark(at, mistake.message, unquoted=mistake.unquoted)
     values = [event for event, spec in plan.events.items() if spec.value is not None]
     if alert.metric == "registrations" and plan.registration is None:
-        yield Remark(place, "there are no registrations to watch: say which event is one, registration: EVENT")
+        yield Remark(
+            place, Sentence("there are no registrations to watch: say which event is one, registration: EVENT")
+        )
     elif alert.metric == "registrations" and alert.event not in (None, plan.registration):
-        yield Remark(place, f"{alert.event} is no registration: only {plan.registration} is")
+        yield Remark(
+            place, Sentence("{event} is no registration: only {own} is", event=alert.event, own=plan.registration)
+        )
     elif alert.metric == "revenue" and alert.event is not None and alert.event in plan.events:
         if alert.event not in values:
-            yield Remark(place, f"{alert.event} has no value to sum up: say which property is, value: PROPERTY")
+            yield Remark(
+                place,
+                Sentence("{event} has no value to sum up: say which property is, value: PROPERTY", event=alert.event),
+            )
     elif alert.metric == "revenue" and not values and plan.unknown_events == "reject":
-        yield Remark(place, "no event of the plan has a value to sum up: say which property is one, value: PROPERTY")
+        yield Remark(
+            place, Sentence("no event of the plan has a value to sum up: say which property is one, value: PROPERTY")
+        )

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from schemas.plan import Plan
-from schemas.plan_checks import Remark, remarks
+from schemas.plan_checks import Place, Remark, remarks
 from schemas.yaml_text import find, surprises, without_quotes
 
 MAX_PLAN_BYTES = 1_000_000
@@ -105,6 +105,11 @@ def read_plan(text: str, source: str = "plan") -> tuple[Plan, list[PlanProblem]]
     if problems:
         raise PlanError(source, problems)
     return plan, [_of_remark(node, remark) for remark in said if remark.warning]
+
+
+def problem_at(text: str, place: Place, message: str) -> PlanProblem:
+    """A mistake in a plan that can be read, seen by somebody who knows more than a plan: at its place in the text."""
+    return _of_remark(yaml.compose(text, yaml.SafeLoader), Remark(place, message))
 
 
 def _in_order(misread: list[PlanProblem], found: list[PlanProblem]) -> list[PlanProblem]:

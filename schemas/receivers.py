@@ -7,14 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from schemas.translatable import TranslatableValueError
 from schemas.where import StrictModel
 
 
 def _alert_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,79}", text):
-        raise ValueError(
-            f"{text!r:.80} can't be the name of an alert or a receiver: use a letter, then letters, digits and _ "
-            f"(at most 80); a title may be any text"
+        raise TranslatableValueError(
+            "{text} can't be the name of an alert or a receiver: use a letter, then letters, digits and _ "
+            "(at most 80); a title may be any text",
+            text=f"{text!r:.80}",
         )
     return text
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from schemas.event import CONTEXT_FIELDS
 from schemas.names import Name, Title
+from schemas.translatable import TranslatableValueError
 
 Scalar = str | int | float | bool
 
@@ -80,10 +81,10 @@ def check_field(field: str, where: str) -> None:
         return
     if field.startswith("properties.") and len(field) > len("properties."):
         return
-    raise ValueError(
-        f"{where}: {field!r} is neither a field of the envelope ({', '.join(('event', *CONTEXT_FIELDS))}) "
-        f"nor properties.NAME"
-    )
+    raise TranslatableValueError(
+        "{where}: {field} is neither a field of the envelope ({fields}) nor properties.NAME",
+        where=where, field=repr(field), fields=", ".join(("event", *CONTEXT_FIELDS)),
+    )  # fmt: skip
 
 
 class Fields(Protocol):

@@ -26,7 +26,7 @@ LOADED = (
     "pipeline.demo.run", "pipeline.files.command",
     "pipeline.doctor.gather", "pipeline.files.sender", "pipeline.files.side_tables", "pipeline.kept.file",
     "pipeline.metrics.command",
-    "pipeline.queries.command", "pipeline.render.picture", "pipeline.replay.command", "pipeline.report.command",
+    "pipeline.queries.verify", "pipeline.render.picture", "pipeline.replay.command", "pipeline.report.command",
     "pipeline.simulate.command",
 )  # fmt: skip
 

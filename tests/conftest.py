@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import commands
@@ -26,6 +27,9 @@ from needs import (
     pytest_runtest_setup,
     pytest_terminal_summary,
 )
+
+# What commands say is in English, whatever the machine's language is.
+os.environ["LC_ALL"] = "C.UTF-8"
 
 # How long an example takes says more of the machine than of the code. A law whose examples are slow takes a part of
 # the number (`settings.default.max_examples // 4`): so `make test-laws` is a multiple for every law.

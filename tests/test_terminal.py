@@ -21,7 +21,10 @@ from whole_system import ROOT, command
 from pipeline.alerts.prometheus import ActiveAlert
 from pipeline.demo.terminal import alerts_panel, funnel_panel
 from pipeline.metrics.spreadsheet import harmless, harmless_csv
+from pipeline.render.language import Language
 from pipeline.terminal import JsonFormatter, PlainFormatter, cell, json_text, plain
+
+EN = Language("en")
 
 #: What a terminal would obey: colours, its title, the clipboard, going up a line, a bell, an 8-bit control, a new line.
 ATTACKS = {
@@ -57,8 +60,8 @@ def test_nothing_is_left_that_a_terminal_obeys(text: str) -> None:
 def test_tables_and_panels_of_the_demo_show_it_so(text: str) -> None:
     table = Table()
     table.add_row(cell(text))
-    funnel = funnel_panel(text, {"bucket": "day", "steps": [text, "b"], "users": [5, 4]})
-    alert = alerts_panel([ActiveAlert("a", "firing", "critical", text, text, "", "", 0)])
+    funnel = funnel_panel(EN, text, {"bucket": "day", "steps": [text, "b"], "users": [5, 4]})
+    alert = alerts_panel(EN, [ActiveAlert("a", "firing", "critical", text, text, "", "", 0)])
     out = io.StringIO()
     console = Console(file=out, width=300)
     for thing in (table, funnel, alert):

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from pipeline.alerts import robots
 from pipeline.alerts.explain import explain
 from pipeline.alerts.message import Message, Notification, compose
+from pipeline.alerts.texts import words_of
 from pipeline.clickhouse.client import CONNECTION_ERRORS
 from pipeline.errors import UserError
 from pipeline.insight.contribution import SegmentChange
@@ -51,7 +52,8 @@ class Bridge:
         self.port = port
 
     async def start(self) -> None:
-        """Listen. With port 0 any free port is taken; `port` says which."""
+        """Listen. With port 0 any free port is taken; `port` says which. Raises UserError."""
+        words_of(self._plan.alerting.language)  # a language that is none shows before anything has to be told
         door = guard.door(self._host, self._settings.allowed_hosts)
         app = web.Application(client_max_size=MAX_BYTES, middlewares=[guard.middleware(door)])
         app.router.add_post("/{receiver}", self._page)
@@ -64,7 +66,9 @@ class Bridge:
         except OSError as exc:
             await self.stop()
             raise UserError(
-                f"{address(self._host, self._port)} can't be listened on ({exc.strerror}): give --port"
+                "{address} can't be listened on ({why}): give --port",
+                address=address(self._host, self._port),
+                why=exc.strerror,
             ) from None
         self.port = self._runner.addresses[0][1]
 

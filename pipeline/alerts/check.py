@@ -30,14 +30,14 @@ def render(plan: Plan, folder: Path, bridge: str = manager.BRIDGE, interval: int
                 os.fchmod(f.fileno(), mode)
                 f.write(text)
     except OSError as exc:
-        raise UserError(f"{folder} can't be written: {exc.strerror}") from None
+        raise UserError("{path} can't be written: {why}", path=folder, why=exc.strerror) from None
     return [folder / name for name in texts]
 
 
 def require(tool: str) -> None:
     """Raise UserError unless a program is installed."""
     if shutil.which(tool) is None:
-        raise UserError(f"{tool} is not installed: {HOW_TO_GET_THEM}")
+        raise UserError("{tool} is not installed: {how}", tool=tool, how=HOW_TO_GET_THEM)
 
 
 class Verdict(NamedTuple):

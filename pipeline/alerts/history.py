@@ -152,7 +152,7 @@ def evaluated(plan: Plan, series: Series, begin: int, start: int, end: int) -> l
         )
     said = done.stdout + done.stderr
     if done.returncode != 0 and "got:" not in said:
-        raise DependencyError(f"promtool could not evaluate the rules: {said.strip()[:500]}")
+        raise DependencyError("promtool could not evaluate the rules: {why}", why=said.strip()[:500])
     return spells(said, begin, end)
 
 

@@ -118,10 +118,8 @@ def _receiver(plan: Plan, name: str, receiver: Receiver, bridge: str) -> dict[st
 def _templates(plan: Plan) -> tuple[str, str]:
     """Title and text of a message, for receivers that Alertmanager serves itself."""
     words = words_of(plan.alerting.language)
-    title = (
-        f'{{{{ if eq .Status "firing" }}}}{words["firing"]}{{{{ else }}}}{words["resolved"]}{{{{ end }}}}: '
-        "{{ .CommonAnnotations.title }}"
-    )
+    state = f'{{{{ if eq .Status "firing" }}}}{words["firing"]}{{{{ else }}}}{words["resolved"]}{{{{ end }}}}'
+    title = str(words["is"]).format(title=state, value="{{ .CommonAnnotations.title }}")
     since = str(words["since"]).format(time='{{ .StartsAt.UTC.Format "2006-01-02 15:04:05 UTC" }}')
     todo = str(words["todo"]).format(todo="{{ .Annotations.todo }}")
     body = (
@@ -171,7 +169,7 @@ def _wecom_template(plan: Plan) -> str:
     since = str(words["since"]).format(time='{{ .StartsAt.UTC.Format "2006-01-02 15:04:05 UTC" }}')
     todo = str(words["todo"]).format(todo=_bounded(".CommonAnnotations.todo", 300))
     return (
-        f"{state}: {_bounded('.CommonAnnotations.title', 240)}\n"
+        f"{str(words['is']).format(title=state, value=_bounded('.CommonAnnotations.title', 240))}\n"
         f"{{{{ range $at, $alert := .Alerts }}}}{{{{ if lt $at {_WECOM_ALERTS} }}}}"
         f"{_bounded('.Annotations.summary', 240)}\n{since}\n{{{{ end }}}}{{{{ end }}}}"
         f"{{{{ if gt (len .Alerts) {_WECOM_ALERTS} }}}}{CUT} {{{{ len .Alerts }}}}\n{{{{ end }}}}"
@@ -194,6 +192,9 @@ def _secret(name: str, file: str) -> str:
         return Path(file).read_text("utf-8").strip()
     except OSError as exc:
         raise UserError(
-            f"alerting.receivers.{name}: the secret file {file} can't be read ({exc.strerror}): Alertmanager needs "
-            f"what it holds in its configuration"
+            "alerting.receivers.{name}: the secret file {file} can't be read ({why}): Alertmanager needs what it "
+            "holds in its configuration",
+            name=name,
+            file=file,
+            why=exc.strerror,
         ) from None

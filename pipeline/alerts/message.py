@@ -82,10 +82,10 @@ def compose(notification: Notification, plan: Plan, explained: Mapping[str, Segm
     alerts = [a for a in notification.alerts if a.status == notification.status] or notification.alerts
     first = alerts[0]
     severity = words["severity"].get(first.labels.get("severity", ""), "")
-    colon = ":" if plan.alerting.language == "zh" else ": "
-    state = words["firing" if notification.status == "firing" else "resolved"]
-    head = f"{state} ({severity})" if severity and notification.status == "firing" else state
-    title = f"{head}{colon}{first.annotations.get('title', first.name)}"
+    head = words["firing" if notification.status == "firing" else "resolved"]
+    if severity and notification.status == "firing":
+        head = words["compared"].format(value=head, **{"with": severity})
+    title = words["is"].format(title=head, value=first.annotations.get("title", first.name))
     lines = []
     for alert in alerts[:MAX_ALERTS]:
         if alert.status == "firing":

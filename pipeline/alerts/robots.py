@@ -31,6 +31,10 @@ class Post(NamedTuple):
     body: dict[str, Any]
 
 
+#: The languages that Feishu knows of a post (open.feishu.cn, Custom bot usage guide); any other stands under English.
+_FEISHU_LANGUAGES: Final = {"zh": "zh_cn", "ja": "ja_jp"}
+
+
 def feishu(message: Message, url: str, secret: str | None, now: float, language: str) -> Post:
     """A post (rich text) for Feishu, cut to what it takes. `now` is epoch seconds."""
     # Timestamp and signature come on top.
@@ -46,7 +50,7 @@ def _feishu_body(message: Message, language: str) -> dict[str, Any]:
     content: list[list[dict[str, str]]] = [[{"tag": "text", "text": line}] for line in message.lines]
     if message.link:
         content.append([{"tag": "a", "text": message.link_text, "href": message.link}])
-    post = {"zh_cn" if language == "zh" else "en_us": {"title": message.title, "content": content}}
+    post = {_FEISHU_LANGUAGES.get(language, "en_us"): {"title": message.title, "content": content}}
     return {"msg_type": "post", "content": {"post": post}}
 
 

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from pipeline.alerts.conditions import REFERENCE, SEGMENT, held
 from pipeline.alerts.promql import as_template, number
+from pipeline.errors import UserError
 from pipeline.insight.contribution import EXPLAINS
-from pipeline.render.language import Language
+from pipeline.render.language import CODES, Language
 from schemas.alerts import PER_MINUTE, Alert
 from schemas.duration import format_duration
 from schemas.plan import Plan
@@ -23,9 +24,10 @@ WORDS: Final[dict[str, str]] = {
     "active_users": "active users of the last {span}", "conversion": "from {before} to {step}",
     "rejected_share": "share of rejected records", "lag": "behind Kafka by",
     "freshness": "events are visible after",
-    "of": "{metric} of {what}", "for": "in {what}", "is": "{title}: {value}", "limit": "limit {limit}",
+    "of": "{metric} of {what}", "for": "in {what}", "is": "{title}: {value}", "compared": "{value} ({with})",
+    "limit": "limit {limit}",
     "yesterday": "at this time yesterday", "last_week": "at this time a week ago",
-    "median": "usually at this time", "none": "none for {time}", "mostly": "mostly {segment}",
+    "median": "usually at this time", "none": "none for {time}", "mostly": ", mostly {segment}",
     "firing": "Alert", "resolved": "Over", "since": "since {time}", "lasted": "from {start} to {end}",
     "todo": "To do: {todo}", "more": "Details", "explains": "{share} of it is {segment}: {now} (before: {then})",
         "no_data": "No complete figures", "no_data_todo":
@@ -36,7 +38,15 @@ SEVERITIES: Final = {"info": "information", "warning": "warning", "critical": "c
 
 
 def words_of(language: str) -> dict[str, Any]:
-    """The words of alerts in a language, by what they are for; `severity` by its name."""
+    """The words of alerts in a language, by what they are for; `severity` by its name.
+
+    Raises UserError for a language that there is no table of.
+    """
+    if language not in CODES:
+        raise UserError(
+            "alerting.language: there are no words in {given}; there are some in {known}",
+            given=language, known=", ".join(CODES),
+        )  # fmt: skip
     t = Language(language)
     severities = {name: t.of("severity", text) for name, text in SEVERITIES.items()}
     return {name: t.of("alert", text) for name, text in WORDS.items()} | {"severity": severities}
@@ -54,18 +64,23 @@ def summary(plan: Plan, name: str, alert: Alert) -> str:
     what = as_template(metric_words(plan, alert))
     text = f"{what} {value}"
     if alert.by:
-        text = f"{as_template(alert.by[0])} {{{{ $labels.segment{_IN_ONE_LINE} }}}}: {text}"
+        segment = f"{as_template(alert.by[0])} {{{{ $labels.segment{_IN_ONE_LINE} }}}}"
+        text = str(words["is"]).format(title=segment, value=text)
+    compared = str(words["compared"])
     match alert.condition:
         case "above" | "below":
             level = alert.above if alert.condition == "above" else alert.below
-            text += f" ({str(words['limit']).format(limit=plain(alert, level or 0))})"
+            limit = str(words["limit"]).format(limit=plain(alert, level or 0))
+            text = compared.format(value=text, **{"with": limit})
         case "absent":
-            text = f"{what}: {str(words['none']).format(time=format_duration(alert.span_ms))}"
+            none = str(words["none"]).format(time=format_duration(alert.span_ms))
+            text = str(words["is"]).format(title=what, value=none)
         case condition:
             when = words["median"] if condition == "unusual" else words[alert.against]
-            text += _query(name, alert, f" ({when} {_shown(alert, '.Value')})")
+            behind = compared.format(value="", **{"with": f"{when} {_shown(alert, '.Value')}"})
+            text += _query(name, alert, behind)
     if not alert.by:
-        text += _segment(name, f", {words['mostly']}" if plan.alerting.language == "en" else f",{words['mostly']}")
+        text += _segment(name, str(words["mostly"]))
     return text
 
 

@@ -17,11 +17,11 @@ from pipeline.metrics.ask import ask_metric, require_plan
 from pipeline.metrics.person import ABOUT_ONE, PERSON_COLUMNS
 from pipeline.metrics.run import call
 from pipeline.render.columns import unit_of
-from pipeline.render.language import Language
+from pipeline.render.language import CODES, Language
 from pipeline.render.metric import column_name
 from schemas.plan import Plan
 
-_CHINESE: Final = Language("zh")
+_LANGUAGES: Final = [Language(code) for code in CODES]
 
 
 def list_metrics(plan: Plan, asked: ListMetrics) -> dict[str, Any]:
@@ -32,9 +32,10 @@ def list_metrics(plan: Plan, asked: ListMetrics) -> dict[str, Any]:
         for one in metrics().values()
         if asked.group in (None, one.group) and all(word in _searched(one) for word in words)
     ]
-    groups = GROUPS
+    groups = {name: {t.code: t.of("group", title) for t in _LANGUAGES} for name, title in GROUPS.items()}
     listed = [
-        {"name": one.name, "group": one.group, "title": _title(one), "definition": one.definition} for one in found
+        {"name": one.name, "group": one.group, "title": _in_each(one.title), "definition": one.definition}
+        for one in found
     ]
     answer: dict[str, Any] = {"product": plan.product, "groups": groups, "metrics": listed}
     if not listed:
@@ -53,7 +54,7 @@ def describe_metric(sources: AnswerSources, asked: DescribeMetric) -> dict[str, 
         why = ""
     parameters = [
         {
-            "name": p.name, "type": p.type, "meaning": p.meaning, "default": p.default,
+            "name": p.name, "type": p.type, "meaning": _in_each(p.meaning), "default": p.default,
             **({"default_today": told(defaults[p.name], sources.plan.zone)} if p.name in defaults else {}),
             **({"choices": list(p.choices)} if p.choices else {}),
         }
@@ -95,25 +96,30 @@ async def run_metric(sources: AnswerSources, asked: RunMetric) -> dict[str, Any]
 
 
 def _searched(one: Metric) -> str:
-    texts = (one.name, one.name.replace("_", " "), one.group, *GROUPS[one.group].values(), one.title, one.title_zh)
-    return " ".join((*texts, one.definition, one.definition_zh)).casefold()
+    said = (
+        text
+        for t in _LANGUAGES
+        for text in (t.of("group", GROUPS[one.group]), t.of("metric", one.title), t.of("metric", one.definition))
+    )
+    return " ".join((one.name, one.name.replace("_", " "), one.group, *said)).casefold()
 
 
-def _title(one: Metric) -> dict[str, str]:
-    return one.titles
+def _in_each(text: str) -> dict[str, str]:
+    """A text of a metric's file in every language."""
+    return {t.code: t.of("metric", text) for t in _LANGUAGES}
 
 
 def _meaning(one: Metric) -> dict[str, Any]:
     """What a metric means."""
     return {
-        "metric": one.name, "group": one.group, "title": _title(one),
-        "definition": one.definitions, "formula": one.formula, "grain": one.grain,
-        "mistakes": one.mistakes,
+        "metric": one.name, "group": one.group, "title": _in_each(one.title),
+        "definition": _in_each(one.definition), "formula": _in_each(one.formula), "grain": _in_each(one.grain),
+        "mistakes": _in_each(one.mistakes),
     }  # fmt: skip
 
 
 def _columns(table: Table) -> list[dict[str, str]]:
-    """Names in both languages, and units."""
+    """Names in every language, and units."""
     found = []
     for name, kind in zip(table.columns, table.types, strict=True):
         sample = next((value for value in table.column(name) if value is not None), None)
@@ -122,5 +128,6 @@ def _columns(table: Table) -> list[dict[str, str]]:
             unit = {"share": "share of 1", "money": "money, in the unit of the events"}.get(
                 of := unit_of(name, sample), of
             )
-        found.append({"name": name, "zh": column_name(_CHINESE, name), "unit": unit})
+        names = {t.code: column_name(t, name) for t in _LANGUAGES[1:]}
+        found.append({"name": name, **names, "unit": unit})
     return found

@@ -36,7 +36,7 @@ def render(
     try:
         every = parse_duration(interval)
     except ValueError as exc:
-        raise UserError(f"--interval: {exc}") from None
+        raise UserError("{place}: {why}", place="--interval", why=exc) from None
     if not 1_000 <= every <= MINUTE:
         raise UserError("--interval: from 1s to 1m")
     for path in write(plan_with_kept(load_settings(config, plan=plan)), folder, bridge, every):
@@ -124,6 +124,8 @@ def _time(text: str, now: int, zone: ZoneInfo, option: str) -> int:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise UserError(f"{option} {text}: write 2026-11-20T08:00, or how long ago: 7d, 12h") from None
+        raise UserError(
+            "{option} {text}: write 2026-11-20T08:00, or how long ago: 7d, 12h", option=option, text=text
+        ) from None
     moment = found if found.tzinfo is not None else found.replace(tzinfo=zone)
     return int(moment.timestamp()) // 60 * MINUTE

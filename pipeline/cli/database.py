@@ -6,6 +6,7 @@ import logging
 
 import typer
 
+from pipeline.cli.language import Lang, speak
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.settings import load_settings, plan_of
 from pipeline.terminal import print_json, say
@@ -35,11 +36,12 @@ def migrate(plan: PlanOption = None, config: Config = None, as_json: AsJson = Fa
 
 
 @app.command()
-def verify(plan: PlanOption = None, config: Config = None, as_json: AsJson = False) -> None:
+def verify(lang: Lang = None, plan: PlanOption = None, config: Config = None, as_json: AsJson = False) -> None:
     """Compare the live windows with what ClickHouse computes from the raw events; exit 1 if they differ."""
-    from pipeline.queries.command import print_verification
+    from pipeline.demo.verified import print_verification
     from pipeline.queries.verify import verify as run_verify
 
+    t = speak(lang)
     settings = load_settings(config, plan=plan)
     result = run(run_verify(settings, plan_of(settings)), logging.WARNING)
-    raise typer.Exit(print_verification(result, as_json))
+    raise typer.Exit(print_verification(t, result, as_json))

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from pipeline.cli.language import Lang, speak
 from pipeline.cli.options import AsJson, Config, FaultOption, LogFormat, PlanOption, run
 from pipeline.errors import UserError
 from pipeline.settings import load_settings, plan_of
@@ -25,6 +26,7 @@ def demo(
     data: Annotated[Path | None, typer.Option(help="Keep ClickHouse's data in this folder.")] = None,
     history: Annotated[int, typer.Option(min=0, max=360, help="Days of the past to make up first.")] = 21,
     fault: FaultOption = None,
+    lang: Lang = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -32,13 +34,15 @@ def demo(
     from pipeline.demo.run import Demo
     from schemas.duration import parse_duration
 
+    t = speak(lang)
     try:
         seconds = parse_duration(for_) / 1000 if for_ else None
     except ValueError as exc:
-        raise UserError(f"--for: {exc}") from None
+        raise UserError("{place}: {why}", place="--for", why=exc) from None
     work = Demo(
-        load_settings(config, plan=plan), rate, users, seconds, seed, data, as_json, days=history, faults=fault or ()
-    )
+        load_settings(config, plan=plan), rate, users, seconds, seed, data, as_json, days=history, faults=fault or (),
+        language=t.code,
+    )  # fmt: skip
     raise typer.Exit(run(work.run(), logging.WARNING))
 
 
@@ -57,13 +61,17 @@ def up(
     ] = None,
     plan: PlanOption = None,
     data: Annotated[Path, typer.Option(help="Folder for data and logs.")] = Path("data"),
+    lang: Lang = None,
     log_format: LogFormat = None,
     config: Config = None,
 ) -> None:
     """Run everything on this machine, for events of your own."""
     from pipeline.demo.up import up as run_up
 
+    t = speak(lang)
     settings = load_settings(config, plan=plan, kafka_bootstrap=kafka, clickhouse_url=clickhouse, log_format=log_format)
     plan_of(settings)  # a mistake in it shows before anything is fetched
-    work = run_up(settings, data, kafka is None, clickhouse is None, broker=broker, kafka_dir=kafka_dir)
+    work = run_up(
+        settings, data, kafka is None, clickhouse is None, broker=broker, kafka_dir=kafka_dir, language=t.code
+    )
     run(work, logging.WARNING, settings)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.language import Lang, speak
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.settings import load_settings
 from pipeline.terminal import print_json, say
@@ -26,7 +27,7 @@ def doctor(
     worker: Annotated[str | None, typer.Option(help="Where a worker answers.")] = None,
     archiver: Annotated[str | None, typer.Option(help="Where an archiver answers.")] = None,
     front_door: Annotated[str | None, typer.Option(help="Where the front door answers.")] = None,
-    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    lang: Lang = None,
     plan: PlanOption = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -36,10 +37,8 @@ def doctor(
     from pipeline.doctor.diagnosis import diagnose, exit_code, fine
     from pipeline.doctor.gather import gather, usual_addresses
     from pipeline.doctor.words import lines
-    from pipeline.render.language import Language
-    from pipeline.report.dates import language_of
 
-    t = Language(language_of(lang))
+    t = speak(lang)
     settings = load_settings(settings_in(data, config), plan=plan)
     found = addresses_in(data) if data is not None else {}
     given = {"worker": worker, "archiver": archiver, "collect": front_door}

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.language import Lang, speak
 from pipeline.cli.options import AsJson, Config
 from pipeline.errors import UserError
 from pipeline.settings import Settings, load_settings
@@ -34,7 +35,7 @@ def kept_export(file: File, data: Data = None, config: Config = None) -> None:
     try:
         write_whole(file, text, 0o644)
     except OSError as exc:
-        raise UserError(f"{file} can't be written: {exc.strerror}") from None
+        raise UserError("{path} can't be written: {why}", path=file, why=exc.strerror) from None
 
 
 @app.command("import")
@@ -42,6 +43,7 @@ def kept_import(
     file: File,
     data: Data = None,
     who: Annotated[str | None, typer.Option("--as", help="Who changes them, for the history; else your login.")] = None,
+    lang: Lang = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,6 +53,7 @@ def kept_import(
     from pipeline.kept.store import Edit
     from pipeline.kept.things import Kept
 
+    t = speak(lang)
     store = open_kept(_settings(data, config))
     assert store is not None
     made: list[Edit] = []
@@ -65,9 +68,9 @@ def kept_import(
             with stream:
                 things = parse(stream.read(MAX_FILE_BYTES + 1))
         except OSError as exc:
-            raise UserError(f"{file} can't be read: {exc.strerror}") from None
+            raise UserError("{path} can't be read: {why}", path=file, why=exc.strerror) from None
         except UserError as exc:
-            raise UserError(f"{file}: {exc}") from None
+            raise UserError("{place}: {why}", place=file, why=exc) from None
         store.change(wanted, (who if who is not None else _login())[:100], int(time.time() * 1000))
     finally:
         store.close()
@@ -75,8 +78,10 @@ def kept_import(
         print_json({"changed": [{"kind": one.kind, "id": one.id} for one in made], "same": len(things) - len(made)})
         return
     for one in made:
-        say(f"{one.kind} {one.id}: {'changed' if one.seen else 'new'}")
-    say(f"{len(made)} changed, {len(things) - len(made)} the same")
+        kind = t.of("kept", one.kind)
+        changed = t("{kind} {id}: changed", kind=kind, id=one.id)
+        say(changed if one.seen else t("{kind} {id}: new", kind=kind, id=one.id))
+    say(t("{changed} changed, {same} the same", changed=len(made), same=len(things) - len(made)))
 
 
 def _settings(data: Path | None, config: Path | None) -> Settings:

@@ -33,6 +33,7 @@ from pipeline.cli import (
     simulate,
     sources,
 )
+from pipeline.cli.language import speak
 from pipeline.cli.options import logs_json
 from pipeline.errors import StreamgaugeError, UserError
 from pipeline.terminal import make_streams_safe, say_lines
@@ -63,9 +64,9 @@ def main() -> None:
     try:
         _run()
     except UserError as exc:
-        _fail(str(exc), 2)
+        _fail(speak().said(exc), 2)
     except StreamgaugeError as exc:
-        _fail(f"{type(exc).__name__}: {exc}", 3)
+        _fail(f"{type(exc).__name__}: {speak().said(exc)}", 3)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as exc:

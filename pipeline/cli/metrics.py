@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.language import Lang, speak
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.settings import load_settings, plan_of
 
@@ -16,19 +17,19 @@ app = typer.Typer(help="The metric catalogue: list, show, run.", no_args_is_help
 
 
 @app.command("list")
-def metrics_list(as_json: AsJson = False) -> None:
+def metrics_list(lang: Lang = None, as_json: AsJson = False) -> None:
     """The metrics by group."""
-    from pipeline.metrics.catalogue import list_metrics
+    from pipeline.cli.metrics_text import list_metrics
 
-    list_metrics(as_json)
+    list_metrics(speak(lang), as_json)
 
 
 @app.command("show")
-def metrics_show(name: str, config: Config = None, as_json: AsJson = False) -> None:
+def metrics_show(name: str, lang: Lang = None, config: Config = None, as_json: AsJson = False) -> None:
     """A metric's definition, parameters and SQL."""
-    from pipeline.metrics.catalogue import show_metric
+    from pipeline.cli.metrics_text import show_metric
 
-    show_metric(name, load_settings(config).clickhouse_database, as_json)
+    show_metric(speak(lang), name, load_settings(config).clickhouse_database, as_json)
 
 
 @app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -39,15 +40,17 @@ def metrics_run(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file.")] = None,
     rows: Annotated[int, typer.Option(min=1, max=10_000_000, help="At most this many rows.")] = 10_000,
     clickhouse: Annotated[str | None, typer.Option(help="ClickHouse to ask (http://host:8123).")] = None,
+    lang: Lang = None,
     plan: PlanOption = None,
     config: Config = None,
 ) -> None:
     """Run a metric. Its parameters are options: --from 2026-11-01 --to 2026-11-30 --period day."""
+    from pipeline.cli.metrics_text import print_table
     from pipeline.metrics.command import options, run_metric
-    from pipeline.render.language import Language
     from pipeline.render.picture import png
 
+    t = speak(lang)
     settings = load_settings(config, plan=plan, clickhouse_url=clickhouse)
-    draw = partial(png, Language("en"))
-    work = run_metric(settings, plan_of(settings), name, options(ctx.args), fmt, out, rows, draw)
+    draw, show = partial(png, t), partial(print_table, t)
+    work = run_metric(settings, plan_of(settings), name, options(ctx.args), fmt, out, rows, draw, show)
     raise typer.Exit(run(work, logging.WARNING))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.alerts.texts import words_of
 from pipeline.errors import UserError
 from pipeline.terminal import cell, console, json_text, plain, print_json, say, say_lines
 from schemas.duration import format_duration
 from schemas.meanings import Meaning
 from schemas.models import known_events
 from schemas.plan import Plan, PropertySpec, Step
-from schemas.plan_io import PlanError, plan_text, read_plan
+from schemas.plan_io import PlanError, plan_text, problem_at, read_plan
 
 
 def show(plan: Plan, as_json: bool) -> None:
@@ -64,7 +65,9 @@ def _property(name: str, spec: PropertySpec) -> str:
 def check(source: str, as_json: bool) -> int:
     """Print every mistake of a plan, and what is surely not meant; returns the exit code: 1 for a mistake."""
     try:
-        plan, warnings = read_plan(plan_text(source), source)
+        text = plan_text(source)
+        plan, warnings = read_plan(text, source)
+        _check_language(plan, text, source)
     except PlanError as exc:
         if as_json:
             print_json({"ok": False, "problems": [vars(p) for p in exc.problems]})
@@ -72,7 +75,7 @@ def check(source: str, as_json: bool) -> int:
             say_lines(str(exc).split("\n"))
         return 1
     except OSError as exc:
-        raise UserError(f"the plan can't be read: {exc}") from None
+        raise UserError("the plan can't be read: {why}", why=exc) from None
     counts = {"events": len(plan.events), "funnels": len(plan.funnels)}
     if as_json:
         print_json({"ok": True, **counts, "warnings": [vars(w) for w in warnings]})
@@ -82,6 +85,14 @@ def check(source: str, as_json: bool) -> int:
     said = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
     say(f"{source}: fine ({counts['events']} events, {counts['funnels']} funnels{said})")
     return 0
+
+
+def _check_language(plan: Plan, text: str, source: str) -> None:
+    try:
+        words_of(plan.alerting.language)
+    except UserError as exc:
+        message = str(exc).removeprefix("alerting.language: ")
+        raise PlanError(source, [problem_at(text, ("alerting", "language"), message)]) from None
 
 
 def export(plan: Plan) -> None:

@@ -53,7 +53,7 @@ def reading(
     from pipeline.files.times import time_format_of
 
     if decimal not in (None, ".", ","):
-        raise UserError(f"--decimal {decimal!r}: give . or ,")
+        raise UserError("--decimal {given}: give . or ,", given=repr(decimal))
     return Reading(
         mapping=parse_mapping(mapping, drop=drop) if mapping or drop else None,
         zone=None if tz is None else zone_of(tz),

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.language import Lang, speak
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.kept.current import plan_with_kept
 from pipeline.settings import load_settings
@@ -24,7 +25,7 @@ def report(
     week: Annotated[
         str | None, typer.Option(help="The report of the week, Monday to Sunday, of a day; or last.")
     ] = None,
-    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    lang: Lang = None,
     send_to: Annotated[
         list[str] | None, typer.Option("--send", help="Tell a receiver of the plan's alerting. Can be given again.")
     ] = None,
@@ -34,13 +35,14 @@ def report(
 ) -> None:
     """The report of a day or a week as one file: what changed, which segment explains it, what to do."""
     from pipeline.report.command import report as run_report
-    from pipeline.report.dates import asked_period, language_of
+    from pipeline.report.dates import asked_period
 
+    t = speak(lang)
     settings = load_settings(config, plan=plan)
     found = plan_with_kept(settings)
     now = datetime.now(UTC)
     period = asked_period(found, day, week, now)
-    work = run_report(settings, found, period, now, language_of(lang), output, send_to or ())
+    work = run_report(settings, found, period, now, t.code, output, send_to or ())
     lines = run(work, logging.WARNING)
     if as_json:
         print_json({"file": str(output), "headline": lines})

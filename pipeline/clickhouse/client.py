@@ -166,8 +166,9 @@ async def require_stream(connection: Connection, settings: Settings, table: str)
     streams = [row[0] for row in await connection.query(f"SELECT DISTINCT stream FROM {table} ORDER BY stream")]
     if streams and settings.stream not in streams:
         raise UserError(
-            f"{table} has nothing of the stream {settings.stream}: set PIPELINE_STREAM to one of {', '.join(streams)}"
-        )
+            "{table} has nothing of the stream {stream}: set PIPELINE_STREAM to one of {known}",
+            table=table, stream=settings.stream, known=", ".join(streams),
+        )  # fmt: skip
 
 
 async def require_product(connection: Connection, settings: Settings, plan: Plan) -> None:
@@ -183,9 +184,11 @@ async def require_product(connection: Connection, settings: Settings, plan: Plan
         return
     if rows and rows[0][0] != plan.product:
         raise UserError(
-            f"{settings.clickhouse_database} at {settings.clickhouse_url} has the events of "
-            f"{rows[0][0]!r}, not of {plan.product!r}: give its plan with --plan (or PIPELINE_PLAN)"
-        )
+            "{database} at {url} has the events of {product}, not of {own}: give its plan with --plan (or "
+            "PIPELINE_PLAN)",
+            database=settings.clickhouse_database, url=settings.clickhouse_url,
+            product=repr(rows[0][0]), own=repr(plan.product),
+        )  # fmt: skip
 
 
 async def wait_for_clickhouse(settings: Settings, timeout: float = 60.0) -> None:
@@ -198,8 +201,10 @@ async def wait_for_clickhouse(settings: Settings, timeout: float = 60.0) -> None
         except (*CONNECTION_ERRORS, ClickHouseError) as exc:
             if time.monotonic() > deadline or not is_transient(exc):
                 raise DependencyError(
-                    f"ClickHouse at {settings.clickhouse_url} does not answer ({str(exc)[:200]}): is it running, "
-                    f"and are PIPELINE_CLICKHOUSE_URL, _USER and _PASSWORD right?"
+                    "ClickHouse at {url} does not answer ({why}): is it running, and are PIPELINE_CLICKHOUSE_URL, "
+                    "_USER and _PASSWORD right?",
+                    url=settings.clickhouse_url,
+                    why=str(exc)[:200],
                 ) from exc
             if not said:
                 # A person waits for this: whoever reads nothing for a minute takes it for hanging.

@@ -101,15 +101,17 @@ async def migrate(settings: Settings) -> list[str]:
         known = migrations()
         if newer := sorted(done.keys() - {migration.name for migration in known}):
             raise UserError(
-                f"the database {settings.clickhouse_database} has {', '.join(newer)}, which this version of "
-                f"Streamgauge doesn't know: go on with the version that applied it, or use another "
-                f"PIPELINE_CLICKHOUSE_DATABASE"
+                "the database {database} has {migrations}, which this version of Streamgauge doesn't know: go on with "
+                "the version that applied it, or use another PIPELINE_CLICKHOUSE_DATABASE",
+                database=settings.clickhouse_database,
+                migrations=", ".join(newer),
             )
         for migration in known:
             if migration.name in done:
                 if done[migration.name] != migration.checksum:
                     raise UserError(
-                        f"migration {migration.name} was changed after it was applied: put the change into a new file"
+                        "migration {name} was changed after it was applied: put the change into a new file",
+                        name=migration.name,
                     )
                 continue
             for statement in statements(migration.sql):

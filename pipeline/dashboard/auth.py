@@ -54,17 +54,19 @@ def read_passwords(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as exc:
-        raise UserError(f"the password file {path} can't be read: {exc}") from None
+        raise UserError("the password file {path} can't be read: {why}", path=path, why=exc) from None
     found: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
             continue
         name, _, stored = line.strip().partition(":")
         if not _NAME.match(name) or not re.match(r"^scrypt\$\d+\$\d+\$\d+\$[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+$", stored):
-            raise UserError(f"{path}, line {number}: not a line of `streamgauge dashboard --set-password NAME`")
+            raise UserError(
+                "{path}, line {line}: not a line of `streamgauge dashboard --set-password NAME`", path=path, line=number
+            )
         found[name] = stored
     if not found:
-        raise UserError(f"{path} names nobody: add a line with `streamgauge dashboard --set-password NAME`")
+        raise UserError("{path} names nobody: add a line with `streamgauge dashboard --set-password NAME`", path=path)
     return found
 
 
@@ -73,7 +75,7 @@ def set_password(path: Path, name: str, password: str) -> None:
     if not _NAME.match(name):
         raise UserError("a name has letters, digits, and . _ @ - only")
     if len(password) < MIN_PASSWORD:
-        raise UserError(f"a password has {MIN_PASSWORD} characters at least")
+        raise UserError("a password has {least} characters at least", least=MIN_PASSWORD)
     kept = []
     if path.exists():
         kept = [line for line in path.read_text("utf-8").splitlines() if not line.startswith(f"{name}:")]
@@ -94,9 +96,10 @@ class Auth:
         )
         if not is_loopback(settings.dashboard_host) and not self._passwords and not self._header:
             raise UserError(
-                f"the dashboard would be open to everybody on {settings.dashboard_host}: give it a login with "
-                f"PIPELINE_DASHBOARD_PASSWORD_FILE (see `streamgauge dashboard --set-password`), or behind a proxy "
-                f"PIPELINE_DASHBOARD_USER_HEADER"
+                "the dashboard would be open to everybody on {host}: give it a login with "
+                "PIPELINE_DASHBOARD_PASSWORD_FILE (see `streamgauge dashboard --set-password`), or behind a proxy "
+                "PIPELINE_DASHBOARD_USER_HEADER",
+                host=settings.dashboard_host,
             )
         # A session outlives no restart: nothing secret has to be kept.
         self._key = secrets.token_bytes(32)

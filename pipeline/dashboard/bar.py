@@ -255,7 +255,7 @@ def bar_form(context: Context, first: date, last: date, *own: Child) -> Safe:
         scope: Mapping[str, str] = write_scope(filtered(context, last))
         problem = None
     except UserError as exc:
-        scope, problem = {}, note_bad(str(exc))
+        scope, problem = {}, note_bad(context.t.said(exc))
     # A filter may stand elsewhere in its normal form: what the bar had before is not kept beside it.
     rest = {name: value for name, value in context.query.items() if problem or not is_of_bar(name)}
     state = {**rest, **scope, "from": first.isoformat(), "to": last.isoformat()}

@@ -85,9 +85,9 @@ class Changing:
             return page(fresh, conflict(fresh, action, fields, exc.number, exc.who, exc.at), 409)
         except UserError as exc:
             back = h("p", context.t("Go back, and mend it: what you typed is still there."))
-            return page(context, text(note_bad(str(exc)), back), 400)
+            return page(context, text(note_bad(context.t.said(exc)), back), 400)
         except DependencyError as exc:
-            return page(context, note_bad(str(exc)), 503)
+            return page(context, note_bad(context.t.said(exc)), 503)
         return web.Response(status=303, headers={"Location": to})
 
     async def annotations(self, context: Context) -> web.Response:
@@ -160,7 +160,9 @@ def _of_body(body: bytes, kind: str, fields: Callable[[bytes], Mapping[str, str]
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise UserError('write {"text": "App 2.4 is out", "kind": "release"}, with at and id if you like')
     if odd := [name for name in found if name not in _OF_ANNOTATION]:
-        raise UserError(f"{odd[0][:60]!r} is no field: there are {', '.join(_OF_ANNOTATION)}")
+        raise UserError(
+            "{name} is no field: there are {known}", name=repr(odd[0][:60]), known=", ".join(_OF_ANNOTATION)
+        )
     return {name: value for name, value in found.items() if value != ""}
 
 

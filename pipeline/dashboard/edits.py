@@ -18,6 +18,7 @@ from pipeline.kept.days import moving
 from pipeline.kept.store import Edit, KeptVersion
 from pipeline.kept.things import KINDS, MAX_PARAMETERS, Entry, Kept, Kind, data_of, make, new_id
 from schemas.plan import Plan
+from schemas.translatable import Term
 
 #: The fields of a form that was sent.
 Form = Mapping[str, str]
@@ -49,7 +50,7 @@ class Editing:
         """The thing that the form names. Raises UserError."""
         found = self.kept.of(kind).get(self.text("id"))
         if found is None:
-            raise UserError(f"there is no such {kind} any more")
+            raise UserError("there is no such {kind} any more", kind=Term("kept", kind))
         return found
 
     def address(self, name: str) -> dict[str, str]:
@@ -57,7 +58,7 @@ class Editing:
         try:
             found = parse_qsl(self.form.get(name, ""), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
         except ValueError:
-            raise UserError(f"an address has at most {MAX_PARAMETERS} parameters") from None
+            raise UserError("an address has at most {most} parameters", most=MAX_PARAMETERS) from None
         return dict(found)
 
 
@@ -86,7 +87,7 @@ def _chart_add(given: Editing) -> Edited:
     else:
         entry = given.kept.boards.get(given.text("board"))
         if entry is None:
-            raise UserError("there is no such board any more")
+            raise UserError("there is no such {kind} any more", kind=Term("kept", "board"))
         id_, seen = entry.id, entry.number
         data = data_of(entry.value)
         board = make("board", data | {"charts": [*data.get("charts", []), chart]})
@@ -141,7 +142,7 @@ def _alert_save(given: Editing) -> Edited:
     alert = make("alert", data)
     with_alert(given.plan, name, alert)
     if name in given.kept.alerts:
-        raise UserError(f"there is an alert {name} already: choose another name")
+        raise UserError("there is an alert {name} already: choose another name", name=name)
     edit = Edit("alert", name, given.kept.number("alert", name), alert)
     return Edited([edit], f"/kept?{urlencode({'alert': name})}#alerts")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from pipeline.errors import DependencyError
+from pipeline.errors import DependencyError, UserError
 from pipeline.kept.current import may_change, open_kept, with_kept
 from pipeline.kept.store import KeptStore
 from pipeline.kept.things import Kept
@@ -27,7 +27,7 @@ class KeptView:
     #: Whether whoever asks may change it.
     may_change: bool = False
     #: Kept alerts that the plan has no figures for, with why.
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, UserError] = field(default_factory=dict)
     #: Why nothing can be read.
     problem: str = ""
 
@@ -48,7 +48,7 @@ class Keeping:
         self._settings, self._plan = settings, plan
         # One to read and one to write: nobody who looks waits for the disk of somebody who writes.
         self._reader, self.writer = open_kept(settings), open_kept(settings)
-        self._known: tuple[Kept, Plan, dict[str, str]] | None = None
+        self._known: tuple[Kept, Plan, dict[str, UserError]] | None = None
         self.problem = ""
 
     def close(self) -> None:

@@ -31,7 +31,10 @@ async def run_metric(
 ) -> tuple[Table, dict[str, Any]]:
     """The metric's result and the arguments it was run with. Raises UserError, StoreError."""
     if metric.name in ABOUT_ONE and not context.settings.dashboard_people:
-        raise UserError(f"{metric.name} is about one person, and this dashboard shows none (PIPELINE_DASHBOARD_PEOPLE)")
+        raise UserError(
+            "{metric} is about one person, and this dashboard shows none (PIPELINE_DASHBOARD_PEOPLE)",
+            metric=metric.name,
+        )
     arguments = arguments_for(metric, given, context.plan, context.today)
     await require_plan(context.store, context.plan)
     filters = _filters(context, arguments)
@@ -66,7 +69,7 @@ async def shown(
     try:
         table, arguments = await run_metric(context, metric, given)
     except UserError as exc:
-        return note_bad(str(exc))
+        return note_bad(t.said(exc))
     except StoreError as exc:
         if exc.kind != "empty":
             raise

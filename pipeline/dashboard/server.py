@@ -29,7 +29,7 @@ from pipeline.dashboard.pages import ABOUT_PEOPLE, DOWNLOADS, PAGES, PARTS, frag
 from pipeline.errors import UserError
 from pipeline.process import address, cancelled
 from pipeline.render.html import Safe
-from pipeline.render.language import Language, choose
+from pipeline.render.language import CODES, Language, choose
 from pipeline.serve import guard
 from pipeline.serve.answers import about
 from pipeline.serve.feed import EventStream
@@ -114,8 +114,10 @@ class Dashboard:
         except OSError as exc:
             await self._runner.cleanup()
             raise UserError(
-                f"{address(self.settings.dashboard_host, self.settings.dashboard_port)} can't be listened on "
-                f"({exc.strerror}): set PIPELINE_DASHBOARD_PORT to a free port, or to 0 for any"
+                "{address} can't be listened on ({why}): set {setting} to a free port, or to 0 for any",
+                address=address(self.settings.dashboard_host, self.settings.dashboard_port),
+                why=exc.strerror,
+                setting="PIPELINE_DASHBOARD_PORT",
             ) from None
         self.port = self._runner.addresses[0][1]
         self._reader = asyncio.create_task(self._read(), name="reader of workers and alerts")
@@ -194,7 +196,7 @@ class Dashboard:
         except StoreError as exc:
             return _page(problem(context.t, exc, self.settings.clickhouse_url))
         except UserError as exc:
-            return _page(note_bad(str(exc)))
+            return _page(note_bad(context.t.said(exc)))
 
     async def _change(self, request: web.Request) -> web.Response:
         context = replace(self._context(request), path="/kept")
@@ -220,7 +222,7 @@ class Dashboard:
         except StoreError as exc:
             return web.Response(status=503, text=f"{exc.detail}\n")
         except UserError as exc:
-            return web.Response(status=400, text=f"{exc}\n")
+            return web.Response(status=400, text=f"{context.t.said(exc)}\n")
         return web.Response(
             body=body, content_type=kind, charset="utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
@@ -289,7 +291,7 @@ class Dashboard:
             # A link of another page may show a page, not change how it looks from now on.
             return web.Response(status=403, text="links of other sites set nothing\n")
         response = web.Response(status=303, headers={"Location": _own(request.query.get("back", "/"))})
-        for name, allowed in (("lang", ("en", "zh")), ("theme", ("auto", "light", "dark"))):
+        for name, allowed in (("lang", CODES), ("theme", ("auto", "light", "dark"))):
             if (value := request.query.get(name)) in allowed:
                 response.set_cookie(name, str(value), max_age=_YEAR, samesite="Lax", httponly=True)
         return response

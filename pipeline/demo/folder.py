@@ -41,8 +41,9 @@ def settings_in(folder: Path | None, config: Path | None) -> Path | None:
         return config
     if not (folder / SETTINGS_FILE).is_file():
         raise UserError(
-            f"{folder} has no {SETTINGS_FILE}: it is written when `streamgauge up --data {folder}` is ready"
-        )
+            "{folder} has no {file}: it is written when `streamgauge up --data {folder}` is ready",
+            folder=folder, file=SETTINGS_FILE,
+        )  # fmt: skip
     return folder / SETTINGS_FILE
 
 
@@ -54,9 +55,9 @@ def addresses_in(folder: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as exc:
-        raise UserError(f"{path} can't be read: {exc}") from None
+        raise UserError("{path} can't be read: {why}", path=path, why=exc) from None
     if not isinstance(found, dict) or not all(isinstance(url, str) for url in found.values()):
-        raise UserError(f"{path} can't be read: it is no list of addresses")
+        raise UserError("{path} can't be read: it is no list of addresses", path=path)
     return found
 
 
@@ -73,9 +74,9 @@ def stream_in(folder: Path, log: str) -> str:
     except FileNotFoundError:
         return log
     except (OSError, ValueError) as exc:
-        raise UserError(f"{path} can't be read: {exc}") from None
+        raise UserError("{path} can't be read: {why}", path=path, why=exc) from None
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
-        raise UserError(f"{path} can't be read: it names no stream")
+        raise UserError("{path} can't be read: it names no stream", path=path)
     return str(found.get(log, log))
 
 

@@ -41,12 +41,12 @@ async def restore_into(
 def refuse_half(data: Path) -> None:
     """Raise UserError if a restore into the folder was broken off: it has a part of a back-up."""
     if (data / _HALF).exists():
-        raise UserError(f"a restore into {data} was broken off: remove the folder, and restore again")
+        raise UserError("a restore into {folder} was broken off: remove the folder, and restore again", folder=data)
 
 
 def _refuse_folder(data: Path) -> None:
     try:
         if data.is_dir() and any(data.iterdir()):
-            raise UserError(f"{data} is not empty: restore into a new folder")
+            raise UserError("{folder} is not empty: restore into a new folder", folder=data)
     except OSError as exc:
-        raise UserError(f"the folder {data} can't be used: {exc.strerror}") from None
+        raise UserError("the folder {folder} can't be used: {why}", folder=data, why=exc.strerror) from None

@@ -25,11 +25,12 @@ from pipeline.clickhouse.client import connect
 from pipeline.clickhouse.side_tables import insert as insert_sides
 from pipeline.demo.system import System
 from pipeline.demo.terminal import Rates, view
+from pipeline.demo.verified import print_verification
 from pipeline.demo.where import send_lines, where
 from pipeline.errors import DependencyError
 from pipeline.process import cancelled, first_of, stop_event
-from pipeline.queries.command import print_verification
 from pipeline.queries.verify import verify
+from pipeline.render.language import ENGLISH, Language
 from pipeline.serve.guard import is_loopback
 from pipeline.settings import Settings, plan_of
 from pipeline.simulate import History, Noise, Population, Product, Rhythm, add_noise
@@ -40,6 +41,8 @@ from schemas.duration import DAY
 
 #: How long the demo waits at its end for everything to be counted and stored.
 DRAIN_SECONDS = 60.0
+#: What becomes of a record.
+COUNTED = ("accepted", "rejected", "duplicate", "late")
 _TICK_SECONDS = 0.05
 #: The past has at most so many events, so that the demo starts within seconds.
 MAX_PAST: Final = 250_000
@@ -62,13 +65,14 @@ class Demo:
 
     def __init__(
         self, settings: Settings, rate: float, users: int, seconds: float | None, seed: int,
-        data: Path | None, as_json: bool, *, days: int = 0, faults: Sequence[str] = (),
+        data: Path | None, as_json: bool, *, days: int = 0, faults: Sequence[str] = (), language: str = ENGLISH,
     ) -> None:  # fmt: skip
         if "kept_editors" not in settings.model_fields_set and is_loopback(settings.dashboard_host):
             # Nobody has a name here; what is tried out is whoever's started it.
             settings = settings.model_copy(update={"kept_editors": "*"})
         self._settings, self._rate, self._users, self._seconds = settings, rate, users, seconds
         self._seed, self._data, self._as_json = seed, data, as_json
+        self._t = Language(language)
         self._plan = plan_of(settings)
         self._product = required_product(self._plan)
         self._days, self._faults = days, faults
@@ -82,7 +86,7 @@ class Demo:
 
     async def run(self) -> int:
         """Start everything, send, show; with a time limit also drain, verify and sum up."""
-        stop = stop_event()
+        stop, t = stop_event(), self._t
         with _folder(self._data) as folder:
             console = terminal.console(stderr=self._as_json)
             faults_of(self._faults, self._plan, 0)  # a mistake in them shows before anything starts
@@ -90,7 +94,7 @@ class Demo:
             if self._days:
                 history = self.history(int(time.time() * 1000))
                 past = _Past(history, ahead(batches(self._plan, history.records())))
-            console.print("Starting the broker, ClickHouse, the worker and the archiver …")
+            console.print(t("Starting the broker, ClickHouse, the worker and the archiver …"))
             async with System(
                 self._settings, folder, usual_ports=True, say=lambda text: console.print(plain(text))
             ) as system:
@@ -102,7 +106,7 @@ class Demo:
                 async with self._sending(system, stop) as sending:
                     await self._show(system, console, stop, sending)
                 if self._seconds is None:
-                    console.print("Stopping …")
+                    console.print(t("Stopping …"))
                     return 0
                 return await self._sum_up(system, console)
 
@@ -142,13 +146,21 @@ class Demo:
                 await insert_sides(client, rows)
         finally:
             await client.close()
-        console.print(f"{count:,} events of the past {self._days} days are stored, as the stream {HISTORY}.")
+        t = self._t
+        said = t(
+            "{count} events of the past {days} days are stored, as the stream {stream}.",
+            count=f"{count:,}", days=self._days, stream=HISTORY,
+        )  # fmt: skip
+        console.print(said)
         whole = round(self._rate * self._days * DAY / 1000)
         if whole > MAX_PAST:
-            said = f"At {self._rate:g} a second they would have been {whole:,}: these start at once."
+            said = t(
+                "At {rate} a second they would have been {whole}: these start at once.",
+                rate=f"{self._rate:g}", whole=f"{whole:,}",
+            )  # fmt: skip
             console.print(said)
         if self._wrong_since is not None:
-            console.print(f"Something has gone wrong since {self._wrong_since}: the first page says what.")
+            console.print(t("Something has gone wrong since {day}: the first page says what.", day=self._wrong_since))
         self._past = past.history.population
 
     @contextlib.asynccontextmanager
@@ -187,9 +199,9 @@ class Demo:
     async def _show(self, system: System, console: Console, stop: asyncio.Event, sending: asyncio.Task[None]) -> None:
         """The live view, until the sending ends or somebody presses Ctrl-C."""
         rates = Rates()
-        notes = where(system)
+        notes = where(self._t, system)
         # What is to be pasted stands above the live view, in one line each.
-        for note in send_lines(system) if console.is_terminal else notes:
+        for note in send_lines(self._t, system) if console.is_terminal else notes:
             console.print(plain(note), soft_wrap=True)
         live = Live(console=console, refresh_per_second=4, auto_refresh=False, transient=not console.is_terminal)
         with live if console.is_terminal else contextlib.nullcontext():
@@ -200,7 +212,7 @@ class Demo:
                     rates.update(sum(numbers["totals"].values()))
                 if console.is_terminal:
                     told = await _alerts(system)
-                    shown = view(numbers, health, rates.value, notes, alerts=told, away=system.away)
+                    shown = view(self._t, numbers, health, rates.value, notes, alerts=told, away=system.away)
                     live.update(shown, refresh=True)
                 await first_of(stop.wait(), sending, system.supervision, asyncio.sleep(1.0))
             if sending.done():
@@ -210,7 +222,7 @@ class Demo:
         sent = sum(self._sent.values())
         totals = await drained(system, sent)
         result = await verify(system.settings, plan_of(system.settings))
-        counted = {name: totals.get(name, 0) for name in ("accepted", "rejected", "duplicate", "late")}
+        counted = {name: totals.get(name, 0) for name in COUNTED}
         # What somebody has sent to the front door meanwhile comes on top.
         door = await system.ask(system.collect, "/health")
         more = door["acknowledged"] if door is not None else 0
@@ -225,12 +237,15 @@ class Demo:
             }  # fmt: skip
             print_json(summary)
             return 0 if ok else 1
-        console.print(f"sent {sent:,} = " + " + ".join(f"{count:,} {name}" for name, count in counted.items()))
+        t = self._t
+        parts = " + ".join(f"{count:,} {t.of('counted', name)}" for name, count in counted.items())
+        console.print(t("sent {sent} = {parts}", sent=f"{sent:,}", parts=parts))
         if not complete:
-            console.print(f"{sent - sum(counted.values())} records are not accounted for", style="red")
+            missing = sent - sum(counted.values())
+            console.print(t("{missing} records are not accounted for", missing=missing), style="red")
         elif not as_expected:
-            console.print(f"the simulator expected {dict(self._sent)}", style="red")
-        print_verification(result, False)
+            console.print(t("the simulator expected {sent}", sent=dict(self._sent)), style="red")
+        print_verification(t, result, False)
         return 0 if ok else 1
 
 
@@ -258,7 +273,10 @@ async def drained(system: System, sent: int) -> dict[str, int]:
             if final >= sent and numbers["lag"] == 0 and numbers["unpublished"] == 0 and archived:
                 return totals
         if time.monotonic() > deadline:
-            raise DependencyError(f"not everything was counted after {DRAIN_SECONDS:.0f} s: {numbers}, {health}")
+            raise DependencyError(
+                "not everything was counted after {seconds} s: {numbers}, {health}",
+                seconds=f"{DRAIN_SECONDS:.0f}", numbers=numbers, health=health,
+            )  # fmt: skip
         await asyncio.sleep(0.2)
 
 

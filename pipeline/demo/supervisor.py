@@ -102,8 +102,9 @@ class Supervisor:
                     if tries > self._patience.tries:
                         took = time.monotonic() - trouble_since
                         raise DependencyError(
-                            f"{part.name} can't be kept running, {tries - 1} tries in {took:.0f} s failed: {why}"
-                        )
+                            "{part} can't be kept running, {tries} tries in {seconds} s failed: {why}",
+                            part=part.name, tries=tries - 1, seconds=f"{took:.0f}", why=why,
+                        )  # fmt: skip
                     await asyncio.sleep(self._patience.pause(tries))
                 while _away(part.needs):
                     await asyncio.sleep(self._patience.look_every)

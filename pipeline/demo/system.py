@@ -52,6 +52,7 @@ from pipeline.serve.guard import is_loopback
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topics
 from schemas.plan import Plan
+from schemas.translatable import Sentence
 
 if TYPE_CHECKING:
     from pipeline.embedded.broker import EmbeddedBroker
@@ -142,9 +143,9 @@ class System:
         self.key = ""
         self.prometheus: Prometheus | None = None
         #: Where alerts are evaluated, or why they are not.
-        self.alerts_note = ""
+        self.alerts_note: Sentence | None = None
         #: Lines that tell the person where things are, and what was chosen for them.
-        self.notes: list[str] = []
+        self.notes: list[Sentence] = []
         self._say, self._patience = say, patience
         self._parts: list[Part] = []
         self._supervisor: Supervisor | None = None
@@ -278,7 +279,14 @@ class System:
 
     def _noted(self, name: str, part: EmbeddedBroker | KafkaBroker | EmbeddedClickHouse) -> None:
         if part.port_was_taken:
-            self.notes.append(f"Port {USUAL_PORTS[name]} was taken: {name} listens on {part.port}")
+            self.notes.append(
+                Sentence(
+                    "Port {usual} was taken: {part} listens on {port}",
+                    usual=USUAL_PORTS[name],
+                    part=name,
+                    port=part.port,
+                )
+            )
 
     def _new_log(self, broker: EmbeddedBroker | KafkaBroker) -> dict[str, Any]:
         """The settings of the broker's log: its name, and since when it is.
@@ -334,7 +342,9 @@ class System:
             return
         if not Prometheus.installed():
             names = ", ".join(plan.alerting.alerts)
-            self.alerts_note = f"Alerts      not evaluated, for want of Prometheus ({HOW_TO_GET_THEM}): {names}"
+            self.alerts_note = Sentence(
+                "not evaluated, for want of Prometheus ({how}): {names}", how=HOW_TO_GET_THEM, names=names
+            )
             return
         self.prometheus = await self._stack.enter_async_context(
             Prometheus(self.data_dir / "prometheus", plan, kept=self._kept("Prometheus"), held=self._held)
@@ -342,7 +352,10 @@ class System:
         self.settings = self.settings.model_copy(update={"prometheus_url": self.prometheus.url})
         self._scrape()
         later = ", ".join(needing_history(plan))
-        self.alerts_note = f"Alerts      {self.prometheus.url}/alerts" + (f"  (after days: {later})" if later else "")
+        url = f"{self.prometheus.url}/alerts"
+        self.alerts_note = Sentence("{url}  (after days: {later})", url=url, later=later)
+        if not later:
+            self.alerts_note = Sentence("{url}", url=url)
 
     def _plan_now(self) -> Plan:
         """The plan, with the alerts that were made in pages."""
@@ -371,7 +384,14 @@ class System:
     async def _start_role(self, role: Role) -> None:
         port, taken = free_port(self._usual(role.name), role.port or self._kept(role.name))
         if taken:
-            self.notes.append(f"Port {USUAL_PORTS[role.name]} was taken: the {role.name} listens on {port}")
+            self.notes.append(
+                Sentence(
+                    "Port {usual} was taken: {part} listens on {port}",
+                    usual=USUAL_PORTS[role.name],
+                    part=role.name,
+                    port=port,
+                )
+            )
         variable = {self.dashboard.name: "DASHBOARD_PORT", self.collect.name: "COLLECT_PORT"}.get(
             role.name, "METRICS_PORT"
         )
@@ -468,7 +488,10 @@ class System:
                 if health and health.get("ready"):
                     break
                 if time.monotonic() > deadline:
-                    raise DependencyError(f"the {role.name} is not ready after {timeout:.0f} s: {health}")
+                    raise DependencyError(
+                        "the {role} is not ready after {seconds} s: {health}",
+                        role=role.name, seconds=f"{timeout:.0f}", health=health,
+                    )  # fmt: skip
                 await asyncio.sleep(0.1)
 
     async def ask(self, role: Role, path: str) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from pipeline.alerts.prometheus import ActiveAlert, PrometheusError
 from pipeline.insight.steps import worst_step
+from pipeline.render.language import Language
 from pipeline.serve.answers import LiveAnswer, LiveFunnel, Top
 from pipeline.terminal import cell, plain
 
@@ -40,7 +41,7 @@ class Rates:
         return self.value
 
 
-def funnel_panel(name: str, funnel: LiveFunnel) -> Panel:
+def funnel_panel(t: Language, name: str, funnel: LiveFunnel) -> Panel:
     """One funnel as bars: users at each step, share of the first and of the step before, and where most are lost."""
     table = Table.grid(padding=(0, 1))
     users = funnel["users"]
@@ -50,85 +51,93 @@ def funnel_panel(name: str, funnel: LiveFunnel) -> Panel:
         width = round(_BAR * count / first) if first else 0
         share = f"{100 * count / first:5.1f} %" if first else "    –"
         before = users[k - 1] if k else 0
-        step = f"{100 * count / before:5.1f} % of the step before" if before else ""
+        step = t("{share} of the step before", share=f"{100 * count / before:5.1f} %") if before else ""
         bar = Text("█" * width, style="cyan") + Text("·" * (_BAR - width), style="dim")
-        leak = Text("← most are lost here", style="yellow") if k == worst else Text("")
+        leak = Text(t("← most are lost here"), style="yellow") if k == worst else Text("")
         table.add_row(cell(title), Text(_number(count), justify="right"), bar, share, Text(step, style="dim"), leak)
-    when = "today" if funnel["bucket"] == "day" else "this hour"
-    return Panel(table, title=cell(f"Funnel: {name} ({when})"), title_align="left")
+    when = t("today") if funnel["bucket"] == "day" else t("this hour")
+    return Panel(table, title=cell(t("Funnel: {name} ({when})", name=name, when=when)), title_align="left")
 
 
-def alerts_panel(alerts: Sequence[ActiveAlert]) -> Panel:
+def alerts_panel(t: Language, alerts: Sequence[ActiveAlert]) -> Panel:
     """The alerts that fire, and those that will if it goes on."""
     table = Table.grid(padding=(0, 1))
     styles = {"critical": "bold red", "warning": "yellow"}
     for alert in alerts:
         style = styles.get(alert.severity, "") if alert.firing else "dim"
-        table.add_row(cell(alert.state, style), cell(alert.title, style), cell(alert.summary))
-    return Panel(table, title="Alerts", title_align="left")
+        state = t("firing") if alert.firing else t("pending")
+        table.add_row(cell(state, style), cell(alert.title, style), cell(alert.summary))
+    return Panel(table, title=t("Alerts"), title_align="left")
 
 
 def view(
+    t: Language,
     live: LiveAnswer | None,
     archiver: dict[str, Any] | None,
     rate: float | None,
     notes: list[str],
-    footer: str = "Ctrl-C ends it",
     *,
     alerts: Sequence[ActiveAlert] | PrometheusError,
     away: Sequence[str] = (),
 ) -> RenderableType:
     """The whole screen from the worker's `/live`, the archiver's `/health` and the alerts of Prometheus."""
     if live is None:
-        said = [f"{part} is away: it is being started again" for part in away] or ["The worker is starting …"]
+        said = _away(t, away) or [t("The worker is starting …")]
         return Panel(Text("\n".join(map(plain, said))), title="Streamgauge")
     totals = live["totals"]
     head = Table.grid(padding=(0, 3))
     lag, freshness = live["lag"], live["freshness_ms"]
     head.add_row(
-        _cell("events/s", _number(rate)),
-        _cell("accepted", _number(totals.get("accepted", 0))),
-        _cell("rejected", _number(totals.get("rejected", 0)), "red" if totals.get("rejected") else ""),
-        _cell("duplicate", _number(totals.get("duplicate", 0))),
-        _cell("late", _number(totals.get("late", 0))),
-        _cell("lag", f"{_number(lag)} records"),
-        _cell("freshness", "–" if freshness is None else f"{freshness / 1000:.1f} s"),
+        _cell(t("events/s"), _number(rate)),
+        _cell(t("accepted"), _number(totals.get("accepted", 0))),
+        _cell(t("rejected"), _number(totals.get("rejected", 0)), "red" if totals.get("rejected") else ""),
+        _cell(t("duplicate"), _number(totals.get("duplicate", 0))),
+        _cell(t("late"), _number(totals.get("late", 0))),
+        _cell(t("lag"), t("{n} records", n=_number(lag))),
+        _cell(t("freshness"), "–" if freshness is None else t("{n} s", n=f"{freshness / 1000:.1f}")),
     )
     active, today = live["active"], live["today"]
     people = Table.grid(padding=(0, 3))
     people.add_row(
-        _cell("active now", _number(active["now"]), "bold green"),
-        _cell("last 5 minutes", _number(active["last_5m"]), "bold green"),
-        _cell("today", _number(today["users"]), "bold green"),
-        _cell("sessions today", _number(today["sessions"])),
-        _cell("new today", _number(today["registrations"])),
-        _cell("revenue today", f"{today['value_micro'] / 1e6:,.2f}"),
+        _cell(t("active now"), _number(active["now"]), "bold green"),
+        _cell(t("last 5 minutes"), _number(active["last_5m"]), "bold green"),
+        _cell(t("today"), _number(today["users"]), "bold green"),
+        _cell(t("sessions today"), _number(today["sessions"])),
+        _cell(t("new today"), _number(today["registrations"])),
+        _cell(t("revenue today"), f"{today['value_micro'] / 1e6:,.2f}"),
     )
     # First what a small screen must show: it is cut at its bottom.
     parts: list[RenderableType] = [cell(note, "dim") for note in notes[:1]]
     parts += [Panel(Group(people, Text(""), head), title=cell(f"Streamgauge: {live['product']}"), title_align="left")]
-    problems = [f"{part} is away: it is being started again" for part in away]
+    problems = _away(t, away)
     problems += [live["publish_error"]] if live["publish_error"] else []
     if isinstance(alerts, PrometheusError):
-        problems.append(f"{alerts}: whether an alert fires is not known")
+        problems.append(t("{why}: whether an alert fires is not known", why=alerts))
         alerts = []
     if alerts:
-        parts.append(alerts_panel(alerts))
+        parts.append(alerts_panel(t, alerts))
     if archiver is not None:
         problems += [f"{name}: {text}" for name, text in archiver.get("problems", {}).items()]
     if problems:
         parts += [cell(f"! {problem}", "yellow") for problem in problems]
     elif not any(alert.firing for alert in alerts) and lag is not None and freshness is not None:
-        parts.append(
-            Text(f"All is well: {freshness / 1000:.0f} seconds behind, {lag:,} records waiting.", style="green")
+        well = t(
+            "All is well: {seconds} seconds behind, {lag} records waiting.",
+            seconds=f"{freshness / 1000:.0f}",
+            lag=f"{lag:,}",
         )
-    parts += [funnel_panel(name, funnel) for name, funnel in live["funnels"].items()]
+        parts.append(Text(well, style="green"))
+    parts += [funnel_panel(t, name, funnel) for name, funnel in live["funnels"].items()]
     tops = Table.grid(padding=(0, 4))
     tops.add_row(*[_top(name, values) for name, values in live["top"].items()])
-    parts.append(Panel(tops, title="Last 5 minutes", title_align="left"))
+    parts.append(Panel(tops, title=t("Last 5 minutes"), title_align="left"))
     parts += [cell(note, "dim") for note in notes[1:]]
-    parts.append(Text(footer, style="dim"))
+    parts.append(Text(t("Ctrl-C ends it"), style="dim"))
     return Group(*parts)
+
+
+def _away(t: Language, away: Sequence[str]) -> list[str]:
+    return [t("{part} is away: it is being started again", part=part) for part in away]
 
 
 def _cell(label: str, value: str, style: str = "bold") -> Text:

@@ -19,8 +19,9 @@ from pipeline.embedded.kafka.jars import kafka_missing
 from pipeline.embedded.kafka.server import KafkaBroker, Program
 from pipeline.errors import UserError
 from pipeline.process import first_of, keep_watchdog, notify, stop_event
+from pipeline.render.language import ENGLISH, Language
 from pipeline.settings import Settings
-from pipeline.terminal import say
+from pipeline.terminal import padded, say
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,14 @@ async def up(
     patience: Patience | None = None,
     broker: Broker = "auto",
     kafka_dir: Path | None = None,
+    language: str = ENGLISH,
 ) -> None:
     """The system without simulated users, until Ctrl-C. Raises DependencyError if a part can't be kept running."""
+    t = Language(language)
     tell: Callable[[str], None] = log.warning if settings.log_format == "json" else _say
     refuse_half(data)
     kafka = kafka_of(broker, data, kafka_dir, tell) if embedded_kafka else None
-    for line in quick_look(settings, data):
+    for line in quick_look(settings, data, t):
         tell(line)
     stop = stop_event()
     system = System(
@@ -56,24 +59,25 @@ async def up(
                 # Of a service: its log is no place for passwords and keys.
                 tell(f"ready: dashboard at {system.dashboard.url}, front door at {system.collect.url}, see {data}")
             else:
-                _tell_person(system, data)
+                _tell_person(t, system, data)
         await first_of(stop.wait(), system.supervision, keep_watchdog())
         notify("STOPPING=1")
         tell("stopping")
 
 
-def _tell_person(system: System, data: Path) -> None:
-    for note in where(system):
+def _tell_person(t: Language, system: System, data: Path) -> None:
+    for note in where(t, system):
         say(note)
     changed: tuple[str, ...] = ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "STREAM", "PLAN")
     if system.clickhouse_users is not None:
         changed += ("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD")
     found = system.settings.environment()
-    say(f"Send        streamgauge send FILE --kafka {system.settings.kafka_bootstrap}")
-    say(f"For verify, rejected and others in another terminal: --config {data / SETTINGS_FILE}, or")
+    kafka = system.settings.kafka_bootstrap
+    say(f"{padded(t('Send'), 12)}{t('streamgauge send FILE --kafka {kafka}', kafka=kafka)}")
+    say(t("For verify, rejected and others in another terminal: --config {file}, or", file=data / SETTINGS_FILE))
     for name in changed:
         say(f"  export PIPELINE_{name}={found[f'PIPELINE_{name}']}")
-    say("Ctrl-C ends it", flush=True)
+    say(t("Ctrl-C ends it"), flush=True)
 
 
 def kafka_of(broker: Broker, data: Path, kafka_dir: Path | None, tell: Callable[[str], None]) -> Program | None:
@@ -84,13 +88,17 @@ def kafka_of(broker: Broker, data: Path, kafka_dir: Path | None, tell: Callable[
     kept = KafkaBroker.has_log(data)
     if broker == "memory":
         if kept:
-            raise UserError(f"{data} keeps its log in Kafka: leave out --broker memory, or use another --data")
+            raise UserError(
+                "{folder} keeps its log in Kafka: leave out --broker memory, or use another --data", folder=data
+            )
         return None
     why = kafka_missing(kafka_dir)
     if why is None:
         return Program.find(kafka_dir, tell)
     if kept or broker == "kafka" or kafka_dir is not None:
-        raise UserError(f"Kafka, which keeps the log of {data}, can't be run here: {why}" if kept else why)
+        if kept:
+            raise UserError("Kafka, which keeps the log of {folder}, can't be run here: {why}", folder=data, why=why)
+        raise UserError("{why}", why=why)
     tell(f"the embedded broker keeps nothing and is for trying; for Kafka, which keeps every event: {why}")
     return None
 

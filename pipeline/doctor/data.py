@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pipeline.doctor.machine import called, not_known
 from pipeline.doctor.model import Advice, Unknown
+from pipeline.errors import UserError
 from pipeline.render.language import Language
 
 #: ClickHouse refuses inserts into a partition with 3,000 parts, and slows them down from 1,000 on.
@@ -25,7 +26,7 @@ class Plans:
     #: By role that answers: the digest of its plan, "" where it doesn't tell.
     roles: Mapping[str, str]
     #: What differs in the database, in words; None where nothing does.
-    database: str | Unknown | None
+    database: UserError | Unknown | None
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def plans(found: Plans, t: Language) -> list[Advice]:
         said.append(not_known("plan", t("the plan in ClickHouse"), found.database, t))
     elif found.database is not None:
         said.append(Advice(
-            "plan", "error", found.database,
+            "plan", "error", t.said(found.database),
             t("run `streamgauge migrate` with the plan that is meant"),
         ))  # fmt: skip
     return said

@@ -99,9 +99,8 @@ async def gather(settings: Settings, addresses: Mapping[str, str], folders: Sequ
     )
 
 
-def quick_look(settings: Settings, folder: Path) -> list[str]:
-    """What can be seen before anything runs, in English: lines for whoever starts `up`. Raises UserError."""
-    t = Language("en")
+def quick_look(settings: Settings, folder: Path, t: Language) -> list[str]:
+    """What can be seen before anything runs: lines for whoever starts `up`. Raises UserError."""
     door = _front_door(settings, {})
     said = [
         *disk([disk_of(folder)], t),
@@ -130,7 +129,7 @@ def disk_of(folder: Path) -> DiskSpace:
     try:
         used = shutil.disk_usage(there)
     except OSError as exc:
-        raise UserError(f"the folder {folder} can't be looked at: {exc.strerror}") from None
+        raise UserError("the folder {folder} can't be looked at: {why}", folder=folder, why=exc.strerror) from None
     return DiskSpace(str(folder), used.free, used.total)
 
 

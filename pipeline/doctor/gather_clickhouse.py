@@ -14,6 +14,7 @@ from pipeline.clickhouse.codes import NO_SCHEMA
 from pipeline.doctor.data import LastHour, Parts
 from pipeline.doctor.machine import DiskSpace
 from pipeline.doctor.model import Unknown
+from pipeline.errors import UserError
 from pipeline.metrics.installed import INSTALLED, difference
 from pipeline.settings import Settings
 from schemas.plan import Plan
@@ -36,7 +37,7 @@ class ClickHouseFacts:
     clock: float | Unknown
     disks: Sequence[DiskSpace] | Unknown
     migrations: Mapping[str, str] | Unknown
-    plan: str | Unknown | None
+    plan: UserError | Unknown | None
     parts: Parts | Unknown
     last_hour: LastHour | Unknown
 
@@ -101,7 +102,7 @@ class _Asking:
             # Nothing was migrated: what is missing is told.
             return {} if error_code(exc) in NO_SCHEMA else _refused(exc)
 
-    async def plan(self, plan: Plan) -> str | Unknown | None:
+    async def plan(self, plan: Plan) -> UserError | Unknown | None:
         try:
             return difference(plan, await self._own.query(INSTALLED), self._where)
         except ClickHouseError as exc:

@@ -151,7 +151,7 @@ def _changelog(topic: TopicState, events: TopicState | None, t: Language) -> lis
     said = []
     if events is not None and events.partitions != topic.partitions:
         said.append(_error(
-            t("{name} has {partitions} partitions and {name2} has {partitions2}", name=topic.name, partitions=topic.partitions, name2=events.name, partitions2=events.partitions),
+            t("{name} has {partitions} partitions and {other} has {others}", name=topic.name, partitions=topic.partitions, other=events.name, others=events.partitions),
             t("use a new PIPELINE_GROUP and PIPELINE_STREAM: the number can't change while it is counted"),
         ))  # fmt: skip
     if "compact" in (_value(topic, "cleanup.policy") or ""):
@@ -162,7 +162,7 @@ def _changelog(topic: TopicState, events: TopicState | None, t: Language) -> lis
     for name in ("retention.ms", "retention.bytes"):
         if (kept := _number(topic, name)) is not None and kept >= 0:
             said.append(_error(
-                t("{name} has {name2}={kept}: the worker's state would be deleted", name=topic.name, name2=name, kept=kept),
+                t("{name} has {setting}={value}: the worker's state would be deleted", name=topic.name, setting=name, value=kept),
                 _alter(topic.name, f"{name}=-1"),
             ))  # fmt: skip
     return said

@@ -202,7 +202,7 @@ def _migrations(found: Versions, t: Language) -> list[Advice]:
     if missing := sorted(found.ours.keys() - done.keys()):
         said.append(Advice(
             "versions", "error",
-            t("ClickHouse lacks {missing} migrations: {missing2}", missing=len(missing), missing2=', '.join(missing)),
+            t("ClickHouse lacks {n} migrations: {names}", n=len(missing), names=', '.join(missing)),
             t("run `streamgauge migrate`"),
         ))  # fmt: skip
     if newer := sorted(done.keys() - found.ours.keys()):

@@ -61,9 +61,9 @@ def read_scope(given: AddressReader, days: int = 30, ending: int = 0) -> Scope:
     last = given.day("to", given.today - timedelta(days=ending))
     first = given.day("from", last - timedelta(days=days - 1))
     if first > last:
-        raise UserError(f"from ({first}) is later than to ({last})")
+        raise UserError("from ({first}) is later than to ({last})", first=first, last=last)
     if (last - first).days >= MAX_DAYS:
-        raise UserError(f"from {first} to {last} are more than {MAX_DAYS} days")
+        raise UserError("from {first} to {last} are more than {most} days", first=first, last=last, most=MAX_DAYS)
     own = tuple(make_filter(name, "is", given.text(name)) for name in QUICK if given.text(name))
     where = _quick_first((*own, *given.filters("", MAX_FILTERS)))
     return Scope(first, last, where, read_segment(given, "seg"))
@@ -88,7 +88,9 @@ def read_segment(given: AddressReader, name: str) -> ChosenSegment | None:
         return None
     way, colon, of_plan_ = found.partition(":")
     if way not in ("in", "out"):
-        raise UserError(f"{name} is in:NAME or out:NAME of a segment of the plan, or in or out of the own one")
+        raise UserError(
+            "{name} is in:NAME or out:NAME of a segment of the plan, or in or out of the own one", name=name
+        )
     if not colon:
         return ChosenSegment("", read_rule(given), way == "out")
     spec = given.plan.segments.get(of_plan_)
@@ -96,8 +98,11 @@ def read_segment(given: AddressReader, name: str) -> ChosenSegment | None:
         own = replace(given, query=given.kept[of_plan_])
         return ChosenSegment(of_plan_, read_rule(own), way == "out")
     if spec is None:
-        close = difflib.get_close_matches(of_plan_[:100], [*given.plan.segments, *given.kept], 1)
-        raise UserError(f"the plan has no segment {shown(of_plan_)}" + (f": did you mean {close[0]}?" if close else ""))
+        if close := difflib.get_close_matches(of_plan_[:100], [*given.plan.segments, *given.kept], 1):
+            raise UserError(
+                "the plan has no segment {segment}: did you mean {close}?", segment=shown(of_plan_), close=close[0]
+            )
+        raise UserError("the plan has no segment {segment}", segment=shown(of_plan_))
     rule = rule_of_plan(spec)
     segments.check_rule(rule)
     return ChosenSegment(of_plan_, rule, way == "out")
@@ -162,7 +167,7 @@ def read(given: AddressReader, kind: str) -> Question:
             if way == "to" and not event:
                 event = _steps(given.plan)[-1].names[0]
             return Paths(read_scope(given, 14), way, event, given.integer("depth", 1, MAX_DEPTH, 3))
-    raise UserError(f"kind is one of {', '.join(KINDS)}, not {shown(kind)}")
+    raise UserError("{name} is one of {known}, not {given}", name="kind", known=", ".join(KINDS), given=shown(kind))
 
 
 def _start(given: AddressReader) -> EventSet:
@@ -177,7 +182,9 @@ def _monday(given: AddressReader) -> bool:
 
 def _check_hours(grain: str, scope: Scope) -> None:
     if grain == "hour" and scope.days > MAX_HOUR_DAYS:
-        raise UserError(f"by hour at most {MAX_HOUR_DAYS} days can be asked for, and these are {scope.days}")
+        raise UserError(
+            "by hour at most {most} days can be asked for, and these are {days}", most=MAX_HOUR_DAYS, days=scope.days
+        )
 
 
 def _compared(given: AddressReader) -> dict[str, Any]:
@@ -222,9 +229,10 @@ def _funnel(given: AddressReader) -> BuiltFunnel:
     try:
         within = parse_duration(window or "1d")
     except (ValueError, OverflowError) as exc:
-        raise UserError(f"the time for all steps: {exc}") from None
+        raise UserError("the time for all steps: {why}", why=exc) from None
     if not 0 < within <= MAX_WINDOW:
-        raise UserError(f"the time for all steps is at most {format_duration(MAX_WINDOW)}, and more than nothing")
+        most = format_duration(MAX_WINDOW)
+        raise UserError("the time for all steps is at most {most}, and more than nothing", most=most)
     excluded = tuple(one for k in range(1, MAX_EXCLUDED + 1) if (one := given.events(f"n{k}")).names)
     return BuiltFunnel(
         read_scope(given, 7), steps, within, given.choice("order", ORDERS), excluded,
@@ -254,7 +262,13 @@ def read_cell(given: AddressReader, question: Question) -> Cell:
     lost = given.choice("lost", ("", "1")) == "1"
     number = given.text("n")
     n = -1 if number == "-1" else given.integer("n", 0, 400, 0)
-    most = {Trend: "series", BuiltFunnel: "steps"}.get(type(question))
-    if most is not None and not int(lost) <= n < len(getattr(question, most)):
-        raise UserError(f"n is the number of one of the {most}, from {int(lost)}, not {shown(number)}")
+    least = int(lost)
+    if isinstance(question, Trend) and not least <= n < len(question.series):
+        raise UserError(
+            "n is the number of one of the series, from {least}, not {given}", least=least, given=shown(number)
+        )
+    if isinstance(question, BuiltFunnel) and not least <= n < len(question.steps):
+        raise UserError(
+            "n is the number of one of the steps, from {least}, not {given}", least=least, given=shown(number)
+        )
     return Cell(n, given.query.get("at", "")[:1000], values, lost)

@@ -18,6 +18,7 @@ from pipeline.explore.sql import Values
 from pipeline.queries.conditions import quoted, text_sql, value_sql
 from schemas.event import CONTEXT_FIELDS
 from schemas.names import MAX_NAME, check_text, shown
+from schemas.translatable import Term
 from schemas.where import Condition, Where, scalar_text
 
 #: Operator to its name.
@@ -57,28 +58,35 @@ def check_field(field: str) -> str:
         try:
             return check_text(field)
         except ValueError as exc:
-            raise UserError(str(exc)) from None
+            raise UserError.of(exc) from None
     raise UserError(
-        f"{shown(field)} is no field: use one of the envelope ({', '.join(('event', *CONTEXT_FIELDS))}), "
-        f"properties.NAME, or user.NAME for an attribute"
-    )
+        "{field} is no field: use one of the envelope ({fields}), properties.NAME, or user.NAME for an attribute",
+        field=shown(field), fields=", ".join(("event", *CONTEXT_FIELDS)),
+    )  # fmt: skip
 
 
 def make_filter(field: str, operator: str, values: str) -> Filter:
     """A condition from what was written: several values are parted by commas, or a JSON list. Raises UserError."""
     check_field(field)
     if operator not in OPERATORS:
-        raise UserError(f"{shown(operator)} is no comparison: use one of {', '.join(OPERATORS)}")
+        known = ", ".join(OPERATORS)
+        raise UserError("{operator} is no comparison: use one of {known}", operator=shown(operator), known=known)
     if operator in ("set", "unset"):
         return Filter(field, operator)
     found = tuple(dict.fromkeys(value[:MAX_VALUE] for value in split(values)))
     if not found:
-        raise UserError(f"{field} {OPERATORS[operator]} what? Give a value")
+        raise UserError(
+            "{field} {operator} what? Give a value", field=field, operator=Term("operator", OPERATORS[operator])
+        )
     if len(found) > MAX_VALUES:
-        raise UserError(f"{field}: {len(found)} values are too many: give at most {MAX_VALUES}")
+        raise UserError(
+            "{field}: {found} values are too many: give at most {most}", field=field, found=len(found), most=MAX_VALUES
+        )
     if operator in _ORDERED:
         if len(found) > 1:
-            raise UserError(f"{field} {OPERATORS[operator]}: give one number")
+            raise UserError(
+                "{field} {operator}: give one number", field=field, operator=Term("operator", OPERATORS[operator])
+            )
         found = (_number(field, found[0]),)
     return Filter(field, operator, found)
 
@@ -108,7 +116,7 @@ def _number(field: str, value: str) -> str:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(f"{field}: {shown(value)} is no number")
+        raise UserError("{field}: {value} is no number", field=field, value=shown(value))
     return value
 
 

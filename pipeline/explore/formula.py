@@ -21,13 +21,14 @@ def is_percent(formula: str) -> bool:
 def formula_sql(formula: str, series: int) -> str:
     """The formula over the columns A, B, … of so many series; NULL where it divides by zero. Raises UserError."""
     if len(formula) > MAX_FORMULA:
-        raise UserError(f"a formula has at most {MAX_FORMULA} characters")
+        raise UserError("a formula has at most {most} characters", most=MAX_FORMULA)
     tokens = _tokens(formula, series)
     found, rest = _sum(tokens, 0)
     if rest != len(tokens):
         raise UserError(
-            f"the formula {shown(formula)} can't be read from {shown(tokens[rest])} on: write it like A / B"
-        )
+            "the formula {formula} can't be read from {rest} on: write it like A / B",
+            formula=shown(formula), rest=shown(tokens[rest]),
+        )  # fmt: skip
     return found
 
 
@@ -37,11 +38,14 @@ def _tokens(formula: str, series: int) -> list[str]:
         match = _TOKEN.match(text, at)
         if match is None:
             raise UserError(
-                f"the formula {shown(formula)} has {shown(text[at:][:10])}: it takes the letters of the series, "
-                f"numbers, + - * / and brackets"
-            )
+                "the formula {formula} has {odd}: it takes the letters of the series, numbers, + - * / and brackets",
+                formula=shown(formula), odd=shown(text[at:][:10]),
+            )  # fmt: skip
         if match[2] and LETTERS.index(match[2]) >= series:
-            raise UserError(f"the formula {shown(formula)} has {match[2]}, and there is no series {match[2]}")
+            raise UserError(
+                "the formula {formula} has {letter}, and there is no series {letter}",
+                formula=shown(formula), letter=match[2],
+            )  # fmt: skip
         found.append(match[0].strip())
         at = match.end()
     return found
@@ -77,5 +81,7 @@ def _one(tokens: list[str], at: int) -> tuple[str, int]:
             raise UserError("a bracket of the formula is not closed")
         return found, after + 1
     if this in "+*/)":
-        raise UserError(f"the formula has {this} where a letter or a number should stand: write it like A / B")
+        raise UserError(
+            "the formula has {this} where a letter or a number should stand: write it like A / B", this=this
+        )
     return f"toFloat64({this})", at + 1

@@ -44,7 +44,8 @@ class AddressReader:
         if not found:
             return options[0]
         if found not in options:
-            raise UserError(f"{name} is one of {', '.join(filter(None, options))}, not {shown(found)}")
+            known = ", ".join(filter(None, options))
+            raise UserError("{name} is one of {known}, not {given}", name=name, known=known, given=shown(found))
         return found
 
     def integer(self, name: str, low: int, high: int, default: int) -> int:
@@ -53,7 +54,10 @@ class AddressReader:
         if not found:
             return default
         if not (found.isascii() and found.isdecimal() and len(found) < 8 and low <= int(found) <= high):
-            raise UserError(f"{name} is a whole number from {low} to {high}, not {shown(found)}")
+            raise UserError(
+                "{name} is a whole number from {low} to {high}, not {given}",
+                name=name, low=low, high=high, given=shown(found),
+            )  # fmt: skip
         return int(found)
 
     def day(self, name: str, default: date) -> date:
@@ -64,9 +68,12 @@ class AddressReader:
         try:
             day = date.fromisoformat(found)
         except ValueError:
-            raise UserError(f"{name} is a day like 2026-11-30, not {shown(found)}") from None
+            raise UserError("{name} is a day like 2026-11-30, not {given}", name=name, given=shown(found)) from None
         if not _FIRST_DAY <= day <= _LAST_DAY:
-            raise UserError(f"{name} is a day from {_FIRST_DAY} to {_LAST_DAY}, not {day}")
+            raise UserError(
+                "{name} is a day from {first} to {last}, not {given}",
+                name=name, first=_FIRST_DAY, last=_LAST_DAY, given=day,
+            )  # fmt: skip
         return day
 
     def event(self, name: str) -> str:
@@ -78,17 +85,21 @@ class AddressReader:
             try:
                 return check_name(found)
             except ValueError as exc:
-                raise UserError(str(exc)) from None
-        close = difflib.get_close_matches(found[:100], self.plan.events, 1)
-        raise UserError(f"the plan has no event {shown(found)}" + (f": did you mean {close[0]}?" if close else ""))
+                raise UserError.of(exc) from None
+        if close := difflib.get_close_matches(found[:100], self.plan.events, 1):
+            raise UserError("the plan has no event {event}: did you mean {close}?", event=shown(found), close=close[0])
+        raise UserError("the plan has no event {event}", event=shown(found))
 
     def funnel(self, name: str) -> str:
         """The name of a funnel of the plan, the first one if nothing is given; "" of a plan without any."""
         found = self.text(name)
         if not found or found in self.plan.funnels:
             return found or next(iter(self.plan.funnels), "")
-        close = difflib.get_close_matches(found[:100], self.plan.funnels, 1)
-        raise UserError(f"the plan has no funnel {shown(found)}" + (f": did you mean {close[0]}?" if close else ""))
+        if close := difflib.get_close_matches(found[:100], self.plan.funnels, 1):
+            raise UserError(
+                "the plan has no funnel {funnel}: did you mean {close}?", funnel=shown(found), close=close[0]
+            )
+        raise UserError("the plan has no funnel {funnel}", funnel=shown(found))
 
     def events(self, name: str) -> EventSet:
         """An event, others that count as it, and the conditions."""
@@ -113,8 +124,9 @@ class AddressReader:
         """The field, unless it is an attribute of users and single people may not be looked at."""
         if field.startswith(ATTRIBUTE) and not self.people:
             raise UserError(
-                f"{shown(field)} is an attribute of users, and this installation shows no single people "
-                "(PIPELINE_DASHBOARD_PEOPLE): ask by a segment of the plan"
+                "{field} is an attribute of users, and this installation shows no single people "
+                "(PIPELINE_DASHBOARD_PEOPLE): ask by a segment of the plan",
+                field=shown(field),
             )
         return field
 
@@ -122,5 +134,5 @@ class AddressReader:
         """The name of a property with numbers."""
         found = self.text(name)
         if found and found != "value" and not found.startswith(PROPERTY):
-            raise UserError(f"{shown(found)} has no numbers: use properties.NAME, or value")
+            raise UserError("{field} has no numbers: use properties.NAME, or value", field=shown(found))
         return found if found in ("", "value") else check_field(found)

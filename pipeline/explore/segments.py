@@ -86,7 +86,7 @@ def rule_of_plan(spec: SegmentRule) -> Rule:
 def check_rule(rule: Rule, depth: int = 0) -> None:
     """Raise UserError for a rule that asks for too much."""
     if depth > MAX_DEPTH or len(list(_leaves(rule))) > MAX_RULES:
-        raise UserError(f"a segment has at most {MAX_RULES} rules, {MAX_DEPTH} deep")
+        raise UserError("a segment has at most {most} rules, {deep} deep", most=MAX_RULES, deep=MAX_DEPTH)
     if isinstance(rule, Rules):
         if not rule.rules:
             raise UserError("a segment needs a rule")

@@ -106,9 +106,9 @@ def step_finding(t: Language, change: Drop) -> Finding:
         why = _explains(t, change, part, who)
     if change.rest is not None:
         why += t(
-            " Everywhere else it went from {rest} to {rest2}.",
-            rest=t.percent(change.rest[0]),
-            rest2=t.percent(change.rest[1]),
+            " Everywhere else it went from {before} to {after}.",
+            before=t.percent(change.rest[0]),
+            after=t.percent(change.rest[1]),
         )
     return Finding(what, sure, why, _advice(t, change, part, day), True, abs(change.z))
 
@@ -164,12 +164,12 @@ def worst(t: Language, funnel: FunnelFacts) -> str:
         return t("Too few users to say where most are lost.")
     share = funnel.users[k] / funnel.users[k - 1]
     said = t(
-        "Most are lost at {titles} → {titles2}: {share} go on ({users} of {users2}).",
-        titles=funnel.titles[k - 1],
-        titles2=funnel.titles[k],
+        "Most are lost at {before} → {step}: {share} go on ({users} of {all}).",
+        before=funnel.titles[k - 1],
+        step=funnel.titles[k],
         share=t.percent(share),
         users=t.number(funnel.users[k]),
-        users2=t.number(funnel.users[k - 1]),
+        all=t.number(funnel.users[k - 1]),
     )
     if not funnel.changes:
         said += " " + t("No step fell surely in the last four weeks.")

@@ -44,9 +44,9 @@ def experiment_verdict(t: Language, row: Mapping[str, Any], control: Mapping[str
     bounds = interval(t, row["difference_low"], row["difference_high"])
     if row["p_value"] >= SURE:
         return t(
-            "No difference shown: it lies within {bounds}. One of {row} would have been found.",
+            "No difference shown: it lies within {bounds}. One of {least} would have been found.",
             bounds=bounds,
-            row=t.points(row["mde"]).lstrip("+"),
+            least=t.points(row["mde"]).lstrip("+"),
         )
     better = row["difference"] > 0
     return t(
@@ -80,9 +80,9 @@ def _campaign(t: Language, row: Mapping[str, Any], people: int, others: int) -> 
     roi = row["roi"]
     if roi is not None:
         said += t(
-            " Extra revenue {row} for a cost of {row2}: return {roi}.",
-            row=t.money(row["extra_revenue"]),
-            row2=t.money(row["cost"]),
+            " Extra revenue {revenue} for a cost of {cost}: return {roi}.",
+            revenue=t.money(row["extra_revenue"]),
+            cost=t.money(row["cost"]),
             roi=t.change(float(roi)),
         )
     return said

@@ -9,6 +9,7 @@ from pipeline.settings import Settings, plan_of
 from schemas.alerts import Alert, check_alerting
 from schemas.plan import Plan
 from schemas.plan_checks import alert_remarks
+from schemas.translatable import TranslatableError
 
 
 def open_kept(settings: Settings) -> KeptStore | None:
@@ -29,7 +30,7 @@ def may_change(settings: Settings, user: str) -> bool:
 def with_alert(plan: Plan, name: str, alert: Alert) -> Plan:
     """The plan with one more alert. Raises UserError, one line, where the plan has no figure for it."""
     if name in plan.alerting.alerts:
-        raise UserError(f"the plan has an alert {name} already")
+        raise UserError("the plan has an alert {name} already", name=name)
     alerting = plan.alerting.model_copy(update={"alerts": {**plan.alerting.alerts, name: alert}})
     try:
         check_alerting(
@@ -40,24 +41,36 @@ def with_alert(plan: Plan, name: str, alert: Alert) -> Plan:
             lateness=plan.lateness,
         )
     except ValueError as exc:
-        raise UserError(str(exc).removeprefix(f"alerting.alerts.{name}")[:400].lstrip(".: ")) from None
+        raise _of_alert(name, exc) from None
     found = plan.model_copy(update={"alerting": alerting})
     for remark in alert_remarks(found, name, alert):
         if not remark.warning:
-            raise UserError(remark.message[:400])
+            raise UserError.of(remark.message)
     return found
 
 
-def with_kept(plan: Plan, kept: Kept) -> tuple[Plan, dict[str, str]]:
+def _of_alert(name: str, exc: ValueError) -> UserError:
+    """The mistake, without the alert's own place: whoever makes it knows which it is."""
+    values = exc.said.values if isinstance(exc, TranslatableError) else {}
+    if "place" not in values:
+        return UserError.of(exc)
+    place, why = str(values["place"]), values["why"]
+    inner = place.removeprefix(f"alerting.alerts.{name}").lstrip(".")
+    if not inner and isinstance(why, Exception):
+        return UserError.of(why)
+    return UserError("{place}: {why}", place=inner, why=why)
+
+
+def with_kept(plan: Plan, kept: Kept) -> tuple[Plan, dict[str, UserError]]:
     """The plan with the kept alerts and annotations; and the alerts that it can't have, with why."""
-    left_out: dict[str, str] = {}
+    left_out: dict[str, UserError] = {}
     happened = tuple(kept.annotations[id_].value for id_ in sorted(kept.annotations))
     plan = plan.model_copy(update={"annotations": (*plan.annotations, *happened)})
     for name, entry in sorted(kept.alerts.items()):
         try:
             plan = with_alert(plan, name, entry.value)
         except UserError as exc:
-            left_out[name] = str(exc)
+            left_out[name] = exc
     return plan, left_out
 
 

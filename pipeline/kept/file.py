@@ -59,7 +59,7 @@ def alert_yaml(name: str, alert: Alert) -> str:
 def parse(data: bytes) -> list[tuple[Kind, str, Any]]:
     """The things of a file. Raises UserError, one line with the place."""
     if len(data) > MAX_FILE_BYTES:
-        raise UserError(f"larger than {MAX_FILE_BYTES:,} bytes")
+        raise UserError("larger than {most} bytes", most=f"{MAX_FILE_BYTES:,}")
     try:
         text = data.decode()
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
@@ -67,14 +67,16 @@ def parse(data: bytes) -> list[tuple[Kind, str, Any]]:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if odd := surprises(node):
-            raise UserError(f"line {odd[0].line}: {odd[0].path}: {odd[0].message}")
+            raise UserError("line {line}: {why}", line=odd[0].line, why=f"{odd[0].path}: {odd[0].message}")
         found = None if node is None else loader.construct_document(node)
     except UnicodeDecodeError:
         raise UserError("not UTF-8 text") from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as exc:
         mark = getattr(exc, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark is not None else ""
-        raise UserError(f"{where}no YAML: {getattr(exc, 'problem', None) or type(exc).__name__}") from None
+        why = getattr(exc, "problem", None) or type(exc).__name__
+        if mark is not None:
+            raise UserError("line {line}: no YAML: {why}", line=mark.line + 1, why=why) from None
+        raise UserError("no YAML: {why}", why=why) from None
     if not isinstance(found, dict) or found.get("kept") != 1:
         raise UserError("no file of kept things: it begins with kept: 1")
     names = {f"{kind}s": kind for kind in KINDS}
@@ -83,14 +85,16 @@ def parse(data: bytes) -> list[tuple[Kind, str, Any]]:
         if name == "kept":
             continue
         if name not in names or not isinstance(section, dict):
-            raise UserError(f"{str(name)[:60]!r}: a file has {', '.join(names)}, each by name")
+            raise UserError(
+                "{name}: a file has {known}, each by name", name=repr(str(name)[:60]), known=", ".join(names)
+            )
         if len(section) > MAX_THINGS[names[name]]:
-            raise UserError(f"{name}: at most {MAX_THINGS[names[name]]}")
+            raise UserError("{name}: at most {most}", name=name, most=MAX_THINGS[names[name]])
         for id_, value in section.items():
             try:
                 things.append((names[name], check_id(names[name], str(id_)), make(names[name], value)))
             except UserError as exc:
-                raise UserError(f"{name}.{str(id_)[:60]}: {exc}") from None
+                raise UserError("{place}: {why}", place=f"{name}.{str(id_)[:60]}", why=exc) from None
     return things
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from pipeline.errors import DependencyError, UserError
 from pipeline.kept.things import KINDS, MAX_BYTES, MAX_THINGS, Entry, Kept, Kind, check_id, data_of, make
+from schemas.translatable import Term
 
 _APPLICATION: Final = 0x53474B54
 _FORMAT: Final = 1
@@ -72,8 +73,9 @@ class ConflictError(UserError):
     def __init__(self, kind: Kind, id_: str, number: int, who: str, at: int) -> None:
         self.kind, self.id, self.number, self.who, self.at = kind, id_, number, who, at
         super().__init__(
-            f"the {kind} {id_} was changed by {who or 'somebody'} meanwhile: look at it, and change it again"
-        )
+            "the {kind} {id} was changed by {who} meanwhile: look at it, and change it again",
+            kind=Term("kept", kind), id=id_, who=who or "somebody",
+        )  # fmt: skip
 
 
 class KeptStore:
@@ -87,14 +89,16 @@ class KeptStore:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as exc:
-            raise UserError(f"the file of kept things {path} can't be used (PIPELINE_KEPT): {exc}") from None
+            raise UserError(
+                "the file of kept things {path} can't be used (PIPELINE_KEPT): {why}", path=path, why=exc
+            ) from None
         try:
             self._prepare()
         except (UserError, sqlite3.Error) as exc:
             self._db.close()
             if isinstance(exc, sqlite3.OperationalError):
-                raise DependencyError(f"the file of kept things {path}: {exc}") from None
-            raise UserError(f"{path} is no file of kept things (PIPELINE_KEPT): {exc}") from None
+                raise DependencyError("the file of kept things {path}: {why}", path=path, why=exc) from None
+            raise UserError("{path} is no file of kept things (PIPELINE_KEPT): {why}", path=path, why=exc) from None
 
     def _prepare(self) -> None:
         (application,) = self._db.execute("PRAGMA application_id").fetchone()
@@ -103,7 +107,7 @@ class KeptStore:
         if application != _APPLICATION and (application or tables):
             raise UserError("it is another program's database")
         if number > _FORMAT:
-            raise UserError(f"it is of format {number}, of a newer Streamgauge")
+            raise UserError("it is of format {number}, of a newer Streamgauge", number=number)
         self._db.execute("PRAGMA trusted_schema = OFF")
         self._db.execute(f"PRAGMA max_page_count = {_MAX_PAGES}")
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -141,7 +145,11 @@ class KeptStore:
                 after = _kept(self._db.execute(_LAST))
                 for kind in {edit.kind for edit in edits}:
                     if len(after.of(kind)) > MAX_THINGS[kind]:
-                        raise UserError(f"there are {MAX_THINGS[kind]} {kind}s already: remove one first")
+                        raise UserError(
+                            "there are {most} {kind}s already: remove one first",
+                            most=MAX_THINGS[kind],
+                            kind=Term("kept", kind),
+                        )
                     self._forget_removed(kind)
             self._seen = None
             return after
@@ -178,7 +186,12 @@ class KeptStore:
         if change.value is not None:
             body = json.dumps(data_of(change.value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
             if len(body.encode()) > MAX_BYTES:
-                raise UserError(f"the {change.kind} {change.id} is larger than {MAX_BYTES:,} bytes")
+                raise UserError(
+                    "the {kind} {id} is larger than {most} bytes",
+                    kind=Term("kept", change.kind),
+                    id=change.id,
+                    most=f"{MAX_BYTES:,}",
+                )
         sql = "SELECT number, who, at FROM versions WHERE kind = ? AND id = ? ORDER BY number DESC LIMIT 1"
         last = self._db.execute(sql, (change.kind, change.id)).fetchone() or (0, "", 0)
         if last[0] != change.seen:
@@ -215,12 +228,18 @@ class KeptStore:
         try:
             yield
         except sqlite3.Error as exc:
-            raise DependencyError(f"the file of kept things {self.path} can't be {what}: {exc}") from None
+            if what == "read":
+                raise DependencyError(
+                    "the file of kept things {path} can't be read: {why}", path=self.path, why=exc
+                ) from None
+            raise DependencyError(
+                "the file of kept things {path} can't be written: {why}", path=self.path, why=exc
+            ) from None
 
 
 def _kept(rows: Iterable[tuple[Any, ...]]) -> Kept:
     found: dict[Kind, dict[str, Entry]] = {kind: {} for kind in KINDS}
-    unreadable: list[tuple[Kind, str, str]] = []
+    unreadable: list[tuple[Kind, str, UserError]] = []
     numbers: dict[tuple[Kind, str], int] = {}
     for kind, id_, number, at, who, body, owner, since in rows:
         numbers[kind, id_] = number
@@ -229,7 +248,7 @@ def _kept(rows: Iterable[tuple[Any, ...]]) -> Kept:
         try:
             value = make(kind, json.loads(body))
         except (UserError, ValueError, RecursionError) as exc:
-            unreadable.append((kind, id_, str(exc)))
+            unreadable.append((kind, id_, UserError.of(exc)))
             continue
         found[kind][id_] = Entry(id_, number, at, who, owner, since, value)
     things = (found["board"], found["segment"], found["annotation"], found["alert"])

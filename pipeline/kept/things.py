@@ -17,12 +17,14 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from pipeline.errors import UserError
 from schemas.alerts import Alert
 from schemas.annotations import AnnotationSpec
 from schemas.names import check_text, shown
 from schemas.receivers import AlertName
+from schemas.translatable import TranslatableError, TranslatableValueError
 from schemas.where import StrictModel
 
 Kind = Literal["board", "segment", "annotation", "alert"]
@@ -42,29 +44,35 @@ OF_SEGMENT: Final = re.compile(r"g(\d.*)?")
 def _title(text: str) -> str:
     text = text.strip()
     if not text:
-        raise ValueError("a title can't be empty")
+        raise TranslatableValueError("a title can't be empty")
     if len(text) > MAX_TITLE:
-        raise ValueError(f"a title has at most {MAX_TITLE} characters, and this has {len(text)}")
+        raise TranslatableValueError(
+            "a title has at most {most} characters, and this has {length}", most=MAX_TITLE, length=len(text)
+        )
     return check_text(text)
 
 
 def _id(text: str) -> str:
     if not _ID.fullmatch(text):
-        raise ValueError(f"{shown(text)} can't be an id: use small letters, digits and -, at most 40")
+        raise TranslatableValueError(
+            "{text} can't be an id: use small letters, digits and -, at most 40", text=shown(text)
+        )
     return text
 
 
 def _address(found: dict[str, str]) -> dict[str, str]:
     if len(found) > MAX_PARAMETERS:
-        raise ValueError(f"an address has at most {MAX_PARAMETERS} parameters")
+        raise TranslatableValueError("an address has at most {most} parameters", most=MAX_PARAMETERS)
     for name, value in found.items():
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,49}", name):
-            raise ValueError(f"{shown(name)} is no parameter of an address")
+            raise TranslatableValueError("{name} is no parameter of an address", name=shown(name))
         if len(value) > MAX_PARAMETER:
-            raise ValueError(f"{name}: at most {MAX_PARAMETER} characters")
+            raise TranslatableValueError("{name}: at most {most} characters", name=name, most=MAX_PARAMETER)
         check_text(value)
     if (length := len(urlencode(found))) > MAX_ADDRESS:
-        raise ValueError(f"an address has at most {MAX_ADDRESS} characters, and this has {length}")
+        raise TranslatableValueError(
+            "an address has at most {most} characters, and this has {length}", most=MAX_ADDRESS, length=length
+        )
     # In one order, so that the same address is the same thing. What is empty says nothing, but that it is: the start
     # of a retention from any event on.
     return dict(sorted(found.items()))
@@ -85,7 +93,7 @@ class _Dated(StrictModel):
     @model_validator(mode="after")
     def _one_of_both(self) -> _Dated:
         if self.days is not None and {"from", "to"} & self.address.keys():
-            raise ValueError("days that move on, or from and to: not both")
+            raise TranslatableValueError("days that move on, or from and to: not both")
         return self
 
     def at(self, today: date) -> dict[str, str]:
@@ -118,7 +126,7 @@ class Board(StrictModel):
     @model_validator(mode="after")
     def _keys_differ(self) -> Board:
         if len({chart.key for chart in self.charts}) < len(self.charts):
-            raise ValueError("two charts of a board have one key")
+            raise TranslatableValueError("two charts of a board have one key")
         return self
 
 
@@ -131,7 +139,7 @@ class KeptSegment(StrictModel):
     @model_validator(mode="after")
     def _only_rules(self) -> KeptSegment:
         if other := [name for name in self.address if not OF_SEGMENT.fullmatch(name)]:
-            raise ValueError(f"{other[0]} is no parameter of a segment: they begin with g")
+            raise TranslatableValueError("{name} is no parameter of a segment: they begin with g", name=other[0])
         return self
 
 
@@ -140,6 +148,25 @@ MODELS: Final[dict[Kind, type[StrictModel]]] = {
     "board": Board, "segment": KeptSegment, "annotation": AnnotationSpec, "alert": Alert,
 }  # fmt: skip
 _ALERT_NAME: Final = TypeAdapter(AlertName)
+#: What pydantic says of a value, by the type of its error: what a form or a file can have.
+PYDANTIC: Final = {
+    "missing": "Field required",
+    "extra_forbidden": "Extra inputs are not permitted",
+    "string_type": "Input should be a valid string",
+    "string_too_long": "String should have at most {max_length} characters",
+    "float_parsing": "Input should be a valid number, unable to parse string as a number",
+    "float_type": "Input should be a valid number",
+    "finite_number": "Input should be a finite number",
+    "int_parsing": "Input should be a valid integer, unable to parse string as an integer",
+    "int_type": "Input should be a valid integer",
+    "bool_type": "Input should be a valid boolean",
+    "dict_type": "Input should be a valid dictionary",
+    "tuple_type": "Input should be a valid tuple",
+    "greater_than": "Input should be greater than {gt}",
+    "greater_than_equal": "Input should be greater than or equal to {ge}",
+    "less_than_equal": "Input should be less than or equal to {le}",
+    "literal_error": "Input should be {expected}",
+}
 
 
 @dataclass(frozen=True)
@@ -164,7 +191,7 @@ class Kept:
     annotations: Mapping[str, Entry] = field(default_factory=dict)
     alerts: Mapping[str, Entry] = field(default_factory=dict)
     #: What stands in the file and this version can't read: kind, id, why.
-    unreadable: tuple[tuple[Kind, str, str], ...] = ()
+    unreadable: tuple[tuple[Kind, str, UserError], ...] = ()
     #: The last version of everything, also of what was removed.
     numbers: Mapping[tuple[Kind, str], int] = field(default_factory=dict)
 
@@ -192,9 +219,9 @@ def check_id(kind: Kind, id_: str) -> str:
     try:
         return _ALERT_NAME.validate_python(id_) if kind == "alert" else _id(id_)
     except ValidationError as exc:
-        raise UserError(said_of_mistake(exc)) from None
+        raise mistake_of(exc) from None
     except ValueError as exc:
-        raise UserError(str(exc)) from None
+        raise UserError.of(exc) from None
 
 
 def make(kind: Kind, data: Any) -> Any:
@@ -202,7 +229,7 @@ def make(kind: Kind, data: Any) -> Any:
     try:
         found = MODELS[kind].model_validate(data)
     except ValidationError as exc:
-        raise UserError(said_of_mistake(exc)) from None
+        raise mistake_of(exc) from None
     except RecursionError:
         raise UserError("nested too deeply") from None
     return found
@@ -214,13 +241,26 @@ def data_of(value: Any) -> dict[str, Any]:
     return found
 
 
-def said_of_mistake(exc: ValidationError) -> str:
+def mistake_of(exc: ValidationError) -> UserError:
     """The first mistake in one line."""
-    error = exc.errors(include_url=False, include_context=False)[0]
+    error = exc.errors(include_url=False)[0]
     where = ".".join(str(part)[:60] for part in error["loc"] if part != "[key]")
-    message = str(error["msg"]).removeprefix("Value error, ")
-    line = f"{where}: {message}" if where else message
-    return "".join(c if c.isprintable() else " " for c in line)[:400]
+    why = error.get("ctx", {}).get("error")
+    if not isinstance(why, TranslatableError):
+        why = _of_pydantic(error)
+    found = UserError("{place}: {why}", place=where, why=why) if where else UserError.of(why)
+    line = str(found)
+    if len(line) <= 400 and line.isprintable():
+        return found
+    return UserError("".join(c if c.isprintable() else " " for c in line)[:400])
+
+
+def _of_pydantic(error: ErrorDetails) -> UserError:
+    """What pydantic says, in its words where those are ours, too."""
+    text, values = PYDANTIC.get(error["type"], ""), error.get("ctx", {})
+    if text and text.format(**values) == error["msg"]:
+        return UserError(text, **values)
+    return UserError(str(error["msg"]).removeprefix("Value error, "))
 
 
 def new_id(title: str, taken: Collection[str]) -> str:

@@ -42,8 +42,7 @@ def arguments_for(metric: Metric, given: Mapping[str, Any], plan: Plan, today: d
     names = [parameter.name for parameter in metric.parameters]
     for name in given:
         if name not in names:
-            has = f"it has {', '.join(names)}" if names else "it has none"
-            raise UserError(f"{metric.name} has no parameter {name}{_similar(name, names)}; {has}")
+            raise _no_parameter(metric, name, names)
     out: dict[str, Any] = {}
     for parameter in metric.parameters:
         if parameter.name in given:
@@ -52,29 +51,46 @@ def arguments_for(metric: Metric, given: Mapping[str, Any], plan: Plan, today: d
             out[parameter.name] = _default(metric, parameter, out, plan, today)
     for first, last in (("from", "to"), ("compare_from", "compare_to")):
         if first in out and last in out and out[first] > out[last]:
-            raise UserError(f"{metric.name}: {first} ({out[first]}) is later than {last} ({out[last]})")
+            raise UserError(
+                "{metric}: {first} ({first_day}) is later than {last} ({last_day})",
+                metric=metric.name, first=first, first_day=out[first], last=last, last_day=out[last],
+            )  # fmt: skip
     if len(out.get("steps", ())) > MAX_STEPS:
-        raise UserError(f"{metric.name} takes at most {MAX_STEPS} steps")
+        raise UserError("{metric} takes at most {most} steps", metric=metric.name, most=MAX_STEPS)
     if out.get("dimension"):
         _check_dimension(out["dimension"])
     return out
 
 
-def unknown(what: str, name: str, names: Iterable[str]) -> UserError:
-    """The error for a name that there is not."""
-    return UserError(f"there is no {what} {name}{_similar(name, list(names))}; `streamgauge metrics list` shows all")
+def no_metric(name: str, names: Iterable[str]) -> UserError:
+    """The error for a metric that there is not."""
+    if close := _similar(name, list(names)):
+        return UserError(
+            "there is no metric {name}: did you mean {close}?; `streamgauge metrics list` shows all",
+            name=name,
+            close=close,
+        )
+    return UserError("there is no metric {name}; `streamgauge metrics list` shows all", name=name)
+
+
+def _no_parameter(metric: Metric, name: str, names: list[str]) -> UserError:
+    if not names:
+        return UserError("{metric} has no parameter {name}; it has none", metric=metric.name, name=name)
+    said = {"metric": metric.name, "name": name, "names": ", ".join(names)}
+    if close := _similar(name, names):
+        return UserError("{metric} has no parameter {name}: did you mean {close}?; it has {names}", close=close, **said)
+    return UserError("{metric} has no parameter {name}; it has {names}", **said)
 
 
 def _similar(name: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-    return f": did you mean {' or '.join(close)}?" if close else ""
+    return " / ".join(difflib.get_close_matches(name, names, n=3, cutoff=0.6))
 
 
 def _check_dimension(dimension: str) -> None:
     try:
         check_field(dimension, "dimension")
     except ValueError as exc:
-        raise UserError(str(exc)) from None
+        raise UserError.of(exc) from None
 
 
 def _default(metric: Metric, parameter: Parameter, before: Mapping[str, Any], plan: Plan, today: date) -> Any:
@@ -87,7 +103,9 @@ def _default(metric: Metric, parameter: Parameter, before: Mapping[str, Any], pl
         return before["from"] - timedelta(days=1)
     if words in _FUNNEL_WORDS:
         if not plan.funnels:
-            raise UserError(f"the plan has no funnel: give {metric.name} its {parameter.name}")
+            raise UserError(
+                "the plan has no funnel: give {metric} its {parameter}", metric=metric.name, parameter=parameter.name
+            )
         return _of_funnel(next(iter(plan.funnels.values())), words)
     return _value(metric, parameter, words.strip("'"))
 
@@ -102,8 +120,7 @@ def _of_funnel(funnel: Funnel, words: str) -> Any:
 
 
 def _value(metric: Metric, parameter: Parameter, given: Any) -> Any:
-    def wrong(form: str) -> UserError:
-        return UserError(f"{metric.name}: {parameter.name} is {form}, not {given!r}")
+    said = {"metric": metric.name, "parameter": parameter.name, "given": repr(given)}
 
     kind = parameter.type
     if kind.startswith("Array(") and kind.endswith(")"):
@@ -111,23 +128,24 @@ def _value(metric: Metric, parameter: Parameter, given: Any) -> Any:
         inner = Parameter(parameter.name, kind[6:-1], parameter.default, parameter.meaning)
         return [_value(metric, inner, item) for item in items]
     if kind == "Date":
-        return _date(given, wrong("a day like 2026-11-30"))
+        return _date(given, UserError("{metric}: {parameter} is a day like 2026-11-30, not {given}", **said))
     if match := _INTEGER.fullmatch(kind):
         try:
             number = int(given)
         except (TypeError, ValueError):
-            raise wrong("a whole number") from None
+            raise UserError("{metric}: {parameter} is a whole number, not {given}", **said) from None
         if (match[1] and number < 0) or abs(number) >= 1 << (int(match[2]) - (not match[1])):
-            raise wrong(f"a whole number that fits {kind}")
+            raise UserError("{metric}: {parameter} is a whole number that fits {type}, not {given}", type=kind, **said)
         return number
     if kind in ("Float64", "Float32"):
         try:
             return float(given)
         except (TypeError, ValueError):
-            raise wrong("a number") from None
+            raise UserError("{metric}: {parameter} is a number, not {given}", **said) from None
     text = str(given)
     if parameter.choices and text not in parameter.choices:
-        raise wrong(f"one of {', '.join(parameter.choices)}")
+        known = ", ".join(parameter.choices)
+        raise UserError("{metric}: {parameter} is one of {known}, not {given}", known=known, **said)
     return text
 
 

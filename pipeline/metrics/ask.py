@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeline.clickhouse.questions import Store
-from pipeline.errors import UserError
 from pipeline.metrics.installed import INSTALLED, difference
 from pipeline.metrics.metric import Metric
 from pipeline.metrics.run import Limits, Table, bound, query
@@ -47,4 +46,4 @@ async def require_plan(store: Store, plan: Plan) -> None:
     settings = store.settings
     answer = await store.ask(INSTALLED, keep=30.0)
     if problem := difference(plan, answer.rows, f"{settings.clickhouse_database} at {settings.clickhouse_url}"):
-        raise UserError(problem)
+        raise problem

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from rich import box
-from rich.table import Table as RichTable
 
 from pipeline.clickhouse import codes
 from pipeline.clickhouse.client import CONNECTION_ERRORS, Connection, error_code
@@ -22,7 +20,6 @@ from pipeline.metrics.registry import metric as find
 from pipeline.metrics.run import Limits, Table, run, run_as, today
 from pipeline.metrics.spreadsheet import harmless_csv
 from pipeline.settings import Settings
-from pipeline.terminal import cell, console, say
 from schemas.plan import Plan
 
 FORMATS = ("table", "csv", "json", "parquet", "png")
@@ -37,11 +34,11 @@ def options(words: Sequence[str]) -> dict[str, str]:
     while rest:
         word = rest.pop(0)
         if not word.startswith("--"):
-            raise UserError(f"{word}: a parameter is given as --name value")
+            raise UserError("{word}: a parameter is given as --name value", word=word)
         name, equals, value = word[2:].partition("=")
         if not equals:
             if not rest:
-                raise UserError(f"{word} needs a value")
+                raise UserError("{word} needs a value", word=word)
             value = rest.pop(0)
         found[name.replace("-", "_")] = value
     return found
@@ -49,6 +46,8 @@ def options(words: Sequence[str]) -> dict[str, str]:
 
 #: Draws a result as PNG. Rooms above this one draw.
 Draw = Callable[[Metric, Table, Mapping[str, Any], date], bytes]
+#: Prints one, with where it comes from and the day that is not over.
+Show = Callable[[Metric, Table, Mapping[str, Any], str, date], None]
 
 
 async def run_metric(
@@ -60,13 +59,14 @@ async def run_metric(
     out: Path | None,
     rows: int,
     draw: Draw,
+    show: Show,
 ) -> int:
     """Run a metric and write the result to `out`, else to standard output; returns the exit code."""
     metric = find(name)
     if fmt not in FORMATS:
-        raise UserError(f"--format is one of {', '.join(FORMATS)}, not {fmt}")
+        raise UserError("{name} is one of {known}, not {given}", name="--format", known=", ".join(FORMATS), given=fmt)
     if fmt in _BINARY and out is None and sys.stdout.isatty():
-        raise UserError(f"{fmt} is nothing for a terminal: give --out FILE")
+        raise UserError("{format} is nothing for a terminal: give --out FILE", format=fmt)
     arguments = arguments_for(metric, given, plan, today(plan))
     connection = Connection(settings)
     limits = Limits(rows=rows)
@@ -82,13 +82,8 @@ async def run_metric(
         else:
             table = await run(connection, metric, arguments, limits)
             if fmt == "table" and out is None:
-                print_table(
-                    metric,
-                    table,
-                    arguments,
-                    f"{settings.clickhouse_database} at {settings.clickhouse_url}",
-                    today(plan),
-                )
+                where = f"{settings.clickhouse_database} at {settings.clickhouse_url}"
+                show(metric, table, arguments, where, today(plan))
                 return 0
             if fmt == "table":
                 raise UserError("--out goes with csv, json, parquet or png")
@@ -111,9 +106,11 @@ async def _require_plan(connection: Connection, settings: Settings, plan: Plan) 
     except (*CONNECTION_ERRORS, ClickHouseError) as exc:
         if error_code(exc) not in codes.NO_SCHEMA:
             raise
-        raise UserError(f"{where} has no metrics, or those of an older version: run `streamgauge migrate`") from None
+        raise UserError(
+            "{where} has no metrics, or those of an older version: run `streamgauge migrate`", where=where
+        ) from None
     if problem := difference(plan, rows, where):
-        raise UserError(problem)
+        raise problem
 
 
 def _write(data: bytes, out: Path | None) -> None:
@@ -124,36 +121,4 @@ def _write(data: bytes, out: Path | None) -> None:
     try:
         out.write_bytes(data)
     except OSError as exc:
-        raise UserError(f"{out} can't be written: {exc.strerror}") from None
-
-
-def print_table(metric: Metric, table: Table, arguments: Mapping[str, Any], where: str, day: date) -> None:
-    """A result for a person, and `where` it comes from; `day` is the one that is not over."""
-    shown = RichTable(box=box.SIMPLE_HEAD, title=f"{metric.title} · {metric.title_zh}", title_justify="left")
-    for name, kind in zip(table.columns, table.types, strict=True):
-        shown.add_column(name, justify="right" if "Int" in kind or "Float" in kind or "Decimal" in kind else "left")
-    for row in table.rows:
-        shown.add_row(*(cell(_text(value)) for value in row))
-    console().print(shown)
-    said = ", ".join(f"{name} = {value}" for name, value in arguments.items())
-    say(f"{len(table.rows):,} rows{'; there are more: --rows' if table.truncated else ''}  {said}")
-    if any(arguments[name] >= day for name in ("to", "until") if name in arguments):
-        say("today is not over: its figures are those so far")
-    say(f"from {where}")
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4f}".rstrip("0").rstrip(".")
-    if type(value).__name__ == "Decimal":
-        text = f"{value:,f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    if isinstance(value, list | tuple):
-        return " → ".join(map(_text, value))
-    return str(value)
+        raise UserError("{path} can't be written: {why}", path=out, why=exc.strerror) from None

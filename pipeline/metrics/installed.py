@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
+from pipeline.errors import UserError
 from pipeline.metrics.facts import View, facts, owners
 from pipeline.queries.conditions import quoted
 from schemas.plan import Plan
@@ -32,19 +33,21 @@ def installed_view(plan: Plan) -> View:
     return View("installed_plan", "the plan that the views of the catalogue were made of", sql)
 
 
-def difference(plan: Plan, rows: Sequence[Sequence[Any]], where: str) -> str | None:
+def difference(plan: Plan, rows: Sequence[Sequence[Any]], where: str) -> UserError | None:
     """What to do if the views at `where` are not those of `plan`, in one line; None if they are."""
     if not rows:
         return None
     product, installed = rows[0]
     if product != plan.product:
-        return (
-            f"the metrics in {where} are those of the plan {product!r}, not of {plan.product!r}: "
-            f"give its plan with --plan (or PIPELINE_PLAN), or another ClickHouse or database"
-        )
+        return UserError(
+            "the metrics in {where} are those of the plan {product}, not of {own}: "
+            "give its plan with --plan (or PIPELINE_PLAN), or another ClickHouse or database",
+            where=where, product=repr(product), own=repr(plan.product),
+        )  # fmt: skip
     if installed != fingerprint(plan):
-        return (
-            f"the metrics in {where} were made of another version of the plan {product!r}: "
-            f"run `streamgauge migrate` with this plan, or give the one that is installed"
-        )
+        return UserError(
+            "the metrics in {where} were made of another version of the plan {product}: "
+            "run `streamgauge migrate` with this plan, or give the one that is installed",
+            where=where, product=repr(product),
+        )  # fmt: skip
     return None

@@ -1,10 +1,8 @@
 """A metric as its file says it: `sql/metrics/NAME.sql`, a comment in a fixed form and one SELECT.
 
     -- title: Daily active users
-    -- title_zh: 日活跃用户
     -- group: activity
     -- definition: ...                     a longer text goes on in lines that begin with two spaces more
-    -- definition_zh: ...
     -- formula: ...
     -- grain: one row a day
     -- parameters:
@@ -15,6 +13,8 @@
     -- chart: line x=day y=users series=platform
     SELECT ...
 
+Its texts are in English; what they are in other languages stands in the tables of `render/languages`, under `metric|`.
+
 Pure: text in, `Metric` out.
 """
 
@@ -24,24 +24,24 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-#: Groups in the order in which they are shown, with their names in English and Chinese.
+#: Groups in the order in which they are shown, with their names.
 GROUPS: Final = {
-    "activity": {"en": "Activity", "zh": "活跃"},
-    "acquisition": {"en": "Acquisition", "zh": "获客"},
-    "activation": {"en": "Activation", "zh": "激活"},
-    "retention": {"en": "Retention", "zh": "留存"},
-    "conversion": {"en": "Conversion", "zh": "转化"},
-    "paths": {"en": "Paths", "zh": "路径"},
-    "revenue": {"en": "Revenue", "zh": "收入"},
-    "segments": {"en": "Segments", "zh": "用户分群"},
-    "campaigns": {"en": "Campaigns", "zh": "运营活动"},
-    "experiments": {"en": "Experiments", "zh": "实验"},
-    "satisfaction": {"en": "Satisfaction", "zh": "满意度"},
-    "content": {"en": "Content", "zh": "内容"},
+    "activity": "Activity",
+    "acquisition": "Acquisition",
+    "activation": "Activation",
+    "retention": "Retention",
+    "conversion": "Conversion",
+    "paths": "Paths",
+    "revenue": "Revenue",
+    "segments": "Segments",
+    "campaigns": "Campaigns",
+    "experiments": "Experiments",
+    "satisfaction": "Satisfaction",
+    "content": "Content",
 }
 
 ChartKind = Literal["line", "bar", "funnel", "heatmap", "table"]
-_TEXTS: Final = ("title", "title_zh", "group", "definition", "definition_zh", "formula", "grain", "example", "mistakes")
+_TEXTS: Final = ("title", "group", "definition", "formula", "grain", "example", "mistakes")
 _FIELDS: Final = (*_TEXTS, "parameters", "chart")
 _PARAMETER: Final = re.compile(
     r"(?P<name>[a-z][a-z0-9_]*) (?P<type>[A-Za-z0-9]+(?:\([A-Za-z0-9, ()]*\))?) = (?P<default>[^:(]+?)"
@@ -83,9 +83,7 @@ class Metric:
     name: str
     group: str
     title: str
-    title_zh: str
     definition: str
-    definition_zh: str
     formula: str
     grain: str
     parameters: tuple[Parameter, ...]
@@ -95,14 +93,10 @@ class Metric:
     sql: str
 
     @property
-    def titles(self) -> dict[str, str]:
-        """The title by language."""
-        return {"en": self.title, "zh": self.title_zh}
-
-    @property
-    def definitions(self) -> dict[str, str]:
-        """The definition by language."""
-        return {"en": self.definition, "zh": self.definition_zh}
+    def texts(self) -> list[str]:
+        """Everything that people read of it, once each."""
+        meanings = (parameter.meaning for parameter in self.parameters)
+        return list(dict.fromkeys((self.title, self.definition, self.formula, self.grain, *meanings, self.mistakes)))
 
 
 def parse_metric(name: str, text: str) -> Metric:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from pipeline.metrics.arguments import unknown
+from pipeline.metrics.arguments import no_metric
 from pipeline.metrics.metric import GROUPS, Metric, parse_metric
 
 
@@ -28,4 +28,4 @@ def metric(name: str) -> Metric:
     try:
         return metrics()[name]
     except KeyError:
-        raise unknown("metric", name, metrics()) from None
+        raise no_metric(name, metrics()) from None

@@ -11,6 +11,7 @@ from pipeline.queries.persons import ID
 from pipeline.queries.plan_funnels import funnel_query
 from schemas.duration import DAY
 from schemas.plan import Funnel
+from schemas.translatable import Sentence
 
 #: Up to this window the bins of step times are the same in SQL (see `funnel_sql`); beyond, sums are compared.
 EXACT_BINS_MS = 390 * DAY
@@ -24,7 +25,9 @@ async def compare_funnels(comparison: Comparison) -> None:
     )
     live = {row[0]: set(row[1]) for row in rows}
     for name in sorted(live.keys() - comparison.plan.funnels.keys()):
-        comparison.result.in_one_plan.append(f"the funnel {name} is counted live, but is not in this plan")
+        comparison.result.in_one_plan.append(
+            Sentence("the funnel {name} is counted live, but is not in this plan", name=name)
+        )
     for name, funnel in comparison.plan.funnels.items():
         await _funnel(comparison, name, funnel, live.get(name, set()))
 
@@ -59,15 +62,20 @@ async def _funnel(comparison: Comparison, name: str, funnel: Funnel, definitions
             (int(row[0]), row[1]): cell_of(row[2], row[3], row[4])
             for row in await comparison.query(f"SELECT {wanted} FROM ({funnel_sql(query)})")
         }
-        what = f"the funnel {name}" + (f" by {breakdown}" if breakdown else "")
+        what = f"{name} by {breakdown}" if breakdown else name
         if expected and not live:
-            other = "was counted live by another definition"
-            said = other if definitions - {definition} else "nobody was counted live in it"
-            comparison.result.in_one_plan.append(f"{what} is in this plan, but {said}")
+            said = Sentence("the funnel {name} is in this plan, but nobody was counted live in it", name=what)
+            if definitions - {definition}:
+                said = Sentence(
+                    "the funnel {name} is in this plan, but was counted live by another definition", name=what
+                )
+            comparison.result.in_one_plan.append(said)
             continue
         since = min((start for start, _ in live), default=0)
         if min((start for start, _ in expected), default=since) < since:
-            comparison.result.in_one_plan.append(f"{what} is counted live since {when(since)}: not before")
+            comparison.result.in_one_plan.append(
+                Sentence("the funnel {name} is counted live since {time}: not before", name=what, time=when(since))
+            )
             first = since + comparison.plan.lateness
             live = {key: cell for key, cell in live.items() if key[0] > first}
             expected = {key: cell for key, cell in expected.items() if key[0] > first}

@@ -12,6 +12,7 @@ from pipeline.queries.comparison import USERS_RELATIVE_ERROR, Comparison, close,
 from pipeline.queries.conditions import value_sql
 from pipeline.queries.persons import ID
 from schemas.duration import MINUTE
+from schemas.translatable import Sentence
 
 
 async def compare_windows(comparison: Comparison) -> None:
@@ -28,16 +29,20 @@ async def compare_windows(comparison: Comparison) -> None:
     removed = {row[0] for row in rows}
     since = await _counted_since(comparison)
     for name in sorted(since.keys() - {"", *(",".join(d) for d in comparison.plan.dimensions)}):
-        comparison.result.in_one_plan.append(f"the dimension {name} is counted live, but is not in this plan")
+        comparison.result.in_one_plan.append(
+            Sentence("the dimension {name} is counted live, but is not in this plan", name=name)
+        )
     for dimension in comparison.plan.dimensions:
         name = ",".join(dimension)
         if since and name not in since:
             comparison.result.in_one_plan.append(
-                f"the dimension {name} is in this plan, but nothing was counted live by it"
+                Sentence("the dimension {name} is in this plan, but nothing was counted live by it", name=name)
             )
         elif since.get(name, 0) > since.get("", 0):
             comparison.result.in_one_plan.append(
-                f"the dimension {name} is counted live since {when(since[name])}: not before"
+                Sentence(
+                    "the dimension {name} is counted live since {time}: not before", name=name, time=when(since[name])
+                )
             )
     bounded = await _bounded_otherwise(comparison)
     for grain in grains(comparison.plan.zone):
@@ -92,8 +97,14 @@ async def _bounded_otherwise(comparison: Comparison) -> dict[tuple[str, str], se
     for dimension, grain, start, own in rows:
         if dimension in ours and dimension not in {name for _, name in found}:
             comparison.result.in_one_plan.append(
-                f"the dimension {dimension} was counted live with another max_values ({own}, not "
-                f"{comparison.plan.max_values}) in {when(start)}: such windows not"
+                Sentence(
+                    "the dimension {name} was counted live with another max_values ({live}, not {own}) in {time}: such "
+                    "windows not",
+                    name=dimension,
+                    live=own,
+                    own=comparison.plan.max_values,
+                    time=when(start),
+                )
             )
         found.setdefault((grain, dimension), set()).add(start)
     return found

@@ -12,6 +12,7 @@ from pipeline.measure.sketches import LG_K
 from pipeline.queries.persons import owners, with_person
 from pipeline.settings import Settings
 from schemas.plan import Plan
+from schemas.translatable import Sentence
 
 #: Four standard errors of a HyperLogLog with 2^12 registers: 1.04 / sqrt(4096) each.
 USERS_RELATIVE_ERROR = 4 * 1.04 / 2 ** (LG_K / 2)
@@ -28,8 +29,16 @@ class Difference:
     live: Any
     archived: Any
 
+    @property
+    def said(self) -> Sentence:
+        """It in words."""
+        return Sentence(
+            "{measure} of {where}: live {live}, archived {archived}",
+            measure=self.measure, where=self.where, live=self.live, archived=self.archived,
+        )  # fmt: skip
+
     def __str__(self) -> str:
-        return f"{self.measure} of {self.where}: live {self.live}, archived {self.archived}"
+        return str(self.said)
 
 
 @dataclass
@@ -42,28 +51,12 @@ class Verification:
     records: int = 0
     differences: list[Difference] = field(default_factory=list)
     #: Partitions of which worker and archiver have not read the same records, and why.
-    left_out: dict[int, str] = field(default_factory=dict)
+    left_out: dict[int, Sentence] = field(default_factory=dict)
     #: Windows and funnel counters that were closed when somebody in them was linked: live keeps what it said.
     linked_later: int = 0
     #: What only one of the plans has, the worker's or ours, and was not compared: a sentence each.
-    in_one_plan: list[str] = field(default_factory=list)
+    in_one_plan: list[Sentence] = field(default_factory=list)
     ok: bool = True
-
-    def summary(self) -> str:
-        """One line for a person."""
-        verdict = "no difference" if self.ok else f"{len(self.differences)} differences"
-        moving = f", {self.moving} windows still moving" if self.moving else ""
-        left_out = "".join(f"; partition {p} not compared: {why}" for p, why in sorted(self.left_out.items()))
-        changed = f"; the plan has changed: {len(self.in_one_plan)} things not compared" if self.in_one_plan else ""
-        later = (
-            f"; {self.linked_later} of them closed before somebody in them was linked, and keep what they said"
-            if self.linked_later
-            else ""
-        )
-        return (
-            f"verify: {verdict} in {self.windows:,} windows and {self.funnels:,} funnel counters "
-            f"over {self.records:,} records{later}{moving}{left_out}{changed}"
-        )
 
     def differ(self, measure: str, where: str, live: Any, archived: Any) -> None:
         """Note a difference."""

@@ -21,6 +21,7 @@ from pipeline.queries.comparison import Comparison, Verification, close
 from pipeline.settings import Settings
 from schemas.duration import MINUTE
 from schemas.plan import Plan
+from schemas.translatable import Sentence
 
 #: How long the archive may lag behind the live windows before that counts as a difference.
 CATCH_UP_SECONDS = 30.0
@@ -68,10 +69,10 @@ async def _gaps(comparison: Comparison) -> None:
     for partition in {row[0] for row in rows}:
         worker, archiver = by_role.get((partition, "worker"), []), by_role.get((partition, "archiver"), [])
         if worker != archiver:
-            comparison.result.left_out[partition] = (
-                f"records were gone from Kafka before they were read (worker {_spans(worker)}; "
-                f"archiver {_spans(archiver)})"
-            )
+            comparison.result.left_out[partition] = Sentence(
+                "records were gone from Kafka before they were read (worker {worker}; archiver {archiver})",
+                worker=_spans(worker), archiver=_spans(archiver),
+            )  # fmt: skip
 
 
 async def _partitions(comparison: Comparison, partitions: list[Any]) -> None:

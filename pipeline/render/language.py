@@ -17,6 +17,8 @@ from typing import Final
 
 import yaml
 
+from schemas.translatable import Sentence, Term, TranslatableError
+
 ENGLISH: Final = "en"
 _TABLES: Final = Path(__file__).with_name("languages")
 #: The languages there are, English first.
@@ -72,9 +74,18 @@ class Language:
         said = self._words.texts.get(f"{meaning}|{text}", text)
         return said.format(**values) if values else said
 
-    def pick(self, texts: Mapping[str, str]) -> str:
-        """Of texts that come with their languages (a metric file's), the one of this language, else the English one."""
-        return texts.get(self.code, texts[ENGLISH])
+    def said(self, what: object) -> str:
+        """A sentence, an error or a term in this language; what is none of them, and has no text, as it is."""
+        if isinstance(what, TranslatableError):
+            what = what.said
+        if isinstance(what, Term):
+            return self.of(what.meaning, what.text)
+        if not isinstance(what, Sentence):
+            return str(what)
+        return self.of("said", what.text, **{name: self._value(value) for name, value in what.values.items()})
+
+    def _value(self, value: object) -> object:
+        return self.said(value) if isinstance(value, Exception | Sentence | Term) else value
 
     @property
     def name(self) -> str:
@@ -186,15 +197,17 @@ def choose(asked: str | None, accept: str | None) -> str:
     return ENGLISH
 
 
-def _listed() -> Iterator[str]:
-    """Every text of every language after the English one, those of the metrics' files too."""
-    from pipeline.metrics import metrics
+def of_terminal(environ: Mapping[str, str]) -> str:
+    """The language that a terminal asks for, by the variables of POSIX; English if we don't speak it."""
+    asked = next(filter(None, (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    code = asked.replace(".", "_").split("_")[0].lower()
+    return code if code in CODES else ENGLISH
 
+
+def _listed() -> Iterator[str]:
+    """Every text of every language after the English one."""
     for code in CODES[1:]:
         yield from (f"{english}\t{own}" for english, own in words(code).texts.items())
-        for one in metrics().values():
-            for texts in (one.titles, one.definitions):
-                yield f"{texts[ENGLISH]}\t{texts.get(code, '')}"
 
 
 if __name__ == "__main__":

@@ -78,13 +78,13 @@ def _digits(value: float | None) -> int:
 
 def metric_title(t: Language, metric: Metric) -> str:
     """The metric's name in the language."""
-    return t.pick(metric.titles)
+    return t.of("metric", metric.title)
 
 
 def definition(t: Language, metric: Metric) -> str:
     """What a hover over the metric says."""
-    what = t.pick(metric.definitions)
-    return f"{what}\n{t('Formula: ')}{metric.formula}\n{t('Mind: ')}{metric.mistakes}"
+    formula, mistakes = t.of("metric", metric.formula), t.of("metric", metric.mistakes)
+    return f"{t.of('metric', metric.definition)}\n{t('Formula: ')}{formula}\n{t('Mind: ')}{mistakes}"
 
 
 def metric_table(

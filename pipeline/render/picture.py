@@ -36,7 +36,9 @@ def sheet(t: Language, metric: Metric, table: Table, arguments: Mapping[str, Any
     Raises UserError for a list, which no chart suits.
     """
     if metric.chart.kind == "table":
-        raise UserError(f"{metric.name} is a list: no chart suits it; use --format table, csv, json or parquet")
+        raise UserError(
+            "{metric} is a list: no chart suits it; use --format table, csv, json or parquet", metric=metric.name
+        )
     said = ", ".join(f"{name} {value}" for name, value in arguments.items() if value not in ("", []))
     parts = [_words(metric_title(t, metric), 18, "head"), _words(said, 36)]
     made = drawing(t, metric, table, today)

@@ -42,7 +42,7 @@ async def report(
     was not told.
     """
     if out.suffix not in FORMATS:
-        raise UserError(f"{out}: a report ends in {', '.join(FORMATS)}")
+        raise UserError("{path}: a report ends in {known}", path=out, known=", ".join(FORMATS))
     for name in receivers:
         receiver_of(plan, name)
     printer = browser() if out.suffix == ".pdf" else ""
@@ -50,7 +50,7 @@ async def report(
     try:
         facts = await gather(store, plan, period, int(now.timestamp() * 1000))
     except StoreError as exc:
-        raise DependencyError(f"ClickHouse at {settings.clickhouse_url}: {exc.detail}") from None
+        raise DependencyError("ClickHouse at {url}: {why}", url=settings.clickhouse_url, why=exc.detail) from None
     finally:
         await store.close()
     t = Language(language)
@@ -63,7 +63,7 @@ async def report(
         else:
             await print_pdf(printer, html(t, facts, made_at), out)
     except OSError as exc:
-        raise UserError(f"{out} can't be written: {exc.strerror}") from None
+        raise UserError("{path} can't be written: {why}", path=out, why=exc.strerror) from None
     lines = headline(t, facts)
     if receivers:
         await send(plan, list(receivers), lines, out, language)
@@ -93,8 +93,10 @@ async def print_pdf(program: str, page: str, out: Path) -> None:
         except TimeoutError:
             process.kill()
             await process.wait()
-            raise DependencyError(f"{program} did not print within {_PRINT_SECONDS:.0f} s") from None
+            raise DependencyError(
+                "{program} did not print within {seconds} s", program=program, seconds=f"{_PRINT_SECONDS:.0f}"
+            ) from None
         if process.returncode != 0 or not made.exists():
             last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
-            raise DependencyError(f"{program} could not print: {last[0][:300]}")
+            raise DependencyError("{program} could not print: {why}", program=program, why=last[0][:300])
         await asyncio.to_thread(shutil.copyfile, made, out)

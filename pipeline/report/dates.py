@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from pipeline.errors import UserError
-from pipeline.render.language import CODES
 from pipeline.report.model import ReportPeriod, day_period, week_period
 from schemas.plan import Plan
 
@@ -25,20 +24,15 @@ def asked_period(plan: Plan, day: str | None, week: str | None, now: datetime) -
         asked = week_period(today - timedelta(days=7) if week == "last" else _date(week))
     found = asked.so_far(int(now.timestamp() * 1000), plan.zone)
     if found is None:
-        raise UserError(f"nothing of {asked.first} is over yet, in the time zone {plan.timezone}: ask for earlier days")
+        raise UserError(
+            "nothing of {day} is over yet, in the time zone {timezone}: ask for earlier days",
+            day=asked.first, timezone=plan.timezone,
+        )  # fmt: skip
     return found
-
-
-def language_of(text: str) -> str:
-    """The language code; raises UserError for one that we don't speak."""
-    for code in CODES:
-        if text == code:
-            return code
-    raise UserError(f"--lang is one of {', '.join(CODES)}, not {text}")
 
 
 def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UserError(f"{text} is not a day: write it like 2026-11-21") from None
+        raise UserError("{text} is not a day: write it like 2026-11-21", text=text) from None

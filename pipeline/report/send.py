@@ -37,17 +37,22 @@ async def send(plan: Plan, names: list[str], lines: list[str], file: Path, langu
             # The address of a robot is a secret: only what kind of trouble it was.
             failed.append(f"{name} ({exc if isinstance(exc, DependencyError) else type(exc).__name__})")
     if failed:
-        raise DependencyError(f"the report is written, and could not be sent to {', '.join(failed)}")
+        raise DependencyError("the report is written, and could not be sent to {failed}", failed=", ".join(failed))
 
 
 def receiver_of(plan: Plan, name: str) -> Receiver:
     """The receiver of that name; raises UserError if the plan has none, or of a kind that takes no reports."""
     receiver = plan.alerting.receivers.get(name)
     if receiver is None:
-        known = ", ".join(plan.alerting.receivers) or "none"
-        raise UserError(f"--send {name}: the plan has no such receiver under alerting.receivers; it has {known}")
+        raise UserError(
+            "--send {name}: the plan has no such receiver under alerting.receivers; it has {known}",
+            name=name, known=", ".join(plan.alerting.receivers) or "none",
+        )  # fmt: skip
     if receiver.kind not in KINDS:
-        raise UserError(f"--send {name}: reports can't be sent to {receiver.kind}; they can to {', '.join(KINDS)}")
+        raise UserError(
+            "--send {name}: reports can't be sent to {kind}; they can to {known}",
+            name=name, kind=receiver.kind, known=", ".join(KINDS),
+        )  # fmt: skip
     return receiver
 
 
@@ -62,11 +67,11 @@ async def _send(plan: Plan, receiver: Receiver, lines: list[str], file: Path, la
     url, body = _request(plan, receiver, message, file, language)
     async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.post(url, json=body) as response:
         if response.status >= 300:
-            raise DependencyError(f"answers {response.status}")
+            raise DependencyError("answers {status}", status=response.status)
         if receiver.feishu is not None or receiver.dingtalk is not None:
             problem = robots.refused(await response.json(content_type=None))
             if problem:
-                raise DependencyError(f"refuses: {problem}")
+                raise DependencyError("refuses: {why}", why=problem)
 
 
 def _request(plan: Plan, receiver: Receiver, message: Message, file: Path, language: str) -> tuple[str, dict[str, Any]]:
@@ -114,4 +119,4 @@ def _read(path: str) -> str:
     try:
         return Path(path).read_text("utf-8").strip()
     except OSError as exc:
-        raise DependencyError(f"{path} can't be read: {exc.strerror}") from None
+        raise DependencyError("{path} can't be read: {why}", path=path, why=exc.strerror) from None

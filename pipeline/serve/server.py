@@ -60,8 +60,10 @@ class LiveServer:
         except OSError as exc:
             await self._runner.cleanup()
             raise UserError(
-                f"{address(self._host, self._port)} can't be listened on ({exc.strerror}): set "
-                f"PIPELINE_METRICS_PORT to a free port, or to 0 for any"
+                "{address} can't be listened on ({why}): set {setting} to a free port, or to 0 for any",
+                address=address(self._host, self._port),
+                why=exc.strerror,
+                setting="PIPELINE_METRICS_PORT",
             ) from None
         self.port = self._runner.addresses[0][1]
 

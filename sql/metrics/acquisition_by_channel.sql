@@ -1,9 +1,7 @@
 -- title: Conversion by channel
--- title_zh: 渠道转化率
 -- group: acquisition
 -- definition: Of the users who came new in the period by a channel: how many registered, were activated and paid within
 --   so many days of their first event, and what they paid.
--- definition_zh: 统计期内各渠道新增用户在首次出现后 N 天内的注册率、激活率、付费率及净收入。
 -- formula: rate = users who did it within `days` times 24 hours of their first event / new users of the channel.
 --   revenue: payments minus refunds in that time
 -- grain: one row a channel, and campaign if by_campaign is 1

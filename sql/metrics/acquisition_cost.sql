@@ -1,9 +1,7 @@
 -- title: Cost of acquisition and return on ad spend
--- title_zh: 获客成本（CAC）与广告支出回报（ROAS）
 -- group: acquisition
 -- definition: What was spent in the period on each channel, what a new user, a registration and a buyer cost, and what the
 --   users who came new in the period have paid until its last day for each unit spent.
--- definition_zh: 统计期内各渠道的花费、每个新用户 / 注册 / 付费用户的成本，以及期内新增用户截至期末的净收入与花费之比（ROAS）。
 -- formula: cac = spend / new users (first event in the period, channel of the first touch); cost_per_registration and
 --   cost_per_buyer: of those new users, who registered, who paid; roas = their payments minus refunds / spend; ctr =
 --   clicks / impressions; cpc = spend / clicks; cpm = 1000 * spend / impressions

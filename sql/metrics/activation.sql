@@ -1,8 +1,6 @@
 -- title: Activation rate and time
--- title_zh: 激活率与激活耗时
 -- group: activation
 -- definition: Of the users who joined on a day, how many were activated within so many days, and how long it took them.
--- definition_zh: 当天加入（注册）的用户在 N 天内完成激活的比例，以及激活所用时间。
 -- formula: activated = users with an activation event within `days` times 24 hours of joining / users who joined; joining
 --   is the first registration, or the first event if the plan names no registration
 -- grain: one row a day on which users joined

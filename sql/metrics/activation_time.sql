@@ -1,9 +1,7 @@
 -- title: Time to activation
--- title_zh: 激活耗时分布
 -- group: activation
 -- definition: How many of the users who joined in the period, and have had 7 days since, were activated within an hour, a
 --   day, 3 days, a week, later, or not yet.
--- definition_zh: 统计期内加入且已满 7 天的用户按激活耗时分布：1 小时内、1 天内、3 天内、7 天内、更晚、尚未激活。
 -- formula: users by the time from joining to their first activation; share of all who joined; cumulative share
 -- grain: one row a span of time
 -- parameters:

@@ -1,8 +1,6 @@
 -- title: Active days per user
--- title_zh: 活跃天数分布（核心用户曲线）
 -- group: activity
 -- definition: How many of the period's users were active on 1, 2, 3, ... days of it.
--- definition_zh: 统计期内活跃 1、2、3…天的用户数，反映核心用户的比例。
 -- formula: users by their number of days with an event; share = users / all active users
 -- grain: one row a number of days that some user has
 -- parameters:

@@ -1,8 +1,6 @@
 -- title: When users are active
--- title_zh: 活跃时段
 -- group: activity
 -- definition: Users and events by day of the week and hour, in the plan's time zone.
--- definition_zh: 按星期与小时（计划时区）统计的活跃用户与事件数。
 -- formula: users = distinct (person, day) with an event in that hour; weekday 1 is Monday
 -- grain: one row a weekday and hour with events
 -- parameters:

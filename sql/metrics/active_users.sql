@@ -1,9 +1,7 @@
 -- title: Active users and stickiness
--- title_zh: 活跃用户与粘性（DAU / WAU / MAU）
 -- group: activity
 -- definition: Users active on the day (DAU), on it or one of the 6 days before (WAU), on it or one of the 29 days before
 --   (MAU), and which share of the month's users comes on a day (stickiness).
--- definition_zh: 当天、近 7 天、近 30 天（滚动窗口，含当天）的去重活跃用户数；粘性 = DAU / MAU。
 -- formula: distinct persons with an event in the 1, 7, 30 days that end with the day; stickiness = dau / mau
 -- grain: one row a day, days without events too
 -- parameters:

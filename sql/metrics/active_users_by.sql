@@ -1,8 +1,6 @@
 -- title: Active users by dimension
--- title_zh: 按维度的活跃用户
 -- group: activity
 -- definition: Users and events of the period by platform, channel, country or any other field or property.
--- definition_zh: 按任意维度（平台、渠道、国家或事件属性）拆分的活跃用户数与事件数。
 -- formula: distinct persons with an event that has the value; share = users / all active users of the period
 -- grain: one row a value
 -- parameters:

@@ -1,8 +1,6 @@
 -- title: Active users by calendar period
--- title_zh: 自然周 / 自然月活跃用户
 -- group: activity
 -- definition: Users with at least one event in a calendar day, week (from Monday) or month.
--- definition_zh: 自然日、自然周（周一开始）或自然月内至少有一个事件的去重用户数。
 -- formula: distinct persons by period; events; events / users
 -- grain: one row a period that has events
 -- parameters:

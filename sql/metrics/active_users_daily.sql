@@ -1,9 +1,7 @@
 -- title: Daily active users
--- title_zh: 日活跃用户（DAU）
 -- group: activity
 -- definition: Users with at least one event on the day. A user is a person: a user_id with all devices that
 --   are linked to it, or a device that nobody owns.
--- definition_zh: 当天至少有一个事件的去重用户数；用户按人计：一个 user_id 及其关联的全部设备算一人，未关联任何用户的设备单独算一人。
 -- formula: count of distinct persons a day; events; sessions; events / users
 -- grain: one row a day, days without events too
 -- parameters:

@@ -1,8 +1,6 @@
 -- title: Ad revenue and eCPM
--- title_zh: 广告收入与 eCPM
 -- group: revenue
 -- definition: Ads shown and clicked on a day, what they earned, and what a thousand of them earned.
--- definition_zh: 每日广告展示、点击、广告收入、千次展示收入（eCPM）与人均广告收入。
 -- formula: revenue = sum of the impressions' revenue; ecpm = 1000 * revenue / impressions; click_rate = clicks /
 --   impressions; revenue_per_user = revenue / active users of the day
 -- grain: one row a day, days without ads too

@@ -1,9 +1,7 @@
 -- title: First- and last-touch attribution
--- title_zh: 首次 / 末次触点归因
 -- group: acquisition
 -- definition: Orders and revenue of the period by the channel that the buyer touched first, and by the one touched last,
 --   within the days before the payment.
--- definition_zh: 统计期内的订单与收入，分别归因于付款前回溯期内的首个触点渠道和最后一个触点渠道。
 -- formula: a touch is an event with a channel, at or before the payment and at most `lookback` days before it. Each
 --   payment gives its whole amount to the channel of the first touch, and of the last
 -- grain: one row a channel; (none) for payments without a touch

@@ -1,9 +1,7 @@
 -- title: Buyers
--- title_zh: 买家购买记录汇总
 -- group: revenue
 -- definition: Every buyer of the period in one row: first and last purchase, orders, days with a purchase, what was paid and
 --   given back, and the usual time between orders.
--- definition_zh: 统计期内每个买家的首次与最近购买日、订单数、购买天数、支付与退款金额、平均客单价及订单间隔。
 -- formula: orders = distinct order_id of payments; repeat_days = days with a payment after the first; recency_days = last -
 --   first purchase day; age_days = `to` - first purchase day; revenue = payments + refunds (negative)
 -- grain: one row a buyer, those of most revenue first

@@ -1,9 +1,7 @@
 -- title: Channels by who stays
--- title_zh: 渠道质量（留存 / CAC / ROI）
 -- group: acquisition
 -- definition: Of the users who came new by each channel, in one row: how many came back the day after and on the nth day,
 --   how many paid, what they paid and what they cost, and what is left of each unit spent.
--- definition_zh: 各渠道新增用户的次日与第 N 日留存率、付费率、人均净收入（LTV）、获客成本（CAC）与投资回报率（ROI），一行一个渠道。
 -- formula: next_day_rate, retained_rate = users with an event on the day after, on the `days`-th day after their first day
 --   / new users; ltv = payments minus refunds within `days` times 24 hours of the first event / new users; cac = spend of
 --   the same days / new users; roi = (payments minus refunds - spend) / spend

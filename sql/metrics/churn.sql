@@ -1,8 +1,6 @@
 -- title: Churn rate
--- title_zh: 流失率
 -- group: retention
 -- definition: Of the users who were active in the day, week or month before, how many were not active in this one.
--- definition_zh: 上一周期（日/周/月）活跃而本周期未活跃的用户比例。
 -- formula: churn_rate = users active in the period before and not in this one / users active in the period before
 -- grain: one row a period that follows one with users
 -- parameters:

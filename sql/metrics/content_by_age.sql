@@ -1,8 +1,6 @@
 -- title: Content by age
--- title_zh: 内容按发布时长的表现
 -- group: content
 -- definition: Views of the period by how old the piece was when it was viewed: how long content lives.
--- definition_zh: 统计期内的浏览按内容当时的发布时长（0–1 天、1–3 天……）分组，反映内容生命周期。
 -- formula: age = view - publication (imported, else the event that made the piece; the earlier of both)
 -- grain: one row an age; unknown for pieces whose publication is not known
 -- parameters:

@@ -1,8 +1,6 @@
 -- title: Creators
--- title_zh: 创作者表现
 -- group: content
 -- definition: Who made content in the period, and how it was received in it.
--- definition_zh: 统计期内发布内容的创作者：发布数、所获浏览 / 读者 / 互动数。
 -- formula: items: pieces made in the period; views, readers, reactions (likes, comments, shares) in the period of all
 --   pieces of the creator that are known, older ones too
 -- grain: one row a creator who made something or was viewed

@@ -1,9 +1,7 @@
 -- title: Content by day
--- title_zh: 内容每日概况
 -- group: content
 -- definition: Views and readers of all content, how many pieces were read to the end, what readers did with them, and who
 --   made new ones.
--- definition_zh: 每日内容浏览量、去重读者、完读率、点赞 / 评论 / 分享率，以及活跃创作者数和新发布内容数。
 -- formula: completion_rate = pieces that a reader both opened and finished on the day / pieces that a reader opened (each
 --   once a reader); like_rate, comment_rate, share_rate = likes, comments, shares / views
 -- grain: one row a day, days without content too

@@ -1,8 +1,6 @@
 -- title: Content ranking
--- title_zh: 内容排行
 -- group: content
 -- definition: The most viewed pieces of content of the period: readers, completion and what readers did with them.
--- definition_zh: 统计期内浏览最多的内容：浏览量、读者数、完读率、点赞 / 评论 / 分享率与发布天数。
 -- formula: completion_rate = readers who finished it / readers who opened it; rates of likes, comments, shares over views;
 --   age_days: days from its publication to the last day
 -- grain: one row a piece

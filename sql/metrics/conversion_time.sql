@@ -1,8 +1,6 @@
 -- title: Time to convert
--- title_zh: 转化耗时分布
 -- group: conversion
 -- definition: How long the users who took the last step of a funnel needed from the first to the last.
--- definition_zh: 完成漏斗全部步骤的用户，从第一步到最后一步所用时间的分布。
 -- formula: users by the time of the chain that windowFunnel counts, in tenths of `within`; cumulative_share of all who
 --   converted
 -- grain: one row a tenth of the window

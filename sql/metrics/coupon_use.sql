@@ -1,8 +1,6 @@
 -- title: Coupons
--- title_zh: 优惠券使用
 -- group: revenue
 -- definition: How often each coupon was used in the period, by how many users, and what it took off.
--- definition_zh: 统计期内各优惠券的使用次数、使用人数、优惠金额及其占有券使用的比例。
 -- formula: uses = events with the code; discount = sum of the plan's discount field; share = uses / all uses
 -- grain: one row a code
 -- parameters:

@@ -1,9 +1,7 @@
 -- title: Allocation of experiments
--- title_zh: 实验分流检查（SRM）
 -- group: experiments
 -- definition: How many users met each variant against how many should have, and whether chance explains the difference
 --   (sample-ratio mismatch); and how many of them met another variant as well.
--- definition_zh: 各组实际与预期用户数、卡方检验 p 值（样本比例失衡 SRM，p < 0.001 视为失衡），以及同时进入多个组的用户数。
 -- formula: chi_squared = sum over the variants of (users - expected)^2 / expected; p_value: upper tail of the chi-squared
 --   distribution with variants - 1 degrees of freedom; mismatch: p_value < 0.001. Users of several variants count in
 --   the variant that they met first

@@ -1,8 +1,6 @@
 -- title: Feature penetration
--- title_zh: 功能渗透率
 -- group: activity
 -- definition: Which share of the active users did an event at all, and how often those who did.
--- definition_zh: 使用过某功能（事件）的用户占活跃用户的比例，以及使用者的人均次数与天数。
 -- formula: penetration = users with the event / users with any event, within the period
 -- grain: one row an event
 -- parameters:

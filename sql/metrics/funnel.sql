@@ -1,9 +1,7 @@
 -- title: Funnel
--- title_zh: 转化漏斗
 -- group: conversion
 -- definition: How many of the users who took the first step in the period took each further step, in order, within a time
 --   from the first; and how long each step took them. Any events, up to 8 steps.
--- definition_zh: 统计期内完成第一步的用户，在转化窗口内按顺序完成后续各步骤的人数、转化率、流失人数与耗时。
 -- formula: ClickHouse's windowFunnel, the first step within the period; from_first = users / users of step 1;
 --   from_previous = users / users of the step before; times between the events of the chain that windowFunnel counts
 -- grain: one row a step

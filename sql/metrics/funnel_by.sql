@@ -1,9 +1,7 @@
 -- title: Funnel by dimension
--- title_zh: 转化漏斗（按维度）
 -- group: conversion
 -- definition: The funnel for each platform, channel, country or any other field or property that the user's first event of
 --   the first step has.
--- definition_zh: 按用户首次完成第一步时的维度（平台、渠道、国家或属性）拆分的转化漏斗。
 -- formula: as in funnel; a user counts under the value of the earliest first step in the period
 -- grain: one row a value and step
 -- parameters:

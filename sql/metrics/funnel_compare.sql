@@ -1,8 +1,6 @@
 -- title: Funnel against another period
--- title_zh: 漏斗对比与最差步骤
 -- group: conversion
 -- definition: Each step's conversion in the period and in one to compare with, and which step has become worse the most.
--- definition_zh: 对比两个时期各步骤的转化率，并标出恶化最多的一步。
 -- formula: change = from_previous in the period - from_previous in the other, in points; lost_users = how many more would
 --   have taken the step at the rate of the other period; worst = 1 where change is the lowest and below 0
 -- grain: one row a step

@@ -1,8 +1,6 @@
 -- title: What users did instead
--- title_zh: 未进入下一步的用户做了什么
 -- group: paths
 -- definition: Of the sessions that came to a step and not to the next one after it: what was done right after the step.
--- definition_zh: 到达某一步但没有进入下一步的会话，接下来做了什么。
 -- formula: sessions with `step` and without `next` after its last occurrence, by the event that follows that occurrence;
 --   share of those sessions
 -- grain: one row an event; (end) for sessions that ended with the step

@@ -1,9 +1,7 @@
 -- title: Chains of invitations
--- title_zh: 邀请链路深度
 -- group: campaigns
 -- definition: How many users came by an invitation of somebody who was not invited (depth 1), of somebody at depth 1
 --   (depth 2), and so on.
--- definition_zh: 由非受邀用户邀请而来的为第 1 层，由第 1 层用户邀请而来的为第 2 层，以此类推，统计各层人数。
 -- formula: depth = depth of the inviter + 1. growth = users / users of the depth before. Followed to depth 50
 -- grain: one row a depth
 -- parameters:

@@ -1,9 +1,7 @@
 -- title: Invitations and k-factor
--- title_zh: 邀请与 K 因子
 -- group: campaigns
 -- definition: Invitations sent in the period, how many of those were accepted until now, and how many new users an active
 --   user brings by them (k-factor).
--- definition_zh: 周期内发出的邀请数、其中被接受的比例（未满 days 天的周期不计），以及每个活跃用户通过邀请带来的新用户数（K 因子 = 人均邀请数 × 接受率）。
 -- formula: acceptance_rate = invitations of the period that were accepted / sent; k_factor = invites_per_user *
 --   acceptance_rate, where invites_per_user = sent / active users. came: users who accepted in the period
 -- grain: one row a period in which something was sent or accepted

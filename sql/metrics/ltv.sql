@@ -1,9 +1,7 @@
 -- title: Lifetime value by cohort
--- title_zh: 用户生命周期价值（按同期群累计）
 -- group: revenue
 -- definition: What the users who joined in a day, week or month have paid up to the nth day, week or month after, per user
 --   of the cohort.
--- definition_zh: 同一时期加入的用户在第 n 个周期末的累计净收入 / 同期群人数。
 -- formula: ltv = payments minus refunds of the cohort's users from joining to the end of period n, up to `to` / users of
 --   the cohort, those who never paid too. Period 0 is the one of joining
 -- grain: one row a cohort and n, up to the period of `to`

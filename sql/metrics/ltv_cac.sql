@@ -1,8 +1,6 @@
 -- title: Lifetime value against cost of acquisition
--- title_zh: LTV / CAC
 -- group: revenue
 -- definition: What a new user of each channel has paid within so many days, over what a new user of it cost.
--- definition_zh: 各渠道新用户在首次出现后 N 天内的人均净收入（LTV）与获客成本（CAC）之比。
 -- formula: ltv = payments minus refunds within `days` times 24 hours of the first event / new users; cac = spend of the
 --   same days / new users; ratio = ltv / cac
 -- grain: one row a channel

@@ -1,9 +1,7 @@
 -- title: New users by channel and campaign
--- title_zh: 新增用户（按渠道、活动）
 -- group: acquisition
 -- definition: Users whose first event of all fell on the day, and users who registered on it, by the channel and campaign
 --   that brought them.
--- definition_zh: 当天首次出现的用户数与当天注册的用户数，按首次触达的渠道和活动拆分。
 -- formula: new: first event on the day. registered: first registration on the day (without a registration in the plan:
 --   the same). channel and campaign: the first that any event of the user names
 -- grain: one row a day, channel and campaign

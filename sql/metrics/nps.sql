@@ -1,9 +1,7 @@
 -- title: Net promoter score
--- title_zh: 净推荐值（NPS）趋势
 -- group: satisfaction
 -- definition: Which share of those who answered would recommend the product (9 or 10), less the share of those who
 --   wouldn't (0 to 6), by period.
--- definition_zh: 按周期统计推荐者（9–10 分）、中立者（7–8 分）、贬损者（0–6 分）人数；NPS = 推荐者占比 − 贬损者占比（−100 到 100）。
 -- formula: nps = 100 * (promoters - detractors) / answers; nps_low, nps_high: 95 % interval of a difference of paired
 --   shares with an answer added to either side (Bonett and Price 2012), within -100 and 100; margin: half of it. Of a user's answers in a period the last counts
 -- grain: one row a period with answers

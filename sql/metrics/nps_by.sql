@@ -1,8 +1,6 @@
 -- title: Net promoter score by dimension
--- title_zh: NPS 维度拆分
 -- group: satisfaction
 -- definition: The net promoter score of the period, by a field of the answer.
--- definition_zh: 统计期内按平台、渠道等维度拆分的 NPS。
 -- formula: as nps; of a user's answers with one value of the dimension the last counts
 -- grain: one row a value of the dimension
 -- parameters:

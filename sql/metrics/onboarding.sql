@@ -1,9 +1,7 @@
 -- title: Onboarding checklist
--- title_zh: 新手引导完成率
 -- group: activation
 -- definition: Of the users who joined in the period, how many did each step of the plan's onboarding checklist within so
 --   many days, in any order, and how many did all of it.
--- definition_zh: 统计期内加入的用户在 N 天内完成新手清单每一步（不限顺序）的比例，以及完成全部步骤的比例。
 -- formula: rate = users with an event of the step up to `days` times 24 hours after joining (events before joining count:
 --   the app is opened before the registration) / users who joined
 -- grain: one row a step, and one with step 0 for the whole list

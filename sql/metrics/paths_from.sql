@@ -1,8 +1,6 @@
 -- title: Paths from an event
--- title_zh: 从某事件出发的路径
 -- group: paths
 -- definition: The most common ways in which sessions go on after an event, or from their beginning.
--- definition_zh: 会话中从某个事件（或会话开始）出发的最常见路径。
 -- formula: the first occurrence of `start` in a session and the `depth` events after it; share = sessions with this way /
 --   sessions with `start`
 -- grain: one row a way, the 100 of most sessions

@@ -1,8 +1,6 @@
 -- title: Paths to an event
--- title_zh: 到达某事件的路径
 -- group: paths
 -- definition: The most common ways by which sessions come to an event.
--- definition_zh: 会话中到达某个事件之前最常见的路径。
 -- formula: the first occurrence of `target` in a session and the `depth` events before it; share = sessions with this way /
 --   sessions with `target`
 -- grain: one row a way, the 100 of most sessions

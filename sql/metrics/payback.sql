@@ -1,8 +1,6 @@
 -- title: Payback time
--- title_zh: 回本周期
 -- group: revenue
 -- definition: How much of its cost a new user of each channel has paid back after so many days, and on which day all.
--- definition_zh: 各渠道新用户自首次出现起第 N 天的人均累计净收入占获客成本的比例，以及首次回本的天数。
 -- formula: recovered = payments minus refunds until `day` times 24 hours plus 24 after the first event / spend on the
 --   channel; payback_day: the first day with recovered >= 1, NULL if there is none
 -- grain: one row a channel with spend and day of life, from 0

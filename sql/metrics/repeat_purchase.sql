@@ -1,9 +1,7 @@
 -- title: Repeat purchases
--- title_zh: 复购率
 -- group: revenue
 -- definition: Of the buyers of the period, how many ordered more than once in it, how many had bought before it, and how
 --   many days lie between an order and the next.
--- definition_zh: 统计期内下单两次及以上的买家占比、此前已购买过的老客占比，以及相邻订单的间隔天数。
 -- formula: repeat_rate = buyers with 2 or more distinct orders in the period / buyers. returning_rate = buyers with a
 --   payment before the period / buyers. median_days: between the first payments of consecutive orders in the period
 -- grain: one row

@@ -1,9 +1,7 @@
 -- title: Retention by cohort
--- title_zh: 同期群留存（经典 / 滚动）
 -- group: retention
 -- definition: Of the users who joined on a day, in a week or month: how many were active in the nth day, week or month
 --   after (classic), and how many in the nth or any later one (rolling).
--- definition_zh: 同一时期加入的用户在第 n 个周期活跃的比例（经典留存），以及在第 n 个周期或之后活跃的比例（滚动留存）。
 -- formula: classic_rate = users with an event in period n after that of joining / users of the cohort; rolling_rate =
 --   users with an event in period n or later, up to `to` / users. Period 0 is the one of joining
 -- grain: one row a cohort and n, up to the period of `to`

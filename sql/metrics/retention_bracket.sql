@@ -1,9 +1,7 @@
 -- title: Bracket retention
--- title_zh: 区间留存
 -- group: retention
 -- definition: Of the users who joined in the period: how many were active on any day of a bracket of days after joining,
 --   such as days 1 to 2, 3 to 6, 7 to 13, 14 to 29.
--- definition_zh: 统计期内加入的用户在加入后某个天数区间内任意一天活跃的比例，按任意维度拆分。
 -- formula: rate = users with an event on a day from joining + first to joining + last / users whose bracket had ended by
 --   `until`; a bracket goes from one of `starts` to the day before the next
 -- grain: one row a value and bracket

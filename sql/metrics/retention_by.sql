@@ -1,9 +1,7 @@
 -- title: Day N retention by dimension
--- title_zh: 第 N 日留存（按维度）
 -- group: retention
 -- definition: Of the users who joined in the period: how many were active exactly N days later (classic), and on that day
 --   or later (rolling), by the channel, platform or any other field or property that they came with.
--- definition_zh: 统计期内加入的用户的第 N 日留存（经典与滚动），按用户首次出现时的任意维度拆分。
 -- formula: users = joined in the period, at least N days before `until`; classic_rate = users active on the day of joining
 --   + N / users; rolling_rate = users active on that day or later, up to `until` / users
 -- grain: one row a value and N

@@ -1,9 +1,7 @@
 -- title: Revenue
--- title_zh: 收入（GMV、ARPU、ARPPU、付费率、客单价）
 -- group: revenue
 -- definition: What was paid and given back in a day, week or month; revenue per active and per paying user; which share of
 --   the active users paid; what an order was worth.
--- definition_zh: 按日/周/月统计成交额、退款、净收入，以及 ARPU、ARPPU、付费率和客单价。
 -- formula: gmv = sum of payments; refunds as they were given back, negative; revenue = gmv + refunds; orders = distinct
 --   order_id of payments; arpu = revenue / active users; arppu = revenue / buyers; paying_rate = buyers / active users;
 --   average_order = gmv / orders

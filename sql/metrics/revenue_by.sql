@@ -1,8 +1,6 @@
 -- title: Payments by dimension
--- title_zh: 按维度的成交额
 -- group: revenue
 -- definition: Payments of the period by platform, channel, country or any other field or property of the paying event.
--- definition_zh: 按支付事件的任意维度（平台、渠道、国家或属性）拆分成交额、订单数与付费用户。
 -- formula: gmv = sum of payments whose event has the value; share = gmv / all payments; average_order = gmv / orders
 -- grain: one row a value
 -- parameters:

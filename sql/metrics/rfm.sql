@@ -1,9 +1,7 @@
 -- title: RFM scores
--- title_zh: RFM 评分名单
 -- group: segments
 -- definition: The buyers of the period, each with scores from 1 to 5 for how recently, how often and how much they bought,
 --   and the segment that follows from them.
--- definition_zh: 统计期内的买家按最近购买（R）、频次（F）、金额（M）各打 1–5 分，并归入命名分群。
 -- formula: scores by the quintiles of all buyers, equal values have equal scores; worth = (F + M) / 2. champions: R >= 4,
 --   worth >= 4. loyal: R >= 3, worth >= 3. promising: other R >= 4. need attention: other R = 3. can not lose: worth >= 4.
 --   at risk: worth >= 3. hibernating: the rest

@@ -1,8 +1,6 @@
 -- title: RFM segments
--- title_zh: RFM 分群
 -- group: segments
 -- definition: How many buyers of the period are champions, loyal, promising, ..., and what they brought.
--- definition_zh: 各 RFM 分群的买家数、占比、净收入及平均最近购买天数与订单数。
 -- formula: as in rfm; share = buyers of the segment / all buyers
 -- grain: one row a segment that has buyers
 -- parameters:

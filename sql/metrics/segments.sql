@@ -1,8 +1,6 @@
 -- title: User segments
--- title_zh: 用户分群
 -- group: segments
 -- definition: All users parted into churned, at risk, new, high value and active, by the plan's thresholds.
--- definition_zh: 按计划阈值将全部用户划分为流失、风险、新、高价值与活跃用户。
 -- formula: the first that holds. churned: away for longer than dormant. at_risk: longer than at_risk. new: first event less
 --   than `new` days ago. high_value: net revenue of at least high_value. Else active
 -- grain: one row a segment, empty ones too

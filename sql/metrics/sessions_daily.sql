@@ -1,8 +1,6 @@
 -- title: Sessions by day
--- title_zh: 每日会话
 -- group: activity
 -- definition: Sessions that began on the day, their length, events in one, and the time that a user spends in the app.
--- definition_zh: 当天开始的会话数、会话时长、每会话事件数、人均使用时长。无 session_id 的事件按间隔 session_gap 切分会话。
 -- formula: a session is the events of one person and session_id; without one, events no further apart than session_gap.
 --   seconds: last minus first event. time_in_app = sum of seconds / users. bounce_rate = sessions of one event / sessions
 -- grain: one row a day, days without sessions too

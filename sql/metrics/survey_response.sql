@@ -1,8 +1,6 @@
 -- title: Survey response rate
--- title_zh: 问卷回收率
 -- group: satisfaction
 -- definition: Of the users to whom a survey was shown in the period, how many answered it afterwards.
--- definition_zh: 统计期内看到问卷的用户中，之后提交回答的比例与用时。
 -- formula: response_rate = users who answered after being shown it, until the last day / users it was shown to;
 --   median_seconds: from the first time it was shown to the answer
 -- grain: one row a survey

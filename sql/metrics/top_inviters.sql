@@ -1,8 +1,6 @@
 -- title: Who brings most users
--- title_zh: 邀请达人榜
 -- group: campaigns
 -- definition: The users whose invitations were accepted most often in the period, and what those they brought have paid.
--- definition_zh: 周期内成功邀请人数最多的用户，以及被邀请者贡献的净收入。
 -- formula: brought: users whose first acceptance in the period names the inviter (or an invite_id of the inviter);
 --   revenue: payments minus refunds of those users, from their acceptance until the last day
 -- grain: one row an inviter

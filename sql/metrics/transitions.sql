@@ -1,8 +1,6 @@
 -- title: Transitions between events
--- title_zh: 事件转移矩阵
 -- group: paths
 -- definition: Within sessions: after each event, which event comes next, and how often.
--- definition_zh: 会话内每个事件之后的下一个事件及其频次、占比（转移矩阵）。
 -- formula: share = times `next` follows `event` / times anything or the end follows `event`; (start) and (end) stand for the
 --   beginning and the end of a session
 -- grain: one row a pair of events that occurs

@@ -1,9 +1,7 @@
 -- title: User lifecycle by day
--- title_zh: 用户生命周期（新增 / 回访 / 回流 / 沉睡）
 -- group: activity
 -- definition: The active users of a day, parted into new (first event ever), returning (active within the dormant days
 --   before) and resurrected (back after longer); and the users who became dormant that day.
--- definition_zh: 将日活拆成新增、回访与回流用户，并统计当天转为沉睡的用户；沉睡天数取自计划的 thresholds.dormant。
 -- formula: by the days since the user's active day before d. None: new. d <= dormant: returning. d > dormant: resurrected.
 --   dormant: users whose last active day was dormant + 1 days ago. quick_ratio = (new + resurrected) / dormant
 -- grain: one row a day, days without events too

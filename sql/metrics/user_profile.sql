@@ -1,9 +1,7 @@
 -- title: User profile
--- title_zh: 用户画像
 -- group: segments
 -- definition: One user, with all devices and ids, in one row: first and last seen, sessions, events, orders, revenue, favourite channel, platform and
 --   event, segment.
--- definition_zh: 单个用户（含其全部设备与旧 ID）的画像：首次/最近活跃、会话数、事件数、订单、净收入、常用渠道/平台/事件与所属分群。
 -- formula: favourites are the values of most events, of equal ones the first by name; sessions are distinct session_id (0 if the producer sends none)
 -- grain: one row, none if there is no such user
 -- parameters:

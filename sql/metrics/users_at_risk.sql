@@ -1,9 +1,7 @@
 -- title: Users at risk
--- title_zh: 流失风险用户名单
 -- group: retention
 -- definition: The users who have been away for longer than the plan's at_risk days and not yet longer than its dormant
 --   days, those of most value first.
--- definition_zh: 超过 at_risk 天、未超过 dormant 天没有活跃的用户名单，按价值排序。
 -- formula: days_away = days from the last active day to `on`; at risk: at_risk < days_away <= dormant
 -- grain: one row a user
 -- parameters:

@@ -1,8 +1,6 @@
 -- title: Users of a segment
--- title_zh: 分群用户名单
 -- group: segments
 -- definition: The users of one segment (see segments), those of most value first.
--- definition_zh: 某一分群的用户名单（分群定义见 segments），按价值排序。
 -- formula: as in segments
 -- grain: one row a user
 -- parameters:

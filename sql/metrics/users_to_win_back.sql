@@ -1,9 +1,7 @@
 -- title: Users to win back
--- title_zh: 待召回用户名单
 -- group: retention
 -- definition: The users who have been away for longer than the plan's dormant days and were worth something: who paid, or
 --   were active on several days; those of most value first.
--- definition_zh: 沉睡超过 dormant 天、且曾付费或曾在多天活跃的用户名单，按价值排序。
 -- formula: days_away > dormant, and net revenue > 0 or active on at least 2 days
 -- grain: one row a user
 -- parameters:

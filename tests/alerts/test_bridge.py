@@ -101,12 +101,12 @@ async def test_robots_take_signed_messages(tmp_path: Path) -> None:
         assert await post(f"{url}/ding", FIRING) == (200, '{"told": "ding"}')
     feishu, dingtalk = robots.took
     assert feishu["content"]["post"]["zh_cn"] == {
-        "title": "告警 (警告):没有订单",
+        "title": "告警（警告）：没有订单",
         "content": [
             [{"tag": "text", "text": "10m 内没有"}], [{"tag": "text", "text": "开始于 2026-11-22 06:00:30 UTC"}]
         ],
     }  # fmt: skip
-    assert dingtalk["markdown"]["text"] == "#### 告警 (警告):没有订单\n\n10m 内没有\n\n开始于 2026-11-22 06:00:30 UTC"
+    assert dingtalk["markdown"]["text"] == "#### 告警（警告）：没有订单\n\n10m 内没有\n\n开始于 2026-11-22 06:00:30 UTC"
 
 
 async def test_what_a_robot_refuses_is_tried_again_by_alertmanager(
@@ -142,7 +142,7 @@ async def test_what_is_not_from_alertmanager_is_refused(tmp_path: Path) -> None:
 async def test_messages_can_be_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with bridged(tmp_path) as (_, url):
         assert (await post(f"{url}/paper", FIRING))[0] == 200
-    assert capsys.readouterr().out == "告警 (警告):没有订单\n10m 内没有\n开始于 2026-11-22 06:00:30 UTC\n\n"
+    assert capsys.readouterr().out == "告警（警告）：没有订单\n10m 内没有\n开始于 2026-11-22 06:00:30 UTC\n\n"
 
 
 async def test_a_page_in_a_browser_tells_nobody_anything(tmp_path: Path) -> None:

@@ -289,7 +289,7 @@ def test_messages_in_chinese(tmp_path: Path) -> None:
     plan = plan_with(FEW)
     plan = plan.model_copy(update={"alerting": plan.alerting.model_copy(update={"language": "zh"})})
     series = [*current("1x60"), *both(PAY, "4x60")]
-    check(tmp_path, plan, series, ("16m", "few", one("pay 的每分钟事件数 8.0 (阈值 10)")))
+    check(tmp_path, plan, series, ("16m", "few", one("pay 的每分钟事件数 8.0（阈值 10）")))
 
 
 def test_of_three_values_that_fell_alike_none_is_named(tmp_path: Path) -> None:

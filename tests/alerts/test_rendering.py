@@ -132,3 +132,14 @@ def test_the_command_writes_and_checks(tmp_path: Path) -> None:
 def test_a_wrong_interval_is_said() -> None:
     done = command("alerts", "render", "-o", "x", "--interval", "1h")
     assert (done.returncode, done.stderr) == (2, "streamgauge: --interval: from 1s to 1m\n")
+
+
+def test_a_language_that_there_are_no_words_in_is_said_where_it_stands(tmp_path: Path) -> None:
+    plan = tmp_path / "p.yaml"
+    plan.write_text("product: x\nevents: {view: }\nalerting:\n  language: xx\n")
+    said = "alerting.language: there are no words in xx; there are some in en, zh"
+    done = command("plan", "check", str(plan))
+    assert (done.returncode, done.stdout) == (1, f"{plan}: line 4: {said}\n")
+    done = command("alerts", "render", "--plan", str(plan), "-o", str(tmp_path / "files"))
+    assert (done.returncode, done.stderr) == (2, f"streamgauge: {said}\n")
+    assert not (tmp_path / "files").exists()

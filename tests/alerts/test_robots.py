@@ -119,11 +119,11 @@ def test_a_message_says_what_how_much_since_when_who_and_what_to_do() -> None:
         "https://example.com/board",
         "Details",
     )
-    assert message("zh").title == "告警 (严重):Checkout is failing"
+    assert message("zh").title == "告警（严重）：Checkout is failing"
     assert message("zh").lines[1:] == [
         "开始于 2026-11-22 14:00:30 CST",
-        "其中 93 % 来自 platform android:1.67 %(之前 75 %)",
-        "处理办法:Roll back.",
+        "其中 93 % 来自 platform android：1.67 %（之前 75 %）",
+        "处理办法：Roll back.",
     ]
 
 

@@ -21,6 +21,7 @@ from pipeline.assistants.catalogue import list_metrics
 from pipeline.assistants.told import told
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.metrics import arguments_for, metric, run
+from pipeline.render.language import words
 from schemas.plan_io import load_plan
 
 pytestmark = pytest.mark.integration
@@ -65,9 +66,9 @@ async def test_ten_questions_are_answered_with_the_catalogues_definitions_and_fi
             recorded.append({"asked": [english, chinese], "run_metric": called, "answer": answer})
             # The product's own words, in both languages.
             one = metric(name)
-            told_of = {"en": one.definition, "zh": one.definition_zh}
-            assert (answer["definition"], answer["formula"], answer["mistakes"]) == (told_of, one.formula, one.mistakes)
-            assert answer["title"] == {"en": one.title, "zh": one.title_zh}
+            for part in ("title", "definition", "formula", "grain", "mistakes"):
+                english = getattr(one, part)
+                assert answer[part] == {"en": english, "zh": words("zh").texts[f"metric|{english}"]}
             assert (answer["time_zone"], answer["product"]) == ("Asia/Shanghai", "Demo shop")
             assert all(column["unit"] and column["zh"] for column in answer["columns"])
             # The SQL that is told gives the figures that are told; so does the catalogue, asked without an assistant.

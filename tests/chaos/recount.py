@@ -12,11 +12,15 @@ from kafka_harness.reading import read_log
 from persons.oracle import Oracle, Place, Whose
 
 from pipeline.queries.verify import verify
+from pipeline.render.language import Language
+from pipeline.render.verification import summary
 from pipeline.simulate import Logged
 from pipeline.simulate.recount_persons import header
 
 from .live import same_cohorts, same_windows
 from .watched import Watched
+
+_ENGLISH = Language("en")
 
 _ORIGIN = "streamgauge-origin"
 
@@ -140,7 +144,7 @@ async def differences(world: Watched) -> tuple[Truth, Differences]:
     if checked.moving:
         found.append(f"verify: {checked.moving} windows are newer than their partition's row")
     if truth.events and not (checked.windows and checked.funnels):
-        found.append(f"verify compared nothing: {checked.summary()}")
+        found.append(f"verify compared nothing: {summary(_ENGLISH, checked)}")
     return truth, found
 
 

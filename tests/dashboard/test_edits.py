@@ -14,6 +14,7 @@ from pipeline.dashboard.edits import EDITS, Editing, alert_data
 from pipeline.errors import UserError
 from pipeline.kept.store import KeptVersion
 from pipeline.kept.things import Entry, Kept, check_id, data_of, make
+from pipeline.render.language import Language
 from schemas.plan_io import load_plan
 
 PLAN, TODAY = load_plan("shop"), date(2026, 11, 26)
@@ -40,12 +41,18 @@ def edited(action: str, **form: str) -> Any:
     return EDITS[action](Editing(form, KEPT, PLAN, TODAY, lambda kind, id_: VERSIONS, people=True))
 
 
+def in_both(exc: UserError) -> str:
+    """What is said in English; in Chinese it is said otherwise."""
+    assert Language("zh").said(exc) != str(exc)
+    return str(exc)
+
+
 def tried(action: str, form: dict[str, str]) -> tuple[Any, str]:
     """What it makes, or what is said."""
     try:
         return edited(action, **form), ""
     except UserError as exc:
-        return None, str(exc)
+        return None, in_both(exc)
 
 
 @given(st.sampled_from(sorted(EDITS)), FORMS)

@@ -133,7 +133,7 @@ async def test_each_record_says_what_became_of_it(site: Site) -> None:
     assert shown["duplicateapp_open"].startswith("Seen before: event_id e1")
     assert shown["link–"].startswith("The device, or old id, is this user's from now on.")
     assert 'plan "pro"' in shown["attributes–"]
-    assert [row[5] for row in await site.rows("zh")] == ["用户属性", "被拒绝", "被拒绝", "迟到：已入库，不计入实时", "重复", "已接受",
+    assert [row[5] for row in await site.rows("zh")] == ["用户属性", "被拒绝", "被拒绝", "迟到：已入库，不计入实时", "重复", "已接收",
                                                          "登录关联"]  # fmt: skip
     assert "<b>nonsense" not in await site.page()
 

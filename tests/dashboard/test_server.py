@@ -19,6 +19,8 @@ from pipeline.dashboard.server import Dashboard
 from pipeline.settings import Settings
 from schemas.plan_io import load_plan
 
+from .drawn import words
+
 Start = Callable[..., Awaitable[str]]
 
 
@@ -184,6 +186,32 @@ async def test_odd_addresses_are_answered(start: Start, web: aiohttp.ClientSessi
             async with web.get(yarl.URL(url + asked, encoded=True), allow_redirects=False) as answer:
                 assert answer.status in (200, 303, 400, 404, 503), asked
                 assert "Traceback" not in await answer.text(errors="replace")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/explore?kind=trend&m1=people&e1=view_itme", "方案里没有事件 'view_itme'：是不是想写 view_item？"),
+        ("/explore?kind=trend&f1=platform&o1=gt&v1=many", "platform：'many' 不是数字"),
+        ("/explore?kind=trend&x1=A+%2F+B", "公式 'A / B' 用到了 B，但没有指标 B"),
+        ("/explore?kind=funnel&window=soon", "转化窗口：'soon' 不是时长：请写成 30s、15m、1h30m 或 7d"),
+        ("/explore?kind=retention&from=2026-11-30&to=2026-11-01", "开始日期（2026-11-30）晚于结束日期（2026-11-01）"),
+        ("/explore?kind=trend&f1=platform&o1=lt", "platform 小于 什么？请填写值"),
+        ("/part/metric?metric=retention&period=year", "retention：period 只能是 day, week, month 之一，不能是 'year'"),
+        ("/people?kind=trend&n=7", "n 应为曲线的序号（从 0 起），不能是 '7'"),
+        (
+            "/download/explore.csv?kind=trend&m1=people&e1=view_itme",
+            "方案里没有事件 'view_itme'：是不是想写 view_item？",
+        ),
+    ],
+)
+async def test_a_mistake_in_an_address_is_said_in_the_language_of_the_page(
+    start: Start, web: aiohttp.ClientSession, path: str, said: str
+) -> None:
+    url = await start()
+    async with web.get(yarl.URL(url + path, encoded=True), headers={"Accept-Language": "zh-CN"}) as answer:
+        text = words(await answer.text())
+    assert f"▲ {said}" in text or text == said
 
 
 async def test_what_is_asked_for_is_never_markup_nor_a_file(start: Start, web: aiohttp.ClientSession) -> None:

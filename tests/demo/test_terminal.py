@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rich.console import Console
 
 from pipeline.alerts.prometheus import PrometheusError, active
 from pipeline.demo.terminal import Rates, alerts_panel, funnel_panel, view
+from pipeline.render.language import Language
+
+EN, ZH = Language("en"), Language("zh")
 
 
 def test_the_step_that_loses_the_largest_share_is_pointed_out() -> None:
     funnel = {"bucket": "day", "steps": ["view", "cart", "pay", "done"], "users": [1000, 600, 60, 50]}
     console = Console(width=120, record=True, file=None)
     with console.capture() as capture:
-        console.print(funnel_panel("checkout", funnel))
+        console.print(funnel_panel(EN, "checkout", funnel))
     lines = capture.get().splitlines()
     assert "most are lost here" in next(line for line in lines if "pay" in line)
     assert sum("most are lost here" in line for line in lines) == 1
@@ -33,11 +37,35 @@ def test_on_a_small_screen_the_address_and_what_is_wrong_come_first() -> None:
     console = Console(width=80, height=24, file=None)
     with console.capture() as capture:
         console.print(
-            view(live, None, 5.0, ["Dashboard   http://127.0.0.1:9110", "Kafka x"], alerts=[], away=["ClickHouse"])
+            view(EN, live, None, 5.0, ["Dashboard   http://127.0.0.1:9110", "Kafka x"], alerts=[], away=["ClickHouse"])
         )
     first = capture.get().splitlines()[:23]
     assert first[0] == "Dashboard   http://127.0.0.1:9110"
     assert "! ClickHouse is away: it is being started again" in [line.rstrip() for line in first]
+
+
+def test_in_chinese_the_screen_is_chinese() -> None:
+    live: dict[str, Any] = {
+        "product": "商店", "totals": {"accepted": 12, "rejected": 1}, "lag": 0, "freshness_ms": 400,
+        "publish_error": "",
+        "active": {"now": 1, "last_5m": 2},
+        "today": {"users": 1, "sessions": 1, "registrations": 0, "value_micro": 0, "amount": 0},
+        "funnels": {"购买": {"bucket": "day", "steps": ["浏览", "下单"], "users": [1000, 500]}}, "top": {},
+    }  # fmt: skip
+    console = Console(width=100, file=None)
+    with console.capture() as capture:
+        console.print(view(ZH, live, None, 5.0, [], alerts=[]))
+    shown = capture.get()
+    for text in (
+        "今日会话",
+        "被拒绝",
+        "一切正常：延迟 0 秒，0 条记录等待处理。",
+        "漏斗：购买（今天）",
+        "上一步的  50.0 %",
+        "按 Ctrl-C 结束",
+    ):
+        assert text in shown
+    assert set(re.findall("[A-Za-z]{2,}", shown)) == {"Streamgauge", "Ctrl"}
 
 
 def test_a_rate_needs_two_readings() -> None:
@@ -65,7 +93,7 @@ def test_alerts_that_fire_come_first_and_those_that_only_silence_others_not_at_a
     )
     console = Console(width=80, record=True, file=None)
     with console.capture() as capture:
-        console.print(alerts_panel(found))
+        console.print(alerts_panel(EN, found))
     lines = [line.strip(" │") for line in capture.get().splitlines()[1:-1]]
     assert lines == [
         "firing  major! 12 % (limit 40 %)", "firing  minor! 12 % (limit 40 %)", "pending soon!  12 % (limit 40 %)"
@@ -82,7 +110,7 @@ LIVE: Any = {
 def shown(alerts: Any) -> str:
     console = Console(width=120, record=True, file=None)
     with console.capture() as capture:
-        console.print(view(LIVE, None, 1.0, [], alerts=alerts))
+        console.print(view(EN, LIVE, None, 1.0, [], alerts=alerts))
     return capture.get()
 
 

@@ -39,6 +39,7 @@ from pipeline.explore.retention import retention_sql
 from pipeline.explore.sql import SETTINGS, Sql
 from pipeline.explore.trend import trend_sql
 from pipeline.explore.written import write, write_cell
+from pipeline.render.language import Language
 from schemas.plan_io import parse_plan
 
 PLAN = parse_plan(TEXT + "unknown_events: keep\nsegments: {loyal: {did: buy, at_least: 2}}\n")
@@ -107,12 +108,13 @@ def addresses(draw: st.DrawFn) -> dict[str, str]:
 
 def refused_or(read_it: Callable[[], Question]) -> Question | None:
     """The question; None if it was refused, in one line."""
-    said = ""
+    said = chinese = ""
     try:
         return read_it()
     except UserError as exc:
-        said = str(exc)
+        said, chinese = str(exc), Language("zh").said(exc)
     assert said.isprintable()
+    assert chinese != said
     assert 0 < len(said) < 400
     return None
 
@@ -248,6 +250,7 @@ def test_what_can_not_be_asked_is_said(query: dict[str, str], said: str) -> None
     with pytest.raises(UserError) as raised:
         ask(query)
     assert said in str(raised.value)
+    assert Language("zh").said(raised.value) != str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from whole_system import Start, command, rows, until
 
 from pipeline.demo.system import System
 from pipeline.demo.where import send_lines
+from pipeline.render.language import Language
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +27,9 @@ SEEN_WITHIN = 30
 
 def line(system: System, begin: str) -> str:
     """What stands behind these words in what `up` and `demo` print."""
-    return next(text for text in send_lines(system) if text.startswith(begin)).removeprefix(begin).strip()
+    return (
+        next(text for text in send_lines(Language("en"), system) if text.startswith(begin)).removeprefix(begin).strip()
+    )
 
 
 async def accepted(system: System) -> int:

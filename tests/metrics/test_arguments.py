@@ -14,7 +14,7 @@ from pipeline.metrics.registry import metric
 
 TODAY = date(2026, 12, 1)
 METRIC = Metric(
-    "things", "activity", "", "", "", "", "", "",
+    "things", "activity", "", "", "", "",
     (
         Parameter("from", "Date", "today - 29", ""),
         Parameter("to", "Date", "today", ""),

@@ -54,6 +54,27 @@ def test_list_has_every_metric_and_show_its_sql() -> None:
     assert json.loads(run("metrics", "show", "active_users_daily", "--json"))["group"] == "activity"
 
 
+def test_in_chinese_the_catalogue_is_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = run("metrics", "list", "--lang", "zh").decode()
+    assert listed.splitlines()[:2] == ["活跃", f"  {'active_days_distribution':<28} 活跃天数分布（核心用户曲线）"]
+    shown = run("metrics", "show", "churn", "--lang=zh").decode().splitlines()
+    assert shown[0] == "churn: 流失率"
+    assert shown[2:6] == [
+        "定义        上一周期（日/周/月）活跃而本周期未活跃的用户比例。",
+        "公式        churn_rate = 上一周期活跃而本周期未活跃的用户数 / 上一周期活跃用户数",
+        "粒度        每个周期一行，前一周期须有用户",
+        "常见误区    截至 `to` 尚未结束的周期（whole = 0）不给结果（NULL）：没来的人还可能来。"
+        "一周的流失不是最终流失：之后回来的人当时也算了流失（回流见 user_lifecycle）。",
+    ]
+    assert "参数        --from Date，默认 today - 89：起始日期（含）" in shown
+    assert json.loads(run("metrics", "show", "churn", "--json", "--lang", "zh"))["title"] == "流失率"
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert run("metrics", "list").decode().startswith("活跃\n")
+    assert run("metrics", "list", "--lang", "en").decode().startswith("Activity\n")
+    with pytest.raises(UserError, match="--lang is one of en, zh, not xx"):
+        run("metrics", "list", "--lang", "xx")
+
+
 @pytest.mark.usefixtures("there")
 def test_run_in_each_format(tmp_path: Path) -> None:
     """`CliRunner` is not on an event loop of its own: the command starts one."""
@@ -66,6 +87,9 @@ def test_run_in_each_format(tmp_path: Path) -> None:
     assert run(*RUN, "--format", "csv").decode().splitlines() == [
         '"day","users","events","events_per_user"', '"2026-11-01",1,2,2', '"2026-11-02",0,0,\\N',
     ]  # fmt: skip
+    chinese = run(*RUN, "--lang", "zh").decode()
+    assert ("日活跃用户（DAU）" in chinese, "人均事件数" in chinese) == (True, True)
+    assert f"数据来源：{where}" in chinese
     assert json.loads(run(*RUN, "--format=json")) == [
         {"day": "2026-11-01", "users": 1, "events": 2, "events_per_user": 2},
         {"day": "2026-11-02", "users": 0, "events": 0, "events_per_user": None},

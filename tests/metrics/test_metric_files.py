@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.metrics.docs import markdown
 from pipeline.metrics.metric import MetricChart, MetricFileError, Parameter, parse_metric
 from pipeline.metrics.registry import metrics
+from pipeline.render.language import CODES, ENGLISH, Language
+from pipeline.render.metrics_page import markdown
 
 FILE = """\
 -- title: Things
--- title_zh: 东西
 -- group: activity
 -- definition: What there is,
 --   in two lines.
--- definition_zh: 有什么。
 -- formula: count
 -- grain: one row
 -- parameters:
@@ -33,7 +32,9 @@ SELECT {from:Date} AS day, {period:String} AS b
 def test_a_file() -> None:
     metric = parse_metric("things", FILE)
     assert metric.definition == "What there is, in two lines."
-    assert metric.title_zh == "东西"
+    assert metric.texts == [
+        "Things", "What there is, in two lines.", "count", "one row", "first day", "length, said at length", "none",
+    ]  # fmt: skip
     assert metric.parameters == (
         Parameter("from", "Date", "today - 29", "first day"),
         Parameter("period", "String", "day", "length, said at length", ("day", "week")),
@@ -59,8 +60,10 @@ def test_mistakes_in_a_file(change: tuple[str, str], message: str) -> None:
         parse_metric("things", FILE.replace(*change))
 
 
-def test_the_page_is_current() -> None:
-    assert Path("docs/metrics.md").read_text("utf-8") == markdown(), "run `make docs`"
+@pytest.mark.parametrize("code", CODES)
+def test_the_page_is_current(code: str) -> None:
+    page = Path("docs") / ("" if code == ENGLISH else code) / "metrics.md"
+    assert page.read_text("utf-8") == markdown(Language(code)), "run `make docs`"
 
 
 @pytest.mark.parametrize("name", metrics())

@@ -30,11 +30,14 @@ from pipeline.ingest.validate import Validator
 from pipeline.metrics import install
 from pipeline.queries.comparison import Difference, Verification
 from pipeline.queries.verify import verify
+from pipeline.render.language import Language
+from pipeline.render.verification import summary
 from pipeline.state.partition import PartitionState
 from pipeline.worker.publisher import Publisher, decimal
 from schemas.plan import Plan
 from schemas.plan_io import parse_plan
 
+EN = Language("en")
 PLAN = parse_plan(
     """
 product: Test
@@ -300,7 +303,7 @@ async def test_what_only_a_later_plan_has_is_named_and_not_compared(server: Embe
         "the funnel joining is in this plan, but nobody was counted live in it",
     ]
     assert found.windows == 40
-    assert "; the plan has changed: 4 things not compared" in found.summary()
+    assert "; the plan has changed: 4 things not compared" in summary(EN, found)
 
 
 async def test_what_a_later_plan_no_longer_has_is_named(server: EmbeddedClickHouse) -> None:
@@ -412,7 +415,10 @@ async def test_a_partition_is_left_out_where_one_role_has_missed_other_records(s
             True,
             {0: "records were gone from Kafka before they were read (worker none; archiver 2 to 8)"},
         )
-        assert found.summary().endswith("partition 0 not compared: " + found.left_out[0])
+        assert summary(EN, found).endswith("partition 0 not compared: " + found.left_out[0])
+        assert summary(Language("zh"), found).endswith(
+            "；分区 0 未核对：记录在读取之前已从 Kafka 清除（worker none；archiver 2 to 8）"
+        )
 
 
 async def test_a_partition_is_compared_where_both_roles_have_missed_the_same(server: EmbeddedClickHouse) -> None:
@@ -454,7 +460,7 @@ async def test_a_link_that_came_after_a_window_had_closed_is_no_difference(serve
         found = await system.verify()
         assert found.differences == []
         assert found.linked_later > 0
-        assert f"; {found.linked_later} of them closed before somebody in them was linked" in found.summary()
+        assert f"; {found.linked_later} of them closed before somebody in them was linked" in summary(EN, found)
         await more_users(system, 12)  # eight links don't explain that
         found = await system.verify()
         assert [(d.measure, d.live, d.archived) for d in found.differences] == [("users", 28, 8)]

@@ -151,7 +151,7 @@ def test_a_quiet_day_says_so_and_the_file_needs_no_other() -> None:
     assert "Nothing changed by more than chance" in page
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "<script" not in page
-    assert "没有超出偶然且达 5% 的变化" in html(ZH, facts(), "now")
+    assert "没有超出正常波动且达到 5% 的变化" in html(ZH, facts(), "now")
     assert "There were no events in these days." in html(EN, facts(key=Key()), "now")
 
 

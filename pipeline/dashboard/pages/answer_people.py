@@ -96,7 +96,7 @@ async def answer_distribution(context: Context, asked: Distribution) -> Answered
 def _range(context: Context, asked: Distribution, first: float, width: float) -> str:
     """A range in words."""
     if asked.of == "sum":
-        return context.t("{first} to below {first2}", first=_number(first), first2=_number(first + width))
+        return context.t("{first} to below {end}", first=_number(first), end=_number(first + width))
     if asked.of == "times" and first in RANGES:
         following = dict(pairwise(RANGES)).get(int(first))
         return f"{int(first)}–{following - 1}" if following else f"{int(first)}+"

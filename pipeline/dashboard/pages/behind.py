@@ -41,7 +41,7 @@ def body(context: Context) -> Safe:
     try:
         question, cell = _asked(context)
     except UserError as exc:
-        return note_bad(str(exc))
+        return note_bad(t.said(exc))
     back = h(
         "p",
         h("a", t("← Back to the question"), href=f"/explore?{urlencode(write(question))}"),
@@ -63,7 +63,7 @@ async def people(context: Context) -> Safe:
     heads = [t("User"), t("Device"), t("First seen"), t("Last seen"), t("Platform"),
              t("Channel"), t("Events"), t("Revenue")]  # fmt: skip
     rows = [_row(context, dict(zip(COLUMNS, row, strict=False))) for row in found]
-    shown = t("{total} {total2}", total=t.number(total), total2="person" if total == 1 else "people")
+    shown = t("{n} person", n=1) if total == 1 else t("{n} people", n=t.number(total))
     if total > LISTED:
         shown += t(", the {listed} seen last are listed", listed=LISTED)
     most = t("Download CSV (at most {in_file})", in_file=t.number(IN_FILE))
@@ -83,7 +83,7 @@ async def download(context: Context) -> tuple[str, str, bytes]:
         question, cell = _asked(context)
         found = await ask(context, people_sql(question, cell, context.plan, IN_FILE))
     except UserError as exc:
-        raise StoreError("other", str(exc)) from None
+        raise StoreError("other", context.t.said(exc)) from None
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS[:-1])
@@ -100,7 +100,7 @@ def _time(value: Any) -> Any:
 
 def _asked(context: Context) -> tuple[Question, Cell]:
     if context.query.get("kind", "") not in _KNOWN:
-        raise UserError(f"kind is one of {', '.join(_KNOWN)}")
+        raise UserError("kind is one of {known}", known=", ".join(_KNOWN))
     question = asked_question(context)
     return question, read_cell(given(context), question)
 

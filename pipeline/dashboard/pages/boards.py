@@ -88,7 +88,7 @@ def _filter(context: Context, board_: Board) -> tuple[dict[str, str], Safe | Non
     try:
         scope = read_scope(reading(context, asked))
     except UserError as exc:
-        return {}, note_bad(str(exc))
+        return {}, note_bad(context.t.said(exc))
     found = write_scope(scope)
     return {name: value for name, value in found.items() if name not in ("from", "to") or asked.get(name)}, None
 
@@ -142,7 +142,7 @@ def _both(mine: Scope, theirs: Scope, *, days: bool, versus: bool) -> Scope:
     where = (*mine.where, *(one for one in theirs.where if one not in mine.where))
     apart = quick(where)
     if sum(not any(one is known_one for known_one in apart.values()) for one in where) > MAX_FILTERS:
-        raise UserError(f"the filters of the chart and of the board together are more than {MAX_FILTERS}")
+        raise UserError("the filters of the chart and of the board together are more than {most}", most=MAX_FILTERS)
     if mine.segment is not None and theirs.segment is not None and mine.segment != theirs.segment:
         raise UserError("the chart has a segment of its own: choose none for the board, or take it out of the chart")
     if theirs.segment is not None and not theirs.segment.name and versus:
@@ -155,7 +155,7 @@ def _chart(context: Context, chart: KeptChart, chosen: Mapping[str, str]) -> Saf
     try:
         found = seen_under(context, chart.at(context.today), chosen)
     except UserError as exc:
-        return note_bad(str(exc))
+        return note_bad(context.t.said(exc))
     return lazy(replace(context, query=found), "board-chart", rows=6, every=_EVERY)
 
 
@@ -231,4 +231,4 @@ async def chart_part(context: Context) -> Safe:
     except StoreError as exc:
         return problem(context.t, exc, context.settings.clickhouse_url)
     except UserError as exc:
-        return note_bad(str(exc))
+        return note_bad(context.t.said(exc))

@@ -54,7 +54,7 @@ def body(context: Context) -> Safe:
         state: Mapping[str, str] = write(question)
         shared = write_scope(question.scope)
     except UserError as exc:
-        state, shared, problem = context.query, {}, note_bad(str(exc))
+        state, shared, problem = context.query, {}, note_bad(t.said(exc))
     controls = Controls(context, state)
     scale = {"scale": "log"} if context.query.get("scale") == "log" else {}
     form = h(
@@ -103,4 +103,4 @@ async def download(context: Context) -> tuple[str, str, bytes]:
         question = asked_question(context)
         return f"{kind_of(context)}.csv", "text/csv", as_csv(await answer_of(context, question))
     except UserError as exc:
-        raise StoreError("other", str(exc)) from None
+        raise StoreError("other", context.t.said(exc)) from None

@@ -118,7 +118,7 @@ async def past(context: Context) -> Safe:
     if fall is not None and compared is not None:
         kept, was = _share(now[0].users, fall), _share(compared, fall)
         said = note_bad(
-            t("{titles} → {titles2} fell from {was} to {kept}.", titles=titles[fall - 1], titles2=titles[fall], was=t.percent(was), kept=t.percent(kept))
+            t("{before} → {step} fell from {was} to {now}.", before=titles[fall - 1], step=titles[fall], was=t.percent(was), now=t.percent(kept))
         )  # fmt: skip
     spans = _spans(context)
     notes = []
@@ -181,8 +181,8 @@ async def by_value(context: Context) -> Safe:
     titles = [step.title for step in funnel.steps]
     heads: list[Safe | str] = [by, titles[0]]
     heads += [
-        term(f"→ {title}", t("Share of the users of {titles} that got to {title}; below it the difference to the period "
-"compared with, where both have at least {enough} users.", titles=titles[k - 1], title=title, enough=ENOUGH))
+        term(f"→ {title}", t("Share of the users of {before} that got to {step}; below it the difference to the period "
+"compared with, where both have at least {enough} users.", before=titles[k - 1], step=title, enough=ENOUGH))
         for k, title in enumerate(titles) if k
     ]  # fmt: skip
     heads.append(

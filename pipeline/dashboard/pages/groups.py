@@ -32,7 +32,7 @@ def group_page(*wanted: str, before: Callable[[Context], Safe] | None = None) ->
             panel(
                 term(metric_title(t, m), definition(t, m)),
                 lazy(context, "metric", metric=m.name, **_span(context, m)),
-                note=m.grain,
+                note=context.t.of("metric", m.grain),
                 wide=True,
             )
             for m in found

@@ -46,7 +46,7 @@ def keep(context: Context) -> Safe:
     try:
         wanted = wanted_of(context)
     except UserError as exc:
-        return note_bad(str(exc))
+        return note_bad(t.said(exc))
     boards = sorted(context.kept.now.boards.values(), key=lambda one: (one.value.title.lower(), one.id))
     options = [*((one.id, one.value.title) for one in boards), ("", t("a new board"))]
     moves = "days" in moving(wanted.address, context.today)
@@ -203,12 +203,11 @@ def watched_words(context: Context, what: tuple[str, ...]) -> str:
     """What is watched, in words."""
     t = context.t
     kind, *names = what
+    if kind == "conversion":
+        return t("conversion to {step} ({funnel})", step=names[1], funnel=names[0])
     words = {
         "events": t("events"), "users": t("people"), "sessions": t("sessions"),
         "revenue": t("revenue"), "active_users": t("active people (5 minutes)"),
         "rejected_share": t("share of rejected records"),
-        "conversion": t("conversion to"),
     }[kind]  # fmt: skip
-    if kind == "conversion":
-        return t("{words} {names} ({names2})", words=words, names=names[1], names2=names[0])
     return f"{names[0]}: {words}" if names else words

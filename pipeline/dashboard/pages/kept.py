@@ -23,8 +23,11 @@ _SHOWN: Final = 200
 
 def kept(context: Context) -> Safe:
     """Annotations, segments, alerts."""
+    t = context.t
     unreadable = [
-        note_bad(context.t("{kind} {id} can't be read by this version: {why}", kind=kind, id=id_, why=why))
+        note_bad(
+            t("{kind} {id} can't be read by this version: {why}", kind=kind_words(t, kind), id=id_, why=t.said(why))
+        )
         for kind, id_, why in context.kept.now.unreadable
     ]
     parts = [_annotations(context), _segments(context), _alerts(context), _removed(context)]
@@ -137,7 +140,7 @@ def _state(context: Context, name: str) -> Child:
     """What is known of an alert: whether Prometheus has it, and whether it fires."""
     t = context.t
     if (why := context.kept.left_out.get(name)) is not None:
-        return h("span", t("not evaluated: {why}", why=why), class_="bad-word")
+        return h("span", t("not evaluated: {why}", why=t.said(why)), class_="bad-word")
     if context.alerts.known is None:
         return t("nobody says whether it is evaluated (PIPELINE_PROMETHEUS_URL)")
     if name not in context.alerts.known:

@@ -27,7 +27,7 @@ def body(context: Context) -> Safe:
     metric = _chosen(context)
     options = [
         h("optgroup", [h("option", metric_title(t, m), value=m.name, selected=m.name == metric.name) for m in found],
-          label=t.pick(GROUPS[group]))
+          label=t.of("group", GROUPS[group]))
         for group in GROUPS
         if (found := [m for m in metrics().values() if m.group == group])
     ]  # fmt: skip
@@ -42,16 +42,16 @@ def body(context: Context) -> Safe:
         choose,
         panel(
             metric_title(t, metric),
-            h("p", t.pick(metric.definitions)),
-            h("p", h("strong", t("Formula: ")), metric.formula, class_="note"),
-            h("p", h("strong", t("Mind: ")), metric.mistakes, class_="note"),
+            h("p", t.of("metric", metric.definition)),
+            h("p", h("strong", t("Formula: ")), t.of("metric", metric.formula), class_="note"),
+            h("p", h("strong", t("Mind: ")), t.of("metric", metric.mistakes), class_="note"),
         ),
         form(context, h("input", type="hidden", name="kind", value="metric"),
              h("input", type="hidden", name="metric", value=metric.name),
              h("input", type="hidden", name="scale", value="log") if context.query.get("scale") == "log" else None,
              _fields(context, metric))
         if metric.parameters else None,
-        panel(t("Result"), lazy(context, "explore", rows=8, metric=metric.name), note=metric.grain),
+        panel(t("Result"), lazy(context, "explore", rows=8, metric=metric.name), note=t.of("metric", metric.grain)),
     )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ async def download(context: Context) -> tuple[str, str, bytes]:
     try:
         table, _ = await run_metric(context, metric, _given(context, metric))
     except UserError as exc:
-        raise StoreError("other", str(exc)) from None
+        raise StoreError("other", context.t.said(exc)) from None
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(table.columns)
@@ -103,7 +103,7 @@ def _fields(context: Context, metric: Metric) -> list[Safe]:
                 "span",
                 h("label", p.name.replace("_", " "), for_=f"p-{p.name}"),
                 " ",
-                term("?", p.meaning, what=context.t("meaning")),
+                term("?", context.t.of("metric", p.meaning), what=context.t("meaning")),
             ),
             _control(context, p, values.get(p.name, "")),
             class_="field",

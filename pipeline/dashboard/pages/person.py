@@ -179,13 +179,13 @@ async def progress(context: Context) -> Safe:
         return h("p", t("Never begun."), class_="empty")
     furthest = max(begun, key=lambda row: (_level(row.users), row.bucket))
     level = _level(furthest.users)
-    said = t("Furthest: {titles} ({level} of {titles2}), on {bucket}. Begun on {begun} days.", titles=titles[level - 1], level=level, titles2=len(titles), bucket=_day(context, furthest.bucket), begun=t.number(len(begun)))  # fmt: skip
+    said = t("Furthest: {step} ({level} of {steps}), on {day}. Begun on {days} days.", step=titles[level - 1], level=level, steps=len(titles), day=_day(context, furthest.bucket), days=t.number(len(begun)))  # fmt: skip
     listed: list[list[Child]] = []
     for row in begun[:_DAYS]:
         level = _level(row.users)
         waits = by_day[row.bucket][3]
         times = [
-            t("{titles} after {waits}", titles=titles[k], waits=t.duration(waits[k - 1] / row.users[k]))
+            t("{step} after {time}", step=titles[k], time=t.duration(waits[k - 1] / row.users[k]))
             for k in range(1, level) if len(waits) >= k
         ]  # fmt: skip
         listed.append(
@@ -245,7 +245,7 @@ async def _ids(context: Context) -> PersonIds:
     """Whom the page is about. Raises UserError if there is nobody, StoreError."""
     ids = await find(context, _asked(context))
     if ids is None:
-        raise UserError(f"nobody has the id {_short(_asked(context))!r}")
+        raise UserError("nobody has the id {id}", id=repr(_short(_asked(context))))
     return ids
 
 

@@ -70,7 +70,7 @@ async def curve(context: Context) -> Safe:
             class_="empty",
         )
     names = [
-        t("today"), t("yesterday"), t("{today}", today=t.day(against(context.today)[1], weekday=True), today2=t.day(against(context.today)[1])),
+        t("today"), t("yesterday"), t.of("a week before", "{weekday}", weekday=t.day(against(context.today)[1], weekday=True), day=t.day(against(context.today)[1])),
     ]  # fmt: skip
     lines = [Line(name, values) for name, values in zip(names, found.curves, strict=True)]
     places = [f"{at // 60:02}:{at % 60:02}" for at in found.places]

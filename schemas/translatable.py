@@ -1,0 +1,46 @@
+"""What is said in the language of whoever reads it, although it is made where no language is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word among the values of a sentence that has a name in each language: of that meaning in the tables."""
+
+    meaning: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Sentence(str):
+    """An English sentence, with its text and the values for the places in it, by their names, apart.
+
+    As a `str` it is both together; whoever shows it in another language looks the text up and puts the values into
+    that. Values that are terms, sentences or errors that have one are said in that language, too.
+    """
+
+    text: str
+    values: dict[str, object]
+
+    def __new__(cls, text: str, /, **values: object) -> Self:
+        """The sentence of a text and its values."""
+        made = super().__new__(cls, text.format(**values) if values else text)
+        made.text, made.values = text, values
+        return made
+
+
+class TranslatableError(Exception):
+    """An error that says a sentence."""
+
+    def __init__(self, text: str, /, **values: object) -> None:
+        self.said = Sentence(text, **values)
+        super().__init__(str(self.said))
+
+
+class TranslatableValueError(TranslatableError, ValueError):
+    """A value is none of its kind."""
