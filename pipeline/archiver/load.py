@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Final
 
 from pipeline.archiver.rows import EVENT_COLUMNS, EVENTS_TABLE, LINK_COLUMNS, STORED_AT, ArchiveBatch, with_time
@@ -26,6 +28,46 @@ _CHUNK: Final = 20_000
 _SETTINGS: Final = {"max_partitions_per_insert_block": 0}
 
 
+def batches(plan: Plan, records: Iterable[Sent], stream: str = HISTORY) -> Iterator[ArchiveBatch]:
+    """The events of `records` (in the order of their times), judged and packed.
+
+    Raises UserError if the plan rejects one of them.
+    """
+    classifier = PartitionClassifier(plan, Validator(plan), 0, 1)
+    numbered = enumerate(records)
+    while found := [Record(number, sent.at, sent.key, sent.value, ()) for number, sent in islice(numbered, _CHUNK)]:
+        result = classifier.classify(found)
+        for why in result.rejections.values():
+            raise UserError(f"an event doesn't fit the plan: {why.reason}: {why.detail}")
+        batch = ArchiveBatch(stream)
+        batch.add(0, result)
+        batch.pack(1)
+        yield batch
+
+
+def ahead(made: Iterator[ArchiveBatch]) -> Iterator[ArchiveBatch]:
+    """The same, made from now on in a thread, whether or not somebody takes them yet."""
+    waiting: SimpleQueue[ArchiveBatch | BaseException | None] = SimpleQueue()
+
+    def make() -> None:
+        try:
+            for batch in made:
+                waiting.put(batch)
+            waiting.put(None)
+        except BaseException as exc:
+            waiting.put(exc)  # whoever takes them has to know
+
+    Thread(target=make, name="history", daemon=True).start()
+    return _taken(waiting)
+
+
+def _taken(waiting: SimpleQueue[ArchiveBatch | BaseException | None]) -> Iterator[ArchiveBatch]:
+    while (found := waiting.get()) is not None:
+        if isinstance(found, BaseException):
+            raise found
+        yield found
+
+
 async def load(
     client: Any,
     plan: Plan,
@@ -39,13 +81,13 @@ async def load(
     `client` is an asynchronous ClickHouse client. Making and judging the records happens in a thread. Raises UserError
     if the plan rejects one of them.
     """
-    classifier = PartitionClassifier(plan, Validator(plan), 0, 1)
-    numbered = enumerate(records)
+    return await insert(client, batches(plan, records, stream), progress)
+
+
+async def insert(client: Any, made: Iterator[ArchiveBatch], progress: Callable[[int], None] | None = None) -> int:
+    """Insert what `batches` made; returns how many events there are."""
     stored = 0
-    while True:
-        batch = await asyncio.to_thread(_next, numbered, classifier, stream)
-        if batch is None:
-            return stored
+    while (batch := await asyncio.to_thread(next, made, None)) is not None:
         now = int(time.time() * 1000)
         if batch.links[0]:
             names = [*LINK_COLUMNS, STORED_AT]
@@ -58,16 +100,4 @@ async def load(
         stored += rows
         if progress is not None:
             progress(stored)
-
-
-def _next(numbered: Iterable[tuple[int, Sent]], classifier: PartitionClassifier, stream: str) -> ArchiveBatch | None:
-    records = [Record(number, sent.at, sent.key, sent.value, ()) for number, sent in islice(numbered, _CHUNK)]
-    if not records:
-        return None
-    result = classifier.classify(records)
-    for why in result.rejections.values():
-        raise UserError(f"an event doesn't fit the plan: {why.reason}: {why.detail}")
-    batch = ArchiveBatch(stream)
-    batch.add(0, result)
-    batch.pack(1)
-    return batch
+    return stored

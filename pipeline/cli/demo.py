@@ -18,13 +18,13 @@ app = typer.Typer()
 
 @app.command()
 def demo(
-    rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Events a second.")] = 5,
+    rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Events a second, on average of a day.")] = 0.13,
     users: Annotated[int, typer.Option(min=1, max=10_000_000, help="Simulated users.")] = 3_000,
     for_: Annotated[str | None, typer.Option("--for", help="Stop after this long (30s, 5m) and verify.")] = None,
     plan: PlanOption = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same users.")] = 1,
     data: Annotated[Path | None, typer.Option(help="Keep ClickHouse's data in this folder.")] = None,
-    history: Annotated[int, typer.Option(min=0, max=360, help="Days of the past to make up first.")] = 28,
+    history: Annotated[int, typer.Option(min=0, max=360, help="Days of the past to make up first.")] = 21,
     fault: FaultOption = None,
     lang: Lang = None,
     config: Config = None,

@@ -12,14 +12,16 @@ from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import Rows
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import table
 from pipeline.explore.question import Cell, WithPeople
 from pipeline.explore.sql import Sql
 from pipeline.explore.written import write, write_cell
 from pipeline.metrics.ask import require_plan
 from pipeline.metrics.spreadsheet import harmless
+from pipeline.render.chart import Line
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import NONE
+from pipeline.render.tables import table
+from pipeline.render.vega import spans_decades
 
 #: Rows of a table in a page.
 SHOWN = 400
@@ -45,6 +47,32 @@ class Grid:
     rows: Sequence[Sequence[GridItem]]
     numeric: Sequence[int]
     folded: bool = False
+    #: Cohorts: each column says something only beside the others.
+    matrix: bool = False
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What the value axis of lines can be: logarithmic where the values span decades and all are above zero."""
+
+    possible: bool = False
+    chosen: bool = False
+
+
+def axis_of(context: Context, series: Sequence[Line]) -> Axis:
+    """The axis that the address asks for (`scale=log`), where it can be had."""
+    possible = spans_decades(series)
+    return Axis(possible, possible and context.query.get("scale") == "log")
+
+
+def axis_link(context: Context, axis: Axis, state: Mapping[str, str]) -> Safe | None:
+    """To the same page with the other axis."""
+    if not axis.possible:
+        return None
+    rest = {name: value for name, value in state.items() if name != "scale"}
+    if axis.chosen:
+        return h("a", context.t("Linear axis"), href=f"/explore?{urlencode(rest)}")
+    return h("a", context.t("Logarithmic axis"), href=f"/explore?{urlencode({**rest, 'scale': 'log'})}")
 
 
 @dataclass(frozen=True)
@@ -59,6 +87,8 @@ class Answered:
     empty: bool = False
     #: Which of the tables is the file.
     file: int = 0
+    #: Whether another axis can be chosen, and is.
+    axis: Axis = Axis()
 
 
 async def ask(context: Context, sql: Sql) -> Rows:
@@ -99,6 +129,7 @@ def as_page(context: Context, answer: Answered, state: Mapping[str, str]) -> Saf
         h("a", t("Download CSV"), href=f"/download/explore.csv?{urlencode(state)}"),
         h("button", t("Save chart as PNG"), type="button", data_png=f"{state['kind']}.png")
         if answer.has_chart else None,
+        axis_link(context, answer.axis, state),
         h("a", t("Keep"), href=f"/keep?{urlencode(state)}") if context.kept.changeable else None,
         class_="buttons",
     )  # fmt: skip
@@ -135,7 +166,7 @@ def as_csv(answer: Answered) -> bytes:
 def _grid(context: Context, grid: Grid) -> Safe:
     t = context.t
     rows = [[_item(context, item) for item in row] for row in grid.rows[:SHOWN]]
-    found = table(list(grid.heads), rows, label=grid.title, numeric=grid.numeric, empty=NONE)
+    found = table(list(grid.heads), rows, label=grid.title, numeric=grid.numeric, matrix=grid.matrix, empty=NONE)
     left = len(grid.rows) - SHOWN
     more = h("p", t("and {left} more rows, in the download", left=left), class_="note") if left > 0 else None
     if grid.folded:

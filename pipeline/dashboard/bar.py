@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import note_bad
+from pipeline.dashboard.frame import fold, note_bad
 from pipeline.errors import UserError
 from pipeline.explore import catalogue
 from pipeline.explore.address import MAX_OWN_RULES, QUICK, read_scope
@@ -266,7 +266,7 @@ def bar_form(context: Context, first: date, last: date, *own: Child) -> Safe:
         h("div", h("button", context.t("Show"), class_="primary"), class_="buttons"),
         class_="asked question barred", action=context.path,
     )  # fmt: skip
-    return text(problem, form)
+    return text(problem, fold(context.t, form))
 
 
 def said_of(context: Context, scope: Scope) -> list[str]:

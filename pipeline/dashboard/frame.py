@@ -10,7 +10,7 @@ from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.context import Context, Page
 from pipeline.dashboard.navigation import navigation
 from pipeline.dashboard.people import search
-from pipeline.render.html import Child, Safe, h, plain, text
+from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import CODES, Language
 
 
@@ -153,32 +153,6 @@ def dim(*content: Child) -> Safe:
     return h("span", *content, class_="dim")
 
 
-def table(
-    heads: Sequence[Child],
-    rows: Iterable[Sequence[Child]],
-    *,
-    label: str,
-    numeric: Iterable[int] = (),
-    empty: Child = None,
-    cards: bool = False,
-) -> Safe:
-    """A table that scrolls by itself on a narrow screen. `numeric` columns stand on the right.
-
-    With `cards` each row becomes a card there, with its heads beside the values: where the last column decides.
-    """
-    right = set(numeric)
-    named = [plain(head) if cards else None for head in heads]
-    body = [
-        h("tr", *[h("td", cell, class_="n" if k in right else None, data_head=named[k]) for k, cell in enumerate(row)])
-        for row in rows
-    ]
-    if not body:
-        return h("p", empty or "–", class_="empty")
-    top = h("tr", *[h("th", head, scope="col", class_="n" if k in right else None) for k, head in enumerate(heads)])
-    inner = h("table", h("thead", top), h("tbody", *body), class_="cards" if cards else None)
-    return h("div", inner, class_="scroll", role="region", aria_label=label, tabindex="0")
-
-
 def bars(rows: Iterable[tuple[Child, float, str]], *, empty: Child) -> Safe:
     """Names with a number each, as bars of the largest."""
     found = list(rows)
@@ -250,6 +224,11 @@ def select(name: str, options: Iterable[tuple[str, str]], chosen: str, id_: str 
         name=name,
         id=id_,
     )
+
+
+def fold(t: Language, controls: Safe, name: str = "") -> Safe:
+    """A form that stands open, and folded on a phone: there the answer comes first."""
+    return h("details", h("summary", name or t("Days and filters")), controls, class_="fold", open=True)
 
 
 def form(context: Context, *fields: Child) -> Safe:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.annotated import marks
-from pipeline.dashboard.answers import people_address
+from pipeline.dashboard.answers import Axis, axis_link, people_address
 from pipeline.dashboard.bar import filtered, kept
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad, term
@@ -22,7 +22,7 @@ from pipeline.metrics.ask import ask_metric, require_plan
 from pipeline.metrics.person import ABOUT_ONE, PERSON_COLUMNS
 from pipeline.metrics.run import call
 from pipeline.render.html import Safe, h, text
-from pipeline.render.metric import definition, metric_chart, metric_table, metric_title
+from pipeline.render.metric import definition, drawing, in_page, metric_table, metric_title
 from pipeline.render.vega import Annotation
 
 
@@ -85,7 +85,10 @@ async def shown(
         happened[:] = [found.words]
         return found.drawn
 
-    chart = metric_chart(t, metric, table, context.today, of_places)
+    wanted = context.query.get("scale") == "log"
+    made = drawing(t, metric, table, context.today, of_places, log=wanted)
+    chart = in_page(t, made) if made is not None else None
+    axis = Axis(made.decades, wanted and made.decades) if made is not None else Axis()
     links = dict.fromkeys(PERSON_COLUMNS, lambda id_: person_link(context, id_))
     listed = metric_table(t, metric, table, most, links, people_of(context, metric, arguments))
     if chart is not None and not rows:
@@ -97,7 +100,7 @@ async def shown(
             t("Today is not over: its figures are those so far."),
             class_="note",
         )
-    return text(title, chart, happened, running, _buttons(context, metric, arguments, chart is not None), listed,
+    return text(title, chart, happened, running, _buttons(context, metric, arguments, chart is not None, axis), listed,
                 _sql(context, metric, arguments) if sql else None)  # fmt: skip
 
 
@@ -119,13 +122,15 @@ def people_of(
     return address
 
 
-def _buttons(context: Context, metric: Metric, arguments: Mapping[str, Any], chart: bool) -> Safe:
+def _buttons(context: Context, metric: Metric, arguments: Mapping[str, Any], chart: bool, axis: Axis) -> Safe:
     t = context.t
-    asked = urlencode({**kept(context), "metric": metric.name, **{n: written(v) for n, v in arguments.items()}})
+    state = {**kept(context), "metric": metric.name, **{n: written(v) for n, v in arguments.items()}}
+    asked = urlencode(state)
     return h(
         "div",
         h("a", t("Download CSV"), href=f"/download/metric.csv?{asked}"),
         h("button", t("Save chart as PNG"), type="button", data_png=f"{metric.name}.png") if chart else None,
+        axis_link(context, axis, {"kind": "metric", **state}),
         h("a", t("Keep"), href=f"/keep?kind=metric&{asked}") if context.kept.changeable else None,
         None if context.path.endswith("/explore") else h("a", t("Explore"), href=f"/explore?{asked}"),
         class_="buttons",

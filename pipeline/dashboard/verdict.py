@@ -11,8 +11,9 @@ from pipeline.render.language import Language
 from pipeline.serve.answers import LiveAnswer
 from schemas.duration import MINUTE
 
-#: Seconds without a newer event after which it is worth a word, and records waiting that are too many.
-STALE_MS: Final = MINUTE
+#: How long without a newer event is worth a word (a small product has none for a minute now and then), and records
+#: waiting that are too many.
+STALE_MS: Final = 5 * MINUTE
 MANY_WAITING: Final = 20_000
 #: Share of rejected records that is too much, of at least so many.
 REJECTED_SHARE: Final = 0.05

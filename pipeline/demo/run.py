@@ -7,10 +7,11 @@ import contextlib
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from rich.console import Console
@@ -18,7 +19,8 @@ from rich.live import Live
 
 from pipeline import terminal
 from pipeline.alerts.prometheus import ActiveAlert, PrometheusError
-from pipeline.archiver.load import HISTORY, load
+from pipeline.archiver.load import HISTORY, ahead, batches, insert
+from pipeline.archiver.rows import ArchiveBatch
 from pipeline.clickhouse.client import connect
 from pipeline.clickhouse.side_tables import insert as insert_sides
 from pipeline.demo.system import System
@@ -31,7 +33,7 @@ from pipeline.queries.verify import verify
 from pipeline.render.language import ENGLISH, Language
 from pipeline.serve.guard import is_loopback
 from pipeline.settings import Settings, plan_of
-from pipeline.simulate import History, Noise, Population, add_noise
+from pipeline.simulate import History, Noise, Population, Product, Rhythm, add_noise
 from pipeline.simulate.command import faults_of, required_product, side_rows
 from pipeline.simulate.devices import Devices
 from pipeline.terminal import plain, print_json
@@ -42,9 +44,20 @@ DRAIN_SECONDS = 60.0
 #: What becomes of a record.
 COUNTED = ("accepted", "rejected", "duplicate", "late")
 _TICK_SECONDS = 0.05
-#: Each day of the past has as many events as so many seconds of the live traffic, so that a demo that is watched for a
-#: while does not dwarf its own history; and at most so many events in all, so that it starts within seconds.
-_PAST_SECONDS_A_DAY, _MAX_PAST = 1200, 170_000
+#: The past has at most so many events, so that the demo starts within seconds.
+MAX_PAST: Final = 250_000
+#: How much of the day's rhythm there is: nights are quiet and not dead.
+_DEPTH: Final = 0.5
+#: Days for which something has been going wrong, today not counted.
+FAULT_DAYS: Final = 3
+
+
+@dataclass(frozen=True)
+class _Past:
+    """The past, and its batches as they are made."""
+
+    history: History
+    made: Iterator[ArchiveBatch]
 
 
 class Demo:
@@ -59,10 +72,15 @@ class Demo:
             settings = settings.model_copy(update={"kept_editors": "*"})
         self._settings, self._rate, self._users, self._seconds = settings, rate, users, seconds
         self._seed, self._data, self._as_json = seed, data, as_json
-        self._days, self._faults = days, faults
         self._t = Language(language)
         self._plan = plan_of(settings)
         self._product = required_product(self._plan)
+        self._days, self._faults = days, faults
+        self._wrong_since: date | None = None
+        if not faults:
+            self._wrong_since = datetime.fromtimestamp(time.time(), self._plan.zone).date() - timedelta(days=FAULT_DAYS)
+            self._faults = [planted(self._product, self._wrong_since)]
+        self._rhythm = Rhythm(_DEPTH, self._plan.zone, 1.0)
         self._past: Population | None = None
         self._sent: Counter[str] = Counter()
 
@@ -72,6 +90,10 @@ class Demo:
         with _folder(self._data) as folder:
             console = terminal.console(stderr=self._as_json)
             faults_of(self._faults, self._plan, 0)  # a mistake in them shows before anything starts
+            past = None
+            if self._days:
+                history = self.history(int(time.time() * 1000))
+                past = _Past(history, ahead(batches(self._plan, history.records())))
             console.print(t("Starting the broker, ClickHouse, the worker and the archiver …"))
             async with System(
                 self._settings, folder, usual_ports=True, say=lambda text: console.print(plain(text))
@@ -79,8 +101,8 @@ class Demo:
                 await first_of(system.wait_ready(), stop.wait(), system.supervision)
                 if stop.is_set():
                     return 130
-                if self._days:
-                    await self._make_past(system, console)
+                if past is not None:
+                    await self._store_past(past, system, console)
                 async with self._sending(system, stop) as sending:
                     await self._show(system, console, stop, sending)
                 if self._seconds is None:
@@ -88,10 +110,9 @@ class Demo:
                     return 0
                 return await self._sum_up(system, console)
 
-    async def _make_past(self, system: System, console: Console) -> None:
-        """Store days of the past, so that there are users who return, and weeks to compare."""
-        now = int(time.time() * 1000)
-        history = History(
+    def history(self, now: int) -> History:
+        """Days of the past until `now` (epoch ms), so that there are users who return, and weeks to compare."""
+        return History(
             self._product,
             now - self._days * DAY,
             now,
@@ -99,12 +120,29 @@ class Demo:
             self._users,
             self._seed,
             faults_of(self._faults, self._plan, now),
+            self._rhythm,
+            Devices(),
+        )
+
+    def population(self, now: int, after: Population | None = None) -> Population:
+        """Who comes from `now` on (epoch ms): those who have been there before, as many as ever at this time."""
+        return Population(
+            self._seed,
+            start_ms=now,
+            rate=self._rate,
+            users=self._users,
+            rhythm=self._rhythm,
+            journeys=self._product.journeys,
+            after=after,
+            faults=faults_of(self._faults, self._plan, now),
             devices=Devices(),
         )
+
+    async def _store_past(self, past: _Past, system: System, console: Console) -> None:
         client = await connect(system.settings)
         try:
-            count = await load(client, self._plan, history.records())
-            for rows in side_rows(history, self._plan).values():
+            count = await insert(client, past.made)
+            for rows in side_rows(past.history, self._plan).values():
                 await insert_sides(client, rows)
         finally:
             await client.close()
@@ -114,7 +152,16 @@ class Demo:
             count=f"{count:,}", days=self._days, stream=HISTORY,
         )  # fmt: skip
         console.print(said)
-        self._past = history.population
+        whole = round(self._rate * self._days * DAY / 1000)
+        if whole > MAX_PAST:
+            said = t(
+                "At {rate} a second they would have been {whole}: these start at once.",
+                rate=f"{self._rate:g}", whole=f"{whole:,}",
+            )  # fmt: skip
+            console.print(said)
+        if self._wrong_since is not None:
+            console.print(t("Something has gone wrong since {day}: the first page says what.", day=self._wrong_since))
+        self._past = past.history.population
 
     @contextlib.asynccontextmanager
     async def _sending(self, system: System, stop: asyncio.Event) -> AsyncIterator[asyncio.Task[None]]:
@@ -135,16 +182,7 @@ class Demo:
         plan, topic = self._plan, system.settings.events_topic
         partitions = len(await producer.partitions_for(topic))
         started = time.time()
-        population = Population(
-            self._seed,
-            start_ms=int(started * 1000),
-            rate=self._rate,
-            users=self._users,
-            journeys=self._product.journeys,
-            after=self._past,
-            faults=faults_of(self._faults, plan, int(started * 1000)),
-            devices=Devices(),
-        )
+        population = self.population(int(started * 1000), self._past)
         records = add_noise(population.events(), Noise(), plan, seed=self._seed, partitions=partitions)
         end = int((started + self._seconds) * 1000) if self._seconds else None
         for record in records:
@@ -212,8 +250,13 @@ class Demo:
 
 
 def past_events(rate: float, days: int) -> int:
-    """How many events of the past are stored before a demo of so many events a second."""
-    return max(1, min(_MAX_PAST, round(rate * _PAST_SECONDS_A_DAY * days)))
+    """How many events of the past are stored before a demo of so many events a second: as many as it would have had."""
+    return max(1, min(MAX_PAST, round(rate * days * DAY / 1000)))
+
+
+def planted(product: Product, since: date) -> str:
+    """What goes wrong where nobody says what shall: from the begin of a day, so that whole days show it."""
+    return f"{product.fault} from={since}T00:00"
 
 
 async def drained(system: System, sent: int) -> dict[str, int]:

@@ -308,7 +308,5 @@ def read_cell(given: AddressReader, question: WithPeople) -> Cell:
             "n is the number of one of the steps, from {least}, not {given}", least=least, given=shown(number)
         )
     if isinstance(question, OfMetric) and not 0 <= n < len(METRIC_PEOPLE[question.metric].columns):
-        raise UserError(
-            "{metric} has no such column of people: {given}", metric=question.metric, given=shown(number)
-        )
+        raise UserError("{metric} has no such column of people: {given}", metric=question.metric, given=shown(number))
     return Cell(n, given.query.get("at", "")[:1000], values, lost)

@@ -100,5 +100,11 @@ def _bound(value: Any, values: Values) -> str:
 
 def _number(key: str, value: str) -> str:
     if not (value.isascii() and value.isdecimal() and len(value) < 7 and int(value) <= _MOST[key]):
-        raise UserError(f"{key} is a whole number from 0 to {_MOST[key]}, not {shown(value)}")
+        raise UserError(
+            "{name} is a whole number from {low} to {high}, not {given}",
+            name=key,
+            low=0,
+            high=_MOST[key],
+            given=shown(value),
+        )
     return str(int(value))

@@ -15,7 +15,8 @@ from pipeline.render.columns import unit_of
 from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
-from pipeline.render.vega import Annotation, Chart, bars, heat, lines
+from pipeline.render.tables import table as draw_table
+from pipeline.render.vega import Annotation, Chart, bars, heat, lines, spans_decades
 
 #: The annotations of a chart's places, which are begins of days where the axis is one of time.
 Happened = Callable[[Sequence[Any]], Sequence[Annotation]]
@@ -105,25 +106,21 @@ def metric_table(
         address = people(name, dict(zip(table.columns, row, strict=True))) if people is not None and value else ""
         return h("a", written, href=address) if address else written
 
-    numeric = {k for k, kind in enumerate(table.types) if any(word in kind for word in ("Int", "Float", "Decimal"))}
-    head = h(
-        "tr",
-        *[
-            h("th", column_name(t, n), scope="col", class_="n" if k in numeric else None)
-            for k, n in enumerate(table.columns)
-        ],
-    )
-    days = {k for k, kind in enumerate(table.types) if "Date" in kind}
-    rows = [
-        h("tr", *[h("td", shown(name, value, row), class_="n" if k in numeric else "day" if k in days else None)
-                  for k, (name, value) in enumerate(zip(table.columns, row, strict=True))])
-        for row in table.rows[:most]
-    ]  # fmt: skip
-    inner = h("table", h("thead", head), h("tbody", *rows))
+    numeric = [k for k, kind in enumerate(table.types) if any(word in kind for word in ("Int", "Float", "Decimal"))]
+    days = [k for k, kind in enumerate(table.types) if "Date" in kind and k not in numeric]
+    shown_rows = [
+        [shown(name, value, row) for name, value in zip(table.columns, row, strict=True)] for row in table.rows[:most]
+    ]
     left = len(table.rows) - most
     more = t("and {left} more rows, in the download", left=t.number(left)) if left > 0 else None
     return text(
-        h("div", inner, class_="scroll", role="region", aria_label=metric_title(t, metric), tabindex="0"),
+        draw_table(
+            [column_name(t, name) for name in table.columns],
+            shown_rows,
+            label=metric_title(t, metric),
+            numeric=numeric,
+            whole=days,
+        ),
         h("p", more, class_="note") if more else None,
     )
 
@@ -134,12 +131,22 @@ class Drawing:
 
     chart: Chart
     note: str = ""
+    #: Whether a logarithmic axis would show more.
+    decades: bool = False
 
 
 def drawing(
-    t: Language, metric: Metric, table: Table, today: date | None = None, happened: Happened | None = None
+    t: Language,
+    metric: Metric,
+    table: Table,
+    today: date | None = None,
+    happened: Happened | None = None,
+    *,
+    log: bool = False,
 ) -> Drawing | None:
     """The picture that suits the metric; None for a list, or without rows. `happened` are annotations of its places.
+
+    `log`: on a logarithmic axis, where the values span decades and all are above zero.
 
     Of periods that are not over at the begin of `today` (in the plan's zone), and of those that the metric says are not
     whole, nothing is drawn: half a day beside whole ones looks like a fall.
@@ -153,7 +160,7 @@ def drawing(
     if not whole.rows:
         return None
     if kind == "line":
-        found = _lines(t, metric, whole, happened)
+        found = _lines(t, metric, whole, happened, log)
     elif kind == "heatmap":
         found = _heat(t, metric, whole)
     else:
@@ -161,15 +168,9 @@ def drawing(
     return replace(found, note=" ".join(filter(None, (found.note, said))))
 
 
-def metric_chart(
-    t: Language, metric: Metric, table: Table, today: date | None = None, happened: Happened | None = None
-) -> Safe | None:
-    """The chart that suits the metric (see `drawing`), for a page; None for a list."""
-    made = drawing(t, metric, table, today, happened)
-    if made is None:
-        return None
-    note = h("p", made.note, class_="note") if made.note else None
-    return text(figure(t, made.chart), note)
+def in_page(t: Language, made: Drawing) -> Safe:
+    """The picture, for a page."""
+    return text(figure(t, made.chart), h("p", made.note, class_="note") if made.note else None)
 
 
 def _whole(metric: Metric, table: Table, today: date | None) -> Table:
@@ -196,7 +197,7 @@ def by_series(metric: Metric, table: Table) -> dict[str, list[dict[str, Any]]]:
     return dict(sorted(found.items(), key=lambda item: -size[item[0]]))
 
 
-def _lines(t: Language, metric: Metric, table: Table, happened: Happened | None) -> Drawing:
+def _lines(t: Language, metric: Metric, table: Table, happened: Happened | None, log: bool) -> Drawing:
     chart = metric.chart
     groups = by_series(metric, table)
     places: list[Any] = sorted({row[chart.x] for row in table.records()})
@@ -208,10 +209,11 @@ def _lines(t: Language, metric: Metric, table: Table, happened: Happened | None)
             found.append(Line(shown, [None if known.get(p) is None else float(known[p]) for p in places]))
     form = number_form(t, chart.y[0], _sample(table, chart.y[0]))
     names = [_place(t, p) for p in places]
-    made = lines(metric_title(t, metric), names, found, form, annotations=happened(places) if happened else ())
+    decades, said = spans_decades(found), happened(places) if happened else ()
+    made = lines(metric_title(t, metric), names, found, form, annotations=said, log=log and decades)
     hidden = len(groups) * len(chart.y) - len(made.names)
     note = t("the {max_lines} largest are drawn, {hidden} more are in the table", max_lines=MAX_LINES, hidden=hidden)
-    return Drawing(made, note if hidden > 0 else "")
+    return Drawing(made, note if hidden > 0 else "", decades)
 
 
 def _at(rows: Sequence[dict[str, Any]], x: str, name: str) -> dict[Any, Any]:

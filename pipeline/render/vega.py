@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.render.chart import MAX_LINES, Line, ticks
+from pipeline.render.tables import letters
 
 Form = Callable[[float | None], str]
 Spec = dict[str, Any]
@@ -60,6 +61,12 @@ class Chart:
         """The values that are drawn."""
         found: list[dict[str, Any]] = self.spec["data"]["values"]
         return found
+
+
+def spans_decades(series: Sequence[Line]) -> bool:
+    """Whether a logarithmic axis shows more: all values are above zero, the largest a hundred times the smallest."""
+    known = [v for line in series[:MAX_LINES] for v in map(_finite, line.values) if v is not None]
+    return bool(known) and min(known) > 1e-300 and max(known) >= 100 * min(known)
 
 
 def lines(
@@ -171,9 +178,9 @@ def bars(title: str, names: Sequence[str], sets: Sequence[tuple[str, Sequence[fl
     ]  # fmt: skip
     known = [row["y"] for row in rows if row["y"] is not None]
     low, high = min([0.0, *known]), max([0.0, *known])
-    # Room for the words at the ends of the bars.
-    wide = max((len(row["said"]) for row in rows), default=1)
-    room = ((high - low) or 1.0) * min(0.35, 0.035 + 0.016 * wide)
+    # Room (px) for the words at the ends of the bars, however narrow the screen is.
+    room = 12 + 7 * max((letters(row["said"]) for row in rows), default=1)
+    ends = [room if low < 0 else 0, {"expr": f"width - {room if high > 0 or low == 0 else 0}"}]
     y: Spec = {
         "field": "n", "type": "ordinal", "title": None, "sort": None,
         "axis": {"labelExpr": "names[datum.value]", "ticks": False, "domain": False, "labelLimit": 240, "labelPadding": 8},
@@ -182,7 +189,7 @@ def bars(title: str, names: Sequence[str], sets: Sequence[tuple[str, Sequence[fl
     offset = {"field": "s", "type": "nominal", "scale": {"domain": _keys(len(sets))}}
     x: Spec = {
         "field": "y", "type": "quantitative", "title": None, "axis": None,
-        "scale": {"domain": [low - (room if low < 0 else 0), high + (room if high > 0 or low == 0 else 0)], "nice": False},
+        "scale": {"domain": [low, high if high > low else low + 1], "range": ends, "nice": False},
     }  # fmt: skip
     colour = {"field": "s", "type": "nominal", "legend": None, "scale": _scale(len(sets), _COLOURS)}
     place: Spec = {"y": y, "yOffset": offset}
@@ -252,7 +259,7 @@ def heat(
                "axis": {"orient": "top", "labelAngle": 0, "labelExpr": "columns[datum.value]", "ticks": False, "domain": False, "labelOverlap": True}}  # fmt: skip
     y: Spec = {"field": "n", "type": "ordinal", "title": None, "scale": {"domain": list(range(len(down)))},
                "axis": {"labelExpr": "names[datum.value]", "ticks": False, "domain": False, "labelLimit": 300}}  # fmt: skip
-    wide = max([46, *(8 + 7 * _wide(form(v)) for v in cells.values()), *(8 + 7 * _wide(name) for name in across)])
+    wide = max([46, *(8 + 7 * letters(form(v)) for v in cells.values()), *(8 + 7 * letters(name) for name in across)])
     layers: list[Spec] = [
         {"mark": {"type": "rect", "color": _HEAT, "cornerRadius": 3, "stroke": "var(--card)", "strokeWidth": 2},
          "encoding": {"x": x, "y": y,
@@ -390,7 +397,3 @@ def _decades(values: Sequence[float]) -> list[float]:
     high = max(high, low + 1)
     every = math.ceil((high - low) / 8)
     return [10.0**k for k in range(low, high + every, every)]
-
-
-def _wide(name: str) -> int:
-    return sum(2 if ord(c) > 0x2E80 else 1 for c in name)

@@ -16,6 +16,7 @@ from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
 from pipeline.render.metric import cell, column_name
 from pipeline.render.svg import svg
+from pipeline.render.tables import table
 from pipeline.render.vega import Annotation, Chart
 from pipeline.render.vega import lines as line_chart
 from pipeline.report.findings import all_findings, part_words, reference_words, weekday_words
@@ -84,10 +85,10 @@ def sections(t: Language, facts: Facts, draw: Draw = still) -> list[Safe]:
         _section(t("What changed"), _findings(t, facts, found)),
         _section(t("Key figures"), _keys(t, facts), _curve(t, facts, draw)),
         *[_section(t("Funnel: {name}", name=f.name), _funnel(t, facts, f, draw)) for f in facts.funnels],
-        _section(t("Retention"), _table(t, facts.retention, _RETENTION, t("Nobody joined in the last five weeks.")),
+        _section(t("Retention"), _table(t, t("Retention"), facts.retention, _RETENTION, t("Nobody joined in the last five weeks.")),
                  _note(t("Users who joined in the 38 days up to the last whole day; day n after joining, of those who "
 "had that long."))),
-        _section(t("Channels"), _table(t, facts.channels, _CHANNELS, t("No spend imported and no new users.")),
+        _section(t("Channels"), _table(t, t("Channels"), facts.channels, _CHANNELS, t("No spend imported and no new users.")),
                  _note(t("roas: revenue of the users who came in these days, over the spend of these days. Young users "
 "have paid little yet."))),
         _section(t("Campaigns"), _campaigns(t, facts)),
@@ -141,8 +142,8 @@ def _keys(t: Language, facts: Facts) -> Safe:
             [label, h("strong", form(now)), *[x for then in values[1:] for x in (form(then), _change(t, now, then))]]
         )
     before = t.day(facts.period.before.first) if facts.period.kind == "day" else reference_words(t, facts)
-    heads = ["", t("now"), before, "", weekday_words(t, facts), ""]
-    return _grid(heads, rows)
+    heads = [t("Figure"), t("now"), before, t("change"), weekday_words(t, facts), t("change")]
+    return _grid(t("Key figures"), heads, rows)
 
 
 def _change(t: Language, now: float | None, then: float | None) -> str:
@@ -218,15 +219,15 @@ def _funnel(t: Language, facts: Facts, funnel: FunnelFacts, draw: Draw) -> Safe:
         h("p", t("{step} → {following}: lower since {since}.", step=c.step, following=c.following, since=t.day(c.since, weekday=True)), class_="bad-word")
         for c in funnel.changes
     ]  # fmt: skip
-    return text(h("p", worst(t, funnel)), *since, _grid(heads, rows), drawn)
+    return text(h("p", worst(t, funnel)), *since, _grid(t("Funnel: {name}", name=funnel.name), heads, rows), drawn)
 
 
-def _table(t: Language, table: Table | None, wanted: tuple[str, ...], empty: str) -> Safe:
-    if table is None or not table.rows:
+def _table(t: Language, label: str, found: Table | None, wanted: tuple[str, ...], empty: str) -> Safe:
+    if found is None or not found.rows:
         return h("p", empty, class_="empty")
-    names = [name for name in wanted if name in table.columns]
-    rows = [[cell(t, name, row[name]) for name in names] for row in table.records()[:15]]
-    return _grid([column_name(t, name) for name in names], rows)
+    names = [name for name in wanted if name in found.columns]
+    rows = [[cell(t, name, row[name]) for name in names] for row in found.records()[:15]]
+    return _grid(label, [column_name(t, name) for name in names], rows)
 
 
 def _campaigns(t: Language, facts: Facts) -> Safe:
@@ -247,7 +248,7 @@ def _campaigns(t: Language, facts: Facts) -> Safe:
         t("Verdict"),
     ]
     return text(
-        _grid(heads, rows, cards=True),
+        _grid(t("Campaigns"), heads, rows),
         _note(t("Who takes part chooses to: a difference shows no cause.")),
     )
 
@@ -272,7 +273,7 @@ def _experiments(t: Language, facts: Facts) -> Safe:
         t("Difference, 95 %"),
         t("Verdict"),
     ]
-    return text(_grid(heads, rows, cards=True), _note(t("The 30 days up to the end of the report.")))
+    return text(_grid(t("Experiments"), heads, rows), _note(t("The 30 days up to the end of the report.")))
 
 
 def _quality(t: Language, facts: Facts) -> Safe:
@@ -290,7 +291,9 @@ def _quality(t: Language, facts: Facts) -> Safe:
          t.percent(getattr(then, name) / then.seen, 2) if then.seen else NONE]
         for name, label in names.items()
     ]  # fmt: skip
-    made = _grid(["", t("Records"), t("Share"), t.of("report", "the days before")], rows)
+    made = _grid(
+        t("Data quality"), [t("What became of it"), t("Records"), t("Share"), t.of("report", "the days before")], rows
+    )
     why = h(
         "ul", *[h("li", h("code", reason), f" {t.number(count)}: {example}") for reason, count, example in now.reasons]
     )
@@ -303,28 +306,17 @@ def _alerts(t: Language, facts: Facts) -> Safe:
     if not facts.alerts:
         return h("p", t("None fired."))
     rows = [[a.title, a.summary, _moment(t, a.since), _moment(t, a.until or a.since)] for a in facts.alerts]
-    return _grid([t("Alert"), "", t("First (UTC)"), t("Last (UTC)")], rows)
+    return _grid(t("Alerts"), [t("Alert"), t("What it says"), t("First (UTC)"), t("Last (UTC)")], rows)
 
 
 def _moment(t: Language, ms: int) -> str:
     return f"{t.day(datetime.fromtimestamp(ms / 1000, UTC).date())} {t.clock(ms)}"
 
 
-def _grid(heads: list[Any], rows: list[list[Any]], *, cards: bool = False) -> Safe:
-    """A table: what begins with a digit or a sign stands on the right. On a phone `cards`: where the last column decides."""
-    right = {k for k in range(len(heads)) if rows and all(_numeric(row[k]) for row in rows)}
-    top = h("tr", *[h("th", head, scope="col", class_="n" if k in right else None) for k, head in enumerate(heads)])
-    body = [
-        h(
-            "tr",
-            *[
-                h("td", value, class_="n" if k in right else None, data_head=heads[k] if cards else None)
-                for k, value in enumerate(row)
-            ],
-        )
-        for row in rows
-    ]
-    return h("div", h("table", h("thead", top), h("tbody", *body), class_="cards" if cards else None), class_="scroll")
+def _grid(label: str, heads: list[Any], rows: list[list[Any]]) -> Safe:
+    """A table: what begins with a digit or a sign stands on the right."""
+    right = [k for k in range(len(heads)) if rows and all(_numeric(row[k]) for row in rows)]
+    return table(heads, rows, label=label, numeric=right)
 
 
 def _numeric(value: Any) -> bool:

@@ -20,6 +20,7 @@ from pipeline.simulate import side_tables
 from pipeline.simulate.devices import Devices
 from pipeline.simulate.fault import Fault, parse_fault
 from pipeline.simulate.history import History
+from pipeline.simulate.population import Rhythm
 from pipeline.simulate.products import CONTENT, SHOP, Product, product_of
 from pipeline.terminal import print_json, say
 from schemas.duration import DAY
@@ -66,7 +67,6 @@ def history_of(
         except ValueError:
             raise UserError(f"--end {end!r} is not a time: write it like 2026-11-22 or 2026-11-22T14:00") from None
         end_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=plan.zone)).timestamp() * 1000)
-    offset = datetime.fromtimestamp(end_ms / 1000, plan.zone).utcoffset()
     return History(
         required_product(plan),
         end_ms - round(days * DAY),
@@ -75,7 +75,7 @@ def history_of(
         users,
         seed,
         faults_of(faults, plan, end_ms),
-        offset.total_seconds() / 3600 if offset else 0.0,
+        Rhythm(1.0, plan.zone),
         Devices() if devices else None,
         people,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta, timezone
+from typing import Final
 
 from pipeline.ingest.sent import Sent
 from pipeline.simulate.devices import Devices
@@ -11,6 +13,8 @@ from pipeline.simulate.fault import Fault
 from pipeline.simulate.population import Population, Rhythm
 from pipeline.simulate.products import Product
 
+#: The hours of the day in China.
+BY_DAY: Final = Rhythm(1.0, timezone(timedelta(hours=8)))
 #: Events of one user in a history that doesn't say how many users there are.
 _EVENTS_PER_USER = 60
 
@@ -19,7 +23,7 @@ _EVENTS_PER_USER = 60
 class History:
     """About `events` clean events from `start` until `end` (epoch ms, end exclusive), the same for the same arguments.
 
-    Activity follows the hours of the day at `utc_offset_hours`. `users` is how many people there are at a time;
+    Activity follows `rhythm`. `users` is how many people there are at a time;
     without it there are so many that each makes about 60 events.
     """
 
@@ -30,7 +34,7 @@ class History:
     users: int | None = None
     seed: int | str = 1
     faults: Sequence[Fault] = ()
-    utc_offset_hours: float = 8.0
+    rhythm: Rhythm = BY_DAY
     #: On what people come; None: each with one id.
     devices: Devices | None = None
     #: Remember who came, for `people`.
@@ -46,7 +50,7 @@ class History:
             start_ms=self.start,
             rate=self.events * 1000 / (self.end - self.start),
             users=self.number_of_users,
-            rhythm=Rhythm(1.0, self.utc_offset_hours),
+            rhythm=self.rhythm,
             journeys=self.product.journeys,
             faults=self.faults,
             devices=self.devices,

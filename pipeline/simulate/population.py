@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from heapq import heappop, heappush, heapreplace
 from itertools import count
@@ -32,6 +33,8 @@ HOURLY: Final = (
     0.55, 0.36, 0.25, 0.20, 0.20, 0.27, 0.45, 0.72, 0.95, 1.08, 1.14, 1.22,
     1.36, 1.26, 1.15, 1.13, 1.16, 1.24, 1.38, 1.58, 1.75, 1.80, 1.62, 1.18,
 )  # fmt: skip
+#: How much more happens on a Saturday or a Sunday.
+_WEEKEND: Final = 0.25
 #: Visits that are tried out beforehand, to learn how many events and how much time one takes.
 _TRIALS: Final = 12_000
 #: How often a visit is tried that shall still be under way at the start.
@@ -46,22 +49,29 @@ _STAYS: Final = ((0.45, 0.02 * DAY), (0.75, 3.0 * DAY), (1.0, 45.0 * DAY))
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """How much of the daily curve `HOURLY` is felt: depth 0 is a steady rate, 1 the whole curve.
+    """How much of the daily curve `HOURLY` is felt in the time zone: depth 0 is a steady rate, 1 the whole curve.
 
-    At depth d the rate lies between 1 - 0.8 d and 1 + 0.8 d times the average, which stays the same.
+    At depth d the rate lies between 1 - 0.8 d and 1 + 0.8 d times the day's average. With a `weekly` depth of 1
+    Saturdays and Sundays have a quarter more than the average, the other days a tenth less: a week's average stays.
     """
 
     depth: float = 0.0
-    utc_offset_hours: float = 0.0
+    zone: tzinfo = UTC
+    weekly: float = 0.0
 
     def factor(self, now: float) -> float:
         """Activity at `now` (epoch ms), relative to the average."""
-        if not self.depth:
+        if not self.depth and not self.weekly:
             return 1.0
-        hours = (now / HOUR + self.utc_offset_hours) % 24
+        offset = self.zone.utcoffset(datetime.fromtimestamp(now / 1000, self.zone))
+        since = now / HOUR + (offset.total_seconds() / 3600 if offset is not None else 0.0)
+        hours = since % 24
         hour = int(hours)
         this, following = HOURLY[hour % 24], HOURLY[(hour + 1) % 24]
-        return 1.0 + self.depth * (this + (following - this) * (hours - hour) - 1.0)
+        # Day 0, the first of 1970, was a Thursday.
+        at_weekend = (int(since // 24) + 3) % 7 >= 5
+        week = 1.0 + self.weekly * (_WEEKEND if at_weekend else -_WEEKEND * 2 / 5)
+        return week * (1.0 + self.depth * (this + (following - this) * (hours - hour) - 1.0))
 
 
 _STEADY: Final = Rhythm()

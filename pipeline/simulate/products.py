@@ -24,14 +24,22 @@ class Product(NamedTuple):
     name: str
     journeys: tuple[Journey, ...]
     events: frozenset[str]
+    #: What goes wrong with it in the demo, but for since when.
+    fault: str
 
 
 SHOP: Final = Product(
     "shop",
     (shop,),
     _COMMON | {"search", "view_item", "add_to_cart", "checkout", "pay", "purchase", "refund"},
+    "step=pay platform=android factor=0.2",
 )
-CONTENT: Final = Product("content", (reader,), _COMMON | {"follow", "paywall", "subscribe", "unsubscribe"})
+CONTENT: Final = Product(
+    "content",
+    (reader,),
+    _COMMON | {"follow", "paywall", "subscribe", "unsubscribe"},
+    "step=article_read platform=android factor=0.5",
+)
 
 
 def product_of(plan: Plan) -> Product | None:

@@ -55,10 +55,23 @@ async def _worker(place: Place, name: str) -> float:
 
 
 async def _demo() -> float:
-    """Start the demo as a person would, wait until it prints where its worker is, and ask that."""
+    """Start the demo as a person would, wait until it prints where its worker is, and ask that.
+
+    Its past is as large as without `--rate`, and nobody has to wait for the next event of a small shop.
+    """
     with tempfile.TemporaryDirectory(prefix="streamgauge-bench-") as folder:
         log = Path(folder) / "demo.log"
-        command = [sys.executable, "-P", "-m", "pipeline.cli", "demo", "--data", str(Path(folder) / "data")]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "pipeline.cli",
+            "demo",
+            "--rate",
+            "100",
+            "--data",
+            str(Path(folder) / "data"),
+        ]
         child = Child("demo", command, log, env=plain_environment())
         started = time.perf_counter()
         child.start()

@@ -75,8 +75,9 @@ class Site:
 
     async def rows(self, language: str = "en", **query: str) -> list[list[str]]:
         """The words of each record, the newest first."""
+        html = re.sub(r' role="\w+"', "", await self.page(language, **query))
         html = re.sub(r"<table(?: [^>]*)?>(?=<thead><tr><th scope=.col.>(?:Prop|Attr|属性)).*?</table>",
-                      lambda found: re.sub(r"</?t[rdh][^>]*>", " ", found[0]), await self.page(language, **query))  # fmt: skip
+                      lambda found: re.sub(r"</?t[rdh][^>]*>", " ", found[0]), html)  # fmt: skip
         return [_words(row) for row in re.findall(r"<tr>(.*?)</tr>", html)[1:]]
 
     async def until(self, count: int) -> list[list[str]]:

@@ -47,6 +47,7 @@ def test_what_is_wrong_is_named() -> None:
     assert said(None, failing={"http://w:1": "ClientConnectorError"}) == ["No worker answers (http://w:1)."]
     assert said(numbers(), away=True, failing={"http://w:1": "TimeoutError"}) == ["No worker answers (http://w:1)."]
     assert said(numbers(), failing={"http://w:2": "TimeoutError"}) == ["1 worker(s) do not answer."]
+    assert said(numbers(freshness_ms=300_000)) == []  # as a small product has at night
     assert said(numbers(freshness_ms=600_000)) == ["No new event for 10 min."]
     assert said(numbers(lag=50_000, freshness_ms=600_000)) == ["50,000 records wait to be counted."]
     assert said(numbers(totals={"accepted": 900, "rejected": 100})) == ["10.0 % of all records are rejected."]

@@ -185,4 +185,4 @@ async def test_what_an_sdk_tells_of_a_user_and_what_is_refused_is_in_clickhouse(
         aiohttp.ClientSession() as session,
         session.get(f"{system.dashboard.url}/part/quality-producers") as answer,
     ):
-        assert "<td>local</td>" in (await answer.text()).replace('<td scope="row">', "<td>")
+        assert ">local</td>" in await answer.text()

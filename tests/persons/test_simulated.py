@@ -16,6 +16,7 @@ from pipeline.replay.log import batches
 from pipeline.replay.measures import Measures
 from pipeline.simulate import SHOP, History
 from pipeline.simulate.devices import Devices
+from pipeline.simulate.history import BY_DAY
 from schemas.duration import DAY
 from schemas.plan import Plan
 from schemas.plan_io import load_plan, parse_plan
@@ -26,7 +27,7 @@ END = 1_795_276_800_000  # midnight of 2026-11-22 in Shanghai
 @cache
 def simulated() -> tuple[list[bytes], list[dict[str, Any]]]:
     """Two weeks in the order of their times, and who lived in them."""
-    history = History(SHOP, END - 14 * DAY, END, 60_000, None, 1, (), 8.0, Devices(), True)
+    history = History(SHOP, END - 14 * DAY, END, 60_000, None, 1, (), BY_DAY, Devices(), True)
     return [sent.value or b"" for sent in history.records()], list(history.people())
 
 

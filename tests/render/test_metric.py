@@ -9,7 +9,7 @@ from described import said
 
 from pipeline.metrics import Table, metric
 from pipeline.render.language import Language
-from pipeline.render.metric import cell, metric_chart, metric_table
+from pipeline.render.metric import cell, drawing, in_page, metric_table
 
 EN, ZH = Language("en"), Language("zh")
 
@@ -18,9 +18,9 @@ def test_rows_that_a_further_column_parts_are_added_up() -> None:
     day, other = date(2026, 11, 1), date(2026, 11, 2)
     rows = [(day, "ads", "a", 3), (day, "ads", "b", 4), (other, "ads", "a", 5), (day, "organic", "", 2)]
     table = Table(("day", "channel", "campaign", "new"), ("Date", "String", "String", "UInt64"), rows)
-    chart = metric_chart(EN, metric("new_users"), table)
-    assert chart is not None
-    assert said(chart) == {"ads": {"Nov 1": "7", "Nov 2": "5"}, "organic": {"Nov 1": "2", "Nov 2": "–"}}
+    made = drawing(EN, metric("new_users"), table)
+    assert made is not None
+    assert said(in_page(EN, made)) == {"ads": {"Nov 1": "7", "Nov 2": "5"}, "organic": {"Nov 1": "2", "Nov 2": "–"}}
 
 
 def test_values_are_written_as_their_columns_want() -> None:

@@ -14,8 +14,9 @@ from described import descriptions, said
 
 from pipeline.errors import UserError
 from pipeline.metrics import Metric, Table, metric
+from pipeline.render.html import Safe
 from pipeline.render.language import Language
-from pipeline.render.metric import drawing, metric_chart, metric_table
+from pipeline.render.metric import drawing, in_page, metric_table
 from pipeline.render.picture import png, sheet
 
 EN = Language("en")
@@ -31,6 +32,12 @@ def table(columns: str, *rows: tuple[Any, ...]) -> Table:
 NPS_BY = table("by answers nps", ("ios", 10, -50.0), ("web", 10, 25.0))
 
 
+def metric_chart(*asked: Any) -> Safe | None:
+    """The picture as a page has it."""
+    made = drawing(*asked)
+    return in_page(EN, made) if made is not None else None
+
+
 def size(picture: bytes) -> tuple[int, int]:
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
     return int.from_bytes(picture[16:20]), int.from_bytes(picture[20:24])
@@ -40,6 +47,22 @@ def texts(svg: str) -> list[str]:
     """Every text that is drawn."""
     found = ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
     return [item.text or "" for item in found]
+
+
+def test_an_axis_is_logarithmic_where_that_shows_more() -> None:
+    days = [DAY - timedelta(back) for back in (3, 2, 1)]
+
+    def axis(*values: float) -> tuple[bool, str]:
+        rows = table("day users", *zip(days, values, strict=True))
+        made = drawing(EN, metric("active_users_daily"), rows, log=True)
+        assert made is not None
+        scale = next(s["encoding"]["y"]["scale"]["type"] for s in made.chart.spec["layer"] if "y" in s["encoding"])
+        return made.decades, scale
+
+    assert axis(7, 70, 700) == (True, "log")
+    assert axis(7, 70, 699) == (False, "linear")  # not two decades
+    assert axis(0, 70, 700) == (False, "linear")  # a day of nobody has no place on it
+    assert axis(-1, 70, 700) == (False, "linear")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from itertools import islice, pairwise, takewhile
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from cost import cpu_seconds
@@ -164,9 +166,25 @@ def test_the_curve_has_a_mean_of_1_and_stated_bounds() -> None:
     assert max(HOURLY) <= 1.8
     assert Rhythm().factor(T0) == 1.0
     assert Rhythm(1.0).factor(T0 + 4 * HOUR) == pytest.approx(0.20)
-    assert Rhythm(1.0, utc_offset_hours=8).factor(T0 + 13 * HOUR) == pytest.approx(1.80)
+    assert Rhythm(1.0, timezone(timedelta(hours=8))).factor(T0 + 13 * HOUR) == pytest.approx(1.80)
     assert Rhythm(0.5).factor(T0 + 4 * HOUR) == pytest.approx(0.60)
     assert Rhythm(1.0).factor(T0 + 4 * HOUR + HOUR // 2) == pytest.approx((HOURLY[4] + HOURLY[5]) / 2)
+
+
+def test_weekends_are_busier_and_the_average_of_a_week_stays() -> None:
+    rhythm = Rhythm(0.0, timezone(timedelta(hours=8)), 1.0)
+    days = [rhythm.factor(T0 + day * 24 * HOUR) for day in range(7)]  # from a Thursday on, at eight in the morning
+    assert days == pytest.approx([0.9, 0.9, 1.25, 1.25, 0.9, 0.9, 0.9])
+    assert sum(days) / 7 == pytest.approx(1.0)
+    # Saturday begins when it does there: at four in the afternoon of UTC's Friday.
+    assert rhythm.factor(T0 + 40 * HOUR - 1) == pytest.approx(0.9)
+    assert rhythm.factor(T0 + 40 * HOUR) == pytest.approx(1.25)
+
+
+def test_the_hour_is_the_one_on_the_clocks_of_the_zone() -> None:
+    berlin = Rhythm(1.0, ZoneInfo("Europe/Berlin"))
+    noon = [datetime(2026, 10, day, 12, tzinfo=ZoneInfo("Europe/Berlin")).timestamp() * 1000 for day in (24, 25, 26)]
+    assert [berlin.factor(at) for at in noon] == pytest.approx([HOURLY[12]] * 3)
 
 
 def test_the_day_is_felt() -> None:

@@ -10,6 +10,7 @@ from pipeline.ingest.validate import Validator
 from pipeline.measure.rows import ActivityRow, FunnelRow
 from pipeline.simulate import SHOP, History
 from pipeline.simulate.devices import Devices
+from pipeline.simulate.history import BY_DAY
 from pipeline.state.partition import PartitionState
 from schemas.duration import DAY
 from schemas.plan_io import load_plan
@@ -20,7 +21,7 @@ END = 1_795_276_800_000  # midnight of 2026-11-22 in Shanghai
 @pytest.fixture(scope="module")
 def values() -> list[bytes]:
     """Six hours of the simulated shop, and what broken producers send: every tenth record is cut, a few are odd."""
-    history = History(SHOP, END - DAY // 4, END, 4_000, None, 1, (), 8.0, Devices(), True)
+    history = History(SHOP, END - DAY // 4, END, 4_000, None, 1, (), BY_DAY, Devices(), True)
     sent = [one.value or b"" for one in history.records()]
     broken = [value[:-7] for value in sent[::10]]
     odd = [value.replace(b'"properties":{', b'"properties":{"n":9007199254740993.0,"x":NaN,') for value in sent[5::97]]

@@ -47,7 +47,7 @@ async def answer_retention(context: Context, retention: Retention) -> Answered:
     strongest = max(later, default=1.0)
     rows = [_cohort(context, retention, cohort, columns, strongest) for cohort in found]
     notes = [t("Periods that are not over are left out.")]
-    return Answered(chart, [Grid(t("By cohort"), heads, rows, range(1, len(heads)))], queries, notes)
+    return Answered(chart, [Grid(t("By cohort"), heads, rows, range(1, len(heads)), matrix=True)], queries, notes)
 
 
 def _cohort(

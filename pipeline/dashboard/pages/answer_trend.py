@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from pipeline.dashboard.annotated import marks
-from pipeline.dashboard.answers import Answered, Grid, GridItem, ask, people_address, period_item, word
+from pipeline.dashboard.answers import Answered, Axis, Grid, GridItem, ask, axis_of, people_address, period_item, word
 from pipeline.dashboard.bar import field_name, filter_words
 from pipeline.dashboard.comparing import compared, compared_words
 from pipeline.dashboard.context import Context
@@ -43,8 +43,8 @@ async def answer_trend(context: Context, trend: Trend) -> Answered:
         notes.append(t("The {values} largest of {many} values.", values=len(found.values), many=t.number(found.many)))  # fmt: skip
     if than is not None and than.question.scope.until is not None:
         notes.append(t("The days compared with are seen up to the same time of day."))
-    chart, more = drawer.chart()
-    return Answered(chart, [drawer.totals(), drawer.periods()], queries, [*notes, *more], file=1)
+    chart, axis, more = drawer.chart()
+    return Answered(chart, [drawer.totals(), drawer.periods()], queries, [*notes, *more], file=1, axis=axis)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class _Drawer:
         """The values of the breakdown."""
         return [word(value, self.context.t("(not given)")) for value in values]
 
-    def chart(self) -> tuple[Safe, list[str]]:
+    def chart(self) -> tuple[Safe, Axis, list[str]]:
         """Lines of the largest values; the running period is not drawn."""
         context, t = self.context, self.context.t
         periods = periods_of(self.trend, context.plan.zone)
@@ -137,16 +137,17 @@ class _Drawer:
         addresses = [people_address(self.context, self.trend, Cell(0, at_of(periods[k]), first)) for k in shown]
         shown_links = [address or "" for address in addresses] if addresses and addresses[0] else []
         happened = marks(context, [periods[k] for k in over])
+        axis = axis_of(context, drawn)
         chart = line_chart(
             t("Answer"), places, drawn, self.form(self.drawn[0][0]), links=shown_links,
-            annotations=happened.drawn,
+            annotations=happened.drawn, log=axis.chosen,
         )  # fmt: skip
         notes = []
         if len(over) < len(periods):
             notes.append(t("The running period is not over and not drawn."))
         if len(lines) > MAX_LINES:
             notes.append(t("The first {max_lines} lines are drawn.", max_lines=MAX_LINES))
-        return text(figure(t, chart), happened.words), notes
+        return text(figure(t, chart), happened.words), axis, notes
 
     @property
     def drawn(self) -> list[tuple[int, str]]:

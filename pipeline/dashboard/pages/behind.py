@@ -12,7 +12,7 @@ from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.answers import ask
 from pipeline.dashboard.bar import given, said_of
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import lazy, note_bad, panel, table
+from pipeline.dashboard.frame import lazy, note_bad, panel
 from pipeline.dashboard.pages.answer_funnel import step_title
 from pipeline.dashboard.pages.answer_trend import series_name
 from pipeline.dashboard.pages.explore import KINDS
@@ -29,6 +29,7 @@ from pipeline.metrics import metrics
 from pipeline.metrics.spreadsheet import harmless
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.metric import column_name, metric_title
+from pipeline.render.tables import table
 from schemas.duration import HOUR
 
 

@@ -10,7 +10,7 @@ from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.bar import Controls, filter_bar, given, is_of_bar, reading, said_of
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.forms import changed, form_to, off_note, title_field
-from pipeline.dashboard.frame import lazy, note_bad, panel, problem, table
+from pipeline.dashboard.frame import lazy, note_bad, panel, problem
 from pipeline.dashboard.metrics import known, shown
 from pipeline.dashboard.pages.answers import answer_of, as_panel
 from pipeline.dashboard.pages.groups import is_list
@@ -20,6 +20,7 @@ from pipeline.explore.question import MAX_FILTERS, Scope
 from pipeline.explore.written import write, write_scope
 from pipeline.kept.things import Board, Entry, KeptChart
 from pipeline.render.html import Safe, h, text
+from pipeline.render.tables import table
 
 #: Seconds after which a chart in sight is asked for again.
 _EVERY = 60
@@ -39,7 +40,7 @@ def boards(context: Context) -> Safe:
     ]
     empty = t("No board yet. Every chart has a link Keep, which puts it onto one.")  # fmt: skip
     heads = [t("Board"), t("Charts"), t("Owner"), t("Last change")]
-    listed = table(heads, rows, label=t("Boards"), numeric=[1], empty=empty, cards=True)
+    listed = table(heads, rows, label=t("Boards"), numeric=[1], empty=empty)
     new = None
     if kept.changeable:
         new = form_to(

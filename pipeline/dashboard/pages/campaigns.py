@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import dim, lazy, linked, panel, table, term
+from pipeline.dashboard.frame import dim, lazy, linked, panel, term
 from pipeline.dashboard.metrics import known, people_of, run_metric
 from pipeline.dashboard.pages.groups import group_page
 from pipeline.insight.verdicts import campaign_change, campaign_verdict
 from pipeline.metrics import Metric
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.metric import definition
+from pipeline.render.tables import table
 
 #: Operations that are set against the one before: each may cost a question of its own.
 _COMPARED: Final = 8
@@ -50,7 +51,7 @@ async def verdicts(context: Context) -> Safe:
         t("Campaign"), t.of("dates", "Days"), t("Took part"), term(t("Bought"), what),
         term(t("Revenue"), what), term(t("Came back"), what), t("Verdict"),
     ]  # fmt: skip
-    return table(heads, made, label=t("What the campaigns brought"), numeric=[2, 3, 4, 5], cards=True,
+    return table(heads, made, label=t("What the campaigns brought"), numeric=[2, 3, 4, 5],
                  empty=t("No campaign in these days: `streamgauge import campaigns FILE` brings them in."))  # fmt: skip
 
 
@@ -82,7 +83,7 @@ async def pairs(context: Context) -> Safe:
         t("Campaign"), t("The one before"), t("Took part"), term(t("Bought"), what),
         term(t("Revenue a user"), what), term(t("Came back"), what), t("Verdict"),
     ]  # fmt: skip
-    return table(heads, made, label=t("Each campaign against the one before"), numeric=[2, 3, 4, 5], cards=True,
+    return table(heads, made, label=t("Each campaign against the one before"), numeric=[2, 3, 4, 5],
                  empty=t("No campaign in these days has one of its kind before it."))  # fmt: skip
 
 

@@ -9,10 +9,11 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import dim, field, form, lazy, note_bad, panel, select, table
+from pipeline.dashboard.frame import dim, field, fold, form, lazy, note_bad, panel, select
 from pipeline.dashboard.people import person_link
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import Language
+from pipeline.render.tables import table
 from schemas.duration import MINUTE
 from schemas.event import DEVICE
 from schemas.models import mistake
@@ -116,12 +117,16 @@ def body(context: Context) -> Safe:
         return field(label, h("input", name=name, value=context.query.get(name, ""), autocomplete="off"))
 
     return text(
-        form(
-            context,
-            field(t("What became of it"), select("outcome", choices, context.choice("outcome", ["", *OUTCOMES]))),
-            words("event", t("Event")),
-            words("id", t("User or device")),
-            words("source", t("Source")),
+        fold(
+            t,
+            form(
+                context,
+                field(t("What became of it"), select("outcome", choices, context.choice("outcome", ["", *OUTCOMES]))),
+                words("event", t("Event")),
+                words("id", t("User or device")),
+                words("source", t("Source")),
+            ),
+            t("Filters"),
         ),
         panel(
             t("As they come"),
@@ -152,7 +157,6 @@ async def rows(context: Context) -> Safe:
             heads,
             [_cells(context, row) for row in found],
             label=t("Records as they come"),
-            cards=True,
             empty=t("Nothing came in the last 15 minutes that fits."),
         ),
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import lazy, linked, panel, table, term
+from pipeline.dashboard.frame import lazy, linked, panel, term
 from pipeline.dashboard.metrics import known, people_of, run_metric
 from pipeline.dashboard.pages.groups import group_page
 from pipeline.insight.verdicts import experiment_verdict, interval
 from pipeline.render.html import Safe, h
 from pipeline.render.language import NONE
 from pipeline.render.metric import definition
+from pipeline.render.tables import table
 
 
 def _experiments(context: Context) -> Safe:
@@ -52,7 +53,7 @@ async def verdicts(context: Context) -> Safe:
         t("Experiment"), t("Variant"), t("Users"), term(t("Conversion"), what),
         term(t("Difference, 95 %"), what), term(t("Value a user"), what), t("Verdict"),
     ]  # fmt: skip
-    return table(heads, made, label=t("What the experiments say"), numeric=[2, 3, 4, 5], cards=True,
+    return table(heads, made, label=t("What the experiments say"), numeric=[2, 3, 4, 5],
                  empty=t("No user met an experiment in these days. The plan's `meanings` say which event is an exposure."))  # fmt: skip
 
 

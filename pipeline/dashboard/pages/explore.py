@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.bar import Controls, filter_bar, given, said_of
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import lazy, note_bad, panel
+from pipeline.dashboard.frame import fold, lazy, note_bad, panel
 from pipeline.dashboard.pages import one_metric
 from pipeline.dashboard.pages.answers import answer_of, as_csv, as_page
 from pipeline.dashboard.pages.builders import BUILDERS
@@ -56,16 +56,22 @@ def body(context: Context) -> Safe:
     except UserError as exc:
         state, shared, problem = context.query, {}, note_bad(t.said(exc))
     controls = Controls(context, state)
+    scale = {"scale": "log"} if context.query.get("scale") == "log" else {}
     form = h(
         "form",
         h("input", type="hidden", name="kind", value=kind),
+        h("input", type="hidden", name="scale", value="log") if scale else None,
         h("div", *BUILDERS[kind](controls), class_="builder"),
         filter_bar(controls),
         h("div", h("button", t("Show"), class_="primary"), class_="buttons"),
         class_="asked question", action="/explore",
     )  # fmt: skip
-    answer = problem or lazy(replace(context, query={**state, "kind": kind}), "explore", rows=8)
-    return text(_tabs(context, kind, shared), panel(t.of("question", KINDS[kind][1]), form), panel(t("Answer"), answer))
+    answer = problem or lazy(replace(context, query={**state, "kind": kind, **scale}), "explore", rows=8)
+    return text(
+        _tabs(context, kind, shared),
+        panel(t.of("question", KINDS[kind][1]), fold(t, form, t("Change the question"))),
+        panel(t("Answer"), answer),
+    )
 
 
 def _tabs(context: Context, kind: str, shared: Mapping[str, str]) -> Safe:

@@ -17,7 +17,6 @@ from pipeline.dashboard.frame import (
     note_bad,
     panel,
     select,
-    table,
     term,
 )
 from pipeline.dashboard.steps import step_list
@@ -30,6 +29,7 @@ from pipeline.render.chart import Line
 from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import Language
+from pipeline.render.tables import table
 from pipeline.render.vega import lines as line_chart
 from schemas.plan import Funnel
 

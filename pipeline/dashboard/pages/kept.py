@@ -7,11 +7,12 @@ from urllib.parse import urlencode
 
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.forms import changed, form_to, off_note, title_field, when
-from pipeline.dashboard.frame import field, note_bad, panel, select, table
+from pipeline.dashboard.frame import field, note_bad, panel, select
 from pipeline.kept.file import alert_yaml, written
 from pipeline.kept.things import KINDS, OF_SEGMENT, Entry, Kind, data_of
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import Language
+from pipeline.render.tables import table
 from schemas.annotations import MAX_TEXT
 
 #: Kinds of annotations.
@@ -74,7 +75,7 @@ def _annotations(context: Context) -> Safe:
     more = t("The newest {shown} of {listed}.", shown=_SHOWN, listed=t.number(len(listed)))  # fmt: skip
     note = h("p", more, class_="note") if len(listed) > _SHOWN else None
     label = t("Annotations")
-    shown = table(heads, rows, label=label, empty=empty, cards=True)
+    shown = table(heads, rows, label=label, empty=empty)
     return panel(label, new, shown, note, wide=True, id="annotations")
 
 
@@ -103,7 +104,7 @@ def _segments(context: Context) -> Safe:
         )
         new = text(h("p", t("The segment that was made in the bar:"), class_="note"), new)
     label = t("Segments")
-    return panel(label, new, table(heads, rows, label=label, empty=empty, cards=True), wide=True, id="segments")
+    return panel(label, new, table(heads, rows, label=label, empty=empty), wide=True, id="segments")
 
 
 def _explored(title: str, name: str) -> Safe:
@@ -177,7 +178,7 @@ def _removed(context: Context) -> Safe | None:
         return None
     heads = [t("Kind"), t("Id"), t("Removed"), t.of("removed", "By")]
     label = t.of("state", "Removed")
-    return panel(label, table(heads, rows, label=label, cards=True), wide=True)
+    return panel(label, table(heads, rows, label=label), wide=True)
 
 
 def history(context: Context) -> Safe:

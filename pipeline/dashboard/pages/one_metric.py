@@ -47,7 +47,9 @@ def body(context: Context) -> Safe:
             h("p", h("strong", t("Mind: ")), t.of("metric", metric.mistakes), class_="note"),
         ),
         form(context, h("input", type="hidden", name="kind", value="metric"),
-             h("input", type="hidden", name="metric", value=metric.name), _fields(context, metric))
+             h("input", type="hidden", name="metric", value=metric.name),
+             h("input", type="hidden", name="scale", value="log") if context.query.get("scale") == "log" else None,
+             _fields(context, metric))
         if metric.parameters else None,
         panel(t("Result"), lazy(context, "explore", rows=8, metric=metric.name), note=t.of("metric", metric.grain)),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import dim, lazy, note_bad, panel, table, term
+from pipeline.dashboard.frame import dim, lazy, note_bad, panel, term
 from pipeline.dashboard.pages import timeline
 from pipeline.dashboard.people import ask_of, find, person_link, search
 from pipeline.errors import UserError
@@ -29,6 +29,7 @@ from pipeline.queries.funnel_period import funnel_rows
 from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.language import NONE
 from pipeline.render.metric import column_name
+from pipeline.render.tables import table
 from schemas.event import CONTEXT_FIELDS, DEVICE
 
 #: Events of a file, and days of a funnel that are listed.
@@ -146,7 +147,7 @@ async def devices(context: Context) -> Safe:
         t("Events"),
         t("Last seen"),
     ]
-    listed = table(heads, rows, label=t("Devices and ids"), numeric=[3], cards=True)
+    listed = table(heads, rows, label=t("Devices and ids"), numeric=[3])
     if not refused:
         return listed
     claims = t.listed([_short(row["id"].removeprefix(DEVICE)) for row in refused[:5]])
@@ -191,7 +192,7 @@ async def progress(context: Context) -> Safe:
             [_day(context, row.bucket), f"{level}/{len(titles)}", titles[level - 1], " → ".join(times) or NONE]
         )
     heads = [t("Day"), t.of("number", "Step"), t("Got to"), t("Time from step to step")]
-    return text(h("p", said), table(heads, listed, label=t("Funnel: {name}", name=name), cards=True))
+    return text(h("p", said), table(heads, listed, label=t("Funnel: {name}", name=name)))
 
 
 async def did(context: Context) -> Safe:

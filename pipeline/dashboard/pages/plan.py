@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import lazy, panel, table, term
+from pipeline.dashboard.frame import lazy, panel, term
 from pipeline.queries.conditions import moments_sql
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE
+from pipeline.render.tables import table
 from schemas.duration import DAY, MINUTE, format_duration
 from schemas.plan import PropertySpec
 

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from pipeline.dashboard.annotated import marks
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import form, lazy, panel, period_fields, table, term, tile
+from pipeline.dashboard.frame import form, lazy, panel, period_fields, term, tile
 from pipeline.dashboard.pages.records import records as live_records
 from pipeline.queries.conditions import moments_sql
 from pipeline.render.chart import Line
 from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
+from pipeline.render.tables import table
 from pipeline.render.vega import lines as line_chart
 
 _SAMPLE_BYTES: Final = 400
@@ -160,7 +161,7 @@ async def unknown(context: Context) -> Safe:
     answer = await context.store.ask(_UNKNOWN_SQL, {**_span(context), "known": list(context.plan.events)}, keep=15)
     said = {"rejected": t("rejected"), "kept": t("kept")}
     rows = [[h("code", name or t("(no name)")), t.number(n), said.get(how, how)] for name, n, how in answer.rows]
-    return table([t("Event"), t("Records"), ""], rows, label=t("Unknown events"), numeric=[1],
+    return table([t("Event"), t("Records"), t("What became of it")], rows, label=t("Unknown events"), numeric=[1],
                  empty=t("None in these days."))  # fmt: skip
 
 

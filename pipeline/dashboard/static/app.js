@@ -5,6 +5,9 @@ const body = document.body;
 const tip = document.getElementById("tip");
 const said = document.getElementById("said");
 
+// On a phone the answer comes first, and the form when it is asked for.
+if (matchMedia("(max-width: 760px)").matches) document.querySelectorAll("details.fold").forEach((form) => { form.open = false; });
+
 // --- parts that are loaded after the page, when somebody sees them ---
 
 async function load(part) {
@@ -17,7 +20,7 @@ async function load(part) {
     // Only what is new is drawn: what stands still keeps its place, its focus and its scrolling.
     // And what somebody has opened to read waits.
     if (html !== part.shown && !part.querySelector("[data-hold][open]")) {
-      part.innerHTML = html;
+      renew(part, html);
       part.shown = html;
       part.querySelectorAll("[data-part]").forEach((inner) => seen.observe(inner));
     }
@@ -28,6 +31,36 @@ async function load(part) {
     if (part.waiting === waiting) part.waiting = null;
   }
   if (part.dataset.every) setTimeout(() => again(part), part.dataset.every * 1000);
+}
+
+// Put newer content into a part. A chart that is still there stays where it is and takes the newer values (charts.js):
+// somebody may be working in it.
+function renew(part, html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const charts = (parent) => [...parent.children].filter((child) => child.matches("figure[data-chart]"));
+  const kind = (figure) => figure.querySelector(".drawing").getAttribute("role");
+  const older = charts(part), newer = charts(template.content);
+  if (older.map(kind).join() !== newer.map(kind).join()) { part.replaceChildren(template.content); return; }
+  [...part.childNodes].forEach((node) => { if (!older.includes(node)) node.remove(); });
+  let next = 0;
+  for (const node of [...template.content.childNodes]) {
+    if (newer.includes(node)) takeOver(older[next++], node); else part.insertBefore(node, older[next] ?? null);
+  }
+}
+
+function takeOver(figure, newer) {
+  const place = figure.querySelector(".drawing"), its = newer.querySelector(".drawing");
+  place.setAttribute("aria-label", its.getAttribute("aria-label"));
+  place.style.minHeight = its.style.minHeight;
+  const legend = figure.querySelector(".legend"), newLegend = newer.querySelector(".legend");
+  if (legend?.textContent !== newLegend?.textContent) {
+    legend?.remove();
+    if (newLegend) place.after(newLegend);
+  }
+  figure.classList.remove("undrawn");
+  figure.querySelector("script").replaceWith(newer.querySelector("script"));
+  delete figure.dataset.drawing;
 }
 
 // What is out of sight is not asked for, and what was asked for and left is no longer waited for: the server ends it.
