@@ -99,7 +99,7 @@ def _change(
         siblings = _siblings(part, values, step, since)
     return Drop(
         funnel, titles[step - 1], titles[step], since, broke.before, broke.after, broke.n_before, broke.n_after, broke.z,
-        part, rest, siblings,
+        part, rest, siblings, tuple(titles),
     )  # fmt: skip
 
 

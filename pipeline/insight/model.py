@@ -27,6 +27,16 @@ class Drop:
     rest: tuple[float, float] | None
     #: Of the segment's own dimension the other values of the same rest, with conversions that held: (value, after).
     siblings: tuple[tuple[str, float], ...] = ()
+    #: All steps of its funnel.
+    titles: tuple[str, ...] = ()
+
+    def within(self, other: Drop) -> bool:
+        """Whether it is a part of the other's way: its funnel shows step by step what the other takes in one."""
+        if other.step not in self.titles or other.following not in self.titles:
+            return False
+        begin, end = self.titles.index(other.step), self.titles.index(other.following)
+        step = self.titles.index(self.step)
+        return begin <= step < end and end - begin > 1
 
 
 @dataclass(frozen=True)

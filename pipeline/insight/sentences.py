@@ -31,14 +31,21 @@ def step_findings(t: Language, changes: Sequence[Drop]) -> list[Finding]:
 
 
 def by_break(changes: Sequence[Drop]) -> list[tuple[Drop, list[Drop]]]:
-    """The steps that fell, the surest first, each with what other funnels show of the same break."""
-    found: list[tuple[Drop, list[Drop]]] = []
+    """The steps that fell, the surest first, each with what other funnels show of the same break.
+
+    Of one break that step leads which says most closely where it is: two steps of one funnel may be one of another.
+    """
+    breaks: list[list[Drop]] = []
     for change in sorted(changes, key=lambda c: c.z):
-        same = next((others for other, others in found if _same(change, other)), None)
+        same = next((others for others in breaks if _same(change, others[0])), None)
         if same is None:
-            found.append((change, []))
+            breaks.append([change])
         else:
             same.append(change)
+    found = []
+    for one, *others in breaks:
+        lead = next((other for other in others if other.within(one)), one)
+        found.append((lead, [change for change in (one, *others) if change is not lead]))
     return found
 
 

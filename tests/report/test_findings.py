@@ -63,6 +63,21 @@ def test_one_break_in_two_funnels_is_one_finding() -> None:
     assert found.why.endswith("The funnel buy shows it too (checkout → purchase).")
 
 
+def test_of_one_break_the_step_is_named_that_says_most_closely_where_it_is() -> None:
+    """Also where another funnel, which takes two of its steps in one, fell a little more surely by chance."""
+    fine = replace(CHANGE, titles=("cart", "checkout", "pay", "purchase"))
+    coarse = replace(CHANGE, funnel="buy", following="purchase", titles=("cart", "checkout", "purchase"), z=-7.3)
+    funnels = tuple(FunnelFacts(c.funnel, c.titles, (100, 45), (100, 60), changes=(c,)) for c in (fine, coarse))
+    (found,) = all_findings(EN, facts(funnels=funnels))
+    assert found.what.startswith("checkout → pay fell")
+    assert found.why.endswith("The funnel buy shows it too (checkout → purchase).")
+    # What another funnel takes in as many steps is no closer.
+    same = replace(fine, step="pay", following="purchase", z=-7.2)
+    one, other = replace(coarse, step="pay"), replace(same, funnel="checkout")
+    funnels = tuple(FunnelFacts(c.funnel, c.titles, (100, 45), (100, 60), changes=(c,)) for c in (one, other))
+    assert all_findings(EN, facts(funnels=funnels))[0].what.endswith("(funnel buy), since Wednesday, Nov 18.")
+
+
 def test_a_key_figure_that_fell_is_told_with_the_segment_that_explains_it() -> None:
     then = replace(KEY, orders=300, revenue=15_000.0)
     # Orders of 50 each.
