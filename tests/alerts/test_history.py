@@ -125,7 +125,7 @@ async def test_history_says_when_alerts_would_have_fired(tmp_path: Path) -> None
 def test_as_much_history_is_read_as_the_alerts_look_back() -> None:
     plan = parse_plan(PLAN)
     assert look_back(plan) == DAY + 11 * MINUTE
-    assert look_back(load_plan("shop")) == 7 * DAY + 46 * MINUTE
+    assert look_back(load_plan("shop")) == 7 * DAY + 136 * MINUTE
 
 
 SAID = r"""
