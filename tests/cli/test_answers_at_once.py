@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 EVENT = '{"event_id":"e","event":"app_open","user_id":"u","ts":1790812800000}\n'
 #: Clients of Kafka and ClickHouse, and what else takes long to load.
 CLIENTS = ("faust", "aiokafka", "clickhouse_connect", "chdb", "aiohttp", "numpy", "prometheus_client", "matplotlib")

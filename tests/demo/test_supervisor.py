@@ -17,6 +17,8 @@ from pipeline.demo.supervisor import Part, Patience, Supervisor
 from pipeline.embedded.child import Child, free_port
 from pipeline.errors import DependencyError, UserError
 
+pytestmark = pytest.mark.integration
+
 QUICK = Patience(tries=3, first_pause=0.05, longest_pause=0.2, well_after=30.0, look_every=0.02)
 #: So impatient that a busy machine may be taken for a frozen part: only where parts are frozen, or never are.
 ASKING = replace(QUICK, ask_every=0.1, answer_within=0.5, questions=3)

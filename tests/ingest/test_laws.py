@@ -58,7 +58,7 @@ def cuts_of(log: Sequence[Record]) -> st.SearchStrategy[list[int]]:
     return st.lists(st.integers(0, len(log)), max_size=6).map(sorted)
 
 
-@settings(deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.data())
 def test_how_a_log_is_cut_into_batches_changes_nothing(data: st.DataObject) -> None:
     log = data.draw(logs())
@@ -67,14 +67,13 @@ def test_how_a_log_is_cut_into_batches_changes_nothing(data: st.DataObject) -> N
     assert in_batches(classifier(partitions=2), log, range(1, len(log))) == whole
 
 
-@settings(deadline=None)
 @given(logs(), st.sampled_from([0, 1]))
 def test_the_independent_recount_agrees(log: list[Record], partition: int) -> None:
     recounted = expected({partition: [logged(r) for r in log]}, PLAN, 2)[partition]
     assert in_batches(classifier(partition=partition, partitions=2), log, [])["outcomes"] == recounted
 
 
-@settings(deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.data())
 def test_a_restored_partition_goes_on_where_it_stood(data: st.DataObject) -> None:
     """Whatever is restored from what batches remembered, the watermark and the clock: nothing else is needed."""
@@ -90,7 +89,6 @@ def test_a_restored_partition_goes_on_where_it_stood(data: st.DataObject) -> Non
     assert before.outcomes + second.classify(log[cut:]).outcomes == expected_outcomes
 
 
-@settings(deadline=None)
 @given(logs())
 def test_every_accepted_id_is_remembered_once_within_the_horizon(log: list[Record]) -> None:
     """Promise 2: an id that comes again within the horizon is never accepted again."""

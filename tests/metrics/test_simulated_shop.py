@@ -28,7 +28,7 @@ async def test_every_metric_answers(server: EmbeddedClickHouse, name: str) -> No
     plan = load_plan(name)
     world = await World(server, plan).open()
     try:
-        history = History(SHOP if name == "shop" else CONTENT, END - 45 * DAY, END, 50_000, users=2_000)
+        history = History(SHOP if name == "shop" else CONTENT, END - 45 * DAY, END, 30_000, users=1_200)
         client = await connect(world.settings)
         await load(client, plan, history.records())
         for rows in side_rows(history, plan).values():

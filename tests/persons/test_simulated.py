@@ -27,7 +27,7 @@ END = 1_795_276_800_000  # midnight of 2026-11-22 in Shanghai
 @cache
 def simulated() -> tuple[list[bytes], list[dict[str, Any]]]:
     """Two weeks in the order of their times, and who lived in them."""
-    history = History(SHOP, END - 14 * DAY, END, 60_000, None, 1, (), BY_DAY, Devices(), True)
+    history = History(SHOP, END - 14 * DAY, END, 24_000, None, 1, (), BY_DAY, Devices(), True)
     return [sent.value or b"" for sent in history.records()], list(history.people())
 
 
