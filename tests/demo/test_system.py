@@ -15,7 +15,7 @@ from pipeline.embedded.child import Child
 @pytest.mark.parametrize("supervise", [False, True])
 async def test_an_answer_of_a_process_that_took_the_port_of_ours_is_not_its(tmp_path: Path, supervise: bool) -> None:
     """Two systems that start at once may choose the same port."""
-    say_pid = "import os, time; print(os.getpid(), flush=True); time.sleep(100)"
+    say_pid = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
     child = Child("the worker", [sys.executable, "-c", say_pid], tmp_path / "log", supervise=supervise)
     role = Role("worker", child)
     assert not role.gave({"pid": os.getpid()})
