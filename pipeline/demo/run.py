@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from aiokafka import AIOKafkaProducer
 from rich.console import Console
@@ -28,6 +30,7 @@ from pipeline.demo.terminal import Rates, view
 from pipeline.demo.verified import print_verification
 from pipeline.demo.where import send_lines, where
 from pipeline.errors import DependencyError
+from pipeline.ingest.sent import Sent
 from pipeline.process import cancelled, first_of, stop_event
 from pipeline.queries.verify import verify
 from pipeline.render.language import ENGLISH, Language
@@ -46,6 +49,8 @@ COUNTED = ("accepted", "rejected", "duplicate", "late")
 _TICK_SECONDS = 0.05
 #: The past has at most so many events, so that the demo starts within seconds.
 MAX_PAST: Final = 250_000
+#: So many events of today, at most, go the way of the live ones at the start: what is live has today's beginning.
+MAX_TODAY: Final = 15_000
 #: How much of the day's rhythm there is: nights are quiet and not dead.
 _DEPTH: Final = 0.5
 #: Days for which something has been going wrong, today not counted.
@@ -75,10 +80,12 @@ class Demo:
         self._t = Language(language)
         self._plan = plan_of(settings)
         self._product = required_product(self._plan)
-        self._days, self._faults = days, faults
+        self._days, self._faults, self._now = days, faults, int(time.time() * 1000)
+        self._since = begin_of_stream(self._plan.zone, self._now, rate) if days else self._now
         self._wrong_since: date | None = None
         if not faults:
-            self._wrong_since = datetime.fromtimestamp(time.time(), self._plan.zone).date() - timedelta(days=FAULT_DAYS)
+            today = datetime.fromtimestamp(self._now / 1000, self._plan.zone).date()
+            self._wrong_since = today - timedelta(days=FAULT_DAYS)
             self._faults = [planted(self._product, self._wrong_since)]
         self._rhythm = Rhythm(_DEPTH, self._plan.zone, 1.0)
         self._past: Population | None = None
@@ -92,12 +99,13 @@ class Demo:
             faults_of(self._faults, self._plan, 0)  # a mistake in them shows before anything starts
             past = None
             if self._days:
-                history = self.history(int(time.time() * 1000))
+                history = self.history(self._since)
                 past = _Past(history, ahead(batches(self._plan, history.records())))
             console.print(t("Starting the broker, ClickHouse, the worker and the archiver …"))
             async with System(
-                self._settings, folder, usual_ports=True, say=lambda text: console.print(plain(text))
-            ) as system:
+                self._settings, folder, usual_ports=True, log_since_ms=self._since,
+                say=lambda text: console.print(plain(text)),
+            ) as system:  # fmt: skip
                 await first_of(system.wait_ready(), stop.wait(), system.supervision)
                 if stop.is_set():
                     return 130
@@ -110,31 +118,31 @@ class Demo:
                     return 0
                 return await self._sum_up(system, console)
 
-    def history(self, now: int) -> History:
-        """Days of the past until `now` (epoch ms), so that there are users who return, and weeks to compare."""
+    def history(self, until: int) -> History:
+        """Days of the past until then (epoch ms), so that there are users who return, and weeks to compare."""
         return History(
             self._product,
-            now - self._days * DAY,
-            now,
+            until - self._days * DAY,
+            until,
             past_events(self._rate, self._days),
             self._users,
             self._seed,
-            faults_of(self._faults, self._plan, now),
+            faults_of(self._faults, self._plan, self._now),
             self._rhythm,
             Devices(),
         )
 
-    def population(self, now: int, after: Population | None = None) -> Population:
-        """Who comes from `now` on (epoch ms): those who have been there before, as many as ever at this time."""
+    def population(self, since: int, after: Population | None = None) -> Population:
+        """Who comes from then on (epoch ms): those who have been there before, as many as ever at this time."""
         return Population(
             self._seed,
-            start_ms=now,
+            start_ms=since,
             rate=self._rate,
             users=self._users,
             rhythm=self._rhythm,
             journeys=self._product.journeys,
             after=after,
-            faults=faults_of(self._faults, self._plan, now),
+            faults=faults_of(self._faults, self._plan, self._now),
             devices=Devices(),
         )
 
@@ -178,23 +186,31 @@ class Demo:
             await producer.stop()
 
     async def _send(self, producer: AIOKafkaProducer, system: System, stop: asyncio.Event) -> None:
-        """Send the simulated events as their times come."""
-        plan, topic = self._plan, system.settings.events_topic
+        """Send the simulated events as their times come, with these as the log's: today's first ones all at once."""
+        topic = system.settings.events_topic
         partitions = len(await producer.partitions_for(topic))
-        started = time.time()
-        population = self.population(int(started * 1000), self._past)
-        records = add_noise(population.events(), Noise(), plan, seed=self._seed, partitions=partitions)
-        end = int((started + self._seconds) * 1000) if self._seconds else None
-        for record in records:
+        started = int(time.time() * 1000)
+        end = started + int(self._seconds * 1000) if self._seconds else None
+        for record in self._records(started, partitions):
             if end is not None and record.at >= end:
                 break
             while record.at > time.time() * 1000 and not stop.is_set():
                 await asyncio.sleep(_TICK_SECONDS)
             if stop.is_set():
                 break
-            await producer.send(topic, record.value, key=record.key, partition=record.partition)
+            await producer.send(topic, record.value, key=record.key, partition=record.partition, timestamp_ms=record.at)
             self._sent[record.truth] += 1
         await producer.flush()
+
+    def _records(self, started: int, partitions: int) -> Iterator[Sent]:
+        """Those of today until the demo has started, clean, and then what comes, with noise."""
+        events = self.population(self._since if self._past is not None else started, self._past).events()
+        for sent in events:
+            if sent.at >= started:
+                events = chain([sent], events)
+                break
+            yield sent
+        yield from add_noise(events, Noise(), self._plan, seed=self._seed, partitions=partitions)
 
     async def _show(self, system: System, console: Console, stop: asyncio.Event, sending: asyncio.Task[None]) -> None:
         """The live view, until the sending ends or somebody presses Ctrl-C."""
@@ -252,6 +268,12 @@ class Demo:
 def past_events(rate: float, days: int) -> int:
     """How many events of the past are stored before a demo of so many events a second: as many as it would have had."""
     return max(1, min(MAX_PAST, round(rate * days * DAY / 1000)))
+
+
+def begin_of_stream(zone: ZoneInfo, now: int, rate: float) -> int:
+    """Since when there is a demo's own stream (epoch ms): since midnight in the zone, or since `MAX_TODAY` events."""
+    midnight = datetime.fromtimestamp(now / 1000, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return max(round(midnight.timestamp() * 1000), now - round(MAX_TODAY / rate * 1000))
 
 
 def planted(product: Product, since: date) -> str:

@@ -108,6 +108,7 @@ class System:
 
     With `kafka` its broker is that one and keeps its log, else it is in memory. With `keep_ports` each part listens
     where it did at an earlier start.
+    `log_since_ms` is the begin of the log of a broker in memory, if events from before its start are to be sent.
     With `only_servers` it starts none of the roles, and makes nothing in Kafka and ClickHouse.
     """
 
@@ -122,10 +123,11 @@ class System:
         usual_ports: bool = False,
         only_servers: bool = False,
         keep_ports: bool = False,
+        log_since_ms: int | None = None,
         patience: Patience | None = None,
         say: Callable[[str], None] = log.warning,
     ) -> None:
-        self._only_servers = only_servers
+        self._only_servers, self._log_since_ms = only_servers, log_since_ms
         self.settings, self.data_dir = settings, data_dir
         self._usual_ports, self._keep_ports = usual_ports, keep_ports
         self._embedded_kafka, self._embedded_clickhouse, self._kafka = embedded_kafka, embedded_clickhouse, kafka
@@ -306,7 +308,8 @@ class System:
         name, number = f"local-{int(now)}", 1
         while name == self.settings.stream:
             name, number = f"local-{int(now)}-{number}", number + 1
-        return found | {"stream": name, "log_since_ms": int(now * 1000), "session_timeout_s": 3.0}
+        since = int(now * 1000) if self._log_since_ms is None else self._log_since_ms
+        return found | {"stream": name, "log_since_ms": since, "session_timeout_s": 3.0}
 
     def _listening(self, broker: Any, clickhouse: Any) -> dict[str, int]:
         """Where each part listens, by the name in the file of ports."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipeline.demo.run import Demo, past_events, planted
+from pipeline.demo.run import Demo, begin_of_stream, past_events, planted
 from pipeline.settings import load_settings
 from pipeline.simulate import CONTENT, SHOP, Fault, Product
 from pipeline.simulate.command import faults_of
@@ -20,6 +20,23 @@ from schemas.plan_io import load_plan
 )
 def test_the_past_is_as_large_as_the_live_traffic_would_have_been(rate: float, days: int, events: int) -> None:
     assert past_events(rate, days) == events
+
+
+@pytest.mark.parametrize(
+    ("now", "rate", "begin"),
+    [
+        ("2026-11-26T17:30:00", 0.13, "2026-11-26T00:00:00"),
+        ("2026-11-26T00:00:00", 0.13, "2026-11-26T00:00:00"),
+        ("2026-11-26T17:30:00", 1000.0, "2026-11-26T17:29:45"),
+        ("2026-11-26T00:00:10", 1000.0, "2026-11-26T00:00:00"),
+    ],
+)
+def test_today_is_live_from_its_midnight_on_or_for_as_many_events_as_take_a_second(
+    now: str, rate: float, begin: str
+) -> None:
+    zone = ZoneInfo("Asia/Shanghai")
+    at, since = (round(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000) for text in (now, begin))
+    assert begin_of_stream(zone, at, rate) == since
 
 
 @pytest.mark.parametrize(

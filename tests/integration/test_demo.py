@@ -25,8 +25,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded")
 
 def test_every_event_is_accounted_for_and_live_equals_archived(tmp_path: Path) -> None:
     done = command(
-        "demo", "--for", "8s", "--rate", "1000", "--history", "0", "--seed", "7", "--json", "--data", str(tmp_path)
-    )
+        "demo", "--for", "8s", "--rate", "1000", "--history", "1", "--seed", "7", "--json", "--data", str(tmp_path)
+    )  # with today's first ones before them
     assert done.returncode == 0, done.stdout + done.stderr
     result = last_json(done.stdout)
     assert result["ok"] is True
