@@ -64,7 +64,7 @@ sdk-quick: .venv/.ready  ## every server's SDK through the front door, and one b
 	@$(MAKE) --no-print-directory sdk ARGS='-k "test_every_event_counts_once or (real_front_door and segment)" $(ARGS)'
 
 faults: .venv/.ready  ## the tests of failures, on Apache Kafka (needs Java 17 and Maven; STORE=rocksdb)
-	@PIPELINE_STATE_STORE=$(or $(STORE),memory) $(BIN)/python -m pytest -q -m faults -n 3 --dist worksteal $(ARGS)
+	@PIPELINE_STATE_STORE=$(or $(STORE),memory) $(BIN)/python -m pytest -q -m faults -n 2 --dist worksteal $(ARGS)
 
 lint: .venv/.ready  ## ruff, mypy, and which room may import which
 	@$(BIN)/ruff check .
