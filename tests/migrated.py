@@ -1,4 +1,5 @@
-"""Databases with our tables for tests that want one each: to migrate one takes as much work as most of these tests.
+"""A ClickHouse for tests, and databases with our tables for those that want one each: to migrate one takes as much
+work as most of these tests.
 
 One that a test gives back is emptied and taken again by the next. A test that changes a table's definition must not
 give its database back: it would be found out here.
@@ -6,7 +7,11 @@ give its database back: it would be found out here.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from pipeline.clickhouse.client import Connection
@@ -19,6 +24,17 @@ _numbers = count()
 _free: dict[tuple[str, str], list[Settings]] = {}
 #: The definitions as the migrations made them.
 _made: dict[str, dict[str, str]] = {}
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[EmbeddedClickHouse]:
+    """A ClickHouse on that folder until the end, for many tests: to start one takes a second."""
+    server = EmbeddedClickHouse(folder, memory_limit=1 << 30)
+    asyncio.run(server.start())
+    try:
+        yield server
+    finally:
+        asyncio.run(server.stop())
 
 
 async def take(server: EmbeddedClickHouse, **settings: Any) -> Settings:

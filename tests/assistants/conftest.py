@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from metrics.world import World
+from migrated import running
 
 from pipeline.archiver.load import load
 from pipeline.clickhouse.client import connect
@@ -21,12 +22,8 @@ END = 1_795_276_800_000  # midnight of 2026-11-22 in Shanghai
 
 @pytest.fixture(scope="package")
 def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("assistants"), memory_limit=1 << 30)
-    asyncio.run(clickhouse.start())
-    try:
+    with running(tmp_path_factory.mktemp("assistants")) as clickhouse:
         yield clickhouse
-    finally:
-        asyncio.run(clickhouse.stop())
 
 
 async def _simulated(server: EmbeddedClickHouse) -> World:

@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from migrated import running
 
 from pipeline.archiver.rows import STORED_AT, ArchiveBatch, with_time
 from pipeline.clickhouse.client import Connection
@@ -31,10 +32,8 @@ Told = tuple[int, str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("attributes"), memory_limit=1 << 30)
-    asyncio.run(clickhouse.start())
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
+    with running(tmp_path_factory.mktemp("attributes")) as clickhouse:
+        yield clickhouse
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from migrated import running
 
 from pipeline.clickhouse.client import connect
 from pipeline.clickhouse.migrate import migrate
@@ -20,10 +20,8 @@ SETTINGS = Settings(clickhouse_database="today")
 
 @pytest.fixture(scope="module")
 def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("today"), memory_limit=1 << 30)
-    asyncio.run(clickhouse.start())
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
+    with running(tmp_path_factory.mktemp("today")) as clickhouse:
+        yield clickhouse
 
 
 async def _today(

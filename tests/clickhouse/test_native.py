@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from migrated import give_back, take
+from migrated import give_back, running, take
 
 from pipeline.clickhouse import native
 from pipeline.clickhouse.client import Connection
@@ -20,10 +19,8 @@ pytestmark = pytest.mark.usefixtures("needs_embedded")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("native"), memory_limit=1 << 30)
-    asyncio.run(clickhouse.start())
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
+    with running(tmp_path_factory.mktemp("native")) as clickhouse:
+        yield clickhouse
 
 
 @pytest.fixture

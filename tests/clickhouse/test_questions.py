@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from migrated import running
 
 from pipeline.clickhouse.client import connect
 from pipeline.clickhouse.migrate import migrate
@@ -19,11 +20,9 @@ from pipeline.settings import Settings
 
 @pytest.fixture(scope="module")
 def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("store"))
-    asyncio.run(clickhouse.start())
-    asyncio.run(migrate(Settings(**clickhouse.access)))
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
+    with running(tmp_path_factory.mktemp("store")) as clickhouse:
+        asyncio.run(migrate(Settings(**clickhouse.access)))
+        yield clickhouse
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from migrated import running
 from whole_system import command
 
 from pipeline.clickhouse.client import connect
@@ -29,10 +30,8 @@ day,channel,campaign,amount,currency,impressions,clicks
 
 @pytest.fixture(scope="module")
 def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("sides"), memory_limit=1 << 30)
-    asyncio.run(clickhouse.start())
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
+    with running(tmp_path_factory.mktemp("sides")) as clickhouse:
+        yield clickhouse
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import pytest
-from migrated import give_back, take
+from migrated import give_back, running, take
 
 from pipeline.clickhouse.client import Connection
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
@@ -185,12 +185,8 @@ def worlds(scope: Literal["module", "package"], plan: Plan = PLAN) -> tuple[Any,
 
     @pytest.fixture(scope=scope)
     def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-        clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("world"), memory_limit=1 << 30)
-        asyncio.run(clickhouse.start())
-        try:
+        with running(tmp_path_factory.mktemp("world")) as clickhouse:
             yield clickhouse
-        finally:
-            asyncio.run(clickhouse.stop())
 
     @pytest.fixture(scope=scope)
     def opened(server: EmbeddedClickHouse) -> World:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from migrated import give_back, take
+from migrated import give_back, running, take
 
 from pipeline.archiver.rows import (
     DUPLICATE_COLUMNS,
@@ -67,10 +66,8 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("verify"), memory_limit=1 << 30)
-    asyncio.run(clickhouse.start())
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
+    with running(tmp_path_factory.mktemp("verify")) as clickhouse:
+        yield clickhouse
 
 
 def event(

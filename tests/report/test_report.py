@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -11,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
+from migrated import running
 from whole_system import command
 
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
@@ -32,10 +32,8 @@ REPORTED, BROKEN = TODAY - timedelta(days=1), TODAY - timedelta(days=4)
 
 @pytest.fixture(scope="module")
 def server(needs_embedded: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    clickhouse = EmbeddedClickHouse(tmp_path_factory.mktemp("report"))
-    asyncio.run(clickhouse.start())
-    yield clickhouse
-    asyncio.run(clickhouse.stop())
+    with running(tmp_path_factory.mktemp("report")) as clickhouse:
+        yield clickhouse
 
 
 def simulated(server: EmbeddedClickHouse, database: str, *faults: str) -> dict[str, str]:
