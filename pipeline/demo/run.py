@@ -73,7 +73,7 @@ class Demo:
         data: Path | None, as_json: bool, *, days: int = 0, faults: Sequence[str] = (), language: str = ENGLISH,
     ) -> None:  # fmt: skip
         if "kept_editors" not in settings.model_fields_set and is_loopback(settings.dashboard_host):
-            # Nobody has a name here; what is tried out is whoever's started it.
+            # Nobody has a name here; what is tried out belongs to whoever started it.
             settings = settings.model_copy(update={"kept_editors": "*"})
         self._settings, self._rate, self._users, self._seconds = settings, rate, users, seconds
         self._seed, self._data, self._as_json = seed, data, as_json
