@@ -39,6 +39,7 @@ class TcpProxy:
         for gate in self._open.values():
             gate.set()
         self._delay = 0.0
+        self._mark = b""
         self._accepted = 0
         self._listener: socket.socket | None = None
         self._serving: set[asyncio.Task[None]] = set()
@@ -70,6 +71,10 @@ class TcpProxy:
         """Bytes that were taken from one side and not yet given to the other (while held or delayed)."""
         return self._call(lambda: sum(link.waiting[direction] for link in self._links))
 
+    def holds(self, direction: Direction) -> bool:
+        """Whether nothing passes in this direction, by `hold` or by what `hold_from` waited for."""
+        return self._call(lambda: not self._open[direction].is_set())
+
     def hold(self, direction: Direction | None = None) -> None:
         """Pass nothing on, in one direction or (None) both. Connections stay open, and new ones are taken.
 
@@ -78,8 +83,13 @@ class TcpProxy:
         """
         self._call(lambda: self._set_gates(direction, passing=False))
 
+    def hold_from(self, mark: bytes) -> None:
+        """`hold("up")` as soon as a client sends `mark`, which is held already: a kind of request, by a name in it."""
+        self._call(lambda: setattr(self, "_mark", mark))
+
     def release(self, direction: Direction | None = None) -> None:
-        """Undo `hold`."""
+        """Undo `hold`, and `hold_from`."""
+        self.hold_from(b"")
         self._call(lambda: self._set_gates(direction, passing=True))
 
     def delay(self, ms: float) -> None:
@@ -237,11 +247,16 @@ class _Link:
         self, direction: Direction, source: asyncio.StreamReader, queue: asyncio.Queue[tuple[float, bytes]]
     ) -> None:
         loop = asyncio.get_running_loop()
+        before = b""  # a mark may come in two pieces
         while True:
             try:
                 data = await source.read(_CHUNK)
             except OSError:
                 data = b""  # a reset is an end like any other: what came before it is still passed on
+            if direction == "up" and (mark := self._proxy._mark):
+                if mark in before + data:
+                    self._proxy._set_gates("up", passing=False)
+                before = (before + data)[1 - len(mark) :] if len(mark) > 1 else b""
             self.waiting[direction] += len(data)
             await queue.put((loop.time() + self._proxy._delay, data))
             if not data:

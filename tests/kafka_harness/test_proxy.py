@@ -79,6 +79,23 @@ async def test_held_requests_reach_the_server_in_order_after_release(proxy: TcpP
         assert await reader.readexactly(7) == b"one two"
 
 
+async def test_requests_pass_until_one_has_the_mark(proxy: TcpProxy, echo: Echo) -> None:
+    async with connect(proxy) as (reader, writer):
+        proxy.hold_from(b"mark")
+        writer.write(b"one ma")
+        assert await reader.readexactly(6) == b"one ma"
+        writer.write(b"rk two")  # in two pieces, as a network may cut it
+        await until(lambda: proxy.waiting("up") == 6, "the proxy has it")
+        assert proxy.holds("up")
+        writer.write(b" three")
+        await until(lambda: proxy.waiting("up") == 12, "the proxy has the next one, too")
+        assert echo.got == b"one ma"
+        proxy.release()
+        assert await reader.readexactly(12) == b"rk two three"
+        writer.write(b" mark four")
+        assert await reader.readexactly(10) == b" mark four"
+
+
 async def test_a_held_request_arrives_although_its_client_hung_up(proxy: TcpProxy, echo: Echo) -> None:
     async with connect(proxy) as (_, writer):
         proxy.hold("up")
