@@ -34,9 +34,9 @@ test-integration: .venv/.ready  ## the tests of whole processes: up, demo, brows
 	@.ci/tools --try
 	@$(BIN)/python -m pytest -q -m "integration and not faults" $(PARALLEL) $(ARGS)
 
-test-all: .venv/.ready  ## both in one run, which waits less: for .ci/run
+test-all: .venv/.ready  ## all tests in one run, which waits less: for .ci/run (needs what faults need)
 	@.ci/tools --try
-	@$(BIN)/python -m pytest -q -m "not faults" $(PARALLEL) $(ARGS)
+	@$(BIN)/python -m pytest -q $(PARALLEL) -n 4 $(ARGS)
 
 # Another Python: an environment of its own, none of the extras, and a fifth of the laws' examples.
 PURE_TESTS = $(addprefix tests/,schemas measure ingest state insight render files kafka simulate cli)

@@ -33,11 +33,12 @@ def quiet_clients() -> Iterator[None]:
     logger.level = before
 
 
-@pytest.fixture(scope="session")
+# Not until the end of all tests: idle servers work a little, too.
+@pytest.fixture(scope="package")
 def shared_ground(
     needs_kafka: None, needs_embedded: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Ground]:
-    """Kafka and ClickHouse for the whole run."""
+    """Kafka and ClickHouse for all failures."""
     ground = Ground(tmp_path_factory.mktemp("ground"), WAYS)
     ground.start()
     yield ground
