@@ -50,13 +50,14 @@ def funnel_period_sql(
     seen: int | None = None,
     only: str = "",
     between: str = _BESIDE,
+    times: bool = True,
 ) -> str:
     """The query for cohorts of `[first, end)` (epoch ms), by the field `by`.
 
     With `daily` one for each day of the plan, within `daily_window`, and without step times. Several fields in `by` are
     joined by commas, their values by `between`. `seen` is the moment at which one looks: what came later does not
     count, so that an earlier period can be seen as it stood when it was as old as this one. `only` is a condition on
-    the events.
+    the events. Without `times` the steps' are not computed.
 
     The meaning is that of the live funnel (docs/live-measures.md): late events don't count, users are persons.
     """
@@ -89,7 +90,8 @@ def funnel_period_sql(
         where = " AND ".join(filter(None, (query.where, f"(ts < {end} OR NOT ({query.steps[0]}))")))
         query = replace(query, bucket_start=start, bucket_end=stop, where=where, times=False)
     else:
-        query = replace(query, bucket_start=f"toUInt64({first} + 0 * {{}})", bucket_end=f"toUInt64({end} + 0 * {{}})")
+        start, stop = (f"toUInt64({moment} + 0 * {{}})" for moment in (first, end))
+        query = replace(query, bucket_start=start, bucket_end=stop, times=times)
     return funnel_sql(query)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from pipeline.alerts.prometheus import ActiveAlert, PrometheusClient, PrometheusError
@@ -14,6 +15,7 @@ from pipeline.insight.model import FunnelFacts
 from pipeline.measure.periods import Period, local, mature_days, moment_back
 from pipeline.metrics import Table, arguments_for, metrics
 from pipeline.metrics.ask import ask_metric, require_plan
+from pipeline.queries.conditions import moments_sql
 from pipeline.queries.funnel_period import (
     daily_window,
     funnel_days,
@@ -32,41 +34,39 @@ DIMENSIONS: Final = ("platform", "app_version", "platform,app_version", "channel
 
 _PAIRS: Final = ", ".join(f"('{name}', toString({name}))" for name in _KEY_DIMENSIONS)
 
-_KEY: Final = """
-SELECT users, sessions, events, orders, buyers, revenue FROM
-(SELECT uniqExact(person) AS users, uniqExactIf(session_id, session_id != '') AS sessions, count() AS events
- FROM activity WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
-    AND ts < fromUnixTimestamp64Milli({end:Int64})) AS a,
-(SELECT uniqExactIf(order_id, kind = 'payment') AS orders, uniqExactIf(person, kind = 'payment') AS buyers,
+#: What there was in each of some spans, a span named by its first day: `{at}` of an event, `{within}` the condition.
+#: Sessions and events are counted without looking up whose they are.
+_SEEN: Final = """
+SELECT {at} AS at, uniqExactIf(session_id, session_id != '') AS sessions, count() AS events
+FROM events_raw FINAL WHERE {within} GROUP BY at
+SETTINGS do_not_merge_across_partitions_select_final = 1"""
+_MONEY: Final = """
+SELECT {at} AS at, uniqExactIf(order_id, kind = 'payment') AS orders, uniqExactIf(person, kind = 'payment') AS buyers,
     toFloat64(sum(amount)) AS revenue
- FROM money WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
-    AND ts < fromUnixTimestamp64Milli({end:Int64})) AS m"""
-#: Of both periods and all dimensions at once: one row a period (now or not), dimension and value, with each sum and the
-#: sum of the squares of what it is made of (of a count, the count).
-_SPANS: Final = (
-    "(day BETWEEN {first:Date} AND {last:Date} AND ts < fromUnixTimestamp64Milli({end:Int64}) "
-    "OR day BETWEEN {then:Date} AND {until:Date} AND ts < fromUnixTimestamp64Milli({then_end:Int64})) "
-    "AND toDate(ts) BETWEEN {then:Date} - 1 AND {last:Date} + 1"
-)
-_USERS_BY: Final = f"""
-SELECT now, d.1 AS dimension, d.2 AS value, uniqExact(who) AS n, n AS squares
-FROM (SELECT now, who, arrayJoin([{{pairs}}]) AS d FROM (
-    SELECT DISTINCT day >= {{first:Date}} AS now, reinterpretAsUInt128(sipHash128(person)) AS who, {{names}}
-    FROM activity WHERE {_SPANS})) GROUP BY now, dimension, value"""
+FROM money WHERE {within} GROUP BY at"""
+#: The same, of all ("") and by all dimensions at once.
+_USERS: Final = """
+SELECT at, d.1 AS dimension, d.2 AS value, uniqExact(who) AS n
+FROM (SELECT at, who, arrayJoin([('', ''), {pairs}]) AS d FROM (
+    SELECT DISTINCT {at} AS at, reinterpretAsUInt128(sipHash128(person)) AS who, {names} FROM activity WHERE {within}))
+GROUP BY at, dimension, value"""
 # Of all spans at once: whoever looks for the first event of a person looks through all there are.
 _NEW: Final = """
 SELECT span, d.1 AS dimension, d.2 AS value, count() AS n
 FROM (SELECT arrayJoin(arrayFilter(s -> first_day BETWEEN s.2 AND s.3 AND first_seen < fromUnixTimestamp64Milli(s.4),
         [{spans}])).1 AS span, arrayJoin([('', ''), {pairs}]) AS d FROM users)
 GROUP BY span, dimension, value"""
-# A payment is counted where its user was in those days: backends send payments without a platform.
-_MONEY_BY: Final = f"""
-SELECT now, d.1 AS dimension, d.2 AS value, uniqExactIf(order_id, kind = 'payment') AS orders, orders AS order_squares,
+# A payment is counted where its user was in those days: backends send payments without a platform. Each sum stands beside
+# the sum of the squares of what it is made of (of a count, the count).
+_MONEY_BY: Final = """
+SELECT at, d.1 AS dimension, d.2 AS value, uniqExactIf(order_id, kind = 'payment') AS orders, orders AS order_squares,
     toFloat64(sum(amount)) AS revenue, sum(pow(toFloat64(amount), 2)) AS squares
-FROM (SELECT day >= {{first:Date}} AS now, person, order_id, kind, amount FROM money WHERE {_SPANS}) AS m
-INNER JOIN (SELECT day >= {{first:Date}} AS now, person, {{firsts}} FROM activity WHERE {_SPANS} GROUP BY now, person) AS a
-    ON a.person = m.person AND a.now = m.now
-ARRAY JOIN [{{pairs}}] AS d GROUP BY now, dimension, value"""
+FROM (SELECT {at} AS at, person, order_id, kind, amount FROM money WHERE {within}) AS m
+INNER JOIN (
+    SELECT {at} AS at, person, {firsts} FROM activity
+    WHERE {within} AND person IN (SELECT person FROM money WHERE {within}) GROUP BY at, person) AS a
+    ON a.person = m.person AND a.at = m.at
+ARRAY JOIN [{pairs}] AS d GROUP BY at, dimension, value"""
 _DAILY: Final = """
 SELECT a.day AS day, a.users AS users, toFloat64(ifNull(m.revenue, 0)) AS revenue FROM
 (SELECT day, uniqExact(person) AS users FROM activity
@@ -95,7 +95,8 @@ async def gather(store: Store, plan: Plan, period: ReportPeriod, now: int) -> Fa
     """
     await require_plan(store, plan)
     asker = _Asker(store, plan, period, now)
-    key, before, weekday = [await asker.key(span) for span in (period, period.before, period.same_weekday)]
+    keys = await asker.keys()
+    key, before, weekday = [keys[span.first] for span in (period, period.before, period.same_weekday)]
     facts = Facts(plan.product, period, key, before, weekday)
     first, last, whole = period.first.isoformat(), period.last.isoformat(), period.last_whole.isoformat()
     month = (period.last - timedelta(days=29)).isoformat()
@@ -128,20 +129,36 @@ class _Asker:
     def __init__(self, store: Store, plan: Plan, period: ReportPeriod, now: int) -> None:
         self.store, self.plan, self.period, self.now = store, plan, period, now
         self.missing: list[str] = []
+        #: By the first day: the days of the report and the two spans beside them.
+        self.spans: dict[date, Period] = {one.first: one for one in (period, period.before, period.same_weekday)}
 
-    async def key(self, span: Period) -> Key:
-        given = {"first": span.first, "last": span.last, "end": self._bounds(span)[1]}
-        answer = await self.store.ask(_KEY, given, keep=60)
-        users, sessions, events, orders, buyers, revenue = answer.rows[0]
-        new_users = sum(n for at, dimension, _, n in await self.new_users() if (at, dimension) == (span.first, ""))
-        return Key(users, new_users, sessions, events, orders, buyers, float(revenue))
+    async def keys(self) -> dict[date, Key]:
+        """The key figures of the report's spans, by their first day."""
+        at, within = self._in(self.spans)
+        seen, money = [
+            {row[0]: row[1:] for row in (await self.store.ask(sql.format(at=at, within=within), keep=60)).rows}
+            for sql in (_SEEN, _MONEY)
+        ]
+        users = {row[0]: row[3] for row in await self.users() if not row[1]}
+        new = {row[0]: row[3] for row in await self.new_users() if not row[1]}
+        found = {}
+        for first in self.spans:
+            sessions, events = seen.get(first, (0, 0))
+            orders, buyers, revenue = money.get(first, (0, 0, 0.0))
+            found[first] = Key(users.get(first, 0), new.get(first, 0), sessions, events, orders, buyers, float(revenue))
+        return found
+
+    async def users(self) -> list[tuple[Any, ...]]:
+        """Rows of the first day of a span of the report, a dimension ("" for all), a value, and how many were there."""
+        at, within = self._in(self.spans)
+        sql = _USERS.format(at=at, within=within, pairs=_PAIRS, names=", ".join(_KEY_DIMENSIONS))
+        return (await self.store.ask(sql, keep=60)).rows
 
     async def new_users(self) -> list[tuple[Any, ...]]:
-        """Rows of the first day of a span of the report, a dimension ("" for all), a value, and how many came new."""
-        spans = (self.period, self.period.before, self.period.same_weekday)
+        """The same of those who came new."""
         listed = ", ".join(
             f"(toDate('{one.first}'), toDate('{one.first}'), toDate('{one.last}'), {self._bounds(one)[1]}::Int64)"
-            for one in {one.first: one for one in spans}.values()
+            for one in self.spans.values()
         )
         return (await self.store.ask(_NEW.format(spans=listed, pairs=_PAIRS), keep=60)).rows
 
@@ -153,25 +170,23 @@ class _Asker:
     async def segments(self) -> Segments:
         """Key figures by dimension, in the period and in the one that findings are measured against."""
         found: Segments = {}
+        now, then = self.period.first, self.period.reference.first
+
+        def put(measure: str, row: tuple[Any, ...], total: float, squares: float) -> None:
+            at, dimension, value = row[:3]
+            if dimension and at in (now, then):
+                spans = found.setdefault(measure, {}).setdefault(dimension, ({}, {}))
+                spans[0 if at == now else 1][str(value)] = Amount(float(total), float(squares))
+
+        for measure, rows in (("new_users", await self.new_users()), ("users", await self.users())):
+            for row in rows:
+                put(measure, row, row[3], row[3])
+        at, within = self._in({first: self.spans[first] for first in (now, then)})
         firsts = ", ".join(f"argMinIf({name}, ts, {name} != '') AS {name}" for name in _KEY_DIMENSIONS)
-        questions = {
-            ("users",): _USERS_BY.replace("{pairs}", _PAIRS).replace("{names}", ", ".join(_KEY_DIMENSIONS)),
-            ("orders", "revenue"): _MONEY_BY.replace("{pairs}", _PAIRS).replace("{firsts}", firsts),
-        }
-        then = self.period.reference
-        for at, dimension, value, n in await self.new_users():
-            if dimension and at in (self.period.first, then.first):
-                counted = found.setdefault("new_users", {}).setdefault(dimension, ({}, {}))
-                counted[0 if at == self.period.first else 1][str(value)] = Amount(float(n), float(n))
-        days = {
-            "first": self.period.first, "last": self.period.last, "end": self._bounds(self.period)[1],
-            "then": then.first, "until": then.last, "then_end": self._bounds(then)[1],
-        }  # fmt: skip
-        for measures, sql in questions.items():
-            for now, dimension, value, *numbers in (await self.store.ask(sql, days, keep=60)).rows:
-                for measure, total, squares in zip(measures, numbers[::2], numbers[1::2], strict=True):
-                    spans = found.setdefault(measure, {}).setdefault(dimension, ({}, {}))
-                    spans[0 if now else 1][str(value)] = Amount(float(total), float(squares))
+        sql = _MONEY_BY.format(at=at, within=within, pairs=_PAIRS, firsts=firsts)
+        for row in (await self.store.ask(sql, keep=60)).rows:
+            put("orders", row, row[3], row[4])
+            put("revenue", row, row[5], row[6])
         return found
 
     async def funnel(self, name: str, funnel: Funnel) -> FunnelFacts:
@@ -194,7 +209,7 @@ class _Asker:
         return FunnelFacts(name, titles, users, earlier, tuple(sorted(whole.items())), found)
 
     async def _funnel_users(self, funnel: Funnel, span: Period, seen: int) -> tuple[int, ...]:
-        sql = funnel_period_sql(self.plan, funnel, *self._bounds(span), seen=seen)
+        sql = funnel_period_sql(self.plan, funnel, *self._bounds(span), seen=seen, times=False)
         rows = funnel_rows((await self.store.ask(sql, keep=60)).rows)
         return rows[0].users if rows else (0,) * len(funnel.steps)
 
@@ -234,3 +249,9 @@ class _Asker:
 
     def _bounds(self, span: Period) -> tuple[int, int]:
         return span.bounds(self.plan.zone)
+
+    def _in(self, spans: Mapping[date, Period]) -> tuple[str, str]:
+        """In which of the spans an event lies, by its first day, and the condition that it lies in one of them."""
+        parts = {first: moments_sql(*map(str, self._bounds(span))) for first, span in spans.items()}
+        named = ", ".join(f"{part}, toDate('{first}')" for first, part in parts.items())
+        return f"multiIf({named}, toDate(0))", f"({' OR '.join(parts.values())})"

@@ -21,7 +21,7 @@ FROM
         WHERE day <= {on:Date} AND toDate(ts) <= {on:Date} + 1
         GROUP BY person
     ) AS u
-    LEFT JOIN
+    LEFT ANY JOIN
     (
         SELECT person, uniqExactIf(order_id, kind = 'payment') AS orders, sum(amount) AS revenue,
             maxIf(day, kind = 'payment') AS last_paid

@@ -38,7 +38,7 @@ FROM
     SELECT channel, part, arrayFilter(d -> d.1 >= first_seen AND d.1 < until, did.deeds) AS deeds,
         arrayMap(d -> d.2, deeds) AS whats
     FROM came
-    LEFT JOIN
+    LEFT ANY JOIN
     (
         SELECT person, groupArray((ts, kind, amount)) AS deeds FROM milestones
         WHERE toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + {days:UInt16} + 1

@@ -48,7 +48,7 @@ WITH
     (
         SELECT came.channel AS channel, came.part AS part, count() AS users, countIf(came.registered) AS registrations,
             countIf(paid.payments > 0) AS buyers, sum(paid.revenue) AS revenue
-        FROM came LEFT JOIN paid ON paid.person = came.person
+        FROM came LEFT ANY JOIN paid ON paid.person = came.person
         GROUP BY channel, part
     ),
     rows AS

@@ -44,7 +44,7 @@ WITH
                 arrayFilter(p -> p.1 >= u.first_seen AND p.1 < u.first_seen + toIntervalDay({days:UInt16}), paid.payments)
                     AS payments
             FROM users AS u
-            LEFT JOIN
+            LEFT ANY JOIN
             (
                 SELECT person, groupArray((ts, amount, kind)) AS payments
                 FROM money

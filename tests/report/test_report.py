@@ -6,17 +6,21 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 from migrated import running
 from whole_system import command
 
+from pipeline.clickhouse.questions import Store
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.errors import UserError
 from pipeline.render.language import Language
 from pipeline.report.dates import asked_period
+from pipeline.report.gather import gather
+from pipeline.report.model import Key, day_period
+from pipeline.settings import Settings
 from schemas.plan_io import load_plan
 
 pytestmark = pytest.mark.integration
@@ -91,6 +95,33 @@ def test_without_a_fault_no_step_is_accused(sound: dict[str, str], tmp_path: Pat
     said = made(sound, "--day", str(REPORTED), "-o", str(tmp_path / "report.md"))
     assert "→" not in said
     assert "No step fell surely in the last four weeks." in (tmp_path / "report.md").read_text("utf-8")
+
+
+async def test_key_figures_are_those_of_each_span_of_days_alone(
+    server: EmbeddedClickHouse, sound: dict[str, str]
+) -> None:
+    period = day_period(REPORTED)
+    store = Store(Settings(**server.access, clickhouse_database=sound["PIPELINE_CLICKHOUSE_DATABASE"]))
+    try:
+        plan = PLAN.model_copy(update={"funnels": {}})  # they are counted by questions of their own
+        facts = await gather(store, plan, period, int(datetime.now(UTC).timestamp() * 1000))
+        spans = {
+            period.first: facts.key,
+            period.before.first: facts.before,
+            period.same_weekday.first: facts.same_weekday,
+        }
+        for day, key in spans.items():
+            seen = "uniqExact(person), uniqExactIf(session_id, session_id != ''), count() FROM activity"
+            paid = (
+                "uniqExactIf(order_id, kind = 'payment'), uniqExactIf(person, kind = 'payment'), sum(amount) FROM money"
+            )
+            alone = [await store.ask(f"SELECT {what} WHERE day = '{day}'") for what in (seen, paid)]
+            users, sessions, events, orders, buyers, revenue = (value for answer in alone for value in answer.rows[0])
+            came = (await store.ask(f"SELECT count() FROM users WHERE first_day = '{day}'")).rows[0][0]
+            assert key == Key(users, came, sessions, events, orders, buyers, float(revenue))
+            assert min(users, revenue) > 0
+    finally:
+        await store.close()
 
 
 @pytest.mark.usefixtures("needs_chromium")
