@@ -120,7 +120,7 @@ def rejected(found: LastHour | Unknown, t: Language) -> list[Advice]:
     share = t.percent(found.rejected / total)
     return [Advice(
         "rejected", "warning",
-        t("{share} of the last hour's {total} records were rejected, most as {reason}: {detail}", share=share, total=f'{total:,}', reason=found.reason, detail=found.detail),
+        t("{share} of the last hour's {total} records were rejected, most as {reason}: {detail}", share=share, total=f'{total:,}', reason=found.reason, detail=t.read(found.detail)[:200]),
         t("look at `streamgauge rejected list`, mend the app or the plan, then `streamgauge rejected "
 "redrive`"),
     )]  # fmt: skip
