@@ -34,12 +34,15 @@ OTHERS: Final = [code for code in CODES if code != ENGLISH]
 CHINESE: Final = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
 #: Words of the field or of the machine that Chinese people write as they are.
 AS_THEY_ARE: Final = ("ID", "P90", "P95", "P99", "LTV", "CAC", "NPS", "ROI", "UV", "PV", "K")
-#: Errors that carry their text, and rooms whose errors are in English: operators read them in logs and on servers,
-#: assistants in their protocol.
+#: Errors that carry their text.
 ERRORS: Final = ("UserError", "DependencyError", "TranslatableValueError", "Sentence")
+#: Rooms whose errors are in English, and why.
 IN_ENGLISH: Final = (
-    "archiver/", "assistants/", "backup/", "collect/", "embedded/", "files/", "ingest/", "kafka/", "replay/", "simulate/",
-    "state/", "telemetry/", "topics.py", "worker/",
+    "assistants/",  # said to assistants, in their protocol
+    # In the log of a server, where an English line is what one searches for:
+    "archiver/", "collect/", "kafka/", "state/", "telemetry/", "topics.py",
+    "backup/", "embedded/",  # said to who runs the machine, with paths and codes of the system
+    "files/", "replay/", "simulate/",  # beside output of the same commands that is English
 )  # fmt: skip
 #: Where an error is made of another one, or of what pydantic says.
 OF_OTHERS: Final = {"kept/things.py": 1, "schemas/alerts.py": 1, "schemas/names.py": 1, "schemas/translatable.py": 1}
