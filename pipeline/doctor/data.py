@@ -135,7 +135,7 @@ def front_door(found: DoorState, t: Language) -> list[Advice]:
         said += role_health("collect", found.health, t)
     if isinstance(found.sources, Unknown):
         said.append(Advice(
-            "front door", "error", found.sources.why,
+            "front door", "error", t.said(found.sources.why),
             t("mend {file}, or make it anew with `streamgauge sources add`", file=found.file),
         ))  # fmt: skip
     elif found.sources == 0 and not isinstance(found.health, Unknown):
