@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from pipeline.dashboard.context import Context
@@ -230,18 +230,29 @@ def conflict(context: Context, action: str, form: dict[str, str], number: int, w
     id_ = form.get("id") or form.get("name", "")
     look = h("a", t("See what changed"), href=f"/history?{urlencode({'kind': kind or '', 'id': id_})}")
     again = {name: value for name, value in form.items() if name != "seen"}
-    values = [h("li", h("strong", name), ": ", value[:300]) for name, value in again.items() if value and name != "id"]
     return text(
         note_bad(head),
         h("p", t("What you wanted:"), class_="note"),
-        h("ul", *values),
+        _typed(again),
         h("p", look),
-        form_to(context, action, h("button", t("Do it all the same"), class_="primary"), **_hidden(again), seen=number),
+        form_to(context, action, h("button", t("Do it all the same"), class_="primary"), **again, seen=number),
     )  # fmt: skip
 
 
-def _hidden(form: dict[str, str]) -> dict[str, Any]:
-    return dict(form)
+def after_login(context: Context, action: str, form: dict[str, str]) -> Safe:
+    """A form that was sent without a login, given back after it."""
+    t = context.t
+    return text(
+        note_bad(t("You are logged in again. What you typed is not stored yet:")),
+        _typed(form),
+        form_to(context, action, h("button", t("Store it"), class_="primary"), **form),
+    )
+
+
+def _typed(form: dict[str, str]) -> Safe:
+    """The fields of a form, to be read."""
+    shown = {name: value for name, value in form.items() if value and name not in ("id", "seen")}
+    return h("ul", *[h("li", h("strong", name), ": ", value[:300]) for name, value in shown.items()])
 
 
 def _kind_of(action: str) -> str:
