@@ -115,7 +115,7 @@ def from_lists() -> set[str]:
         ("question", [*definitions.KINDS.values(), *(text for pair in explore.KINDS.values() for text in pair)]),
         ("operator", filters.OPERATORS.values()), ("measure", question.MEASURES.values()), ("order", question.ORDER_NAMES.values()),
         ("against", builders.COMPARES.values()), ("grain", builders.GRAINS), ("period", builders.GRAINS),
-        ("outcome", events.OUTCOMES.values()), ("segment", metric.SEGMENT_NAMES.values()), ("alert", alerts.WORDS.values()),
+        ("outcome", events.OUTCOMES.values()), *((name, of.values()) for name, of in metric.VALUES.items()), ("alert", alerts.WORDS.values()),
         ("happened", kept.HAPPENED), ("counted", COUNTED), ("kept", KINDS), ("page", ["Not stored"]),
         ("group", GROUPS.values()),
         ("severity", [*alerts.SEVERITIES.values(), *doctor.SEVERITIES.values()]),
