@@ -206,8 +206,9 @@ class Settings(BaseSettings):
         if self.kafka_security_protocol.startswith("SASL"):
             if not self.kafka_sasl_username or self.kafka_sasl_password is None:
                 raise TranslatableValueError(
-                    "{names} are needed with {this}",
-                    names="PIPELINE_KAFKA_SASL_USERNAME, PIPELINE_KAFKA_SASL_PASSWORD",
+                    "{one} and {other} are needed with {this}",
+                    one=f"{PREFIX}KAFKA_SASL_USERNAME",
+                    other=f"{PREFIX}KAFKA_SASL_PASSWORD",
                     this=f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}",
                 )
         elif self.kafka_sasl_username:
