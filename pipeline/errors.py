@@ -31,8 +31,9 @@ class UserError(StreamgaugeError):
 class AnotherTopicError(UserError):
     """The events topic is not the one that was counted: its offsets mean other records."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}. Use a new PIPELINE_GROUP and PIPELINE_STREAM")
+    def __init__(self, text: str, /, **values: object) -> None:
+        what = Sentence(text, **values)
+        super().__init__("{what}. Use a new PIPELINE_GROUP and PIPELINE_STREAM", what=what)
 
 
 class DependencyError(StreamgaugeError):

@@ -25,6 +25,7 @@ from pipeline.errors import UserError
 from schemas.event import LATEST_TS
 from schemas.plan import Plan
 from schemas.plan_io import PlanError, load_plan, ready_plans
+from schemas.translatable import Foreign, Sentence, TranslatableValueError, said_by
 
 PREFIX = "PIPELINE_"
 #: Variables with the prefix that are no settings of their own.
@@ -146,7 +147,9 @@ class Settings(BaseSettings):
                 if part.strip():
                     ip_network(part.strip(), strict=False)
         except ValueError:
-            raise ValueError("write addresses and networks, separated by commas: 10.0.0.7, 192.168.0.0/24") from None
+            raise TranslatableValueError(
+                "write addresses and networks, separated by commas: 10.0.0.7, 192.168.0.0/24"
+            ) from None
         return value
 
     @field_validator("kafka_bootstrap")
@@ -156,24 +159,24 @@ class Settings(BaseSettings):
         for server in servers:
             host, _, port = server.rpartition(":")
             if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-                raise ValueError("write host:port, several separated by commas")
+                raise TranslatableValueError("write host:port, several separated by commas")
             if ":" in host and not (host.startswith("[") and host.endswith("]")):
-                raise ValueError("an IPv6 address stands in brackets: [::1]:9092")
+                raise TranslatableValueError("an IPv6 address stands in brackets: [::1]:9092")
         return ",".join(servers)
 
     @field_validator("clickhouse_url")
     @classmethod
     def _url(cls, value: str) -> str:
-        hint = "write it like http://127.0.0.1:8123 or https://clickhouse.example.com:8443"
+        hint = TranslatableValueError("write it like http://127.0.0.1:8123 or https://clickhouse.example.com:8443")
         try:
             parts = urlsplit(value)
             port = parts.port
         except ValueError:
-            raise ValueError(hint) from None
+            raise hint from None
         if parts.username or parts.password:
-            raise ValueError(f"no name or password in it: they go to {PREFIX}CLICKHOUSE_USER and _PASSWORD")
+            raise TranslatableValueError("no name or password in it: they go to PIPELINE_CLICKHOUSE_USER and _PASSWORD")
         if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query:
-            raise ValueError(hint)
+            raise hint
         return value.rstrip("/")
 
     @field_validator("dashboard_workers")
@@ -181,42 +184,46 @@ class Settings(BaseSettings):
     def _workers(cls, value: str) -> str:
         urls = [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
         if not urls or not all(urlsplit(url).scheme in ("http", "https") and urlsplit(url).hostname for url in urls):
-            raise ValueError("write http://127.0.0.1:9108, several separated by commas")
+            raise TranslatableValueError("write http://127.0.0.1:9108, several separated by commas")
         return ",".join(urls)
 
     @field_validator("otel_endpoint")
     @classmethod
     def _collector(cls, value: str | None) -> str | None:
         if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
-            raise ValueError("write it like http://127.0.0.1:4318, without /v1/traces")
+            raise TranslatableValueError("write it like http://127.0.0.1:4318, without /v1/traces")
         return value.rstrip("/") if value else None
 
     @field_validator("prometheus_url")
     @classmethod
     def _prometheus(cls, value: str | None) -> str | None:
         if value is not None and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
-            raise ValueError("write it like http://127.0.0.1:9090")
+            raise TranslatableValueError("write it like http://127.0.0.1:9090")
         return value.rstrip("/") if value else None
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:
         if self.kafka_security_protocol.startswith("SASL"):
             if not self.kafka_sasl_username or self.kafka_sasl_password is None:
-                raise ValueError(
-                    f"{PREFIX}KAFKA_SASL_USERNAME and {PREFIX}KAFKA_SASL_PASSWORD are needed with "
-                    f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}"
+                raise TranslatableValueError(
+                    "{one} and {other} are needed with {this}",
+                    one=f"{PREFIX}KAFKA_SASL_USERNAME",
+                    other=f"{PREFIX}KAFKA_SASL_PASSWORD",
+                    this=f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol}",
                 )
         elif self.kafka_sasl_username:
             # Else a password that someone has set would silently not be used.
-            raise ValueError(f"{PREFIX}KAFKA_SASL_USERNAME needs {PREFIX}KAFKA_SECURITY_PROTOCOL=SASL_SSL")
+            raise _needs("KAFKA_SASL_USERNAME", "KAFKA_SECURITY_PROTOCOL=SASL_SSL")
         if self.kafka_ssl_keyfile and not self.kafka_ssl_certfile:
-            raise ValueError(f"{PREFIX}KAFKA_SSL_KEYFILE needs {PREFIX}KAFKA_SSL_CERTFILE")
+            raise _needs("KAFKA_SSL_KEYFILE", "KAFKA_SSL_CERTFILE")
         if self.collect_ssl_keyfile and not self.collect_ssl_certfile:
-            raise ValueError(f"{PREFIX}COLLECT_SSL_KEYFILE needs {PREFIX}COLLECT_SSL_CERTFILE")
+            raise _needs("COLLECT_SSL_KEYFILE", "COLLECT_SSL_CERTFILE")
         if self.state_store == "rocksdb" and self.state_dir is None:
-            raise ValueError(f"{PREFIX}STATE_STORE=rocksdb needs {PREFIX}STATE_DIR, a folder for this worker alone")
+            raise TranslatableValueError(
+                "PIPELINE_STATE_STORE=rocksdb needs PIPELINE_STATE_DIR, a folder for this worker alone"
+            )
         if self.events_topic == self.rejected_topic:
-            raise ValueError(f"{PREFIX}EVENTS_TOPIC and {PREFIX}REJECTED_TOPIC must be two topics")
+            raise TranslatableValueError("PIPELINE_EVENTS_TOPIC and PIPELINE_REJECTED_TOPIC must be two topics")
         return self
 
     def kafka_ssl_context(self) -> ssl.SSLContext | None:
@@ -289,7 +296,7 @@ def load_settings(config: str | Path | None = None, **given: Any) -> Settings:
         return Settings(**wanted)
     except ValidationError as exc:
         problems = [_problem(error, path, from_file.keys() - given.keys()) for error in exc.errors(include_url=False)]
-        raise UserError("{why}", why="; ".join(problems)) from None
+        raise UserError.of(Sentence.joined("; ", problems)) from None
 
 
 def plan_of(settings: Settings) -> Plan:
@@ -335,13 +342,20 @@ def _no_setting(name: str, known: list[str]) -> UserError:
     return UserError("{name} is not a setting", name=name)
 
 
+def _needs(name: str, other: str) -> TranslatableValueError:
+    return TranslatableValueError("{name} needs {other}", name=PREFIX + name, other=PREFIX + other)
+
+
 def _problem(error: Any, path: str | Path | None, from_file: Set[str]) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = said_by(error)
     if not error["loc"]:
         return message
     name = str(error["loc"][0])
     where = f"{path}: {name}" if name in from_file else PREFIX + name.upper()
     field = Settings.model_fields.get(name)
     secret = field is not None and "Secret" in str(field.annotation)
-    found = "" if secret or name == "clickhouse_url" else f" (found {str(error['input'])[:100]!r})"
-    return f"{where}: {message[:1].lower()}{message[1:]}{found}"
+    if isinstance(message, Foreign):
+        message = Foreign(message[:1].lower() + message[1:])
+    if secret or name == "clickhouse_url":
+        return Sentence("{place}: {why}", place=where, why=message)
+    return Sentence("{place}: {why} (found {given})", place=where, why=message, given=repr(str(error["input"])[:100]))

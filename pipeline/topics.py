@@ -49,8 +49,9 @@ async def ensure_topics(settings: Settings) -> int:
         except (KafkaError, OSError) as exc:
             if asyncio.get_running_loop().time() > deadline:
                 raise DependencyError(
-                    f"Kafka at {settings.kafka_bootstrap} does not answer ({exc!r}): is it running, "
-                    f"and is PIPELINE_KAFKA_BOOTSTRAP right?"
+                    "Kafka at {address} does not answer ({why}): is it running, and is PIPELINE_KAFKA_BOOTSTRAP right?",
+                    address=settings.kafka_bootstrap,
+                    why=repr(exc),
                 ) from exc
             log.info("waiting for Kafka at %s: %r", settings.kafka_bootstrap, exc)
             await asyncio.sleep(1.0)
@@ -74,8 +75,13 @@ async def _ensure(settings: Settings) -> int:
             await _create(admin, changelog, count, settings.replication, config)
         elif (found := await _partitions(admin, changelog)) != count:
             raise UserError(
-                f"topic {changelog} has {found} partitions and {settings.events_topic} has {count}: the number of "
-                f"partitions of a topic that is counted can't change. Use a new PIPELINE_GROUP and PIPELINE_STREAM."
+                "topic {topic} has {found} partitions and {other} has {count}: the number "
+                "of partitions of a topic that is counted can't change. Use a new PIPELINE_GROUP and "
+                "PIPELINE_STREAM.",
+                topic=changelog,
+                found=found,
+                other=settings.events_topic,
+                count=count,
             )
         if settings.rejected_topic not in existing:
             config = {"max.message.bytes": str(16 << 20)}
@@ -114,8 +120,12 @@ async def _takes_forwarded_records(admin: AIOKafkaAdminClient, topic: str) -> No
         return
     if values and values[0] and 0 <= int(values[0]) < FORWARDED_BYTES:
         raise UserError(
-            f"topic {topic} takes records of at most {values[0]} bytes (max.message.bytes); {FORWARDED_BYTES} are "
-            f"needed, for a record that has to be sent on to the partition of its actor"
+            "topic {topic} takes records of at most {most} bytes (max.message.bytes); "
+            "{needed} are needed, for a record that has to be sent on to the partition "
+            "of its actor",
+            topic=topic,
+            most=values[0],
+            needed=FORWARDED_BYTES,
         )
 
 
@@ -139,4 +149,4 @@ async def _partitions(admin: AIOKafkaAdminClient, topic: str) -> int:
         if partitions:
             return len(partitions)
         await asyncio.sleep(0.1)
-    raise DependencyError(f"Kafka does not say how many partitions the topic {topic} has")
+    raise DependencyError("Kafka does not say how many partitions the topic {topic} has", topic=topic)

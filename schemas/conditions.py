@@ -19,17 +19,18 @@ from schemas.event import CONTEXT_FIELDS
 from schemas.models import property_type
 from schemas.names import shown
 from schemas.plan import EventSpec, PropertySpec
+from schemas.translatable import Foreign, Sentence
 from schemas.where import Condition, Scalar, holds
 
 _BOUNDS: Final = ("gt", "gte", "lt", "lte")
 _WORDS: Final = {
-    "string": "a text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "timestamp": "a time, as text",
-    "array": "a list",
-    "object": "an object",
+    "string": Sentence("a text"),
+    "integer": Sentence("a whole number"),
+    "number": Sentence("a number"),
+    "boolean": Sentence("true or false"),
+    "timestamp": Sentence("a time, as text"),
+    "array": Sentence("a list"),
+    "object": Sentence("an object"),
 }
 #: A field of the envelope: see `schemas.event.Label`.
 _CONTEXT: Final = PropertySpec(type="string", max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")
@@ -56,25 +57,39 @@ def mistakes(field: str, spec: PropertySpec | None, condition: Condition) -> lis
     """Why `condition` can't hold for a field of that specification (None: of any type), or says nothing."""
     found = [] if spec is None else list(_of_values(field, spec, condition))
     if not found and not satisfiable(spec, [condition]):
-        found.append(Mistake((), f"no value of {field} is {_said(condition)}"))
+        found.append(
+            Mistake((), Sentence("no value of {field} is {condition}", field=field, condition=_said(condition)))
+        )
     return found
 
 
 def _of_values(field: str, spec: PropertySpec, condition: Condition) -> Iterator[Mistake]:
+    type_ = _WORDS[spec.type]
     if spec.type in ("array", "object"):
-        yield Mistake((), f"{field} is {_WORDS[spec.type]}: conditions compare texts, numbers, true and false")
+        said = Sentence("{field} is {type}: conditions compare texts, numbers, true and false", field=field, type=type_)
+        yield Mistake((), said)
         return
     for place, value in _values(condition):
         if not _is_of(spec.type, value):
-            message = f"{field} is {_WORDS[spec.type]}, {shown_value(value)} is {kind_of(value)}"
+            message = Sentence(
+                "{field} is {type}, {value} is {kind}",
+                field=field, type=type_, value=shown_value(value), kind=kind_of(value),
+            )  # fmt: skip
             yield Mistake(place, message, unquoted=spec.type in ("string", "timestamp") or isinstance(value, str))
         elif value == "" and spec is _CONTEXT:
-            yield Mistake(place, f"an empty {field} counts as missing, and what is missing fulfils no condition")
+            yield Mistake(
+                place,
+                Sentence("an empty {field} counts as missing, and what is missing fulfils no condition", field=field),
+            )
         elif why := _impossible(spec, value):
-            yield Mistake(place, f"{field} can't be {shown_value(value)}: {why}")
+            yield Mistake(
+                place, Sentence("{field} can't be {value}: {why}", field=field, value=shown_value(value), why=why)
+            )
     for name in _BOUNDS:
         if getattr(condition, name) is not None and spec.type not in ("integer", "number"):
-            yield Mistake((name,), f"{field} is {_WORDS[spec.type]}: {name} compares numbers")
+            yield Mistake(
+                (name,), Sentence("{field} is {type}: {name} compares numbers", field=field, type=type_, name=name)
+            )
 
 
 def _values(condition: Condition) -> Iterator[tuple[tuple[str | int, ...], Scalar]]:
@@ -98,8 +113,10 @@ def _is_of(kind: str, value: Scalar) -> bool:
 def kind_of(value: Any) -> str:
     """What a value is, in words."""
     if isinstance(value, bool):
-        return "true or false"
-    return "a number" if isinstance(value, int | float) else "a text" if isinstance(value, str) else "none of them"
+        return Sentence("true or false")
+    if isinstance(value, int | float):
+        return Sentence("a number")
+    return Sentence("a text" if isinstance(value, str) else "none of them")
 
 
 def shown_value(value: Any) -> str:
@@ -113,21 +130,21 @@ def _impossible(spec: PropertySpec, value: Scalar) -> str:
     """Why an event whose property has this value would be rejected; "" if it wouldn't."""
     if spec.type == "integer" and isinstance(value, float):
         if not value.is_integer():
-            return "it has to be a whole number"
+            return Sentence("it has to be a whole number")
         value = int(value)  # 1 equals 1.0
     if spec.enum is not None:
         if any(value == allowed for allowed in spec.enum):
             return ""
-        return f"it has to be one of {', '.join(map(str, spec.enum))}"
+        return Sentence("it has to be one of {values}", values=", ".join(map(str, spec.enum)))
     try:
         _validator(spec).validate_json(to_json(value))
     except ValidationError as exc:
         message: str = exc.errors(include_url=False)[0]["msg"]
         for long, short in (("Input should be", "it has to be"), ("String should", "it has to")):
             message = message.replace(long, short)
-        return message
+        return Foreign(message)
     except ValueError:  # a text that no JSON can hold
-        return "no text holds half of a character"
+        return Sentence("no text holds half of a character")
     return ""
 
 

@@ -38,7 +38,7 @@ class Funnel(StrictModel):
     @classmethod
     def _window_positive(cls, value: int) -> int:
         if value <= 0:
-            raise ValueError("the conversion window must be longer than 0")
+            raise TranslatableValueError("the conversion window must be longer than 0")
         return value
 
     def step_number(self, step: str) -> int:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from schemas.names import Name
+from schemas.translatable import TranslatableValueError
 from schemas.where import StrictModel
 
 
@@ -20,7 +21,9 @@ class Alias(StrictModel):
     @classmethod
     def _is_a_property(cls, value: str) -> str:
         if not value.startswith("properties.") or value == "properties.":
-            raise ValueError(f"{value!r} is no property: write properties.NAME, where the event has the old id")
+            raise TranslatableValueError(
+                "{value} is no property: write properties.NAME, where the event has the old id", value=repr(value)
+            )
         return value
 
 

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from schemas.duration import DAY, MINUTE, Duration
 from schemas.event import CONTEXT_FIELDS
 from schemas.names import Name
+from schemas.translatable import TranslatableValueError
 from schemas.where import StepItem, StrictModel, Where, check_field
 
 #: Fields of the envelope that say who; a meaning may read them besides the context fields.
@@ -128,21 +129,21 @@ class Thresholds(StrictModel):
     @classmethod
     def _positive(cls, value: int) -> int:
         if value <= 0:
-            raise ValueError("must be longer than 0")
+            raise TranslatableValueError("must be longer than 0")
         return value
 
     @field_validator("new", "at_risk", "dormant")
     @classmethod
     def _whole_days(cls, value: int) -> int:
         if value % DAY:
-            raise ValueError("must be whole days, like 14d")
+            raise TranslatableValueError("must be whole days, like 14d")
         return value
 
     @field_validator("dormant")
     @classmethod
     def _after_at_risk(cls, value: int, info: Any) -> int:
         if value <= info.data.get("at_risk", 0):
-            raise ValueError("must be longer than at_risk")
+            raise TranslatableValueError("must be longer than at_risk")
         return value
 
 
@@ -190,21 +191,29 @@ class Meanings(StrictModel):
             for meaning in getattr(self, name):
                 where = f"meanings.{name}"
                 if events is not None and meaning.event not in events:
-                    raise ValueError(f"{where}: the event {meaning.event!r} is not among this plan's events")
+                    raise TranslatableValueError(
+                        "{place}: the event {event} is not among this plan's events",
+                        place=where,
+                        event=repr(meaning.event),
+                    )
                 for field in meaning.where:
                     check_field(field, f"{where}: where")
                 for column, field in meaning.fields().items() if isinstance(meaning, Meaning) else ():
                     _check_source(field, f"{where}: {column}")
                     if column in NUMBER_FIELDS and not field.startswith("properties."):
-                        raise ValueError(
-                            f"{where}: {column}: {field!r} is no number: it must be one of properties.NAME"
+                        raise TranslatableValueError(
+                            "{place}: {field} is no number: it must be one of properties.NAME",
+                            place=f"{where}: {column}",
+                            field=repr(field),
                         )
 
 
 def _check_source(field: str, where: str) -> None:
     if field in IDENTITY_FIELDS or field in CONTEXT_FIELDS or (field.startswith("properties.") and len(field) > 11):
         return
-    raise ValueError(
-        f"{where}: {field!r} is neither a field of the envelope "
-        f"({', '.join((*IDENTITY_FIELDS, *CONTEXT_FIELDS))}) nor properties.NAME"
+    raise TranslatableValueError(
+        "{where}: {field} is neither a field of the envelope ({fields}) nor properties.NAME",
+        where=where,
+        field=repr(field),
+        fields=", ".join((*IDENTITY_FIELDS, *CONTEXT_FIELDS)),
     )

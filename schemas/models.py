@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 
 from schemas.event import MAX_VALUE, EventDict, TimeText
 from schemas.plan import EventSpec, Plan, PropertySpec, Scalar
+from schemas.translatable import Foreign
 
 # Strict: a number is not a string. `extra=forbid`: a misspelt field is a mistake its producer should see.
 _ENVELOPE = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -130,7 +131,7 @@ def mistake(spec: EventSpec, name: str, value: Any) -> str | None:
         _adapter(found.model_dump_json(), is_value=name == spec.value).validate_python(value)
     except ValidationError as exc:
         said = exc.errors(include_url=False)[0]["msg"]
-        return said[:1].lower() + said[1:]
+        return Foreign(said[:1].lower() + said[1:])
     return None
 
 

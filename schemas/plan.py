@@ -31,6 +31,7 @@ from schemas.meanings import Meanings
 from schemas.names import Name, Title
 from schemas.scorecard import Scorecard
 from schemas.segments import SegmentSpec, check_segments
+from schemas.translatable import TranslatableValueError
 from schemas.where import Condition, Scalar, Step, Where, check_field
 from schemas.where import StrictModel as _Model
 
@@ -56,20 +57,24 @@ class PropertySpec(_Model):
             try:
                 TypeAdapter(Annotated[str, Field(pattern=value)])
             except SchemaError as exc:
-                raise ValueError(f"{value!r} is not a regular expression (look-around is not supported)") from exc
+                raise TranslatableValueError(
+                    "{value} is not a regular expression (look-around is not supported)", value=repr(value)
+                ) from exc
         return value
 
     @model_validator(mode="after")
     def _bounds_fit_type(self) -> PropertySpec:
         if (self.min is not None or self.max is not None) and self.type not in ("integer", "number"):
-            raise ValueError(f"min and max are for numbers, not for type {self.type}")
+            raise TranslatableValueError("min and max are for numbers, not for type {type}", type=self.type)
         if (self.max_length is not None or self.pattern) and self.type != "string":
-            raise ValueError(f"max_length and pattern are for strings, not for type {self.type}")
+            raise TranslatableValueError("max_length and pattern are for strings, not for type {type}", type=self.type)
         for bound in (self.min, self.max):
             if self.type == "integer" and bound is not None and (bound % 1 or abs(bound) >= 2**63):
-                raise ValueError(f"{bound} is not a bound for type integer: it is a 64-bit whole number")
+                raise TranslatableValueError(
+                    "{bound} is not a bound for type integer: it is a 64-bit whole number", bound=bound
+                )
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min} is greater than max {self.max}")
+            raise TranslatableValueError("min {min} is greater than max {max}", min=self.min, max=self.max)
         return self
 
     @model_validator(mode="after")
@@ -82,9 +87,13 @@ class PropertySpec(_Model):
                 "boolean": isinstance(value, bool),
             }
             if not fits.get(self.type, False):
-                raise ValueError(f"enum: {value!r} is not of type {self.type}: give the type that it has")
+                raise TranslatableValueError(
+                    "enum: {value} is not of type {type}: give the type that it has", value=repr(value), type=self.type
+                )
             if not self._within_bounds(value):
-                raise ValueError(f"enum: {value!r} is outside of the property's other bounds: no event can have it")
+                raise TranslatableValueError(
+                    "enum: {value} is outside of the property's other bounds: no event can have it", value=repr(value)
+                )
         return self
 
     def _within_bounds(self, value: Scalar) -> bool:
@@ -128,7 +137,9 @@ class EventSpec(_Model):
         if self.value is not None:
             spec = self.properties.get(self.value)
             if spec is None or spec.type not in ("number", "integer"):
-                raise ValueError(f"value: {self.value} must be a property of this event, of type number")
+                raise TranslatableValueError(
+                    "value: {value} must be a property of this event, of type number", value=self.value
+                )
         return self
 
 
@@ -187,7 +198,7 @@ class Plan(_Model):
     @classmethod
     def _not_negative(cls, value: int) -> int:
         if value < 0:
-            raise ValueError("a duration can't be negative")
+            raise TranslatableValueError("a duration can't be negative")
         return value
 
     @field_validator("timezone")
@@ -196,7 +207,9 @@ class Plan(_Model):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as exc:
-            raise ValueError(f"{value!r} is not a time zone: write it like Asia/Shanghai or UTC") from exc
+            raise TranslatableValueError(
+                "{value} is not a time zone: write it like Asia/Shanghai or UTC", value=repr(value)
+            ) from exc
         return value
 
     @model_validator(mode="after")
@@ -219,21 +232,21 @@ class Plan(_Model):
             for field in funnel.breakdown:
                 check_field(field, f"funnels.{name}.breakdown")
             if len(set(funnel.breakdown)) < len(funnel.breakdown):
-                raise ValueError(f"funnels.{name}.breakdown: a field stands here twice")
+                raise TranslatableValueError("{place}: a field stands here twice", place=f"funnels.{name}.breakdown")
             for step in (*funnel.steps, *funnel.exclude):
                 for field in step.where:
                     check_field(field, f"funnels.{name}: where")
         check_segments(self.segments, self.events if self.unknown_events == "reject" else None)
         for dimension in self.dimensions:
             if not dimension:
-                raise ValueError("dimensions: an empty one is the total, which is always counted")
+                raise TranslatableValueError("dimensions: an empty one is the total, which is always counted")
             for field in dimension:
                 check_field(field, "dimensions")
         if len(set(self.dimensions)) < len(self.dimensions):
-            raise ValueError("dimensions: one stands here twice")
+            raise TranslatableValueError("dimensions: one stands here twice")
         for dimension in self.dimensions:
             if len(set(dimension)) < len(dimension):
-                raise ValueError(f"dimensions: [{', '.join(dimension)}] names a field twice")
+                raise TranslatableValueError("dimensions: [{fields}] names a field twice", fields=", ".join(dimension))
         check_alerting(
             self.alerting,
             dimensions=self.dimensions,
@@ -245,7 +258,9 @@ class Plan(_Model):
 
     def _known(self, where: str, event: str) -> None:
         if event not in self.events:
-            raise ValueError(f"{where}: the event {event!r} is not among this plan's events")
+            raise TranslatableValueError(
+                "{place}: the event {event} is not among this plan's events", place=where, event=repr(event)
+            )
 
     @property
     def aliases(self) -> bool:

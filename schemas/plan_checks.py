@@ -59,17 +59,24 @@ def _names(plan: Plan) -> Iterator[Remark]:
         for name in names:
             normal = unicodedata.normalize("NFC", name)
             if normal in composed:
-                said = f"{shown(name)} looks like another name here but is written with other characters"
-                yield Remark((*place, name), f"{said}: keep one of the two")
+                said = Sentence(
+                    "{name} looks like another name here but is written with other characters: keep one of the two",
+                    name=shown(name),
+                )
+                yield Remark((*place, name), said)
             elif normal != name:
-                said = f"{shown(name)} is written with combining characters (not NFC), and names are compared exactly"
-                yield Remark((*place, name), f"{said}: is that what the producer sends?", warning=True)
+                said = Sentence(
+                    "{name} is written with combining characters (not NFC), and names are compared exactly: is that "
+                    "what the producer sends?",
+                    name=shown(name),
+                )
+                yield Remark((*place, name), said, warning=True)
             composed[normal] = name
 
 
 def _similar(name: str, names: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]}?)" if close else ""
+    return Sentence(" (did you mean {close}?)", close=close[0]) if close else ""
 
 
 # -- fields --------------------------------------------------------------------------------------------------------
@@ -93,12 +100,14 @@ def _undeclared(plan: Plan, place: Place, events: Iterable[str], field: str) -> 
     unknown = [event for event, spec in specs.items() if spec is None or _open(plan, event)]
     elsewhere = [event for event in _declared(plan, field) if event not in specs]
     which = ", ".join(specs)
-    message = f"the plan gives {which} no property {shown(own)}"
     if elsewhere:
-        message += f", which {', '.join(elsewhere[:3])} has"
+        hint: str = Sentence(", which {events} has", events=", ".join(elsewhere[:3]))
     else:
-        message += _similar(own, [name for spec in specs.values() if spec for name in spec.properties])
-    message += f": declare it under events.{next(iter(specs))}.properties, or mend the name"
+        hint = _similar(own, [name for spec in specs.values() if spec for name in spec.properties])
+    message = Sentence(
+        "the plan gives {events} no property {name}{hint}: declare it under {place}, or mend the name",
+        events=which, name=shown(own), hint=hint, place=f"events.{next(iter(specs))}.properties",
+    )  # fmt: skip
     yield Remark(place, message, warning=bool(unknown) and not elsewhere)
 
 
@@ -112,19 +121,28 @@ def _dimensions(plan: Plan) -> Iterator[Remark]:
     written = [",".join(dimension) for dimension in plan.dimensions]
     for i, name in enumerate(written):
         if name in written[:i]:
-            yield Remark(("dimensions", i), f"{name} is how another dimension is written, too: leave one of them out")
+            said = Sentence("{name} is how another dimension is written, too: leave one of them out", name=name)
+            yield Remark(("dimensions", i), said)
     for i, dimension in enumerate(plan.dimensions):
         for field in dimension:
             place = ("dimensions", i)
             spec = next(iter(_declared(plan, field).values()), None)
             if spec is not None and spec.type in ("array", "object"):
-                yield Remark(place, f"{field} is {spec.type}: only texts, numbers, true and false can be counted by")
+                said = Sentence(
+                    "{field} is {type}: only texts, numbers, true and false can be counted by",
+                    field=field,
+                    type=spec.type,
+                )
+                yield Remark(place, said)
             elif field.startswith("properties.") and spec is None:
                 own = field.removeprefix("properties.")
                 names = {name for event in plan.events.values() for name in event.properties}
                 keep = plan.unknown_events == "keep" or any(_open(plan, event) for event in plan.events)
-                message = f"no event of the plan has the property {shown(own)}{_similar(own, names)}"
-                yield Remark(place, f"{message}: declare it, or mend the name", warning=keep and not names)
+                message = Sentence(
+                    "no event of the plan has the property {name}{hint}: declare it, or mend the name",
+                    name=shown(own), hint=_similar(own, names),
+                )  # fmt: skip
+                yield Remark(place, message, warning=keep and not names)
 
 
 def _conditions(plan: Plan, place: Place, event: str, where: Where) -> Iterator[Remark]:
@@ -146,8 +164,12 @@ def _times(plan: Plan) -> Iterator[Remark]:
         dedupe, lateness = format_duration(plan.dedupe), format_duration(plan.lateness)
         yield Remark(
             ("dedupe",),
-            f"ids are remembered for {dedupe} and events count for {lateness}: one that is sent again in between "
-            f"counts twice; make dedupe at least {lateness}",
+            Sentence(
+                "ids are remembered for {dedupe} and events count for {lateness}: one that is sent again in between "
+                "counts twice; make dedupe at least {lateness}",
+                dedupe=dedupe,
+                lateness=lateness,
+            ),
             warning=True,
         )
 
@@ -161,8 +183,11 @@ def _funnel(plan: Plan, place: Place, funnel: Funnel) -> Iterator[Remark]:
         for i, step in enumerate(steps):
             at = (*place, part, i)
             if step.event not in plan.events:  # else `Plan` has refused it
-                said = f"the plan doesn't declare the event {shown(step.event)}{_similar(step.event, plan.events)}"
-                yield Remark(at, f"{said}: nothing checks what it is", warning=True)
+                said = Sentence(
+                    "the plan doesn't declare the event {event}{hint}: nothing checks what it is",
+                    event=shown(step.event), hint=_similar(step.event, plan.events),
+                )  # fmt: skip
+                yield Remark(at, said, warning=True)
             wrong += list(_conditions(plan, (*at, "where"), step.event, step.where))
     for i, field in enumerate(funnel.breakdown):
         wrong += list(_undeclared(plan, (*place, "breakdown", i), dict.fromkeys(s.event for s in funnel.steps), field))
@@ -181,12 +206,19 @@ def _served_twice(plan: Plan, place: Place, funnel: Funnel) -> Iterator[Remark]:
         if step.event != after.event or not _overlap(plan, step, after):
             continue
         if "strict_increase" not in funnel.modes:
-            said = f"one {step.event} can be step {i} and step {i + 1} at once"
-            yield Remark(at, f"{said}; to ask for two of them say modes: [strict_once]", warning=True)
+            said = Sentence(
+                "one {event} can be step {n} and step {next} at once; to ask for two of them say modes: [strict_once]",
+                event=step.event, n=i, next=i + 1,
+            )  # fmt: skip
+            yield Remark(at, said, warning=True)
         elif step.where.items() <= after.where.items():
             # As ClickHouse counts: the event is step i first, anew, and no time has gone by since.
-            said = f"with strict_increase nobody gets to step {i + 1}, as each {step.event} of it begins step {i} anew"
-            yield Remark(at, f"{said}; to ask for two of them say modes: [strict_once]", warning=True)
+            said = Sentence(
+                "with strict_increase nobody gets to step {next}, as each {event} of it begins step {n} anew; to ask "
+                "for two of them say modes: [strict_once]",
+                event=step.event, n=i, next=i + 1,
+            )  # fmt: skip
+            yield Remark(at, said, warning=True)
 
 
 def _overlap(plan: Plan, one: Step, other: Step) -> bool:
@@ -201,8 +233,13 @@ def _cut_off(place: Place, funnel: Funnel) -> Iterator[Remark]:
             if excluded.event == step.event and excluded.where.items() <= step.where.items():
                 yield Remark(
                     (*place, "exclude", n),
-                    f"every event that is step {i} ({step.title}) also ends the way: hardly anybody gets to step "
-                    f"{i + 1}; exclude another event, or fewer of these by where",
+                    Sentence(
+                        "every event that is step {n} ({title}) also ends the way: hardly anybody gets to step {next}; "
+                        "exclude another event, or fewer of these by where",
+                        n=i,
+                        next=i + 1,
+                        title=step.title,
+                    ),
                     warning=True,
                 )
 
@@ -228,10 +265,16 @@ def _source(plan: Plan, place: Place, event: str, column: str, field: str) -> It
     spec = spec_of(event, plan.events.get(event), field)
     if spec is None:
         yield from _undeclared(plan, place, [event], field)
-    elif column in NUMBER_FIELDS and spec.type not in ("integer", "number"):
-        yield Remark(place, f"{column} is a number, and {field} of {event} is {spec.type}: name another property")
+        return
+    said = {"column": column, "field": field, "event": event, "type": spec.type}
+    if column in NUMBER_FIELDS and spec.type not in ("integer", "number"):
+        yield Remark(
+            place, Sentence("{column} is a number, and {field} of {event} is {type}: name another property", **said)
+        )
     elif spec.type in ("array", "object"):
-        yield Remark(place, f"{column} is one value, and {field} of {event} is {spec.type}: name another property")
+        yield Remark(
+            place, Sentence("{column} is one value, and {field} of {event} is {type}: name another property", **said)
+        )
 
 
 def _refunds(plan: Plan) -> Iterator[Remark]:
@@ -243,8 +286,12 @@ def _refunds(plan: Plan) -> Iterator[Remark]:
         if top is None or top > 0:
             yield Remark(
                 ("events", event, "properties", spec.value),
-                f"{event} is a refund and its {spec.value} may be positive: it is taken off the revenue whatever its "
-                f"sign; say max: 0 and send it negative, so that everybody who reads the events sees the same",
+                Sentence(
+                    "{event} is a refund and its {value} may be positive: it is taken off the revenue whatever its "
+                    "sign; say max: 0 and send it negative, so that everybody who reads the events sees the same",
+                    event=event,
+                    value=spec.value,
+                ),
                 warning=True,
             )
 
@@ -261,18 +308,29 @@ def _revenue(plan: Plan) -> Iterator[Remark]:
         else:
             amounts = [m.amount for m in meant if m.amount not in (None, f"properties.{spec.value}")]
             if all(meaning.where for meaning in meant):
-                which = "only in part" if meant else "not"
                 yield Remark(
                     ("events", event, "value"),
-                    f"the live revenue adds up the {spec.value} of {event}, which is {which} a payment or refund in "
-                    f"meanings: the metrics of revenue leave the rest out",
+                    Sentence(
+                        "the live revenue adds up the {value} of {event}, which is only in part a payment or refund in "
+                        "meanings: the metrics of revenue leave the rest out"
+                        if meant
+                        else "the live revenue adds up the {value} of {event}, which is not a payment or refund in "
+                        "meanings: the metrics of revenue leave the rest out",
+                        value=spec.value, event=event,
+                    ),
                     warning=True,
-                )
+                )  # fmt: skip
         for amount in amounts[:1]:
             yield Remark(
                 ("events", event),
-                f"the metrics read what {event} is worth from {amount}, the live revenue from its value "
-                f"({spec.value or 'none'}): say value: {amount.removeprefix('properties.')}",
+                Sentence(
+                    "the metrics read what {event} is worth from {amount}, the live revenue from its value ({value}): "
+                    "say value: {own}",
+                    event=event,
+                    amount=amount,
+                    value=spec.value or Sentence("none"),
+                    own=amount.removeprefix("properties."),
+                ),
                 warning=True,
             )
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from schemas.plan import Plan
 from schemas.plan_checks import Place, Remark, remarks
+from schemas.translatable import Foreign, Sentence, TranslatableError, said_by
 from schemas.yaml_text import find, surprises, without_quotes
 
 MAX_PLAN_BYTES = 1_000_000
@@ -31,16 +32,23 @@ class PlanProblem:
     message: str
 
     def __str__(self) -> str:
+        return str(self.said)
+
+    @property
+    def said(self) -> Sentence:
+        """The mistake and where it stands, as one sentence."""
         path = "".join(c if c.isprintable() else repr(c)[1:-1] for c in self.path)
-        return f"line {self.line}: {path + ': ' if path else ''}{self.message}"
+        what = Sentence("{place}: {why}", place=path, why=self.message) if path else self.message
+        return Sentence("line {line}: {why}", line=self.line, why=what)
 
 
-class PlanError(Exception):
+class PlanError(TranslatableError):
     """The plan can't be used; `problems` lists every mistake found."""
 
     def __init__(self, source: str, problems: list[PlanProblem]) -> None:
         self.source, self.problems = source, problems
-        super().__init__("\n".join(f"{source}: {p}" for p in problems))
+        said = Sentence.joined("\n", (Sentence("{place}: {why}", place=source, why=p.said) for p in problems))
+        super().__init__(said.text, **said.values)
 
 
 def ready_plans() -> dict[str, str]:
@@ -67,12 +75,14 @@ def plan_text(source: str | Path) -> str:
     path = Path(source)
     if path.suffix in (".yaml", ".yml") or path.is_file():
         if path.stat().st_size > MAX_PLAN_BYTES:
-            raise PlanError(str(source), [PlanProblem(1, "", f"larger than {MAX_PLAN_BYTES} bytes")])
+            raise PlanError(
+                str(source), [PlanProblem(1, "", Sentence("larger than {most} bytes", most=MAX_PLAN_BYTES))]
+            )
         try:
             return path.read_text("utf-8")
         except UnicodeDecodeError as exc:
             line = exc.object.count(b"\n", 0, exc.start) + 1
-            raise PlanError(str(source), [PlanProblem(line, "", "not UTF-8 text")]) from exc
+            raise PlanError(str(source), [PlanProblem(line, "", Sentence("not UTF-8 text"))]) from exc
     ready = ready_plans()
     if str(source) in ready:
         return ready[str(source)]
@@ -94,7 +104,8 @@ def read_plan(text: str, source: str = "plan") -> tuple[Plan, list[PlanProblem]]
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as exc:
         raise PlanError(source, [_unreadable(text, exc)]) from exc
     if not isinstance(data, dict):
-        raise PlanError(source, [PlanProblem(1, "", "a plan is a YAML mapping that begins with product:")])
+        no_plan = Sentence("a plan is a YAML mapping that begins with product:")
+        raise PlanError(source, [PlanProblem(1, "", no_plan)])
     try:
         plan = Plan.model_validate(data)
     except ValidationError as exc:
@@ -139,7 +150,7 @@ def _once(exc: ValidationError) -> Iterator[Any]:
 
 def _unreadable(text: str, exc: Exception) -> PlanProblem:
     if isinstance(exc, RecursionError):
-        return PlanProblem(1, "", "nested too deeply")
+        return PlanProblem(1, "", Sentence("nested too deeply"))
     if not isinstance(exc, yaml.YAMLError) or isinstance(exc, yaml.constructor.ConstructorError):
         # A plain text that looks like a number or a date, and is none: 2026-13-45.
         found = surprises(yaml.compose(text, Loader=yaml.SafeLoader))
@@ -148,8 +159,9 @@ def _unreadable(text: str, exc: Exception) -> PlanProblem:
     if isinstance(exc, yaml.YAMLError):
         mark = getattr(exc, "problem_mark", None)
         line = mark.line + 1 if mark else _line_at(text, getattr(exc, "position", 0))
-        return PlanProblem(line, "", str(getattr(exc, "problem", None) or getattr(exc, "reason", exc)))
-    return PlanProblem(1, "", str(exc))
+        said = getattr(exc, "problem", None) or getattr(exc, "reason", exc)
+        return PlanProblem(line, "", Foreign(said))
+    return PlanProblem(1, "", Foreign(exc))
 
 
 def _line_at(text: str, position: Any) -> int:
@@ -159,14 +171,14 @@ def _line_at(text: str, position: Any) -> int:
 def _of_pydantic(root: Any, error: Any) -> PlanProblem:
     """A mistake that the models found. What the whole plan or event complains of begins with its place."""
     place: tuple[int | str, ...] = error["loc"]
-    message = "not a field that a plan has here"
-    if error["type"] != "extra_forbidden":
-        message = str(error["msg"]).removeprefix("Value error, ")
+    message = said_by(error)
+    if error["type"] == "extra_forbidden":
+        message = Sentence("not a field that a plan has here")
     if error["type"] == "value_error" and ": " in message:
         place += tuple(message.split(": ")[0].split("."))
     misread = message.startswith("an empty condition") or ("enum: " in message[:6] and "of type string" in message)
     if misread or error["type"] in _NO_TEXT:
-        message += without_quotes(find(root, place).node)
+        message = _hinted(message, without_quotes(find(root, place).node))
     path = ".".join(str(part) for part in error["loc"] if part != "[key]")
     return PlanProblem(find(root, place).line, path, message)
 
@@ -174,4 +186,8 @@ def _of_pydantic(root: Any, error: Any) -> PlanProblem:
 def _of_remark(root: Any, remark: Remark) -> PlanProblem:
     found = find(root, remark.place)
     hint = without_quotes(found.node) if remark.unquoted else ""
-    return PlanProblem(found.line, ".".join(map(str, remark.place)), remark.message + hint)
+    return PlanProblem(found.line, ".".join(map(str, remark.place)), _hinted(remark.message, hint))
+
+
+def _hinted(message: str, hint: str) -> str:
+    return Sentence("{why}{hint}", why=message, hint=hint) if hint else message

@@ -85,7 +85,7 @@ class Receiver(StrictModel):
     def _one_kind(self) -> Receiver:
         if len(self.kinds) != 1:
             names = ", ".join(f.alias or name for name, f in type(self).model_fields.items())
-            raise ValueError(f"a receiver is exactly one of {names}")
+            raise TranslatableValueError("a receiver is exactly one of {names}", names=names)
         return self
 
     @property

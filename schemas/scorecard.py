@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from schemas.names import Name
+from schemas.translatable import TranslatableValueError
 from schemas.where import StrictModel
 
 Stage = Literal["early", "growth", "mature"]
@@ -45,11 +46,13 @@ class Scorecard(StrictModel):
     def _known(cls, value: dict[str, float]) -> dict[str, float]:
         for name, target in value.items():
             if name not in _NAMES:
-                raise ValueError(f"there is no figure {name!r}: there are {', '.join(_NAMES)}")
+                raise TranslatableValueError(
+                    "there is no figure {name}: there are {known}", name=repr(name), known=", ".join(_NAMES)
+                )
             if name in SHARES and not 0 <= target <= 1:
-                raise ValueError(f"{name} is a share of people: write it like 40%")
+                raise TranslatableValueError("{name} is a share of people: write it like 40%", name=name)
             if name != "nps" and target < 0:
-                raise ValueError(f"{name} is never below 0")
+                raise TranslatableValueError("{metric} is never below 0", metric=name)
             if name == "nps" and not -100 <= target <= 100:
-                raise ValueError("nps is between -100 and 100")
+                raise TranslatableValueError("nps is between -100 and 100")
         return value

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from schemas.duration import DAY, Duration
 from schemas.names import Name, Title
+from schemas.translatable import TranslatableValueError
 from schemas.where import StrictModel, Where, check_field
 
 #: Rules of one segment, and how deep they may be within each other.
@@ -46,17 +47,23 @@ class SegmentRule(StrictModel):
     def _one_kind(self) -> SegmentRule:
         given = [kind for kind in _KINDS if getattr(self, kind)]
         if len(given) != 1:
-            raise ValueError(f"a rule of a segment is one of {', '.join(_KINDS)}, not {' and '.join(given) or 'none'}")
+            raise TranslatableValueError(
+                "a rule of a segment is one of {kinds}, not {given}",
+                kinds=", ".join(_KINDS),
+                given=" and ".join(given) or "none",
+            )
         if given[0] not in ("did", "did_not") and self.where:
-            raise ValueError(f"where goes with did and did_not, not with {given[0]}")
+            raise TranslatableValueError("where goes with did and did_not, not with {given}", given=given[0])
         if given[0] != "did" and (self.at_least is not None or self.at_most is not None):
-            raise ValueError(f"at_least and at_most go with did, not with {given[0]}")
+            raise TranslatableValueError("at_least and at_most go with did, not with {given}", given=given[0])
         if given[0] not in ("did", "did_not", "seen") and self.within is not None:
-            raise ValueError(f"within goes with did, did_not and seen, not with {given[0]}")
+            raise TranslatableValueError("within goes with did, did_not and seen, not with {given}", given=given[0])
         if self.within is not None and (self.within < DAY or self.within % DAY):
-            raise ValueError("within is whole days, such as 7d")
+            raise TranslatableValueError("within is whole days, such as 7d")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise ValueError(f"at_least {self.at_least} is more than at_most {self.at_most}")
+            raise TranslatableValueError(
+                "at_least {least} is more than at_most {most}", least=self.at_least, most=self.at_most
+            )
         for field in (*self.where, *self.seen):
             check_field(field, "a segment")
         return self
@@ -87,7 +94,14 @@ def check_segments(segments: dict[str, SegmentSpec], events: Collection[str] | N
     for name, segment in segments.items():
         count, depth = segment.size()
         if count > MAX_RULES or depth > MAX_DEPTH:
-            raise ValueError(f"segments.{name}: a segment has at most {MAX_RULES} rules, {MAX_DEPTH} deep")
+            why = TranslatableValueError(
+                "a segment has at most {most} rules, {deep} deep", most=MAX_RULES, deep=MAX_DEPTH
+            )
+            raise TranslatableValueError("{place}: {why}", place=f"segments.{name}", why=why)
         for event in segment.events():
             if events is not None and event not in events:
-                raise ValueError(f"segments.{name}: the event {event!r} is not among this plan's events")
+                raise TranslatableValueError(
+                    "{place}: the event {event} is not among this plan's events",
+                    place=f"segments.{name}",
+                    event=repr(event),
+                )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,10 @@ class Term:
 
     def __str__(self) -> str:
         return self.text
+
+
+class Foreign(str):
+    """An English sentence without its parts: of another program, or stored. Tables know some by their form."""
 
 
 class Sentence(str):
@@ -33,6 +41,12 @@ class Sentence(str):
         made.text, made.values = text, values
         return made
 
+    @classmethod
+    def joined(cls, between: str, parts: Iterable[object]) -> Self:
+        """Several as one, in their order."""
+        values = {f"part{n}": part for n, part in enumerate(parts)}
+        return cls(between.join(f"{{{name}}}" for name in values), **values)
+
 
 class TranslatableError(Exception):
     """An error that says a sentence."""
@@ -44,3 +58,11 @@ class TranslatableError(Exception):
 
 class TranslatableValueError(TranslatableError, ValueError):
     """A value is none of its kind."""
+
+
+def said_by(error: ErrorDetails) -> str:
+    """What an error of pydantic says: the sentence of ours that it was raised with, or its own."""
+    why = error.get("ctx", {}).get("error")
+    if isinstance(why, TranslatableError):
+        return why.said
+    return Foreign(error["msg"].removeprefix("Value error, "))

@@ -41,7 +41,7 @@ class Condition(StrictModel):
     @model_validator(mode="after")
     def _not_empty(self) -> Condition:
         if all(getattr(self, name) is None for name in type(self).model_fields):
-            raise ValueError("an empty condition: use one of eq, ne, in, gt, gte, lt, lte")
+            raise TranslatableValueError("an empty condition: use one of eq, ne, in, gt, gte, lt, lte")
         return self
 
 

@@ -12,13 +12,19 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
+from schemas.translatable import Sentence
+
 #: Fields of a plan that are true or false: there `yes` and `on` say what they mean.
 TRUE_OR_FALSE: Final = frozenset({"required", "aliases", "absent", "print", "require_tls"})
 
 _TAG: Final = "tag:yaml.org,2002:"
 #: Numbers that everybody reads alike.
 _PLAIN: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)|[-+]?(0|[1-9][0-9]*)?\.[0-9]*([eE][-+]?[0-9]+)?")
-_READ: Final = {"bool": "a word", "int": "a number", "float": "a number", "timestamp": "a date", "null": "nothing"}
+_READ: Final = {
+    "bool": Sentence("a word"), "int": Sentence("a number"), "float": Sentence("a number"),
+    "timestamp": Sentence("a date"), "null": Sentence("nothing"),
+}  # fmt: skip
+_ELSE: Final = Sentence("something else")
 
 
 class Place(NamedTuple):
@@ -60,8 +66,9 @@ def without_quotes(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode) or node.style is not None or not node.value:
         return ""
     if node.tag == _TAG + "str":  # 1e3 is text in YAML 1.1
-        return ": write it with a point, like 1.0e+3" if re.fullmatch(r"[-+]?[0-9]+[eE][-+]?[0-9]+", node.value) else ""
-    return f": if the text is meant, put it in quotes: {_quoted(node.value)}"
+        power = re.fullmatch(r"[-+]?[0-9]+[eE][-+]?[0-9]+", node.value)
+        return Sentence(": write it with a point, like 1.0e+3") if power else ""
+    return Sentence(": if the text is meant, put it in quotes: {quoted}", quoted=_quoted(node.value))
 
 
 def surprises(root: yaml.Node | None) -> list[Surprise]:
@@ -82,12 +89,15 @@ def _surprises(node: yaml.Node, path: tuple[str, ...], visited: set[int]) -> Ite
             line, name = key.start_mark.line + 1, str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
             inner = (*path, name)
             if not isinstance(key, yaml.ScalarNode):
-                yield Surprise(line, ".".join(path), "a list or a mapping can't be a name")
+                yield Surprise(line, ".".join(path), Sentence("a list or a mapping can't be a name"))
             elif key.style is None and key.tag not in (_TAG + "str", _TAG + "merge"):
-                said = f"a name, which YAML reads as {_read(key)}: put it in quotes: {_quoted(key.value)}"
+                said = Sentence(
+                    "a name, which YAML reads as {read}: put it in quotes: {quoted}",
+                    read=_read(key), quoted=_quoted(key.value),
+                )  # fmt: skip
                 yield Surprise(line, ".".join(inner), said)
             elif name in seen:
-                yield Surprise(line, ".".join(inner), "stands here twice")
+                yield Surprise(line, ".".join(inner), Sentence("stands here twice"))
             seen.add(name)
             yield from _surprises(value, inner, visited)
     elif isinstance(node, yaml.SequenceNode):
@@ -99,7 +109,7 @@ def _surprises(node: yaml.Node, path: tuple[str, ...], visited: set[int]) -> Ite
 
 def _surprise(node: yaml.ScalarNode, field: str) -> str:
     if any("\ud800" <= c <= "\udfff" for c in node.value):
-        return "half of a character (a lone surrogate) is no text"
+        return Sentence("half of a character (a lone surrogate) is no text")
     if node.style is not None:
         return ""
     kind = node.tag.removeprefix(_TAG)
@@ -110,7 +120,16 @@ def _surprise(node: yaml.ScalarNode, field: str) -> str:
         "timestamp": True,
         "value": True,
     }
-    return f"{node.value[:60]} is read as {_read(node)}: {_write(node)}" if odd.get(kind, False) else ""
+    if not odd.get(kind, False):
+        return ""
+    other = {
+        "bool": Sentence("; or write true or false"),
+        "int": Sentence("; or the number in plain digits"),
+    }.get(kind, "")
+    return Sentence(
+        "{text} is read as {read}: put it in quotes: {quoted}{other}",
+        text=node.value[:60], read=_read(node), quoted=_quoted(node.value), other=other,
+    )  # fmt: skip
 
 
 def _read(node: yaml.ScalarNode) -> str:
@@ -119,16 +138,12 @@ def _read(node: yaml.ScalarNode) -> str:
     try:
         value: Any = yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError, OverflowError):
-        return _READ.get(kind, "something else")
+        return _READ.get(kind, _ELSE)
     if isinstance(value, bool):
         return str(value).lower()
-    return f"the number {value!r:.60}" if isinstance(value, int | float) else _READ.get(kind, "something else")
-
-
-def _write(node: yaml.ScalarNode) -> str:
-    kind = node.tag.removeprefix(_TAG)
-    other = {"bool": "; or write true or false", "int": "; or the number in plain digits"}.get(kind, "")
-    return f"put it in quotes: {_quoted(node.value)}{other}"
+    if isinstance(value, int | float):
+        return Sentence("the number {number}", number=f"{value!r:.60}")
+    return _READ.get(kind, _ELSE)
 
 
 def _quoted(text: str) -> str:

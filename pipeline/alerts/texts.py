@@ -12,6 +12,7 @@ from pipeline.render.language import CODES, Language
 from schemas.alerts import PER_MINUTE, Alert
 from schemas.duration import format_duration
 from schemas.plan import Plan
+from schemas.translatable import Sentence
 
 _SHARES: Final = ("conversion", "rejected_share")
 _TIMES: Final = ("lag", "freshness")
@@ -43,10 +44,10 @@ def words_of(language: str) -> dict[str, Any]:
     Raises UserError for a language that there is no table of.
     """
     if language not in CODES:
-        raise UserError(
-            "alerting.language: there are no words in {given}; there are some in {known}",
-            given=language, known=", ".join(CODES),
-        )  # fmt: skip
+        why = Sentence(
+            "there are no words in {given}; there are some in {known}", given=language, known=", ".join(CODES)
+        )
+        raise UserError("{place}: {why}", place="alerting.language", why=why)
     t = Language(language)
     severities = {name: t.of("severity", text) for name, text in SEVERITIES.items()}
     return {name: t.of("alert", text) for name, text in WORDS.items()} | {"severity": severities}

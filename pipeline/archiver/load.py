@@ -21,6 +21,7 @@ from pipeline.ingest.records import Record
 from pipeline.ingest.sent import Sent
 from pipeline.ingest.validate import Validator
 from schemas.plan import Plan
+from schemas.translatable import Foreign
 
 #: The stream of what was loaded, where nobody says otherwise. The live figures and `verify` don't look at it.
 HISTORY: Final = "history"
@@ -38,7 +39,9 @@ def batches(plan: Plan, records: Iterable[Sent], stream: str = HISTORY) -> Itera
     while found := [Record(number, sent.at, sent.key, sent.value, ()) for number, sent in islice(numbered, _CHUNK)]:
         result = classifier.classify(found)
         for why in result.rejections.values():
-            raise UserError(f"an event doesn't fit the plan: {why.reason}: {why.detail}")
+            raise UserError(
+                "an event doesn't fit the plan: {reason}: {detail}", reason=why.reason, detail=Foreign(why.detail)
+            )
         batch = ArchiveBatch(stream)
         batch.add(0, result)
         batch.pack(1)

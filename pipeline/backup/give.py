@@ -48,7 +48,11 @@ async def restore(
     name, manifest = repository.manifest(name)
     repository.check(name, manifest)
     if unknown := sorted(set(manifest.migrations) - {one.name for one in migrations()}):
-        raise UserError(f"the back-up {name} was taken by a newer version of Streamgauge (it has {unknown[0]})")
+        raise UserError(
+            "the back-up {name} was taken by a newer version of Streamgauge (it has {unknown})",
+            name=name,
+            unknown=unknown[0],
+        )
     settings = settings.model_copy(update=_settings(settings, manifest, files))
     log = manifest.log
     await wait_for_clickhouse(settings)
@@ -57,8 +61,10 @@ async def restore(
         await refuse_topics(settings)
     if log is not None and not await keeps_offsets(settings):
         raise UserError(
-            f"the back-up {name} has the end of a log, and the Kafka at {settings.kafka_bootstrap} can't be given it "
-            f"at its offsets: restore into an Apache Kafka"
+            "the back-up {name} has the end of a log, and the Kafka at {kafka_bootstrap} can't "
+            "be given it at its offsets: restore into an Apache Kafka",
+            name=name,
+            kafka_bootstrap=settings.kafka_bootstrap,
         )
     _write_files(manifest, repository, files)
     await migrate(settings)
@@ -98,8 +104,10 @@ async def _refuse_database(settings: Settings) -> None:
         await connection.close()
     if rows[0][0]:
         raise UserError(
-            f"the database {settings.clickhouse_database} at {settings.clickhouse_url} is not empty: restore into an "
-            f"empty place, or into another database (PIPELINE_CLICKHOUSE_DATABASE)"
+            "the database {clickhouse_database} at {clickhouse_url} is not empty: restore into "
+            "an empty place, or into another database (PIPELINE_CLICKHOUSE_DATABASE)",
+            clickhouse_database=settings.clickhouse_database,
+            clickhouse_url=settings.clickhouse_url,
         )
 
 
@@ -109,10 +117,10 @@ def _write_files(manifest: Manifest, repository: Repository, folder: Path) -> No
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in manifest.files:
             if (folder / name).exists() or (folder / name).is_symlink():
-                raise UserError(f"{folder / name} is there already: restore into an empty folder (--files)")
+                raise UserError("{path} is there already: restore into an empty folder (--files)", path=folder / name)
         for name, blob in manifest.files.items():
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             with open(os.open(folder / name, flags, 0o600), "wb") as file:
                 file.write(repository.get(blob))
     except OSError as exc:
-        raise UserError(f"{folder} can't be written: {exc.strerror}") from None
+        raise UserError("{path} can't be written: {why}", path=folder, why=exc.strerror) from None

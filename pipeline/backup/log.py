@@ -90,10 +90,13 @@ async def take_state(settings: Settings, partitions: int, keep: Keep) -> dict[in
             behind = sum(max(0, end - found[p][0]) for p, end in events.ends.items())
         if behind > MOST_BEHIND:
             raise DependencyError(
-                f"the worker has {behind:,} records to count: back up when it has caught up (`streamgauge doctor`)"
+                "the worker has {behind} records to count: back up when it has caught up (`streamgauge doctor`)",
+                behind=f"{behind:,}",
             )
         return found
-    raise DependencyError(f"the topic {topic} was shortened {_TRIES} times while it was read: try again")
+    raise DependencyError(
+        "the topic {topic} was shortened {tries} times while it was read: try again", topic=topic, tries=_TRIES
+    )
 
 
 async def wait_for_archiver(settings: Settings, positions: Mapping[int, int]) -> None:
@@ -116,8 +119,9 @@ async def wait_for_archiver(settings: Settings, positions: Mapping[int, int]) ->
                 return
             if time.monotonic() > deadline:
                 raise DependencyError(
-                    f"the archiver has not stored {behind:,} records that the worker has counted: is it running? "
-                    f"Back up when it has caught up (`streamgauge doctor`)"
+                    "the archiver has not stored {behind} records that the worker has counted: is it "
+                    "running? Back up when it has caught up (`streamgauge doctor`)",
+                    behind=f"{behind:,}",
                 )
             await asyncio.sleep(0.2)
     finally:
@@ -170,8 +174,10 @@ async def refuse_topics(settings: Settings) -> None:
         await admin.close()
     if found := sorted(there & {settings.events_topic, settings.rejected_topic, changelog_topic(settings)}):
         raise UserError(
-            f"the topic {found[0]} is at {settings.kafka_bootstrap} already: restore into an empty Kafka, or into "
-            f"other topics (PIPELINE_EVENTS_TOPIC, PIPELINE_REJECTED_TOPIC, PIPELINE_GROUP)"
+            "the topic {found} is at {kafka_bootstrap} already: restore into an empty Kafka, or "
+            "into other topics (PIPELINE_EVENTS_TOPIC, PIPELINE_REJECTED_TOPIC, PIPELINE_GROUP)",
+            found=found[0],
+            kafka_bootstrap=settings.kafka_bootstrap,
         )
 
 
@@ -300,7 +306,9 @@ class _Writer:
             if leader is not None and leader >= 0:
                 break
             if time.monotonic() > deadline:
-                raise DependencyError(f"the topic {topic} has no leader of partition {partition}")
+                raise DependencyError(
+                    "the topic {topic} has no leader of partition {partition}", topic=topic, partition=partition
+                )
             self._client.add_topic(topic)
             await asyncio.sleep(0.1)
         request = ProduceRequest(None, -1, _REQUEST_MS, [(topic, [(partition, batch)])])
@@ -309,7 +317,12 @@ class _Writer:
         if code:
             raise for_code(code)(f"partition {partition} of {topic} takes no records")
         if at != base:
-            raise DependencyError(f"partition {partition} of {topic} is not empty: offset {base} was taken by others")
+            raise DependencyError(
+                "partition {partition} of {topic} is not empty: offset {base} was taken by others",
+                partition=partition,
+                topic=topic,
+                base=base,
+            )
 
 
 class _Reading:
@@ -327,7 +340,13 @@ class _Reading:
         for tp in self._tps:
             at = self.begins[tp.partition] if self._since is None else self._since[tp.partition]
             if at < self.begins[tp.partition]:
-                raise DependencyError(f"{tp.topic} {tp.partition} begins at {self.begins[tp.partition]}, after {at}")
+                raise DependencyError(
+                    "{topic} {partition} begins at {begins}, after {at}",
+                    topic=tp.topic,
+                    partition=tp.partition,
+                    begins=self.begins[tp.partition],
+                    at=at,
+                )
             self._at[tp.partition] = at
             self._consumer.seek(tp, at)
 
@@ -354,7 +373,9 @@ class _Reading:
                         self._consumer.seek(tp, self._at[p])
             if time.monotonic() - moved_at > _SILENT_SECONDS:
                 raise DependencyError(
-                    f"{self._tps[0].topic} can't be read to its end: no answer for {_SILENT_SECONDS:.0f} s"
+                    "{topic} can't be read to its end: no answer for {silent_seconds} s",
+                    topic=self._tps[0].topic,
+                    silent_seconds=f"{_SILENT_SECONDS:.0f}",
                 )
 
     async def all(self, ends: Mapping[int, int]) -> dict[int, list[KeptRecord]]:

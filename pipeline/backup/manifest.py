@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from pipeline.errors import UserError
+from schemas.translatable import said_by
 
 FORMAT: Final = 1
 #: Files besides the tables: the plan, who may send, this machine's own write key, and what was made in pages.
@@ -107,18 +108,27 @@ def decode(data: bytes, name: str) -> Manifest:
         outer = json.loads(data)
         text, digest = outer["manifest"], outer["sha256"]
         if hashlib.sha256(text.encode()).hexdigest() != digest:
-            raise UserError(f"the back-up {name} is damaged: its manifest does not have its own checksum")
+            raise UserError("the back-up {name} is damaged: its manifest does not have its own checksum", name=name)
         if (found := json.loads(text).get("format")) != FORMAT:
-            raise UserError(f"the back-up {name} is of format {found}; this version reads {FORMAT}")
+            raise UserError(
+                "the back-up {name} is of format {found}; this version reads {format}",
+                name=name,
+                found=found,
+                format=FORMAT,
+            )
         manifest = Manifest.model_validate_json(text)
     except UserError:
         raise
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(str(part)[:80] for part in first["loc"])
-        raise UserError(f"the back-up {name} can't be read: {where}: {first['msg']}") from None
+        raise UserError(
+            "the back-up {name} can't be read: {place}: {why}", name=name, place=where, why=said_by(first)
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UserError(f"the back-up {name} is damaged or cut off: its manifest can't be read") from None
+        raise UserError("the back-up {name} is damaged or cut off: its manifest can't be read", name=name) from None
     if unknown := manifest.blobs - manifest.sizes.keys():
-        raise UserError(f"the back-up {name} is damaged: it does not say how large {min(unknown)} is")
+        raise UserError(
+            "the back-up {name} is damaged: it does not say how large {unknown} is", name=name, unknown=min(unknown)
+        )
     return manifest

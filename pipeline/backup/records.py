@@ -54,7 +54,7 @@ def unpack(blob: bytes) -> list[KeptRecord]:
     try:
         return [_checked(*row) for row in msgpack.unpackb(blob, use_list=False)]
     except (ValueError, TypeError, msgpack.UnpackException) as exc:
-        raise UserError(f"the back-up is damaged: its records can't be read: {str(exc)[:100]}") from None
+        raise UserError("the back-up is damaged: its records can't be read: {why}", why=str(exc)[:100]) from None
 
 
 def _checked(offset: Any, timestamp: Any, key: Any, value: Any, headers: Any) -> KeptRecord:

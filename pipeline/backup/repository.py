@@ -44,12 +44,12 @@ class Repository:
                 path.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as exc:
-            raise UserError(f"back-ups can't be kept in {self.folder}: {exc.strerror}") from None
+            raise UserError("back-ups can't be kept in {folder}: {why}", folder=self.folder, why=exc.strerror) from None
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UserError(f"another back-up is writing to {self.folder}") from None
+                raise UserError("another back-up is writing to {folder}", folder=self.folder) from None
             yield
         finally:
             os.close(lock)
@@ -65,15 +65,20 @@ class Repository:
         """A back-up's name and manifest, the newest if none is named. Raises UserError."""
         names = self.names()
         if not names:
-            raise UserError(f"there is no whole back-up in {self.folder}")
+            raise UserError("there is no whole back-up in {folder}", folder=self.folder)
         if name is not None and name not in names:
-            raise UserError(f"there is no back-up {name} in {self.folder}: there are {', '.join(names[-5:])}")
+            raise UserError(
+                "there is no back-up {name} in {folder}: there are {names}",
+                name=name,
+                folder=self.folder,
+                names=", ".join(names[-5:]),
+            )
         chosen = names[-1] if name is None else name
         try:
             with open(_no_link(self._manifests / f"{chosen}.json"), "rb") as file:
                 data = file.read(_MOST_MANIFEST + 1)
         except OSError as exc:
-            raise UserError(f"the back-up {chosen} can't be read: {exc.strerror}") from None
+            raise UserError("the back-up {name} can't be read: {why}", name=chosen, why=exc.strerror) from None
         return chosen, decode(data, chosen)
 
     def put(self, data: bytes) -> tuple[str, int]:
@@ -93,13 +98,15 @@ class Repository:
         try:
             return unpacked(self._packed(name), "zstd", MOST_BYTES)
         except CodingError as exc:
-            raise UserError(f"the back-up is damaged: {self._path(name)}: {exc}") from None
+            raise UserError("the back-up is damaged: {name}: {why}", name=self._path(name), why=exc) from None
 
     def check(self, name: str, manifest: Manifest) -> None:
         """Raise UserError unless every blob of a back-up is there, whole and unchanged."""
         for blob in sorted(manifest.blobs):
             if len(self._packed(blob)) != manifest.sizes[blob]:
-                raise UserError(f"the back-up {name} is damaged: {self._path(blob)} has another size")
+                raise UserError(
+                    "the back-up {name} is damaged: {blob} has another size", name=name, blob=self._path(blob)
+                )
 
     def commit(self, name: str, manifest: Manifest) -> str:
         """Make it a back-up: from now on it is one. Returns its name."""
@@ -136,9 +143,11 @@ class Repository:
             with open(_no_link(path), "rb") as file:
                 data = file.read(MOST_BYTES + 1)
         except OSError as exc:
-            raise UserError(f"the back-up is damaged: {path} can't be read: {exc.strerror}") from None
+            raise UserError(
+                "the back-up is damaged: {path} can't be read: {why}", path=path, why=exc.strerror
+            ) from None
         if hashlib.sha256(data).hexdigest() != name:
-            raise UserError(f"the back-up is damaged: {path} does not have its checksum")
+            raise UserError("the back-up is damaged: {path} does not have its checksum", path=path)
         return data
 
 
@@ -158,7 +167,9 @@ def _write(path: Path, data: bytes) -> None:
         new.replace(path)
     except OSError as exc:
         new.unlink(missing_ok=True)
-        raise DependencyError(f"the back-up was broken off, {path.parent} can't be written: {exc.strerror}") from exc
+        raise DependencyError(
+            "the back-up was broken off, {path} can't be written: {why}", path=path.parent, why=exc.strerror
+        ) from exc
 
 
 def _sync(folder: Path) -> None:

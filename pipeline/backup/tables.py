@@ -132,7 +132,9 @@ class _Taking:
                     columns=self._columns, pieces=tuple(piece for piece in pieces if piece.rows or piece.whole)
                 )
         raise DependencyError(
-            f"the parts of {self._table} were merged away {_TRIES} times while they were read: try again"
+            "the parts of {table} were merged away {tries} times while they were read: try again",
+            table=self._table,
+            tries=_TRIES,
         )
 
     async def _parts(self) -> list[_Part]:
@@ -215,7 +217,11 @@ async def give_tables(
     }
     for name, table in manifest.tables.items():
         if unknown := set(table.columns) - there.get(name, set()):
-            raise UserError(f"the back-up has {name}.{min(unknown)}, which this version of Streamgauge does not know")
+            raise UserError(
+                "the back-up has {name}.{unknown}, which this version of Streamgauge does not know",
+                name=name,
+                unknown=min(unknown),
+            )
     rows = 0
     for name, table in manifest.tables.items():
         for piece in table.pieces:
@@ -225,7 +231,12 @@ async def give_tables(
         expected = sum(piece.rows for piece in table.pieces)
         # Versions of a row may have been merged into one by now; more than there were can't be.
         if found[0][0] > expected or (expected and not found[0][0]):
-            raise DependencyError(f"{name} has {found[0][0]} rows after it was filled with {expected}")
+            raise DependencyError(
+                "{name} has {found} rows after it was filled with {expected}",
+                name=name,
+                found=found[0][0],
+                expected=expected,
+            )
         rows += expected
         say(f"{name}: {expected:,} rows")
     return rows

@@ -63,7 +63,11 @@ async def _take(
 
     topic = await describe(settings)
     if topic is None:
-        raise UserError(f"there is no topic {settings.events_topic} at {settings.kafka_bootstrap}: nothing to back up")
+        raise UserError(
+            "there is no topic {events_topic} at {kafka_bootstrap}: nothing to back up",
+            events_topic=settings.events_topic,
+            kafka_bootstrap=settings.kafka_bootstrap,
+        )
     cut, state, log = None, None, None
     if await keeps_offsets(settings):
         state = await take_state(settings, topic.partitions, keep)
@@ -113,7 +117,7 @@ def files_of(settings: Settings) -> dict[FileName, bytes]:
     try:
         files = {name: path.read_bytes() for name, path in found.items() if path.is_file()}
     except OSError as exc:
-        raise UserError(f"{exc.filename} can't be read: {exc.strerror}") from None
+        raise UserError("{filename} can't be read: {why}", filename=exc.filename, why=exc.strerror) from None
     if settings.kept is not None and settings.kept.is_file() and (store := open_kept(settings)) is not None:
         try:
             files["kept.sqlite"] = store.dump()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.alerts.texts import words_of
+from pipeline.cli.language import speak
 from pipeline.errors import UserError
 from pipeline.terminal import cell, console, json_text, plain, print_json, say, say_lines
 from schemas.duration import format_duration
@@ -13,6 +16,7 @@ from schemas.meanings import Meaning
 from schemas.models import known_events
 from schemas.plan import Plan, PropertySpec, Step
 from schemas.plan_io import PlanError, plan_text, problem_at, read_plan
+from schemas.translatable import Sentence
 
 
 def show(plan: Plan, as_json: bool) -> None:
@@ -72,7 +76,7 @@ def check(source: str, as_json: bool) -> int:
         if as_json:
             print_json({"ok": False, "problems": [vars(p) for p in exc.problems]})
         else:
-            say_lines(str(exc).split("\n"))
+            say_lines(speak().said(exc).split("\n"))
         return 1
     except OSError as exc:
         raise UserError("the plan can't be read: {why}", why=exc) from None
@@ -80,10 +84,18 @@ def check(source: str, as_json: bool) -> int:
     if as_json:
         print_json({"ok": True, **counts, "warnings": [vars(w) for w in warnings]})
         return 0
+    t = speak()
     for warning in warnings:
-        say(f"{source}: warning: {warning}")
-    said = f", {len(warnings)} warning{'s' if len(warnings) > 1 else ''}" if warnings else ""
-    say(f"{source}: fine ({counts['events']} events, {counts['funnels']} funnels{said})")
+        say(t("{source}: warning: {what}", source=source, what=t.said(warning.said)))
+    events, funnels, n = *counts.values(), len(warnings)
+    if warnings:
+        s = "" if n == 1 else "s"
+        say(
+            t("{source}: fine ({events} events, {funnels} funnels, {n} warning{s})",
+              source=source, events=events, funnels=funnels, n=n, s=s)
+        )  # fmt: skip
+    else:
+        say(t("{source}: fine ({events} events, {funnels} funnels)", source=source, events=events, funnels=funnels))
     return 0
 
 
@@ -91,8 +103,9 @@ def _check_language(plan: Plan, text: str, source: str) -> None:
     try:
         words_of(plan.alerting.language)
     except UserError as exc:
-        message = str(exc).removeprefix("alerting.language: ")
-        raise PlanError(source, [problem_at(text, ("alerting", "language"), message)]) from None
+        raise PlanError(
+            source, [problem_at(text, ("alerting", "language"), cast("Sentence", exc.said.values["why"]))]
+        ) from None
 
 
 def export(plan: Plan) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.language import speak
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.settings import load_settings, plan_of
 from pipeline.terminal import print_json, say
@@ -27,12 +28,14 @@ def rejected_list(
     if as_json:
         print_json([vars(reason) for reason in reasons])
         return
+    t = speak()
     for found in reasons:
-        say(f"{found.count:>8,}  {found.reason}  ({found.first} to {found.last}), such as: {found.detail}")
+        said = t("({first} to {last}), such as: {what}", first=found.first, last=found.last, what=t.read(found.detail))
+        say(f"{found.count:>8,}  {found.reason}  {said}")
         for sample in found.samples:
             say(f"{'':10}{sample!r}")
     if not reasons:
-        say("no record was rejected")
+        say(t("no record was rejected"))
 
 
 @app.command("redrive")
@@ -51,4 +54,6 @@ def rejected_redrive(
     if as_json:
         print_json(vars(done))
     else:
-        say(f"{done.sent:,} sent again, {done.still_rejected:,} are still not events of the plan")
+        t = speak()
+        n, left = f"{done.sent:,}", f"{done.still_rejected:,}"
+        say(t("{n} sent again, {left} are still not events of the plan", n=n, left=left))

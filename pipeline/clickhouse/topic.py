@@ -30,6 +30,9 @@ async def same_topic(connection: Connection, settings: Settings, topic_id: str) 
         await connection.insert("topics_raw", ["stream", "topic", "id"], columns)
     elif found[0][0] != topic_id:
         raise AnotherTopicError(
-            f"topic {settings.events_topic} was made anew: its id was {found[0][0]} when the stream "
-            f"{settings.stream} was stored, and is {topic_id}"
+            "topic {name} was made anew: its id was {before} when the stream {stream} was stored, and is {now}",
+            name=settings.events_topic,
+            before=found[0][0],
+            stream=settings.stream,
+            now=topic_id,
         )

@@ -68,7 +68,9 @@ async def run_collect(settings: Settings) -> None:
         try:
             await producer.start()
         except (KafkaError, OSError) as exc:
-            raise DependencyError(f"Kafka at {settings.kafka_bootstrap} can't be reached: {exc}") from exc
+            raise DependencyError(
+                "Kafka at {address} can't be reached: {why}", address=settings.kafka_bootstrap, why=exc
+            ) from exc
         door.open(producer, Reception(plan, topic.partitions, additions.add, settings.validation))
         async with telemetry(settings, "collect", figures) as door.spans:
             await first_of(stop.wait(), watch(settings, topic), door.failing(), *producer.pumps)

@@ -134,8 +134,9 @@ class FrontDoor:
             self.port = await self._listener.start(host, port, _tls(settings))
         except OSError as exc:
             raise UserError(
-                f"{address(host, port)} can't be listened on ({exc.strerror}): set PIPELINE_COLLECT_PORT to a free "
-                f"port, or to 0 for any"
+                "{host} can't be listened on ({why}): set PIPELINE_COLLECT_PORT to a free port, or to 0 for any",
+                host=address(host, port),
+                why=exc.strerror,
             ) from None
 
     async def stop(self) -> None:
@@ -359,5 +360,5 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(settings.collect_ssl_certfile, settings.collect_ssl_keyfile)
     except (OSError, ssl.SSLError) as exc:
-        raise UserError(f"PIPELINE_COLLECT_SSL_*: the certificate can't be used: {exc}") from None
+        raise UserError("PIPELINE_COLLECT_SSL_*: the certificate can't be used: {why}", why=exc) from None
     return context

@@ -22,6 +22,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from pipeline.errors import UserError
 from pipeline.whole_file import write_whole
+from schemas.translatable import Sentence, said_by
 
 log = logging.getLogger(__name__)
 
@@ -83,11 +84,13 @@ def read_sources(path: Path) -> list[Source]:
     except FileNotFoundError:
         return []
     except OSError as exc:
-        raise UserError(f"the sources in {path} can't be read: {exc.strerror}") from None
+        raise UserError("the sources in {path} can't be read: {why}", path=path, why=exc.strerror) from None
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(f"the sources in {path} can't be read: {where}: {first['msg']}") from None
+        raise UserError(
+            "the sources in {path} can't be read: {place}: {why}", path=path, place=where, why=said_by(first)
+        ) from None
 
 
 def add_source(
@@ -115,10 +118,12 @@ def add_source(
         )
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
-        raise UserError(f"{first['loc'][0]}: {_words(str(first['loc'][0]), first['msg'])}") from None
+        raise UserError(
+            "{place}: {why}", place=first["loc"][0], why=_words(str(first["loc"][0]), said_by(first))
+        ) from None
     with _changing(path) as sources:
         if any(other.name == name and other.revoked is None for other in sources):
-            raise UserError(f"there is a source {name} already: revoke it first, or choose another name")
+            raise UserError("there is a source {name} already: revoke it first, or choose another name", name=name)
         sources.append(made)
     return key
 
@@ -126,11 +131,11 @@ def add_source(
 def _words(field: str, message: str) -> str:
     match field:
         case "name":
-            return "letters, digits, dots, dashes and underscores, at most 64"
+            return Sentence("letters, digits, dots, dashes and underscores, at most 64")
         case "origins" if "pattern" in message:
-            return "write them like https://shop.example, or * for any page"
+            return Sentence("write them like https://shop.example, or * for any page")
         case _:
-            return message.removeprefix("Value error, ")
+            return message
 
 
 def revoke_source(path: Path, name: str) -> None:
@@ -140,7 +145,7 @@ def revoke_source(path: Path, name: str) -> None:
             if source.name == name and source.revoked is None:
                 sources[at] = source.model_copy(update={"revoked": datetime.now(UTC)})
                 return
-        raise UserError(f"there is no source {name} that could be revoked")
+        raise UserError("there is no source {name} that could be revoked", name=name)
 
 
 #: The source of whoever sits at the machine where `up` or `demo` runs.
@@ -173,7 +178,7 @@ def _changing(path: Path) -> Iterator[list[Source]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as exc:
-        raise UserError(f"the sources in {path} can't be written: {exc.strerror}") from None
+        raise UserError("the sources in {path} can't be written: {why}", path=path, why=exc.strerror) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         sources = read_sources(path)
@@ -187,7 +192,7 @@ def _write(path: Path, text: str) -> None:
     try:
         write_whole(path, text)
     except OSError as exc:
-        raise UserError(f"the sources in {path} can't be written: {exc.strerror}") from None
+        raise UserError("the sources in {path} can't be written: {why}", path=path, why=exc.strerror) from None
 
 
 class Sources:

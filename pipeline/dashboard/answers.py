@@ -59,10 +59,15 @@ class Axis:
     chosen: bool = False
 
 
+def scale_of(query: Mapping[str, str]) -> dict[str, str]:
+    """The axis that an address asks for, as its parameter: it belongs to how a question is seen, not to the question."""
+    return {"scale": "log"} if query.get("scale") == "log" else {}
+
+
 def axis_of(context: Context, series: Sequence[Line]) -> Axis:
     """The axis that the address asks for (`scale=log`), where it can be had."""
     possible = spans_decades(series)
-    return Axis(possible, possible and context.query.get("scale") == "log")
+    return Axis(possible, possible and bool(scale_of(context.query)))
 
 
 def axis_link(context: Context, axis: Axis, state: Mapping[str, str]) -> Safe | None:
@@ -130,7 +135,7 @@ def as_page(context: Context, answer: Answered, state: Mapping[str, str]) -> Saf
         h("button", t("Save chart as PNG"), type="button", data_png=f"{state['kind']}.png")
         if answer.has_chart else None,
         axis_link(context, answer.axis, state),
-        h("a", t("Keep"), href=f"/keep?{urlencode(state)}") if context.kept.changeable else None,
+        h("a", t("Keep"), href=f"/keep?{urlencode({**state, **scale_of(context.query)})}") if context.kept.changeable else None,
         class_="buttons",
     )  # fmt: skip
     return text(

@@ -10,7 +10,7 @@ from pipeline.kept.things import MAX_TITLE, Entry
 from pipeline.render.html import Child, Safe, h
 
 
-def form_to(context: Context, action: str, *content: Child, **hidden: object) -> Safe:
+def form_to(context: Context, action: str, /, *content: Child, **hidden: object) -> Safe:
     """A form that changes something: sent by POST, with what it must say besides its fields."""
     fields = [h("input", type="hidden", name=name, value=str(value)) for name, value in hidden.items()]
     return h(

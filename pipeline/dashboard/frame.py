@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -40,13 +40,15 @@ def document(context: Context, pages: Sequence[Page], page: Page, assets: str) -
     return _html(context, page.title(t), body, assets, stream=f"/stream?{context.with_query(page=page.path)}")
 
 
-def login(context: Context, assets: str, wrong: bool) -> str:
-    """The form to log in."""
+def login(context: Context, assets: str, hidden: Mapping[str, str], *, wrong: bool = False, typed: bool = False) -> str:
+    """The form to log in. What is `hidden` comes back with it: where to, or what was typed into another form."""
     t = context.t
     form = h(
         "form",
         h("h1", context.plan.product),
         h("p", t("Name or password is wrong, or there were too many tries: wait a minute."), class_="bad", role="alert") if wrong else None,
+        h("p", t("You were logged out meanwhile. Log in: what you typed will be there.")) if typed else None,
+        *[h("input", type="hidden", name=name, value=value) for name, value in hidden.items()],
         h("label", t.of("login", "Name"), h("input", name="name", autocomplete="username", required=True, autofocus=True)),
         h("label", t("Password"),
           h("input", name="password", type="password", autocomplete="current-password", required=True)),

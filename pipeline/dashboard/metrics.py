@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
 from pipeline.dashboard.annotated import marks
-from pipeline.dashboard.answers import Axis, axis_link, people_address
+from pipeline.dashboard.answers import Axis, axis_link, people_address, scale_of
 from pipeline.dashboard.bar import filtered, kept
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import note_bad, term
@@ -85,7 +85,7 @@ async def shown(
         happened[:] = [found.words]
         return found.drawn
 
-    wanted = context.query.get("scale") == "log"
+    wanted = bool(scale_of(context.query))
     made = drawing(t, metric, table, context.today, of_places, log=wanted)
     chart = in_page(t, made) if made is not None else None
     axis = Axis(made.decades, wanted and made.decades) if made is not None else Axis()
@@ -131,7 +131,9 @@ def _buttons(context: Context, metric: Metric, arguments: Mapping[str, Any], cha
         h("a", t("Download CSV"), href=f"/download/metric.csv?{asked}"),
         h("button", t("Save chart as PNG"), type="button", data_png=f"{metric.name}.png") if chart else None,
         axis_link(context, axis, {"kind": "metric", **state}),
-        h("a", t("Keep"), href=f"/keep?kind=metric&{asked}") if context.kept.changeable else None,
+        h("a", t("Keep"), href=f"/keep?{urlencode({'kind': 'metric', **state, **scale_of(context.query)})}")
+        if context.kept.changeable
+        else None,
         None if context.path.endswith("/explore") else h("a", t("Explore"), href=f"/explore?{asked}"),
         class_="buttons",
     )

@@ -22,11 +22,14 @@ from pipeline.dashboard.auth import COOKIE, SESSION_SECONDS, Auth
 from pipeline.dashboard.bundle import VERSION, Bundle
 from pipeline.dashboard.changing import Changing
 from pipeline.dashboard.context import Context, Page
+from pipeline.dashboard.edits import EDITS
 from pipeline.dashboard.frame import document, login, not_found, note_bad, problem
 from pipeline.dashboard.keeping import Keeping
 from pipeline.dashboard.live import LiveReader
 from pipeline.dashboard.pages import ABOUT_PEOPLE, DOWNLOADS, PAGES, PARTS, fragments
+from pipeline.dashboard.pages.kept import after_login
 from pipeline.errors import UserError
+from pipeline.kept.things import MAX_PARAMETERS
 from pipeline.process import address, cancelled
 from pipeline.render.html import Safe
 from pipeline.render.language import CODES, Language, choose
@@ -54,6 +57,10 @@ _HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
+#: Fields of the login's form: where to after it, and a form that was sent without a login: its end, what was typed.
+_TO, _ACTION, _TYPED = "to", "action", "typed."
+#: Characters of an address that goes along with the login; fields of a form.
+_MOST_ADDRESS, _MOST_FIELDS = 6_000, 60
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -158,18 +165,29 @@ class Dashboard:
                 return web.Response(status=403, text="the proxy in front of this page did not say who you are\n")
             if request.path.startswith(("/part/", "/stream", "/download/", "/api/")):
                 return web.Response(status=401)
-            return web.Response(status=303, headers={"Location": "/login"})
+            return await self._log_in_first(request)
         try:
             return await handler(request)
         except web.HTTPNotFound:
             return _page(not_found(self._context(request), self._assets), status=404)
 
+    async def _log_in_first(self, request: web.Request) -> web.Response:
+        """To the login. What was typed into a form goes along, and is given back after it."""
+        action = request.match_info.get("action")
+        if request.method == "POST" and action in EDITS and "Origin" in request.headers:
+            typed = {f"{_TYPED}{name}": value for name, value in _form(await request.read()).items()}
+            hidden = {_ACTION: action, **typed}
+            return _page(login(self._context(request), self._assets, hidden, typed=True), status=401)
+        address = urlencode({_TO: _own(request.path_qs)})
+        known = request.query_string and len(address) < _MOST_ADDRESS
+        return web.Response(status=303, headers={"Location": f"/login?{address}" if known else "/login"})
+
     def _user(self, request: web.Request) -> str | None:
         return self._auth.user(request.cookies.get(COOKIE), request.headers.get, request.remote)
 
-    def _context(self, request: web.Request) -> Context:
+    def _context(self, request: web.Request, user: str | None = None) -> Context:
         theme = request.cookies.get("theme", "auto")
-        user = self._user(request) or ""
+        user = user or self._user(request) or ""
         kept, plan = self._keeping.view(user)
         return Context(
             Language(choose(request.cookies.get("lang"), request.headers.get("Accept-Language"))),
@@ -310,17 +328,25 @@ class Dashboard:
     async def _login(self, request: web.Request) -> web.Response:
         if not self._auth.by_password:
             return web.Response(status=303, headers={"Location": "/"})
-        return _page(login(self._context(request), self._assets, "wrong" in request.query))
+        hidden = {_TO: request.query[_TO]} if _TO in request.query else {}
+        return _page(login(self._context(request), self._assets, hidden, wrong="wrong" in request.query))
 
     async def _log_in(self, request: web.Request) -> web.Response:
         form = _form(await request.read())
+        hidden = {key: value for key, value in form.items() if key in (_TO, _ACTION) or key.startswith(_TYPED)}
         name, password = form.get("name", "")[:64], form.get("password", "")[:1000]
         # The hash takes a while by design: the live figures of others must not wait for it.
         cookie = await asyncio.to_thread(self._auth.log_in, name, password) if self._auth.by_password else None
         if cookie is None:
             log.warning("a login failed from %s", request.remote)
+            if hidden:
+                return _page(login(self._context(request), self._assets, hidden, wrong=True), status=401)
             return web.Response(status=303, headers={"Location": "/login?wrong"})
-        response = web.Response(status=303, headers={"Location": "/"})
+        response = web.Response(status=303, headers={"Location": _own(form.get(_TO, "/"))})
+        if (action := form.get(_ACTION)) in EDITS:
+            typed = {key.removeprefix(_TYPED): value for key, value in form.items() if key.startswith(_TYPED)}
+            context = replace(self._context(request, name), path="/kept")
+            response = self._said(context, after_login(context, action, typed), 200)
         secure = request.headers.get("X-Forwarded-Proto") == "https" or request.secure
         response.set_cookie(COOKIE, cookie, max_age=SESSION_SECONDS, httponly=True, samesite="Strict", secure=secure)
         return response
@@ -334,7 +360,7 @@ class Dashboard:
 def _form(body: bytes) -> dict[str, str]:
     """The fields of our form, as browsers send it. Any other body has none, whatever its headers say that it is."""
     try:
-        return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=50))
+        return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError:
         return {}
 
@@ -343,7 +369,7 @@ def _own(address: str) -> str:
     """That address if it is one of our pages, else the first one."""
     try:
         parts = urlsplit(address)
-        query = urlencode(parse_qsl(parts.query, keep_blank_values=True, max_num_fields=50))
+        query = urlencode(parse_qsl(parts.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS))
     except ValueError:
         return "/"
     if parts.scheme or parts.netloc or parts.path not in {"/login", *(page.path for page in PAGES)}:

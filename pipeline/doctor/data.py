@@ -120,7 +120,7 @@ def rejected(found: LastHour | Unknown, t: Language) -> list[Advice]:
     share = t.percent(found.rejected / total)
     return [Advice(
         "rejected", "warning",
-        t("{share} of the last hour's {total} records were rejected, most as {reason}: {detail}", share=share, total=f'{total:,}', reason=found.reason, detail=found.detail),
+        t("{share} of the last hour's {total} records were rejected, most as {reason}: {detail}", share=share, total=f'{total:,}', reason=found.reason, detail=t.read(found.detail)[:200]),
         t("look at `streamgauge rejected list`, mend the app or the plan, then `streamgauge rejected "
 "redrive`"),
     )]  # fmt: skip
@@ -135,7 +135,7 @@ def front_door(found: DoorState, t: Language) -> list[Advice]:
         said += role_health("collect", found.health, t)
     if isinstance(found.sources, Unknown):
         said.append(Advice(
-            "front door", "error", found.sources.why,
+            "front door", "error", t.said(found.sources.why),
             t("mend {file}, or make it anew with `streamgauge sources add`", file=found.file),
         ))  # fmt: skip
     elif found.sources == 0 and not isinstance(found.health, Unknown):

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.doctor import data, log, machine
+from pipeline.doctor.kept import kept
 from pipeline.doctor.model import SUBJECTS, Advice, Subject, Unknown
+from pipeline.errors import StreamgaugeError
+from pipeline.kept.misfits import Misfit
 from pipeline.render.language import Language
 
 
@@ -29,6 +32,8 @@ class Installation:
     parts: data.Parts | Unknown
     last_hour: data.LastHour | Unknown
     front_door: data.DoorState
+    #: What is kept and no longer fits the plan; why the file can't be read.
+    kept: Sequence[Misfit] | StreamgaugeError
     lateness_ms: int
     forwarded_bytes: int
 
@@ -51,6 +56,7 @@ def diagnose(found: Installation, t: Language) -> list[Advice]:
         *data.parts(found.parts, t),
         *data.rejected(found.last_hour, t),
         *data.front_door(found.front_door, t),
+        *kept(found.kept, t),
     ]  # fmt: skip
     severities = ("error", "warning", "unknown")
     return sorted(said, key=lambda one: (SUBJECTS.index(one.subject), severities.index(one.severity)))

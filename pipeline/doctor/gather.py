@@ -34,10 +34,15 @@ from pipeline.doctor.machine import memory as judge_memory
 from pipeline.doctor.model import Unknown
 from pipeline.doctor.words import lines
 from pipeline.errors import StreamgaugeError, UserError
+from pipeline.kept.current import kept_of
+from pipeline.kept.misfits import Misfit, misfits
+from pipeline.metrics import today
 from pipeline.render.language import Language
 from pipeline.serve.guard import is_loopback
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import FORWARDED_BYTES
+from schemas.plan import Plan
+from schemas.translatable import Sentence
 
 T = TypeVar("T")
 
@@ -94,6 +99,7 @@ async def gather(settings: Settings, addresses: Mapping[str, str], folders: Sequ
         parts=store.parts,
         last_hour=store.last_hour,
         front_door=_front_door(settings, health.get("collect")),
+        kept=await asyncio.to_thread(kept_misfits, settings, plan),
         lateness_ms=plan.lateness,
         forwarded_bytes=FORWARDED_BYTES,
     )
@@ -139,7 +145,7 @@ def memory(meminfo: Path = _MEMINFO, cgroup: Path = _CGROUP) -> Memory | Unknown
         lines = dict(line.split(":", 1) for line in meminfo.read_text("ascii").splitlines() if ":" in line)
         available, total = (int(lines[name].split()[0]) << 10 for name in ("MemAvailable", "MemTotal"))
     except (OSError, KeyError, ValueError):
-        return Unknown(f"{platform.system()} does not say how much there is")
+        return Unknown(Sentence("{system} does not say how much there is", system=platform.system()))
     try:
         limit = int((cgroup / "memory.max").read_text("ascii"))
         used = int((cgroup / "memory.current").read_text("ascii"))
@@ -202,19 +208,33 @@ def _front_door(settings: Settings, health: Mapping[str, Any] | None) -> DoorSta
         sources = sum(source.revoked is None for source in read_sources(file))
         open_to_others = file.exists() and bool(file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
     except UserError as exc:
-        sources, open_to_others = Unknown(str(exc)), False
+        sources, open_to_others = Unknown(exc.said), False
     clear = not is_loopback(settings.collect_host) and settings.collect_ssl_certfile is None
     return DoorState(
-        Unknown("it does not answer") if health is None else health, sources, os.fspath(file), open_to_others, clear
+        Unknown(Sentence("it does not answer")) if health is None else health,
+        sources,
+        os.fspath(file),
+        open_to_others,
+        clear,
     )
+
+
+def kept_misfits(settings: Settings, plan: Plan) -> list[Misfit] | StreamgaugeError:
+    """What is kept and no longer fits; nothing where nothing is kept."""
+    try:
+        return misfits(plan, kept_of(settings), today(plan))
+    except StreamgaugeError as exc:
+        return exc
 
 
 async def _in_time(work: Awaitable[T], seconds: float) -> T | Unknown:
     try:
         return await asyncio.wait_for(work, seconds)
     except TimeoutError:
-        return Unknown(f"no answer within {seconds:.0f} s")
-    except (KafkaError, ClickHouseError, StreamgaugeError, *CONNECTION_ERRORS) as exc:
+        return Unknown(Sentence("no answer within {seconds} s", seconds=f"{seconds:.0f}"))
+    except StreamgaugeError as exc:
+        return Unknown(exc.said)
+    except (KafkaError, ClickHouseError, *CONNECTION_ERRORS) as exc:
         return Unknown(f"{str(exc).strip().splitlines()[0][:200]}" if str(exc).strip() else type(exc).__name__)
 
 

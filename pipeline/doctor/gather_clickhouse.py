@@ -130,7 +130,7 @@ class _Asking:
         except ClickHouseError as exc:
             return _refused(exc)
         kept, rejected, reason, detail = rows[0]
-        return LastHour(kept, rejected, reason, str(detail)[:200])
+        return LastHour(kept, rejected, reason, str(detail))
 
 
 def _refused(exc: ClickHouseError) -> Unknown:

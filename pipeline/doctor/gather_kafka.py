@@ -18,6 +18,7 @@ from pipeline.kafka.consumer import LogConsumer
 from pipeline.kafka.topic import TopicDetails, describe_all
 from pipeline.settings import Settings
 from pipeline.topics import changelog_topic
+from schemas.translatable import Sentence
 
 #: To find the newest record of each partition.
 _NEWEST_SECONDS = 4.0
@@ -52,7 +53,7 @@ async def logged(settings: Settings) -> KafkaFacts:
             brokers, details = await describe_all(settings, names)
         except NotImplementedError:
             lacks.append("ids of topics (Metadata 12)")
-            topics = Unknown("this Kafka is older than 2.8")
+            topics = Unknown(Sentence("this Kafka is older than 2.8"))
         else:
             config = await _config(admin, details)
             events, rejected, changelog = (
@@ -76,8 +77,12 @@ async def _config(admin: AIOKafkaAdminClient, names: Iterable[str]) -> Mapping[s
     try:
         answers = await admin.describe_configs(asked)
     except (KafkaError, NotImplementedError, ValueError) as exc:
-        return {one.name: Unknown(f"Kafka does not tell them ({type(exc).__name__})") for one in asked}
-    found: dict[str, Mapping[str, str] | Unknown] = {one.name: Unknown("Kafka does not tell them") for one in asked}
+        return {
+            one.name: Unknown(Sentence("Kafka does not tell them ({error})", error=type(exc).__name__)) for one in asked
+        }
+    found: dict[str, Mapping[str, str] | Unknown] = {
+        one.name: Unknown(Sentence("Kafka does not tell them")) for one in asked
+    }
     for answer in answers:
         for error, message, _, name, entries in answer.resources:
             if error:
@@ -133,7 +138,7 @@ async def _clock(settings: Settings, partitions: Sequence[TopicPartition]) -> fl
         begins = await consumer.beginning_offsets(partitions)
         left = {tp for tp in partitions if ends[tp] > begins[tp]}
         if not left:
-            return Unknown("there is no record yet")
+            return Unknown(Sentence("there is no record yet"))
         consumer.assign(sorted(left))
         for tp in left:
             consumer.seek(tp, ends[tp] - 1)
@@ -151,6 +156,8 @@ async def _clock(settings: Settings, partitions: Sequence[TopicPartition]) -> fl
         await consumer.stop()
     if newest is None:
         return Unknown(
-            "its records bear the times of their producers" if producers else "its newest records could not be read"
+            Sentence(
+                "its records bear the times of their producers" if producers else "its newest records could not be read"
+            )
         )
     return max(0.0, newest / 1000 - time.time()) or None

@@ -20,7 +20,7 @@ _LOW_MEMORY_SHARE: Final = 0.10
 _CLOCK_WARNING, _CLOCK_ERROR = 2.0, 60.0
 #: Which setting says where a server is.
 _SETTINGS: Final = {
-    "Kafka": "PIPELINE_KAFKA_BOOTSTRAP", "ClickHouse": "PIPELINE_CLICKHOUSE_URL, _USER and _PASSWORD",
+    "Kafka": "PIPELINE_KAFKA_BOOTSTRAP", "ClickHouse": "PIPELINE_CLICKHOUSE_URL, …_USER, …_PASSWORD",
 }  # fmt: skip
 OLDEST_PYTHON: Final = (3, 11)
 OLDEST_CLICKHOUSE: Final = (24, 8)
@@ -237,7 +237,7 @@ def not_known(subject: Subject, what: str, found: Unknown, t: Language) -> Advic
     return Advice(
         subject,
         "unknown",
-        t("{what} could not be looked at: {why}", what=what, why=found.why),
+        t("{what} could not be looked at: {why}", what=what, why=t.said(found.why)),
     )
 
 

@@ -20,10 +20,12 @@ Subject = Literal[
     "parts",
     "rejected",
     "front door",
+    "kept things",
 ]
 #: In the order in which they are told.
 SUBJECTS: Final[tuple[Subject, ...]] = (
     "ports", "disk", "memory", "clocks", "versions", "topics", "rights", "plan", "lag", "parts", "rejected", "front door",
+    "kept things",
 )  # fmt: skip
 
 

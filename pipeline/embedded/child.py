@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import UserError
+from schemas.translatable import Sentence
 
 _POLL_SECONDS = 0.02
 _TAIL_LINES = 5
@@ -40,7 +41,7 @@ def free_port(preferred: int | None = None, kept: int | None = None) -> tuple[in
     """
     if kept is not None:
         if not _free(kept):
-            raise UserError(f"port {kept} is taken by another program")
+            raise UserError("port {port} is taken by another program", port=kept)
         _ours.add(kept)
         return kept, False
     if preferred is not None and _free(preferred) and (preferred in _ours or _claimed(preferred)):
@@ -159,9 +160,9 @@ class Child:
             while not await check():
                 if self._process is None or self._process.poll() is not None:
                     code = self._process.returncode if self._process else None
-                    raise self._failure(f"ended at its start (exit code {code})")
+                    raise self._failure(Sentence("ended at its start (exit code {code})", code=code))
                 if time.monotonic() > deadline:
-                    raise self._failure(f"was not ready after {timeout:g} s")
+                    raise self._failure(Sentence("was not ready after {seconds} s", seconds=f"{timeout:g}"))
                 await asyncio.sleep(_POLL_SECONDS)
         except BaseException:
             await self.stop(grace=1.0)
@@ -197,7 +198,13 @@ class Child:
             # One of our own programs, which says what to do.
             return UserError(lines[-1].removeprefix(_ERROR))
         tail = " | ".join(lines[-_TAIL_LINES:])
-        return UserError(f"{self._name} {what}; see {self._words}: {tail or 'it wrote nothing'}")
+        return UserError(
+            "{name} {what}; see {log}: {tail}",
+            name=self._name,
+            what=what,
+            log=self._words,
+            tail=tail or Sentence("it wrote nothing"),
+        )
 
     def _said(self) -> bytes:
         """The end of what it has said since its start."""

@@ -25,6 +25,7 @@ from pipeline.embedded.users import WRITER, private_folder, read_users, users_fi
 from pipeline.errors import UserError
 from pipeline.process import address
 from pipeline.serve.guard import Runner, is_loopback
+from schemas.translatable import Sentence
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 60.0
@@ -34,7 +35,7 @@ _FINISH_SECONDS = 15.0
 # A whole result is sent after its handler has ended, to clients that may work while they read.
 _IDLE_SECONDS = 300.0
 _MAX_LINE_BYTES = 1 << 20
-_MISSING = "the embedded ClickHouse needs chDB and aiohttp: pip install 'streamgauge[embedded]'"
+_MISSING = Sentence("the embedded ClickHouse needs chDB and aiohttp: pip install 'streamgauge[embedded]'")
 
 
 class EmbeddedClickHouse(ChildServer):
@@ -146,17 +147,19 @@ async def serve(path: Path, host: str, port: int, memory_limit: int, sync: bool 
     Raises `UserError` for what the user can mend.
     """
     if not is_loopback(host):
-        raise UserError(f"the embedded ClickHouse speaks without TLS: choose a loopback address, not {host}")
+        raise UserError("the embedded ClickHouse speaks without TLS: choose a loopback address, not {host}", host=host)
     missing = sorted(environment_of(path).items() - os.environ.items())
     if missing:
-        raise UserError(f"it is to be started with {' '.join(f'{name}={value}' for name, value in missing)}")
+        raise UserError(
+            "it is to be started with {names}", names=" ".join((f"{name}={value}" for name, value in missing))
+        )
     try:
         from aiohttp import web
 
         from pipeline.embedded.clickhouse_http import ClickHouseHttp
         from pipeline.embedded.engine import Engine
     except ImportError as error:
-        raise UserError(f"{_MISSING} ({error})") from error
+        raise UserError("{missing} ({why})", missing=_MISSING, why=error) from error
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -182,7 +185,9 @@ async def serve(path: Path, host: str, port: int, memory_limit: int, sync: bool 
         try:
             await web.TCPSite(runner, host, port, reuse_address=True).start()
         except OSError as error:
-            raise UserError(f"can't listen on {address(host, port)}, choose another: {error.strerror}") from error
+            raise UserError(
+                "can't listen on {address}, choose another: {why}", address=address(host, port), why=error.strerror
+            ) from error
         print(f"ClickHouse {engine.version} (embedded) on http://{address(host, port)}, data in {path}", flush=True)
         await stopping.wait()
     finally:

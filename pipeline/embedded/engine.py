@@ -168,7 +168,11 @@ class Engine:
             raise UserError("the embedded ClickHouse needs chDB: pip install 'streamgauge[embedded]'") from error
         self._chdb: Any = _chdb
         if found := _PATH_ENDS.search(str(path)):
-            raise UserError(f"the embedded ClickHouse can't use the folder {path}: its name has a '{found.group()}'")
+            raise UserError(
+                "the embedded ClickHouse can't use the folder {path}: its name has a '{text}'",
+                path=path,
+                text=found.group(),
+            )
         self._path = path.resolve()
         self._path.mkdir(parents=True, exist_ok=True)
         self._path.chmod(0o700)
@@ -190,7 +194,7 @@ class Engine:
             answer = self._keeper.query("SELECT version(), timezone()", "TabSeparated", params={}).bytes()
         except RuntimeError as error:
             self._lock.close()
-            raise UserError(f"the embedded ClickHouse can't open {self._path}: {error}") from error
+            raise UserError("the embedded ClickHouse can't open {path}: {why}", path=self._path, why=error) from error
         self.version, self.timezone = answer.decode().rstrip("\n").split("\t")
 
     def close(self) -> None:
@@ -362,7 +366,9 @@ def _lock_folder(path: Path) -> IO[str]:
         owner = file.read().strip() or "unknown"
         file.close()
         raise UserError(
-            f"{path} is in use by another embedded ClickHouse (process {owner}): stop it or choose another folder"
+            "{path} is in use by another embedded ClickHouse (process {owner}): stop it or choose another folder",
+            path=path,
+            owner=owner,
         ) from None
     file.truncate(0)
     file.write(f"{os.getpid()}\n")

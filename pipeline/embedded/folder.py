@@ -15,6 +15,7 @@ from typing import Final
 from pipeline.embedded.child import free_port
 from pipeline.errors import UserError
 from pipeline.whole_file import write_whole
+from schemas.translatable import Sentence
 
 #: How long the parts of one that was killed may take to end: a ClickHouse that finishes what it has begun.
 _LEFT_SECONDS: Final = 60.0
@@ -29,7 +30,10 @@ def no_room(folder: Path) -> str | None:
     free = found.f_bavail * found.f_frsize
     if free >= _LEAST_BYTES:
         return None
-    return f"the disk of {folder} has {free >> 20} MiB left, {_LEAST_BYTES >> 20} are needed"
+    return Sentence(
+        "the disk of {folder} has {free} MiB left, {needed} are needed",
+        folder=folder, free=free >> 20, needed=_LEAST_BYTES >> 20,
+    )  # fmt: skip
 
 
 @contextlib.asynccontextmanager
@@ -40,13 +44,15 @@ async def owned(folder: Path, say: Callable[[str], None]) -> AsyncIterator[int]:
     killed don't end.
     """
     if (full := no_room(folder)) is not None:
-        raise UserError(full)
+        raise UserError.of(full)
     with _file(folder / "up.lock") as own, _file(folder / "parts.lock") as parts:
         if not _locked(own):
             who = (folder / "up.lock").read_text().strip()
             raise UserError(
-                f"{folder} is in use by another `streamgauge up` or `demo` (process {who}): end that first, or use "
-                f"another --data"
+                "{folder} is in use by another `streamgauge up` or `demo` (process {who}): end that "
+                "first, or use another --data",
+                folder=folder,
+                who=who,
             )
         os.ftruncate(own, 0)
         os.pwrite(own, str(os.getpid()).encode(), 0)
@@ -56,7 +62,9 @@ async def owned(folder: Path, say: Callable[[str], None]) -> AsyncIterator[int]:
                 say(f"Waiting for the parts of one that was killed, which still use {folder} …")
                 said = True
             if time.monotonic() > deadline:
-                raise UserError(f"{folder} is still in use by parts of one that was killed: end them, then try again")
+                raise UserError(
+                    "{folder} is still in use by parts of one that was killed: end them, then try again", folder=folder
+                )
             await asyncio.sleep(_LOOK_SECONDS)
         yield parts
 
@@ -66,7 +74,7 @@ def _file(path: Path) -> Iterator[int]:
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as exc:
-        raise UserError(f"the folder {path.parent} can't be used: {exc.strerror}") from None
+        raise UserError("the folder {path} can't be used: {why}", path=path.parent, why=exc.strerror) from None
     try:
         yield file
     finally:
@@ -97,7 +105,9 @@ class Ports:
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as exc:
-            raise UserError(f"{file} can't be read ({exc}): remove it, and ports are chosen anew") from None
+            raise UserError(
+                "{file} can't be read ({why}): remove it, and ports are chosen anew", file=file, why=exc
+            ) from None
 
     def get(self, name: str) -> int | None:
         """Where a part has listened; None if it never has."""
@@ -112,8 +122,12 @@ class Ports:
                 free_port(None, port)
             except UserError:
                 raise UserError(
-                    f"port {port} of this installation ({name}) is taken by another program: end that, or remove "
-                    f"{name!r} from {self._file} to have another one chosen"
+                    "port {port} of this installation ({name}) is taken by another program: end that, or "
+                    "remove {entry} from {file} to have another one chosen",
+                    port=port,
+                    name=name,
+                    entry=repr(name),
+                    file=self._file,
                 ) from None
 
     def keep(self, ports: Mapping[str, int]) -> None:

@@ -32,7 +32,7 @@ def private_folder(path: Path) -> None:
         if (path / "clickhouse").is_dir() or not any(path.iterdir()):
             path.chmod(0o700)
     except OSError as exc:
-        raise UserError(f"the folder {path} can't be used: {exc.strerror}") from None
+        raise UserError("the folder {path} can't be used: {why}", path=path, why=exc.strerror) from None
 
 
 def users_file(folder: Path) -> Path:
@@ -50,10 +50,14 @@ def read_users(path: Path) -> dict[str, str]:
         path.chmod(0o600)
         lines = path.read_text("ascii").split()
     except (OSError, UnicodeDecodeError) as exc:
-        raise UserError(f"the passwords of the embedded ClickHouse, {path}, can't be read or made: {exc}") from None
+        raise UserError(
+            "the passwords of the embedded ClickHouse, {path}, can't be read or made: {why}", path=path, why=exc
+        ) from None
     found = dict(line.split(":", 1) for line in lines if ":" in line)
     if found.keys() != _ROLES.keys() or not all(found.values()):
-        raise UserError(f"{path} does not hold the passwords of default and reader: remove it, and new ones are made")
+        raise UserError(
+            "{path} does not hold the passwords of default and reader: remove it, and new ones are made", path=path
+        )
     return found
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pipeline.errors import UserError
+from schemas.translatable import Sentence
 
 Format = Literal["JSON lines", "JSON array", "JSON documents", "CSV"]
 #: So much of a file is looked at.
@@ -33,17 +34,17 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _NOT_TEXT: Final[dict[bytes, str]] = {
-    b"PK\x03\x04": "a zip archive in another file",
-    b"\x1f\x8b": "packed twice: unpack it once",
-    b"\x28\xb5\x2f\xfd": "packed twice: unpack it once",
-    b"PAR1": "a Parquet file: write it as CSV or JSON lines",
-    b"%PDF": "a PDF file",
-    b"\xd0\xcf\x11\xe0": "an old Office document: save the sheet as CSV",
-    b"SQLite format 3": "an SQLite database: write the table as CSV",
-    b"Obj\x01": "an Avro file: write it as JSON lines",
-    b"ORC": "an ORC file: write it as CSV",
-    b"7z\xbc\xaf": "a 7z archive: unpack it",
-    b"Rar!": "a rar archive: unpack it",
+    b"PK\x03\x04": Sentence("a zip archive in another file"),
+    b"\x1f\x8b": Sentence("packed twice: unpack it once"),
+    b"\x28\xb5\x2f\xfd": Sentence("packed twice: unpack it once"),
+    b"PAR1": Sentence("a Parquet file: write it as CSV or JSON lines"),
+    b"%PDF": Sentence("a PDF file"),
+    b"\xd0\xcf\x11\xe0": Sentence("an old Office document: save the sheet as CSV"),
+    b"SQLite format 3": Sentence("an SQLite database: write the table as CSV"),
+    b"Obj\x01": Sentence("an Avro file: write it as JSON lines"),
+    b"ORC": Sentence("an ORC file: write it as CSV"),
+    b"7z\xbc\xaf": Sentence("a 7z archive: unpack it"),
+    b"Rar!": Sentence("a rar archive: unpack it"),
 }
 _SEP_LINE: Final = re.compile(r'\ufeff?"?sep=(.)"?\r?\n?$', re.IGNORECASE)
 #: Python's codecs that are no encodings of files.
@@ -88,13 +89,15 @@ def detect(sample: bytes, name: str, given: Given, *, whole: bool) -> Found:
     encoding, skip = _encoding(sample, name, given)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(sample[skip:], whole)
     if "\0" in text or _is_noise(text):
-        raise UserError(f"{name} is no text, neither JSON nor CSV: is it the right file, or does it need --encoding?")
+        raise UserError(
+            "{name} is no text, neither JSON nor CSV: is it the right file, or does it need --encoding?", name=name
+        )
     returns = "\r" in text and "\n" not in text
     if returns:
         text = text.replace("\r", "\n")
     start = text.lstrip()
     if start[:1] == "<":
-        raise UserError(f"{name} begins like HTML or XML, not like JSON or CSV")
+        raise UserError("{name} begins like HTML or XML, not like JSON or CSV", name=name)
     if not start:
         return Found("JSON lines", encoding, "", skip, returns, empty=whole or not sample)
     form = _format(start, name, bool(given.separator), whole)
@@ -116,7 +119,8 @@ def text_encoding(name: str) -> str:
         return {"gbk": "gb18030", "gb2312": "gb18030", "ascii": "utf-8", "utf-8-sig": "utf-8"}.get(found, found)
     except (LookupError, ValueError):
         raise UserError(
-            f"--encoding {name!r} is not known: write utf-8, utf-16, latin-1, cp1252, gbk, shift_jis or the like"
+            "--encoding {name} is not known: write utf-8, utf-16, latin-1, cp1252, gbk, shift_jis or the like",
+            name=repr(name),
         ) from None
 
 
@@ -124,7 +128,7 @@ def separator_of(text: str) -> str:
     """The separator that `--separator` names: one character, or `tab`. Raises UserError."""
     found = {"tab": "\t", "\\t": "\t"}.get(text, text)
     if len(found) != 1 or found in '"\r\n\0':
-        raise UserError(f"--separator {text!r}: give one character, or tab")
+        raise UserError("--separator {text}: give one character, or tab", text=repr(text))
     return found
 
 
@@ -156,7 +160,12 @@ def _encoding(sample: bytes, name: str, given: Given) -> tuple[str, int]:
     for mark, encoding in _BOMS:
         if sample.startswith(mark):
             if given.encoding not in (None, encoding, encoding[:-3]):
-                raise UserError(f"{name} has the byte order mark of {encoding}, not of {given.encoding}")
+                raise UserError(
+                    "{name} has the byte order mark of {found}, not of {given}",
+                    name=name,
+                    found=encoding,
+                    given=given.encoding,
+                )
             return encoding, len(mark)
     if given.encoding in ("utf-16", "utf-32"):
         order = _order(sample) or "-le"
@@ -165,11 +174,11 @@ def _encoding(sample: bytes, name: str, given: Given) -> tuple[str, int]:
         return given.encoding, 0
     for magic, words in _NOT_TEXT.items():
         if sample.startswith(magic):
-            raise UserError(f"{name} is {words}")
+            raise UserError("{name} is {what}", name=name, what=words)
     if b"\0" in sample:
         found = _order(sample)
         if found is None:
-            raise UserError(f"{name} is a binary file, neither JSON nor CSV")
+            raise UserError("{name} is a binary file, neither JSON nor CSV", name=name)
         return found, 0
     return "utf-8", 0
 

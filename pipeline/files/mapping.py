@@ -74,12 +74,18 @@ def parse_mapping(text: str | None, *, drop: bool = False) -> ColumnMapping:
     while rest.strip():
         match = _ITEM.match(rest)
         if match is None or (match["constant"] is None and not match["column"]):
-            raise UserError(f"--map: {rest!r} is not understood: write target=column or target='constant'")
+            raise UserError(
+                "--map: {rest} is not understood: write target=column or target='constant'", rest=repr(rest)
+            )
         target = match["target"]
         if target not in TARGETS and not (target.startswith(_PROPERTY) and len(target) > len(_PROPERTY)):
-            raise UserError(f"--map: an event has no field {target!r}: use {', '.join(TARGETS)} or properties.NAME")
+            raise UserError(
+                "--map: an event has no field {target}: use {names} or properties.NAME",
+                target=repr(target),
+                names=", ".join(TARGETS),
+            )
         if target in columns or target in constants:
-            raise UserError(f"--map: {target} is given twice")
+            raise UserError("--map: {target} is given twice", target=target)
         if match["constant"] is not None:
             constants[target] = match["constant"]
         else:

@@ -62,7 +62,7 @@ def open_bytes(source: str) -> Iterator[tuple[io.BufferedReader[Any], str]]:
         where = 0 if source == "-" else source
         raw = open(where, "rb", closefd=source != "-", buffering=0)  # noqa: SIM115
     except (OSError, ValueError) as exc:
-        raise UserError(f"{source} can't be read: {getattr(exc, 'strerror', None) or exc}") from None
+        raise UserError("{path} can't be read: {why}", path=source, why=getattr(exc, "strerror", None) or exc) from None
     stream = io.BufferedReader(raw, _BUFFER)
     packing = ""
     try:
@@ -74,12 +74,17 @@ def open_bytes(source: str) -> Iterator[tuple[io.BufferedReader[Any], str]]:
         inner = _member(source, stream) if packing == "zip" else _OPEN[packing](stream)
         yield io.BufferedReader(_Bounded(inner, source, stream), _BUFFER), packing
     except _DAMAGED as exc:
-        raise UserError(f"{title(source)} is a damaged {packing} file: {exc}") from None
+        raise UserError(
+            "{source} is a damaged {packing} file: {why}", source=title(source), packing=packing, why=exc
+        ) from None
     except OSError as exc:
         # bz2 says so of damaged data.
         damaged = packing == "bzip2" and exc.errno is None
-        words = f"is a damaged {packing} file: {exc}" if damaged else f"can't be read: {exc.strerror or exc}"
-        raise UserError(f"{title(source)} {words}") from None
+        if damaged:
+            raise UserError(
+                "{source} is a damaged {packing} file: {why}", source=title(source), packing=packing, why=exc
+            ) from None
+        raise UserError("{path} can't be read: {why}", path=title(source), why=exc.strerror or exc) from None
     finally:
         stream.close()
 
@@ -92,14 +97,19 @@ def _member(source: str, stream: BinaryIO) -> IO[bytes]:
     # A Mac adds files of its own, whose names begin with a dot.
     names = [info for info in archive.infolist() if not info.is_dir() and "/." not in f"/{info.filename}"]
     if any(info.filename == "[Content_Types].xml" for info in names):
-        raise UserError(f"{source} is an Office document: save the sheet as CSV")
+        raise UserError("{source} is an Office document: save the sheet as CSV", source=source)
     if len(names) != 1:
         some = ", ".join(ascii(info.filename)[1:-1] for info in names[:3])
-        raise UserError(f"{source} is a zip archive of {len(names)} files ({some or 'none'}): unpack it, and give one")
+        raise UserError(
+            "{source} is a zip archive of {names} files ({some}): unpack it, and give one",
+            source=source,
+            names=len(names),
+            some=some or "none",
+        )
     try:
         return archive.open(names[0])
     except (RuntimeError, NotImplementedError) as exc:  # it wants a password, or is packed in a rare way
-        raise UserError(f"{source} can't be unpacked: {exc}") from None
+        raise UserError("{source} can't be unpacked: {why}", source=source, why=exc) from None
 
 
 class _Bounded(io.RawIOBase):
@@ -118,7 +128,9 @@ class _Bounded(io.RawIOBase):
         self._count += len(data)
         if self._count > UNPACKED_FREELY and self._count > MAX_RATIO * max(1, self._position()):
             raise UserError(
-                f"{title(self._source)} unpacks to more than {MAX_RATIO} times its size: that is no file of events"
+                "{source} unpacks to more than {max_ratio} times its size: that is no file of events",
+                source=title(self._source),
+                max_ratio=MAX_RATIO,
             )
         return len(data)
 

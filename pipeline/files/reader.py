@@ -85,7 +85,7 @@ def zone_of(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UserError(f"--tz {name!r} is not a time zone: write it like Europe/Berlin or UTC") from None
+        raise UserError("--tz {name} is not a time zone: write it like Europe/Berlin or UTC", name=repr(name)) from None
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def open_file(source: str, given: Given | None = None) -> Iterator[Opened]:
         whole = len(sample) < SAMPLE_BYTES and source != "-" and (bool(packing) or Path(source).is_file())
         found = detect(sample, title(source), given or Given(), whole=whole)
         if found.empty and source != "-":
-            raise UserError(f"{source} is empty")
+            raise UserError("{source} is empty", source=source)
         yield Opened(source, found, packing, utf8(stream, found, title(source)))
 
 

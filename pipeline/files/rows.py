@@ -78,7 +78,12 @@ class _Utf8(io.RawIOBase):
             try:
                 text = self._decoder.decode(data, not data)
             except UnicodeDecodeError as exc:
-                raise UserError(f"{self._name} is damaged, or not {self._found.encoding}: {exc.reason}") from None
+                raise UserError(
+                    "{name} is damaged, or not {encoding}: {reason}",
+                    name=self._name,
+                    encoding=self._found.encoding,
+                    reason=exc.reason,
+                ) from None
             # As surrogates, which UTF-8 has not: never by chance another letter.
             data = text.encode("utf-8", "surrogatepass")
         return data.replace(b"\r", b"\n") if self._found.carriage_returns else data

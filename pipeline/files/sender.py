@@ -62,7 +62,9 @@ async def send(
         await producer.start()
     except (KafkaError, OSError) as exc:
         await producer.stop()
-        raise DependencyError(f"Kafka at {kafka.get('bootstrap_servers')} can't be reached: {exc}") from exc
+        raise DependencyError(
+            "Kafka at {address} can't be reached: {why}", address=kafka.get("bootstrap_servers"), why=exc
+        ) from exc
     window = _Window(state, max_in_flight)
     try:
         pace = _Pace(rate, live)
@@ -93,7 +95,10 @@ async def send(
     if window.broken is not None:
         reason = f"{type(window.broken).__name__}: {window.broken}".rstrip(": ")
         raise DependencyError(
-            f"Kafka stopped taking records for topic {topic} ({reason}): {state.sent} were acknowledged"
+            "Kafka stopped taking records for topic {topic} ({reason}): {sent} were acknowledged",
+            topic=topic,
+            reason=reason,
+            sent=state.sent,
         ) from window.broken
     return state
 

@@ -29,6 +29,7 @@ from pipeline.settings import Settings, plan_of
 from pipeline.terminal import print_json, say
 from pipeline.topics import ensure_topic
 from schemas.side_tables import IDENTITIES, SIDES, DeviceOwner, Side
+from schemas.translatable import Sentence
 
 _BATCH = 50_000
 #: Problems that are printed; all are counted.
@@ -56,7 +57,7 @@ async def import_file(
     """
     model = SIDES.get(kind)
     if model is None:
-        raise UserError(f"there is no side table {kind!r}: import one of {', '.join(SIDES)}")
+        raise UserError("there is no side table {kind}: import one of {names}", kind=repr(kind), names=", ".join(SIDES))
     reading = reading or Reading()
     table = _Table(model, _mapping(mapping, model), drop, reading)
     done = Imported(kind)
@@ -109,7 +110,11 @@ async def _tell(settings: Settings, rows: Iterator[Side], done: Imported, file: 
         )
     done.rows = sending.sent
     if sending.failed:
-        raise DependencyError(f"{sending.failed} rows were not taken by Kafka: {sending.first_error}")
+        raise DependencyError(
+            "{failed} rows were not taken by Kafka: {first_error}",
+            failed=sending.failed,
+            first_error=sending.first_error,
+        )
 
 
 async def _store(settings: Settings, rows: Iterator[Side], done: Imported, file: str) -> None:
@@ -223,10 +228,12 @@ def _field(column: str, model: type[Side], columns: Mapping[str, str], drop: boo
     if drop or column == "":
         return None
     near = get_close_matches(str(column), model.model_fields, 1)
-    hint = f": did you mean {near[0]}?" if near else ""
+    hint = Sentence(": did you mean {close}?", close=near[0]) if near else ""
     raise UserError(
-        f"there is no column {column!r}{hint}; it has {', '.join(model.model_fields)} (rename it with --map, "
-        f"or leave it out with --drop)"
+        "there is no column {column}{hint}; it has {names} (rename it with --map, or leave it out with --drop)",
+        column=repr(column),
+        hint=hint,
+        names=", ".join(model.model_fields),
     )
 
 
@@ -238,9 +245,11 @@ def _mapping(text: str | None, model: type[Side]) -> dict[str, str]:
             continue
         name, equals, column = (piece.strip() for piece in part.partition("="))
         if not equals or not column:
-            raise UserError(f"--map: {part.strip()!r} is not understood: write field=column")
+            raise UserError("--map: {given} is not understood: write field=column", given=repr(part.strip()))
         if name not in model.model_fields:
-            raise UserError(f"--map: there is no field {name!r}: use {', '.join(model.model_fields)}")
+            raise UserError(
+                "--map: there is no field {name}: use {names}", name=repr(name), names=", ".join(model.model_fields)
+            )
         out[column] = name
     return out
 

@@ -87,9 +87,11 @@ def time_format_of(text: str) -> str:
     try:
         again = datetime.strptime(moment.strftime(text), text)
     except (ValueError, re.error) as exc:
-        raise UserError(f"--time-format {text!r} is not understood ({exc}): write it like %d.%m.%Y %H:%M:%S") from None
+        raise UserError(
+            "--time-format {text} is not understood ({why}): write it like %d.%m.%Y %H:%M:%S", text=repr(text), why=exc
+        ) from None
     if again.date() != moment.date():
-        raise UserError(f"--time-format {text!r} names no day of a year: write it like %d.%m.%Y %H:%M:%S")
+        raise UserError("--time-format {text} names no day of a year: write it like %d.%m.%Y %H:%M:%S", text=repr(text))
     return text
 
 

@@ -110,7 +110,7 @@ def records_of(batch: Any, data: bytes, place: slice) -> BatchRecords:
     except Exception as exc:
         if isinstance(exc, UnsupportedCodecError) and (name := LIBRARIES.get(codec)):
             raise DependencyError(
-                f"the log has records compressed with {name}: pip install 'aiokafka[{name}]'"
+                "the log has records compressed with {name}: pip install 'aiokafka[{name}]'", name=name
             ) from None
         if legacy:
             return _unreadable(end - 1, None, data[place], exc)

@@ -246,8 +246,12 @@ class LogConsumer(aiokafka.AIOKafkaConsumer):  # type: ignore[misc]
         end = (await self.end_offsets([tp]))[tp]
         if wanted > max(begin, end):
             raise AnotherTopicError(
-                f"topic {tp.topic} was made anew, or cut: its partition {tp.partition} ends at offset {end}, and "
-                f"everything before offset {wanted} was read"
+                "topic {topic} was made anew, or cut: its partition {partition} ends at offset "
+                "{end}, and everything before offset {wanted} was read",
+                topic=tp.topic,
+                partition=tp.partition,
+                end=end,
+                wanted=wanted,
             )
         return int(max(begin, wanted))
 

@@ -107,11 +107,16 @@ async def watch(settings: Settings, known: Topic) -> None:
 def compare(name: str, known: Topic, found: Topic) -> None:
     """Raise AnotherTopicError if the topic `name` is not as it was."""
     if known.id and found.id and known.id != found.id:
-        raise AnotherTopicError(f"topic {name} was made anew: its id was {known.id} and is {found.id}")
+        raise AnotherTopicError(
+            "topic {name} was made anew: its id was {before} and is {now}", name=name, before=known.id, now=found.id
+        )
     if known.partitions != found.partitions:
         raise AnotherTopicError(
-            f"topic {name} had {known.partitions} partitions and has {found.partitions}: the number of partitions of a "
-            f"topic that is counted can't change"
+            "topic {name} had {before} partitions and has {now}: the number of "
+            "partitions of a topic that is counted can't change",
+            name=name,
+            before=known.partitions,
+            now=found.partitions,
         )
 
 

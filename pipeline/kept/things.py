@@ -17,14 +17,13 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from pipeline.errors import UserError
 from schemas.alerts import Alert
 from schemas.annotations import AnnotationSpec
 from schemas.names import check_text, shown
 from schemas.receivers import AlertName
-from schemas.translatable import TranslatableError, TranslatableValueError
+from schemas.translatable import TranslatableValueError, said_by
 from schemas.where import StrictModel
 
 Kind = Literal["board", "segment", "annotation", "alert"]
@@ -148,25 +147,6 @@ MODELS: Final[dict[Kind, type[StrictModel]]] = {
     "board": Board, "segment": KeptSegment, "annotation": AnnotationSpec, "alert": Alert,
 }  # fmt: skip
 _ALERT_NAME: Final = TypeAdapter(AlertName)
-#: What pydantic says of a value, by the type of its error: what a form or a file can have.
-PYDANTIC: Final = {
-    "missing": "Field required",
-    "extra_forbidden": "Extra inputs are not permitted",
-    "string_type": "Input should be a valid string",
-    "string_too_long": "String should have at most {max_length} characters",
-    "float_parsing": "Input should be a valid number, unable to parse string as a number",
-    "float_type": "Input should be a valid number",
-    "finite_number": "Input should be a finite number",
-    "int_parsing": "Input should be a valid integer, unable to parse string as an integer",
-    "int_type": "Input should be a valid integer",
-    "bool_type": "Input should be a valid boolean",
-    "dict_type": "Input should be a valid dictionary",
-    "tuple_type": "Input should be a valid tuple",
-    "greater_than": "Input should be greater than {gt}",
-    "greater_than_equal": "Input should be greater than or equal to {ge}",
-    "less_than_equal": "Input should be less than or equal to {le}",
-    "literal_error": "Input should be {expected}",
-}
 
 
 @dataclass(frozen=True)
@@ -245,22 +225,12 @@ def mistake_of(exc: ValidationError) -> UserError:
     """The first mistake in one line."""
     error = exc.errors(include_url=False)[0]
     where = ".".join(str(part)[:60] for part in error["loc"] if part != "[key]")
-    why = error.get("ctx", {}).get("error")
-    if not isinstance(why, TranslatableError):
-        why = _of_pydantic(error)
-    found = UserError("{place}: {why}", place=where, why=why) if where else UserError.of(why)
+    why = said_by(error)
+    found = UserError("{place}: {why}", place=where, why=why) if where else UserError("{why}", why=why)
     line = str(found)
     if len(line) <= 400 and line.isprintable():
         return found
     return UserError("".join(c if c.isprintable() else " " for c in line)[:400])
-
-
-def _of_pydantic(error: ErrorDetails) -> UserError:
-    """What pydantic says, in its words where those are ours, too."""
-    text, values = PYDANTIC.get(error["type"], ""), error.get("ctx", {})
-    if text and text.format(**values) == error["msg"]:
-        return UserError(text, **values)
-    return UserError(str(error["msg"]).removeprefix("Value error, "))
 
 
 def new_id(title: str, taken: Collection[str]) -> str:

@@ -7,22 +7,26 @@ another language is another file. `python -m pipeline.render.language` prints ev
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Final
 
 import yaml
 
-from schemas.translatable import Sentence, Term, TranslatableError
+from schemas.translatable import Foreign, Sentence, Term, TranslatableError
 
 ENGLISH: Final = "en"
 _TABLES: Final = Path(__file__).with_name("languages")
 #: The languages there are, English first.
 CODES: Final = (ENGLISH, *sorted(file.stem for file in _TABLES.glob("*.yaml")))
+#: Before the texts of sentences that are known by their form.
+READ: Final = "read|"
 #: What stands where there is no number.
 NONE: Final = "–"
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -57,6 +61,27 @@ def words(code: str) -> Words:
     return Words(found["name"], found["tag"], tuple((float(n), unit) for n, unit in found["scales"]), found["texts"])
 
 
+@cache
+def _forms(code: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The forms of sentences that are read, and what the language says instead, in the order of its table."""
+    return tuple(
+        (re.compile(_form(key.removeprefix(READ)), re.DOTALL), text)
+        for key, text in words(code).texts.items()
+        if key.startswith(READ)
+    )
+
+
+def _form(text: str) -> str:
+    """The regular expression of a text with places. It may begin with a small letter."""
+    found = ""
+    for literal, name, _, _ in Formatter().parse(text):
+        start = f"[{literal[0]}{literal[0].lower()}]" if literal[:1].isalpha() and not found else ""
+        found += start + re.escape(literal[1:] if start else literal)
+        if name:
+            found += f"(?P<{name}>{'[^;]' if name == 'path' else '.'}*?)"
+    return found
+
+
 class Language:
     """One language: call it with the English text, get the language's own."""
 
@@ -76,6 +101,8 @@ class Language:
 
     def said(self, what: object) -> str:
         """A sentence, an error or a term in this language; what is none of them, and has no text, as it is."""
+        if isinstance(what, Foreign):
+            return self.read(what)
         if isinstance(what, TranslatableError):
             what = what.said
         if isinstance(what, Term):
@@ -85,7 +112,35 @@ class Language:
         return self.of("said", what.text, **{name: self._value(value) for name, value in what.values.items()})
 
     def _value(self, value: object) -> object:
-        return self.said(value) if isinstance(value, Exception | Sentence | Term) else value
+        return self.said(value) if isinstance(value, Exception | Foreign | Sentence | Term) else value
+
+    def read(self, text: str) -> str:
+        """An English sentence of which only the whole is left, in this language if it has one of the known forms.
+
+        What pydantic says is one, and why a record was rejected as it is stored. That may be several with `; ` between
+        them, or in a value: what has no form stays as it is.
+        """
+        parts = text.split("; ")
+        own = [self._read(part) for part in parts]
+        if None in own and (whole := self._read(text)) is not None:
+            return whole
+        said = own[0] or parts[0]
+        for part, found in zip(parts[1:], own[1:], strict=True):
+            said += f"; {part}" if found is None else self.of("of clauses", "; ") + found
+        return said
+
+    def _read(self, text: str, deep: int = 3) -> str | None:
+        """One sentence; None of no form. What `why` stands for has to have one, too, so many times over."""
+        for form, own in _forms(self.code):
+            if (found := form.fullmatch(text)) is None:
+                continue
+            values: dict[str, str | None] = found.groupdict()
+            if "why" in values:
+                values["why"] = self._read(found["why"], deep - 1) if deep else None
+                if values["why"] is None:
+                    continue
+            return own.format(**values) if values else own
+        return None
 
     @property
     def name(self) -> str:

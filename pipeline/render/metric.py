@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -23,10 +24,20 @@ Happened = Callable[[Sequence[Any]], Sequence[Annotation]]
 #: Rows of a table and bars of a chart that are shown; the download has them all.
 TABLE_ROWS: Final = 200
 _BARS: Final = 25
-SEGMENT_NAMES: Final = {
-    "new": "new", "active": "active", "high_value": "high value",
-    "at_risk": "at risk", "churned": "churned",
+#: What the catalogue itself writes into a column, and what people read for it.
+VALUES: Final[dict[str, dict[str, str]]] = {
+    "segment": {
+        "new": "new", "active": "active", "high_value": "high value", "at_risk": "at risk", "churned": "churned",
+        "champions": "champions", "loyal": "loyal", "promising": "promising", "need attention": "need attention",
+        "can not lose": "can not lose", "at risk": "at risk", "hibernating": "hibernating",
+    },
+    "within": {one: one for one in ("1 hour", "1 day", "3 days", "7 days", "later", "not yet")},
+    "age": {
+        one: one for one in ("0 to 1 day", "1 to 3 days", "3 to 7 days", "7 to 30 days", "over 30 days", "unknown")
+    },
+    "name": {"all steps": "all steps"},
 }  # fmt: skip
+_BRACKET: Final = re.compile(r"days ([0-9]+) to ([0-9]+)")
 
 
 def column_name(t: Language, name: str) -> str:
@@ -48,8 +59,10 @@ def cell(t: Language, name: str, value: Any) -> str:
         return " → ".join(cell(t, "", item) for item in value)
     if isinstance(value, int | float | Decimal):
         return number_form(t, name, value)(float(value))
-    if name == "segment" and value in SEGMENT_NAMES:
-        return t.of("segment", SEGMENT_NAMES[value])
+    if (text := VALUES.get(name, {}).get(value)) is not None:
+        return t.of(name, text)
+    if name == "bracket" and (found := _BRACKET.fullmatch(value)) is not None:
+        return t("days {first} to {last}", first=found[1], last=found[2])
     return str(value)
 
 

@@ -148,13 +148,15 @@ def lines(
     for level in range(min(_LEVELS, len(annotations))):
         # Neighbours stand below each other, so that each can be read.
         here = {"values": [{"x": a.place, "text": a.text} for a in annotations[level::_LEVELS]]}
+        # On the side of its line that has more room, and no longer than that.
+        late = "datum.x > (from_ + to_) / 2"
         text = {
             "type": "text",
-            "align": "left",
-            "dx": 4,
+            "align": {"expr": f"{late} ? 'right' : 'left'"},
+            "dx": {"expr": f"{late} ? -4 : 4"},
             "dy": 5 + 13 * level,
             "color": _INK,
-            "limit": 140,
+            "limit": {"expr": "min(140, width / 2 - 8)"},
             "clip": True,
         }
         encoding = {"x": x, "y": {"value": 0}, "text": {"field": "text"}}

@@ -37,7 +37,7 @@ def replay_file(
     known = grains_of(plan.zone)
     for grain in grains:
         if grain not in known:
-            raise UserError(f"--grain {grain}: this plan has {', '.join(known)}")
+            raise UserError("--grain {grain}: this plan has {names}", grain=grain, names=", ".join(known))
     wanted = [grain for grain in known if grain in (grains or (known if as_json else ("day",)))]
     with open_file(file, reading.given) as opened:
         log = Log(opened, reading, Validator(plan))

@@ -295,7 +295,11 @@ def _quality(t: Language, facts: Facts) -> Safe:
         t("Data quality"), [t("What became of it"), t("Records"), t("Share"), t.of("report", "the days before")], rows
     )
     why = h(
-        "ul", *[h("li", h("code", reason), f" {t.number(count)}: {example}") for reason, count, example in now.reasons]
+        "ul",
+        *[
+            h("li", h("code", reason), f" {t.number(count)}: {t.read(example)}")
+            for reason, count, example in now.reasons
+        ],
     )
     return text(made, why if now.reasons else None)
 

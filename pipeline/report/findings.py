@@ -114,7 +114,12 @@ def quality_finding(t: Language, facts: Facts) -> Finding | None:
         seen=t.number(now.seen),
         before=t.percent(before),
     )
-    why = t("Most often: {reason} ({count}), such as: {example}", reason=reason, count=t.number(count), example=example)
+    why = t(
+        "Most often: {reason} ({count}), such as: {example}",
+        reason=reason,
+        count=t.number(count),
+        example=t.read(example),
+    )
     advice = t("They are kept whole: mend the producer or the plan, then `streamgauge rejected redrive`.")
     return Finding(what, sureness(t, z if then.seen else 4.0), why, advice, True, abs(z))
 

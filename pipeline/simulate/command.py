@@ -35,9 +35,9 @@ def faults_of(texts: Sequence[str], plan: Plan, now_ms: int) -> tuple[Fault, ...
         try:
             fault = parse_fault(text, now_ms=now_ms, zone=plan.zone)
         except ValueError as exc:
-            raise UserError(f"--fault {text!r}: {exc}") from None
+            raise UserError("--fault {text}: {why}", text=repr(text), why=exc) from None
         if fault.step not in plan.events:
-            raise UserError(f"--fault {text!r}: the plan has no event {fault.step}")
+            raise UserError("--fault {text}: the plan has no event {step}", text=repr(text), step=fault.step)
         out.append(fault)
     return tuple(out)
 
@@ -49,8 +49,11 @@ def required_product(plan: Plan) -> Product:
         nearest = max((SHOP, CONTENT), key=lambda product: len(product.events & plan.events.keys()))
         missing = ", ".join(sorted(nearest.events - plan.events.keys())[:5])
         raise UserError(
-            f"the simulated users are those of the plans {SHOP.name} and {CONTENT.name}, and this plan lacks events of "
-            f"theirs ({missing}, …): use `streamgauge up`, with your events"
+            "the simulated users are those of the plans {one} and {other}, and this plan lacks "
+            "events of theirs ({missing}, …): use `streamgauge up`, with your events",
+            one=SHOP.name,
+            other=CONTENT.name,
+            missing=missing,
         )
     return found
 
@@ -65,7 +68,9 @@ def history_of(
         try:
             moment = datetime.fromisoformat(end)
         except ValueError:
-            raise UserError(f"--end {end!r} is not a time: write it like 2026-11-22 or 2026-11-22T14:00") from None
+            raise UserError(
+                "--end {end} is not a time: write it like 2026-11-22 or 2026-11-22T14:00", end=repr(end)
+            ) from None
         end_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=plan.zone)).timestamp() * 1000)
     return History(
         required_product(plan),
@@ -128,7 +133,7 @@ def write_people(history: History, file: Path) -> None:
             for person in history.people():
                 out.write(json.dumps(person) + "\n")
     except OSError as exc:
-        raise UserError(f"{file} can't be written: {exc.strerror or exc}") from None
+        raise UserError("{path} can't be written: {why}", path=file, why=exc.strerror or exc) from None
 
 
 def write_sides(history: History, plan: Plan, folder: Path) -> None:
@@ -141,7 +146,7 @@ def write_sides(history: History, plan: Plan, folder: Path) -> None:
                 table.writeheader()
                 table.writerows(row.model_dump(mode="json") for row in rows)
     except OSError as exc:
-        raise UserError(f"{folder} can't be written: {exc.strerror or exc}") from None
+        raise UserError("{path} can't be written: {why}", path=folder, why=exc.strerror or exc) from None
 
 
 def _say(history: History, count: int, where: str, as_json: bool) -> None:
@@ -164,4 +169,4 @@ def _output(file: str) -> Iterator[BinaryIO]:
         with opener(Path(file), "wb") as out:
             yield out
     except OSError as exc:
-        raise UserError(f"{file} can't be written: {exc.strerror or exc}") from None
+        raise UserError("{path} can't be written: {why}", path=file, why=exc.strerror or exc) from None

@@ -66,8 +66,12 @@ def readable(version: int, what: str) -> None:
     """Raise UserError if `what`, a state of `version`, is of a version that this program doesn't know yet."""
     if not 1 <= version <= VERSION:
         raise UserError(
-            f"{what} holds a state of format {version}, this version of Streamgauge reads up to {VERSION}: go on with "
-            f"the version that wrote it, or count anew with another PIPELINE_GROUP"
+            "{what} holds a state of format {version}, this version of Streamgauge reads up to "
+            "{newest}: go on with the version that wrote it, or count anew with another "
+            "PIPELINE_GROUP",
+            what=what,
+            version=version,
+            newest=VERSION,
         )
 
 

@@ -60,8 +60,11 @@ class Disk:
             self._db = rocksdict.Rdict(str(folder), options)
         except Exception as exc:  # rocksdict raises Exception itself
             raise UserError(
-                f"the state in {folder} can't be opened: {str(exc)[:200]}; each worker needs a PIPELINE_STATE_DIR "
-                f"of its own; one that is damaged can be deleted: it is made again from the changelog"
+                "the state in {folder} can't be opened: {why}; each worker needs a "
+                "PIPELINE_STATE_DIR of its own; one that is damaged can be deleted: it is made again "
+                "from the changelog",
+                folder=folder,
+                why=str(exc)[:200],
             ) from exc
         self._new_batch = lambda: rocksdict.WriteBatch(raw_mode=True)
         self.position: int | None = None

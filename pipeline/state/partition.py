@@ -302,7 +302,9 @@ class PartitionState:
         counted = snapshot.meta.get("topic", "")
         if self.topic_id and counted and counted != self.topic_id:
             raise AnotherTopicError(
-                f"the events topic was made anew: its id was {counted} when it was counted, and is {self.topic_id}"
+                "the events topic was made anew: its id was {before} when it was counted, and is {now}",
+                before=counted,
+                now=self.topic_id,
             )
         self.position = self.saved_position = snapshot.position
         meta = snapshot.meta

@@ -28,7 +28,7 @@ async def telemetry(settings: Settings, role: str, registry: CollectorRegistry) 
         from pipeline.telemetry.spans import Spans
     except ImportError as exc:
         raise UserError(
-            f"PIPELINE_OTEL_ENDPOINT needs OpenTelemetry: pip install 'streamgauge[otel]' ({exc})"
+            "PIPELINE_OTEL_ENDPOINT needs OpenTelemetry: pip install 'streamgauge[otel]' ({why})", why=exc
         ) from None
     spans = Spans(role, settings.otel_endpoint, settings.otel_sample)
     sending = asyncio.create_task(send_figures(registry, role, settings.otel_endpoint), name="telemetry")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from metrics.world import World, event, worlds
@@ -10,9 +14,10 @@ from metrics.world import World, event, worlds
 from dashboard.drawn import cells, drawn, words
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.keeping import KeptView
-from pipeline.dashboard.pages import boards, explore
+from pipeline.dashboard.pages import boards, explore, keep
 from pipeline.dashboard.pages.boards import seen_under
 from pipeline.errors import UserError
+from pipeline.kept.store import KeptStore
 from pipeline.kept.things import Entry, Kept, make
 from pipeline.render.html import Safe, text
 from schemas.plan_io import parse_plan
@@ -153,3 +158,34 @@ async def test_a_board_has_its_own_filter_until_another_is_chosen(world: World) 
     assert "platform" not in part(await page(f="1"))
     assert "from=2026-10-27&amp;to=2026-11-25" in part(await page(f="1"))
     assert "channel=ad" in part(await page(f="1", channel="ad"))
+
+
+@pytest.mark.parametrize(
+    "chart", [{"kind": "trend", "m1": "sum", "p1": "properties.amount", "e1": "buy", **DAYS}, METRIC]
+)
+async def test_a_chart_that_is_kept_keeps_its_logarithmic_axis(
+    world: World, tmp_path: Path, chart: dict[str, str]
+) -> None:
+    await world.tell(
+        [
+            event("u1", "buy", f"2026-11-{day} 10:00", {"amount": amount})
+            for day, amount in ((20, 1), (21, 10), (22, 1_000), (23, 100), (24, 10_000))
+        ]
+    )
+    store = KeptStore(tmp_path / "kept.db")
+    kept = replace(KEPT, store=store, may_change=True)
+
+    async def keep_page(context: Context) -> Safe:
+        return keep.keep(context)
+
+    async def logarithmic(**query: str) -> bool:
+        """Whether a chart of Explore is drawn so on a board: by its link Keep, the form there, the board's panel."""
+        html = await drawn(world, NOW, explore.result, plan=PLAN, kept=kept, **query)
+        link = unescape(html.split('href="/keep?')[1].split('"')[0])
+        form = await drawn(world, NOW, keep_page, plan=PLAN, kept=kept, **dict(parse_qsl(link)))
+        address = unescape(form.split('name="address" value="')[1].split('"')[0])
+        return '"type":"log"' in (await under(world, dict(parse_qsl(address)))).replace(" ", "")
+
+    assert not await logarithmic(**chart)
+    assert await logarithmic(**chart, scale="log")
+    store.close()

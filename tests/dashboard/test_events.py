@@ -135,6 +135,7 @@ async def test_each_record_says_what_became_of_it(site: Site) -> None:
     assert 'plan "pro"' in shown["attributes–"]
     assert [row[5] for row in await site.rows("zh")] == ["用户属性", "被拒绝", "被拒绝", "迟到：已入库，不计入实时", "重复", "已接收",
                                                          "登录关联"]  # fmt: skip
+    assert "unknown_event 方案里没有事件 'app_opne'；已有 " in unescape(re.sub("<[^>]*>", "", await site.page("zh")))
     assert "<b>nonsense" not in await site.page()
 
 

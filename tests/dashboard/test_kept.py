@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import aiohttp
 import pytest
 
+from pipeline.dashboard.auth import set_password
 from pipeline.dashboard.edits import EDITS
 from pipeline.dashboard.server import Dashboard
 from pipeline.kept.store import KeptStore
@@ -59,7 +60,7 @@ class Site:
             return answer.status, await answer.text()
 
     async def post(
-        self, action: str, user: str = "ann", headers: dict[str, str] | None = None, **form: str
+        self, action: str, /, user: str = "ann", headers: dict[str, str] | None = None, **form: str
     ) -> tuple[int, str]:
         """Send a form as a browser would; where it leads, or what is said."""
         sent = {"X-User": user, "Origin": self.url} if headers is None else headers
@@ -394,3 +395,76 @@ async def test_whatever_a_form_holds_is_answered_and_never_markup(site: Site, od
 
 async def test_an_action_that_is_not_there_is_not_found(site: Site) -> None:
     assert (await site.post("drop-table", title="x"))[0] == 404
+
+
+def hidden(html: str) -> dict[str, str]:
+    """The fields of a form that are not seen."""
+    found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', html)
+    return {unescape(name): unescape(value) for name, value in found}
+
+
+async def test_what_was_typed_survives_a_session_that_has_ended(site: Site, tmp_path: Path) -> None:
+    set_password(tmp_path / "passwords", "ann", "correct horse")
+    secured = {"dashboard_user_header": None, "dashboard_password_file": tmp_path / "passwords"}
+    await site.stop()
+    await site.start(**secured)
+    form = {"name": f"n{ODD}", "title": "新版 <b>", "action": "x", "context": "y", "address": urlencode({"e1": "buy"})}
+    ann = {"name": "ann", "password": "correct horse"}
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as web:
+
+        async def post(path: str, data: dict[str, str], **headers: str) -> tuple[int, str]:
+            sent = {"Origin": site.url, "Accept-Language": "zh"} | headers
+            async with web.post(site.url + path, data=data, headers=sent, allow_redirects=False) as answer:
+                return answer.status, answer.headers.get("Location") or await answer.text()
+
+        assert await post("/login", ann) == (303, "/")
+        # The dashboard is started again: nobody has a session any more.
+        await site.stop()
+        await site.start(**secured)
+        status, page = await post("/kept/alert-save", form)
+        assert status == 401
+        assert "登录已失效。重新登录后，刚才填写的内容还在。" in words(page)
+        assert ODD not in page
+        given = hidden(page)
+        status, page = await post("/login", given | ann | {"password": "wrong horse!"})
+        assert (status, hidden(page)) == (401, given)
+        status, page = await post("/login", given | ann)
+        assert status == 200
+        assert "已重新登录。刚才填写的内容还没有保存：" in words(page)
+        assert "title : 新版 <b>" in words(page)
+        assert ODD not in page
+        assert 'action="/kept/alert-save"' in page
+        assert form.items() <= hidden(page).items()
+        # And the session is a good one: what is sent again is stored.
+        assert (await post("/kept/board-new", {"title": "Weekly"}))[0] == 303
+        # A form that no page of ours has sent is not carried, nor one that there is not.
+        web.cookie_jar.clear()
+        status, page = await post("/kept/alert-save", form, Origin="http://evil.example")
+        assert (status, "evil" in page, ODD in page) == (403, False, False)
+        assert await post("/kept/nothing", form) == (303, "/login")
+    assert list(KeptStore(site.path).read().boards) == ["weekly"]
+
+
+async def test_an_address_that_was_asked_for_without_a_session_is_there_after_the_login(
+    site: Site, tmp_path: Path
+) -> None:
+    set_password(tmp_path / "passwords", "ann", "correct horse")
+    await site.stop()
+    await site.start(dashboard_user_header=None, dashboard_password_file=tmp_path / "passwords")
+    asked = f"/explore?{urlencode({**CHART, 'by': ODD})}"
+    async with aiohttp.ClientSession() as web:
+        async with web.get(site.url + asked) as answer:
+            assert answer.url.path == "/login"
+            given = hidden(await answer.text())
+        for to, then in ((given["to"], asked), ("http://evil.example/", "/"), ("//evil.example/explore", "/")):
+            form = {"name": "ann", "password": "correct horse", "to": to}
+            async with web.post(f"{site.url}/login", data=form, allow_redirects=False) as answer:
+                assert (answer.status, answer.headers["Location"]) == (303, then)
+
+
+async def test_a_field_of_any_name_is_told_when_somebody_else_was_first(site: Site) -> None:
+    id_ = await site.board()
+    odd = {"context": "a", "action": "b", "self": "c"}
+    status, page = await site.post("board-edit", id=id_, seen="0", do="rename", title="x", **odd)
+    assert status == 409
+    assert odd.items() <= hidden(page).items()

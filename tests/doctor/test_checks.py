@@ -45,6 +45,7 @@ GOOD = Installation(
     parts=Parts(12, "events_raw", "202611", 0),
     last_hour=LastHour(1_000, 3),
     front_door=DoorState({"role": "collect", "ready": True, "problems": {}}, 1, "sources.json"),
+    kept=[],
     lateness_ms=3_600_000,
     forwarded_bytes=FORWARDED_BYTES,
 )
@@ -60,7 +61,7 @@ def said(subject: Subject, **changes: object) -> list[tuple[str, str, str]]:
 def test_an_installation_without_a_fault() -> None:
     assert diagnose(GOOD, EN) == []
     assert list(lines([], EN)) == [
-        "well: ports, disk, memory, clocks, versions, topics, rights, plan, lag, parts, rejected, front door",
+        "well: ports, disk, memory, clocks, versions, topics, rights, plan, lag, parts, rejected, front door, kept things",
         "0 errors, 0 warnings, 0 not looked at",
     ]
     assert exit_code([]) == 0
@@ -79,7 +80,7 @@ def test_what_could_not_be_had_is_never_said_to_be_well() -> None:
     )  # fmt: skip
     found = diagnose(blind, EN)
     assert {one.severity for one in found} == {"unknown"}
-    assert fine(found) == []
+    assert fine(found) == ["kept things"]
     assert exit_code(found) == 0
     assert [one.sentence for one in found if one.subject in ("disk", "rejected", "rights")] == [
         "the disks of ClickHouse could not be looked at: connection refused",
@@ -338,7 +339,7 @@ def test_it_speaks_chinese() -> None:
     assert list(lines(found, ZH)) == [
         "磁盘：错误：data 只剩 0 MiB，共 1.0 GiB（0%）",
         "    清理空间、换更大的磁盘，或缩短保留时间（见 docs/zh/operate.md）；磁盘写满不会丢失已确认的事件，但新事件无法写入",
-        "正常：端口、内存、时钟、版本、主题、权限、埋点方案、积压、数据片段、被拒记录、采集入口",
+        "正常：端口、内存、时钟、版本、主题、权限、埋点方案、积压、数据片段、被拒记录、采集入口、收藏内容",
         "1 个错误，0 个警告，0 项未检查",
     ]
     assert exit_code(found) == 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 
 from described import said
+from whole_system import ROOT
 
 from pipeline.metrics import Table, metric
 from pipeline.render.language import Language
@@ -31,6 +33,29 @@ def test_values_are_written_as_their_columns_want() -> None:
     assert cell(EN, "median_seconds", 125.0) == "2 min 5 s"
     assert cell(EN, "rate", None) == "–"
     assert (cell(EN, "segment", "at_risk"), cell(ZH, "segment", "at_risk")) == ("at risk", "有流失风险")
+
+
+def test_what_the_catalogue_writes_itself_is_said_in_chinese() -> None:
+    """Every list of words in the SQL: a bracket of time, an age, a segment."""
+    sql = [*(ROOT / "sql" / "metrics").glob("*.sql"), ROOT / "sql" / "facts" / "31_rfm_between.sql"]
+    found = set()
+    for file in sql:
+        text = re.sub(r"^--.*", "", file.read_text("utf-8"), flags=re.M)
+        lists = re.findall(r"(\['[^]]*'\])[^\n]* AS (\w+),", text) + re.findall(
+            r"multiIf\(\s*recency([^)]*)\) AS (\w+)", text
+        )
+        found |= {
+            (column if column != "place" else "segment", value)
+            for words, column in lists
+            for value in re.findall(r"'([^']*)'", words)
+        }
+    assert len(found) == 24
+    for column, value in found:
+        said = cell(ZH, column, value) if column != "n" else cell(ZH, "segment", value)
+        assert re.search(r"[\u4e00-\u9fff]", said), (column, value)
+    assert (cell(EN, "bracket", "days 1 to 2"), cell(ZH, "bracket", "days 1 to 2")) == ("days 1 to 2", "第 1 至 2 天")
+    # A stranger's value is none of them elsewhere.
+    assert cell(ZH, "channel", "champions") == "champions"
 
 
 def test_a_long_table_says_how_much_is_left_out() -> None:

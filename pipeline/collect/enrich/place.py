@@ -55,7 +55,7 @@ class Places:
 
 def _open(file: Path, language: str) -> File:
     if not file.is_file():
-        raise UserError(f"{file}: there is no such file of addresses")
+        raise UserError("{file}: there is no such file of addresses", file=file)
     try:
         if file.suffix == ".xdb":
             return _Xdb(file)
@@ -71,7 +71,7 @@ class _Mmdb:
         try:
             self._reader = maxminddb.open_database(file, maxminddb.MODE_MEMORY)
         except (maxminddb.InvalidDatabaseError, OSError) as exc:
-            raise UserError(f"{file}: not a MaxMind DB ({exc})") from None
+            raise UserError("{file}: not a MaxMind DB ({why})", file=file, why=exc) from None
         self._v6 = self._reader.metadata().ip_version == 6
         self._language = language
 
@@ -104,9 +104,9 @@ class _Xdb:
                 util.verify(handle)
             version = util.version_from_header(util.Header(content[: util.HeaderInfoLength]))
         except Exception as exc:  # the library raises plain ones
-            raise UserError(f"{file}: not a file of ip2region ({exc})") from None
+            raise UserError("{file}: not a file of ip2region ({why})", file=file, why=exc) from None
         if version is None:
-            raise UserError(f"{file}: a version of ip2region's files that isn't known")
+            raise UserError("{file}: a version of ip2region's files that isn't known", file=file)
         self._bytes = version.byte_num
         self._searcher = searcher.new_with_buffer(version, content)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
+from pipeline.dashboard.answers import scale_of
 from pipeline.dashboard.bar import Controls, filter_bar, given, is_of_bar, reading, said_of
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.forms import changed, form_to, off_note, title_field
@@ -130,7 +131,8 @@ def seen_under(context: Context, address: Mapping[str, str], chosen: Mapping[str
     kind = address.get("kind", "")
     if kind in KINDS:
         question = read(reading(context, address), kind)
-        return write(replace(question, scope=_both(question.scope, theirs, days=days, versus="vs" in address)))
+        seen = write(replace(question, scope=_both(question.scope, theirs, days=days, versus="vs" in address)))
+        return {**seen, **scale_of(address)}
     mine = read_scope(reading(context, address))
     found = write_scope(_both(mine, theirs, days=days, versus=False))
     if not days:

@@ -207,7 +207,7 @@ def _held(context: Context, row: Came) -> list[Child]:
             how = [h("p", h("code", row.reason))] if row.reason else []
             return [*how, _plain(t, _object(row.body))]
         case "rejected":
-            return [h("p", h("code", row.reason), " ", row.detail), *_refused(context, row), place]
+            return [h("p", h("code", row.reason), " ", t.read(row.detail)), *_refused(context, row), place]
     if not row.body:
         return [h("p", t("Too large to be shown here.")), place]
     return [_compared(context, row.event, _object(row.body), refused=False), place]
@@ -245,7 +245,7 @@ def _compared(context: Context, event: str, properties: dict[str, Any], *, refus
         if name not in known and (meant := _meant(name, known.keys() - properties.keys())):
             said = h("span", t("not in the plan: did you mean "), h("code", meant), class_="dim")
         elif refused and name in known and spec is not None and (wrong := mistake(spec, name, value)):
-            said = h("span", h("strong", wrong, class_="bad-word"), " ", dim(f"({known[name].type})"))
+            said = h("span", h("strong", t.said(wrong), class_="bad-word"), " ", dim(f"({known[name].type})"))
         lines.append([h("code", _short(name)), h("code", _value(value)), said])
     for name, rule in known.items():
         if name not in properties:

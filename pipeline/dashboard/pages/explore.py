@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from pipeline.clickhouse.questions import StoreError
+from pipeline.dashboard.answers import scale_of
 from pipeline.dashboard.bar import Controls, filter_bar, given, said_of
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.frame import fold, lazy, note_bad, panel
@@ -56,7 +57,7 @@ def body(context: Context) -> Safe:
     except UserError as exc:
         state, shared, problem = context.query, {}, note_bad(t.said(exc))
     controls = Controls(context, state)
-    scale = {"scale": "log"} if context.query.get("scale") == "log" else {}
+    scale = scale_of(context.query)
     form = h(
         "form",
         h("input", type="hidden", name="kind", value=kind),

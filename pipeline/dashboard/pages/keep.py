@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from pipeline.dashboard.answers import scale_of
 from pipeline.dashboard.bar import is_of_bar, reading
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.forms import form_to, off_note, title_field
@@ -81,7 +82,7 @@ def wanted_of(context: Context) -> Wanted:
     kind = query.get("kind", "")
     if kind in KINDS:
         question = read(reading(context, query), kind)
-        return Wanted(write(question), title_of(context, question), question)
+        return Wanted({**write(question), **scale_of(query)}, title_of(context, question), question)
     metric = known(query.get("metric", ""))
     if metric is None:
         raise UserError("which chart? Come here by the link Keep beside it")
@@ -91,7 +92,8 @@ def wanted_of(context: Context) -> Wanted:
     # What is as always is left to the metric: so its days move on.
     own = {name: value for name, value in asked.items() if usual.get(name) != value}
     bar = {name: value for name, value in query.items() if is_of_bar(name) and value and name not in names}
-    return Wanted({"kind": "metric", "metric": metric.name, **bar, **own}, metric_title(t, metric), None)
+    address = {"kind": "metric", "metric": metric.name, **bar, **own, **scale_of(query)}
+    return Wanted(address, metric_title(t, metric), None)
 
 
 def title_of(context: Context, question: Question) -> str:

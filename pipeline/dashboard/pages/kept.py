@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
+from pipeline.dashboard.bar import reading
 from pipeline.dashboard.context import Context
 from pipeline.dashboard.forms import changed, form_to, off_note, title_field, when
 from pipeline.dashboard.frame import field, note_bad, panel, select
+from pipeline.errors import UserError
+from pipeline.explore.address import read_rule
 from pipeline.kept.file import alert_yaml, written
 from pipeline.kept.things import KINDS, OF_SEGMENT, Entry, Kind, data_of
 from pipeline.render.html import Child, Safe, h, text
@@ -88,7 +91,11 @@ def _segments(context: Context) -> Safe:
         hidden = id_ in context.plan.segments
         said = t("(the plan has one of this id)") if hidden else ""
         rows.append(
-            [text(_explored(entry.value.title, id_), said), changed(context, entry), _tools(context, "segment", entry)]
+            [
+                text(_explored(entry.value.title, id_), " ", said, _unfit(context, entry)),
+                changed(context, entry),
+                _tools(context, "segment", entry),
+            ]
         )
     heads = [t("Segment"), t.of("source", "From"), t("Change")]
     empty = t("No segment yet. Make one in the filter bar, and keep it.")
@@ -105,6 +112,15 @@ def _segments(context: Context) -> Safe:
         new = text(h("p", t("The segment that was made in the bar:"), class_="note"), new)
     label = t("Segments")
     return panel(label, new, table(heads, rows, label=label, empty=empty), wide=True, id="segments")
+
+
+def _unfit(context: Context, entry: Entry) -> Safe | None:
+    """Why a segment no longer says who it is: the plan has lost what it names."""
+    try:
+        read_rule(reading(context, entry.value.address))
+    except UserError as exc:
+        return h("span", context.t.said(exc), class_="bad-word")
+    return None
 
 
 def _explored(title: str, name: str) -> Safe:
@@ -230,18 +246,29 @@ def conflict(context: Context, action: str, form: dict[str, str], number: int, w
     id_ = form.get("id") or form.get("name", "")
     look = h("a", t("See what changed"), href=f"/history?{urlencode({'kind': kind or '', 'id': id_})}")
     again = {name: value for name, value in form.items() if name != "seen"}
-    values = [h("li", h("strong", name), ": ", value[:300]) for name, value in again.items() if value and name != "id"]
     return text(
         note_bad(head),
         h("p", t("What you wanted:"), class_="note"),
-        h("ul", *values),
+        _typed(again),
         h("p", look),
-        form_to(context, action, h("button", t("Do it all the same"), class_="primary"), **_hidden(again), seen=number),
+        form_to(context, action, h("button", t("Do it all the same"), class_="primary"), **again, seen=number),
     )  # fmt: skip
 
 
-def _hidden(form: dict[str, str]) -> dict[str, Any]:
-    return dict(form)
+def after_login(context: Context, action: str, form: dict[str, str]) -> Safe:
+    """A form that was sent without a login, given back after it."""
+    t = context.t
+    return text(
+        note_bad(t("You are logged in again. What you typed is not stored yet:")),
+        _typed(form),
+        form_to(context, action, h("button", t("Store it"), class_="primary"), **form),
+    )
+
+
+def _typed(form: dict[str, str]) -> Safe:
+    """The fields of a form, to be read."""
+    shown = {name: value for name, value in form.items() if value and name not in ("id", "seen")}
+    return h("ul", *[h("li", h("strong", name), ": ", value[:300]) for name, value in shown.items()])
 
 
 def _kind_of(action: str) -> str:

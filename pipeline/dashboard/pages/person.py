@@ -133,7 +133,8 @@ async def devices(context: Context) -> Safe:
         kind = t("device") if id_.startswith(DEVICE) else t("user")
         by: Child = NONE
         if link is not None:
-            by = f"{kinds.get(link['kind'], link['kind'])}, {_moment(context, link['since'])}"
+            what = kinds.get(link["kind"], link["kind"])
+            by = t("{what}, {when}", what=what, when=_moment(context, link["since"]))
         mark = h("span", " ", t("shared by too many"), class_="bad-word") if id_ in shared else None
         rows.append([
             text(h("code", _short(id_.removeprefix(DEVICE))), mark), kind, by,

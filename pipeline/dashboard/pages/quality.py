@@ -143,7 +143,7 @@ async def reasons(context: Context) -> Safe:
     for reason, records, _, last, example, samples in answer.rows:
         shown = [bytes.fromhex(sample).decode("utf-8", "backslashreplace") for sample in samples]
         found = [h("pre", sample, tabindex="0") for sample in shown]
-        label = h("details", h("summary", example), *found)
+        label = h("details", h("summary", t.read(example)), *found)
         rows.append([h("code", reason), t.number(records), _when(context, last), label])
     heads = [
         t("Reason"),

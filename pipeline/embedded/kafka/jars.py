@@ -59,9 +59,16 @@ def jars_folder(given: Path | None = None) -> Path:
         for jar in _jars(folder):
             version = re.search(r"-(\d+)[^-]*\.jar$", jar.name)
             if version is not None and int(version[1]) < _OLDEST:
-                raise UserError(f"{folder} has {jar.name}: Kafka {_OLDEST}.0 or newer is needed")
+                raise UserError(
+                    "{folder} has {name}: Kafka {oldest}.0 or newer is needed",
+                    folder=folder,
+                    name=jar.name,
+                    oldest=_OLDEST,
+                )
             return folder
-    raise UserError(f"{named} holds no Kafka: name the folder of an unpacked one (with libs/kafka_2.13-….jar)")
+    raise UserError(
+        "{path} holds no Kafka: name the folder of an unpacked one (with libs/kafka_2.13-….jar)", path=named
+    )
 
 
 def kafka_jars(given: Path | None = None, say: Callable[[str], None] = lambda line: None) -> Path:
@@ -107,8 +114,10 @@ def _fetch(libs: Path) -> None:
     if failed or not _filled(libs):
         words = " | ".join(line for line in said.splitlines() if line.strip())
         raise UserError(
-            f"Kafka {kafka_version()} could not be fetched through Maven (try again, or unpack Kafka and name its "
-            f"folder with --kafka-dir): {words[:1000]}"
+            "Kafka {version} could not be fetched through Maven (try again, or unpack Kafka and "
+            "name its folder with --kafka-dir): {words}",
+            version=kafka_version(),
+            words=words[:1000],
         )
 
 

@@ -142,7 +142,7 @@ def make_storage(java: str, jars: Path, log_file: Path, log: Path, text: Callabl
     )
     if done.returncode != 0:
         words = " | ".join(line.strip() for line in done.stdout.splitlines() if line.strip())
-        raise UserError(f"Kafka's storage could not be made: {words[-2000:]}")
+        raise UserError("Kafka's storage could not be made: {words}", words=words[-2000:])
     file.unlink()
     os.sync()  # a power cut leaves all of it, or a folder that is made anew
     scratch.rename(log)
