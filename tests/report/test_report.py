@@ -28,6 +28,8 @@ pytestmark = pytest.mark.integration
 #: `make test-dates` gives a plan of a zone whose clocks change.
 PLAN_FILE = os.environ.get("STREAMGAUGE_TEST_PLAN", "shop")
 PLAN = load_plan(PLAN_FILE)
+#: For what is asked at a given time, whose zone is Shanghai's on every day.
+SHOP = load_plan("shop")
 #: The day of the run; where midnight passes meanwhile, the day before it, and no test may mind.
 TODAY = datetime.now(PLAN.zone).date()
 #: The fault begins so many days before the day of the report, which is the last whole one.
@@ -173,14 +175,14 @@ def test_what_a_person_can_mend_is_one_line(broken: dict[str, str], tmp_path: Pa
 def test_yesterday_and_last_are_of_the_plans_zone() -> None:
     # 2026-11-22T17:00Z is 01:00 of the 23rd in Shanghai, a Monday.
     now = datetime.fromisoformat("2026-11-22T17:00:00+00:00")
-    assert asked_period(PLAN, "yesterday", None, now).first == date(2026, 11, 22)
-    week = asked_period(PLAN, None, "last", now)
+    assert asked_period(SHOP, "yesterday", None, now).first == date(2026, 11, 22)
+    week = asked_period(SHOP, None, "last", now)
     assert (week.first, week.last) == (date(2026, 11, 16), date(2026, 11, 22))
 
 
 @pytest.mark.parametrize(("now", "last"), [(f"2026-11-{day}T00:01+08:00", day - 1) for day in range(24, 30)])
 def test_of_a_running_week_the_whole_days_are_told_against_the_same_ones(now: str, last: int) -> None:
-    week = asked_period(PLAN, None, "2026-11-23", datetime.fromisoformat(now))
+    week = asked_period(SHOP, None, "2026-11-23", datetime.fromisoformat(now))
     assert (week.first, week.last, week.until) == (date(2026, 11, 23), date(2026, 11, last), None)
     assert (week.before.first, week.before.last) == (date(2026, 11, 16), date(2026, 11, last - 7))
     assert (week.same_weekday.first, week.same_weekday.last) == (date(2026, 10, 26), week.last - timedelta(days=28))
@@ -188,7 +190,7 @@ def test_of_a_running_week_the_whole_days_are_told_against_the_same_ones(now: st
 
 
 def test_of_a_running_day_the_part_that_is_over() -> None:
-    day = asked_period(PLAN, "2026-11-25", None, datetime.fromisoformat("2026-11-25T14:30:20+08:00"))
+    day = asked_period(SHOP, "2026-11-25", None, datetime.fromisoformat("2026-11-25T14:30:20+08:00"))
     assert (day.first, day.last, day.until, day.asked) == (
         date(2026, 11, 25), date(2026, 11, 25), time(14, 30), date(2026, 11, 25),
     )  # fmt: skip
@@ -199,4 +201,4 @@ def test_of_a_running_day_the_part_that_is_over() -> None:
 @pytest.mark.parametrize(("day", "week"), [("2026-11-26", None), (None, "2026-11-30"), ("2026-11-25", None)])
 def test_days_of_which_nothing_is_over_are_one_clear_line(day: str | None, week: str | None) -> None:
     with pytest.raises(UserError, match=r"nothing of 2026-11-.. is over yet, in the time zone Asia/Shanghai"):
-        asked_period(PLAN, day, week, datetime.fromisoformat("2026-11-25T00:00:30+08:00"))
+        asked_period(SHOP, day, week, datetime.fromisoformat("2026-11-25T00:00:30+08:00"))
