@@ -54,13 +54,14 @@ class Browser:
 
     def until(self, check: Callable[[], T | None], what: str, seconds: float = 20) -> T:
         """Wait until `check` gives something."""
-        deadline = time.monotonic() + seconds
+        deadline, pause = time.monotonic() + seconds, 0.02
         while True:
             found = check()
             if found:
                 return found
             assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-            time.sleep(0.05)
+            time.sleep(pause)
+            pause = min(0.25, 1.5 * pause)
 
     def cookie(self, name: str, value: str) -> None:
         """Set a cookie of the dashboard."""
