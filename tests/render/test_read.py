@@ -80,6 +80,14 @@ def test_what_has_no_form_stays_as_it_is(text: str) -> None:
     assert Language("zh").read(text) == text
 
 
+def test_a_text_that_is_longer_than_any_of_ours_is_not_looked_at() -> None:
+    t, long = Language("zh"), "a" * 588
+    assert t.read(f"{long}: is missing") == f"{long}：缺失"
+    assert t.read(f"a{long}: is missing") == f"a{long}: is missing"
+    for text in (" " * 100_000, ": " * 50_000, ", found " * 10_000):
+        assert t.read(text) == text
+
+
 def test_a_part_that_has_no_form_stays_among_those_that_have_one() -> None:
     assert Language("zh").read("a: is missing; what else; b: is missing") == "a：缺失; what else；b：缺失"
     assert Language("zh").said(Foreign("Field required")) == "必填"
