@@ -19,7 +19,7 @@ from typing import Final
 
 import yaml
 
-from schemas.translatable import Foreign, Sentence, Term, TranslatableError
+from schemas.translatable import Foreign, Sentence, Speech, Term, TranslatableError
 
 ENGLISH: Final = "en"
 _TABLES: Final = Path(__file__).with_name("languages")
@@ -84,7 +84,7 @@ def _form(text: str) -> str:
     return found
 
 
-class Language:
+class Language(Speech):
     """One language: call it with the English text, get the language's own."""
 
     def __init__(self, code: str) -> None:
