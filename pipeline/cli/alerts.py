@@ -63,7 +63,7 @@ def check(plan: PlanOption = None, config: Config = None, as_json: AsJson = Fals
                   condition=condition, severity=alert.severity, told=told))  # fmt: skip
         for verdict in verdicts:
             says = t("fine, says {tool}", tool=verdict.tool) if verdict.ok else t.said(verdict.says)
-            say(f"{verdict.file}: {says}")
+            say(t.of("said", "{place}: {why}", place=verdict.file, why=says))
     raise typer.Exit(1 if any(verdict.ok is False for verdict in verdicts) else 0)
 
 

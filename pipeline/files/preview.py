@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from rich.cells import cell_len
@@ -134,8 +135,7 @@ class Preview:
 
     def _look(self, row: Mapping[str, Any], event: Mapping[str, Any], becomes: _Becomes) -> None:
         for name, value in becomes.cells(row):
-            targets = becomes.targets(name)
-            shown = Sentence.joined(", ", map(becomes.words, targets)) if targets else LEFT_OUT
+            targets, shown = becomes.of(name)
             after = None
             if targets:
                 holder, _, key = targets[0].partition(".")
@@ -163,6 +163,8 @@ class _Becomes:
         self._mapping = reading.mapping
         self._by_name = file.found.format == "CSV" or reading.mapping is not None
         self._plan = plan
+        #: The fields that a column fills, and that in words. A file of JSON may have any number of columns.
+        self.of = lru_cache(MAX_COLUMNS)(self._of)
 
     def cells(self, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """The columns of a row; those of a JSON event with its properties one by one."""
@@ -172,6 +174,10 @@ class _Becomes:
                     yield f"properties.{key}", item
             else:
                 yield name, value
+
+    def _of(self, column: str) -> tuple[list[str], Sentence]:
+        targets = self.targets(column)
+        return targets, Sentence.joined(", ", map(self.words, targets)) if targets else LEFT_OUT
 
     def targets(self, column: str) -> list[str]:
         """The fields, none if it is left out."""
