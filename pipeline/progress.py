@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pipeline.terminal import plain
+from schemas.translatable import ENGLISH, Speech
 
 #: How often a log is told how far it is, seconds.
 LOG_EVERY: Final = 10.0
@@ -23,8 +24,8 @@ class ProgressLog:
     `clock` gives seconds.
     """
 
-    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._what, self._clock = what, clock
+    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic, t: Speech = ENGLISH) -> None:
+        self._what, self._clock, self.t = what, clock, t
         self._began = self._said = clock()
 
     def __call__(self, done: int, total: int) -> None:
@@ -33,7 +34,9 @@ class ProgressLog:
         if now - self._said >= LOG_EVERY:
             self._said = now
             share = 100 * done // max(1, total)
-            print(f"{self._what}: {share} % after {now - self._began:.0f} s", file=sys.stderr, flush=True)
+            seconds = f"{now - self._began:.0f}"
+            line = self.t("{what}: {share} % after {seconds} s", what=self._what, share=share, seconds=seconds)
+            print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -58,6 +58,30 @@ class TranslatableError(Exception):
 
 class TranslatableValueError(TranslatableError, ValueError):
     """A value is none of its kind."""
+
+
+class Speech:
+    """Says texts to people, for rooms that know no language: in English, as they stand."""
+
+    def __call__(self, text: str, /, **values: object) -> str:
+        """The text, with `values` in the places that their names hold."""
+        return text.format(**values) if values else text
+
+    def of(self, meaning: str, text: str, /, **values: object) -> str:
+        """A text that means several things: here, this one."""
+        return self(text, **values)
+
+    def said(self, what: object) -> str:
+        """A sentence, an error or a term."""
+        return str(what)
+
+
+ENGLISH: Final = Speech()
+
+
+def said_of(error: Exception) -> Sentence | Foreign:
+    """What an error says: its sentence, or that of another program."""
+    return error.said if isinstance(error, TranslatableError) else Foreign(error)
 
 
 def said_by(error: ErrorDetails) -> str:

@@ -13,10 +13,11 @@ from typing import Final, NamedTuple
 from pipeline.alerts import manager, rules
 from pipeline.errors import UserError
 from schemas.plan import Plan
+from schemas.translatable import Sentence
 
 RULES_FILE: Final = "streamgauge.rules.yml"
 MANAGER_FILE: Final = "alertmanager.yml"
-HOW_TO_GET_THEM: Final = "apt-get install prometheus prometheus-alertmanager, or prometheus.io/download"
+HOW_TO_GET_THEM: Final = Sentence("apt-get install prometheus prometheus-alertmanager, or prometheus.io/download")
 
 
 def render(plan: Plan, folder: Path, bridge: str = manager.BRIDGE, interval: int = rules.INTERVAL) -> list[Path]:
@@ -58,7 +59,8 @@ def check(plan: Plan) -> Iterator[Verdict]:
             (MANAGER_FILE, "amtool", ["check-config"]),
         ):
             if shutil.which(tool) is None:
-                yield Verdict(file, tool, None, f"not checked: {tool} is not installed ({HOW_TO_GET_THEM})")
+                why = Sentence("not checked: {tool} is not installed ({how})", tool=tool, how=HOW_TO_GET_THEM)
+                yield Verdict(file, tool, None, why)
                 continue
             done = subprocess.run(
                 [tool, *arguments, file], cwd=folder, capture_output=True, text=True, check=False, timeout=60

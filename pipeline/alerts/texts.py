@@ -12,7 +12,7 @@ from pipeline.render.language import CODES, Language
 from schemas.alerts import PER_MINUTE, Alert
 from schemas.duration import format_duration
 from schemas.plan import Plan
-from schemas.translatable import Sentence
+from schemas.translatable import ENGLISH, Sentence, Speech
 
 _SHARES: Final = ("conversion", "rejected_share")
 _TIMES: Final = ("lag", "freshness")
@@ -108,18 +108,22 @@ def plain(alert: Alert, value: float) -> str:
     return number(round(value, 2))
 
 
-def describe(alert: Alert) -> str:
+def describe(alert: Alert, t: Speech = ENGLISH) -> str:
     """The condition in a few words, for lists."""
     match alert.condition:
         case "above" | "below":
-            level = alert.above if alert.condition == "above" else alert.below
-            return f"{alert.condition} {plain(alert, level or 0)}"
+            level = plain(alert, (alert.above if alert.condition == "above" else alert.below) or 0)
+            return t("above {level}" if alert.condition == "above" else "below {level}", level=level)
         case "drop" | "rise":
-            share = (alert.drop if alert.condition == "drop" else alert.rise) or 0
-            return f"{alert.condition} of {number(share * 100)} % against {alert.against.replace('_', ' ')}"
+            share = number(100 * ((alert.drop if alert.condition == "drop" else alert.rise) or 0))
+            against = t("yesterday" if alert.against == "yesterday" else "last week")
+            if alert.condition == "drop":
+                return t("drop of {share} % against {against}", share=share, against=against)
+            return t("rise of {share} % against {against}", share=share, against=against)
         case "absent":
-            return f"none for {format_duration(alert.span_ms)}"
-    return f"unusual: {number(alert.unusual or 0)} times the spread of {alert.days} days"
+            return t("none for {time}", time=format_duration(alert.span_ms))
+    times = number(alert.unusual or 0)
+    return t("unusual: {times} times the spread of {days} days", times=times, days=alert.days)
 
 
 def _shown(alert: Alert, value: str) -> str:

@@ -18,6 +18,7 @@ from pipeline.progress import progress_bar
 from pipeline.settings import Settings
 from schemas.event import plain_id
 from schemas.plan import Plan
+from schemas.translatable import ENGLISH, Speech
 
 _PAGE: Final = 5_000
 #: Bytes of a sample that are shown.
@@ -72,24 +73,29 @@ async def rejected_reasons(settings: Settings, samples: int) -> list[Reason]:
         await connection.close()
 
 
-async def redrive(settings: Settings, plan: Plan, reason: str | None) -> Redriven:
+async def redrive(settings: Settings, plan: Plan, reason: str | None, t: Speech = ENGLISH) -> Redriven:
     """Send the rejected records again that `plan` accepts now, oldest first. Restartable; raises on failure."""
     connection, validator = Connection(settings), Validator(plan)
     producer = AIOKafkaProducer(**settings.kafka_kwargs(), linger_ms=20, max_request_size=4 << 20)
     try:
         await require_product(connection, settings, plan)
         await producer.start()
-        return await _redrive(connection, settings, validator, producer, reason)
+        return await _redrive(connection, settings, validator, producer, reason, t)
     finally:
         await producer.stop()
         await connection.close()
 
 
 async def _redrive(
-    connection: Connection, settings: Settings, validator: Validator, producer: AIOKafkaProducer, reason: str | None
+    connection: Connection,
+    settings: Settings,
+    validator: Validator,
+    producer: AIOKafkaProducer,
+    reason: str | None,
+    t: Speech,
 ) -> Redriven:
     result, after = Redriven(), (-1, 0)
-    with progress_bar("looking at rejected records", await _count(connection, settings, reason)) as show:
+    with progress_bar(t("looking at rejected records"), await _count(connection, settings, reason)) as show:
         while page := await _page(connection, settings, reason, after):
             noted, futures = [], []
             for partition, offset, value in page:

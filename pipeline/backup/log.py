@@ -33,6 +33,7 @@ from pipeline.settings import Settings
 from pipeline.state.checkpoint import Positions, with_topic
 from pipeline.topics import changelog_topic, ensure_topics
 from schemas.duration import DAY
+from schemas.translatable import Sentence
 
 #: How long a log may stand still while it is read, and how long the archiver may take to come to the worker's place.
 #: Seconds.
@@ -270,7 +271,8 @@ async def _fill(
         oldest = min([*times, oldest] if oldest is not None else times, default=None)
         for base, batch in batches(records, one.position, one.end):
             await writer.write(topic, p, base, batch)
-        say(f"{topic} {p}: from offset {one.position:,}, {one.end - one.position:,} records")
+        at_, n = f"{one.position:,}", f"{one.end - one.position:,}"
+        say(Sentence("{topic} {p}: from offset {at}, {n} records", topic=topic, p=p, at=at_, n=n))
     return oldest
 
 

@@ -18,6 +18,7 @@ from pipeline.backup.manifest import KeptTable, Manifest, Piece
 from pipeline.backup.repository import Repository
 from pipeline.clickhouse.client import Connection
 from pipeline.errors import DependencyError, UserError
+from schemas.translatable import Sentence
 
 #: About so many bytes are read, and inserted, at once.
 PIECE_BYTES: Final = 32 << 20
@@ -95,7 +96,7 @@ async def take_tables(
             taking.know(known, before)
         tables[name] = await taking.run()
         sizes |= taking.sizes
-        say(f"{name}: {sum(piece.rows for piece in tables[name].pieces):,} rows")
+        say(Sentence("{name}: {n} rows", name=name, n=f"{sum(piece.rows for piece in tables[name].pieces):,}"))
     return tables, sizes
 
 
@@ -238,7 +239,7 @@ async def give_tables(
                 expected=expected,
             )
         rows += expected
-        say(f"{name}: {expected:,} rows")
+        say(Sentence("{name}: {n} rows", name=name, n=f"{expected:,}"))
     return rows
 
 

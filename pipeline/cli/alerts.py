@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from pipeline.cli.language import speak
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.errors import UserError
 from pipeline.kept.current import plan_with_kept
@@ -49,16 +50,20 @@ def check(plan: PlanOption = None, config: Config = None, as_json: AsJson = Fals
     from pipeline.alerts.check import check as judge
     from pipeline.alerts.texts import describe
 
+    t = speak()
     found = plan_with_kept(load_settings(config, plan=plan))
     verdicts = list(judge(found))
     if as_json:
         print_json({"alerts": list(found.alerting.alerts), "verdicts": [v._asdict() for v in verdicts]})
     else:
         for name, alert in found.alerting.alerts.items():
-            told = ", ".join(found.alerting.told(alert)) or "nobody"
-            say(f"{name}: {alert.metric.replace('_', ' ')} {describe(alert)} ({alert.severity}, tells {told})")
+            told = t(", ").join(found.alerting.told(alert)) or t("nobody")
+            metric, condition = alert.metric.replace("_", " "), describe(alert, t)
+            say(t("{name}: {metric} {condition} ({severity}, tells {told})", name=name, metric=metric,
+                  condition=condition, severity=alert.severity, told=told))  # fmt: skip
         for verdict in verdicts:
-            say(f"{verdict.file}: {verdict.says if not verdict.ok else f'fine, says {verdict.tool}'}")
+            says = t("fine, says {tool}", tool=verdict.tool) if verdict.ok else t.said(verdict.says)
+            say(t.of("said", "{place}: {why}", place=verdict.file, why=says))
     raise typer.Exit(1 if any(verdict.ok is False for verdict in verdicts) else 0)
 
 
@@ -89,6 +94,7 @@ def test(
     from pipeline.alerts.history import moment, replay, without_history
     from pipeline.progress import ProgressLog
 
+    t = speak()
     settings = load_settings(config, plan=plan)
     found = plan_with_kept(settings)
     now = int(time.time() * 1000)
@@ -97,22 +103,25 @@ def test(
     if start >= end:
         raise UserError("--from must be before --to")
     require("promtool")
-    span = f"{moment(start)} to {moment(end)}"
-    print(f"counting the events of {span}, and as far back as the alerts look", file=sys.stderr, flush=True)
-    fired = run(replay(settings, found, start, end, ProgressLog("counted")), logging.WARNING)
+    first, last = moment(start), moment(end)
+    counting = t("counting the events of {first} to {last}, and as far back as the alerts look", first=first, last=last)
+    say(counting, file=sys.stderr, flush=True)
+    fired = run(replay(settings, found, start, end, ProgressLog(t("counted"), t=t)), logging.WARNING)
     if as_json:
         print_json({"from": start, "to": end, "fired": [f._asdict() for f in fired]})
         return
     quiet = [n for n in found.alerting.alerts if n not in {f.alert for f in fired} | set(without_history(found))]
     for one in fired:
-        over = moment(one.end) if one.end is not None else "the end, still firing"
-        where = f" ({one.segment})" if one.segment else ""
-        values = f": {one.lowest:.4g} to {one.highest:.4g}" if one.lowest is not None else ""
-        say(f"{one.alert}{where} from {moment(one.start)} to {over}{values}")
+        over = moment(one.end) if one.end is not None else t("the end, still firing")
+        name = f"{one.alert} ({one.segment})" if one.segment else one.alert
+        line = t("{alert} from {start} to {end}", alert=name, start=moment(one.start), end=over)
+        if one.lowest is not None:
+            line += t(": {lowest} to {highest}", lowest=f"{one.lowest:.4g}", highest=f"{one.highest:.4g}")
+        say(line)
     if quiet:
-        say(f"would not have fired: {', '.join(quiet)}")
+        say(t("would not have fired: {names}", names=t(", ").join(quiet)))
     if without_history(found):
-        say(f"have no history: {', '.join(without_history(found))}")
+        say(t("have no history: {names}", names=t(", ").join(without_history(found))))
 
 
 def _time(text: str, now: int, zone: ZoneInfo, option: str) -> int:

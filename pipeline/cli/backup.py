@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline.cli.language import speak
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.settings import load_settings
 from pipeline.terminal import print_json, say
+from schemas.translatable import Speech
 
 app = typer.Typer()
 
@@ -28,14 +31,17 @@ def backup(
     from pipeline.backup.take import backup as run_backup
     from pipeline.demo.folder import settings_in
 
+    t = speak()
     settings = load_settings(settings_in(data, config), plan=plan)
-    taken = run(run_backup(settings, folder, keep, _quiet if as_json else say), logging.WARNING)
+    taken = run(run_backup(settings, folder, keep, _telling(t, as_json)), logging.WARNING)
     if as_json:
         print_json(taken._asdict())
         return
-    say(f"{taken.name}: {taken.rows:,} rows, {taken.records:,} records of the log, {taken.written / 1e6:,.1f} MB new")
+    rows, records, size = f"{taken.rows:,}", f"{taken.records:,}", f"{taken.written / 1e6:,.1f}"
+    say(t("{name}: {rows} rows, {records} records of the log, {size} MB new", name=taken.name, rows=rows,
+          records=records, size=size))  # fmt: skip
     if not taken.live:
-        say("without the log: this broker keeps none, so live figures count anew after a restore")
+        say(t("without the log: this broker keeps none, so live figures count anew after a restore"))
 
 
 @app.command()
@@ -53,7 +59,8 @@ def restore(
     from pipeline.demo.restored import restore_into
     from pipeline.demo.up import kafka_of
 
-    settings, tell = load_settings(config), _quiet if as_json else say
+    t = speak()
+    settings, tell = load_settings(config), _telling(t, as_json)
     work = (
         run_restore(settings, folder, files, at, tell)
         if data is None
@@ -63,13 +70,15 @@ def restore(
     if as_json:
         print_json({name: value for name, value in given._asdict().items() if name != "settings"})
         return
-    say(f"{given.name} restored: {given.rows:,} rows, {given.records:,} records of the log")
-    say(f"Its stream is {given.settings.stream}, its plan {given.settings.plan}")
+    rows, records = f"{given.rows:,}", f"{given.records:,}"
+    say(t("{name} restored: {rows} rows, {records} records of the log", name=given.name, rows=rows, records=records))
+    say(t("Its stream is {stream}, its plan {plan}", stream=given.settings.stream, plan=given.settings.plan))
     if not given.live:
-        say("Live figures count anew: the back-up has no log")
+        say(t("Live figures count anew: the back-up has no log"))
     if data is not None:
-        say(f"Start it with: streamgauge up --data {data} --plan {given.settings.plan}")
+        say(t("Start it with: streamgauge up --data {data} --plan {plan}", data=data, plan=given.settings.plan))
 
 
-def _quiet(_: str) -> None:
-    """JSON is one document."""
+def _telling(t: Speech, as_json: bool) -> Callable[[str], None]:
+    """What says how far it is: nothing does beside JSON, which is one document."""
+    return (lambda _: None) if as_json else (lambda line: say(t.said(line)))

@@ -20,6 +20,7 @@ def migrate(plan: PlanOption = None, config: Config = None, as_json: AsJson = Fa
     from pipeline.clickhouse.migrate import migrate as run_migrate
     from pipeline.metrics import install
 
+    t = speak()
     settings = load_settings(config, plan=plan)
     chosen = plan_of(settings)
 
@@ -30,9 +31,11 @@ def migrate(plan: PlanOption = None, config: Config = None, as_json: AsJson = Fa
     if as_json:
         print_json({"applied": applied, "views": views})
     elif applied or views:
-        say(f"{len(applied)} migrations applied: {', '.join(applied) or 'none'}; {len(views)} views of the catalogue")
+        names = ", ".join(applied) or t("none")
+        say(t("{n} migrations applied: {names}; {views} views of the catalogue", n=len(applied), names=names,
+              views=len(views)))  # fmt: skip
     else:
-        say("nothing to do")
+        say(t("nothing to do"))
 
 
 @app.command()

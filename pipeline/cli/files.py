@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.language import speak
 from pipeline.cli.options import AsJson, Config, PlanOption, run
 from pipeline.cli.reading import (
     FILE_HELP,
@@ -57,8 +58,9 @@ def send(
         decimal=decimal,
     )  # fmt: skip
     if dry_run:
-        raise typer.Exit(preview_files(found, files, how, as_json))
-    raise typer.Exit(run(send_files(settings, files, how, rate, as_json, skip_bad=skip_bad), logging.WARNING))
+        raise typer.Exit(preview_files(found, files, how, as_json, speak()))
+    work = send_files(settings, files, how, rate, as_json, skip_bad=skip_bad, t=speak())
+    raise typer.Exit(run(work, logging.WARNING))
 
 
 @app.command()
@@ -86,7 +88,7 @@ def check(
         found, mapping=mapping, drop=drop, tz=tz, time_format=time_format, encoding=encoding, separator=separator,
         decimal=decimal,
     )  # fmt: skip
-    raise typer.Exit(check_file(found, file, as_json, how))
+    raise typer.Exit(check_file(found, file, as_json, how, speak()))
 
 
 @app.command("import")
@@ -117,5 +119,6 @@ def import_(
 
     settings = load_settings(config, clickhouse_url=clickhouse, kafka_bootstrap=kafka, plan=plan)
     how = reading(None, tz=tz, time_format=time_format, encoding=encoding, separator=separator, decimal=decimal)
-    work = import_file(settings, table, file, mapping, as_json, drop=drop, reading=how, dry_run=dry_run)
+    t = speak()
+    work = import_file(settings, table, file, mapping, as_json, drop=drop, reading=how, dry_run=dry_run, t=t)
     raise typer.Exit(run(work, logging.WARNING))

@@ -24,37 +24,48 @@ def show(plan: Plan, as_json: bool) -> None:
     if as_json:
         print(json_text(plan.model_dump(mode="json", by_alias=True), indent=2))
         return
-    out = console()
+    t, out = speak(), console()
     out.print(Text.assemble((plain(plan.product), "bold"), f"  {plain(plan.description)}"))
     say(
-        f"time zone {plan.timezone}, lateness {format_duration(plan.lateness)}, "
-        f"dedupe {format_duration(plan.dedupe)}, unknown events: {plan.unknown_events}, "
-        f"unknown properties: {plan.unknown_properties}"
+        t(
+            "time zone {zone}, lateness {lateness}, dedupe {dedupe}, unknown events: {events}, "
+            "unknown properties: {properties}",
+            zone=plan.timezone,
+            lateness=format_duration(plan.lateness),
+            dedupe=format_duration(plan.dedupe),
+            events=plan.unknown_events,
+            properties=plan.unknown_properties,
+        )
     )
-    say("counted live by: " + ", ".join(" + ".join(d) for d in plan.dimensions))
-    events = Table(title="Events", title_justify="left")
-    for column in ("event", "properties", "value", "description"):
-        events.add_column(column)
+    say(t("counted live by: {fields}", fields=", ".join(" + ".join(d) for d in plan.dimensions)))
+    events = Table(title=t.of("plan", "Events"), title_justify="left")
+    events.add_column(t.of("plan", "event"))
+    events.add_column(t.of("plan", "properties"))
+    events.add_column(t.of("plan", "value"))
+    events.add_column(t.of("plan", "description"))
     for name, spec in plan.events.items():
         properties = ", ".join(_property(p, s) for p, s in spec.properties.items())
-        role = " (registration)" if name == plan.registration else ""
+        role = t(" (registration)") if name == plan.registration else ""
         events.add_row(*map(cell, (name + role, properties, spec.value or "", spec.description)))
     out.print(events)
     for name, funnel in plan.funnels.items():
         out.print(
-            Text(f"funnel {plain(name)}", "bold") + Text(f": {plain(' → '.join(step.title for step in funnel.steps))}")
+            Text(t("funnel {name}", name=plain(name)), "bold")
+            + Text(f": {plain(' → '.join(step.title for step in funnel.steps))}")
         )
-        say(
-            f"  within {format_duration(funnel.window)}, per {funnel.per}, by {funnel.bucket}"
-            + (f", broken down by {', '.join(funnel.breakdown)}" if funnel.breakdown else "")
-            + (f", modes {', '.join(funnel.modes)}" if funnel.modes else "")
-        )
+        within = format_duration(funnel.window)
+        line = t("within {within}, per {per}, by {bucket}", within=within, per=funnel.per, bucket=funnel.bucket)
+        if funnel.breakdown:
+            line += t(", broken down by {fields}", fields=", ".join(funnel.breakdown))
+        if funnel.modes:
+            line += t(", modes {modes}", modes=", ".join(funnel.modes))
+        say(f"  {line}")
 
     for name in type(plan.meanings).model_fields:
         for meaning in getattr(plan.meanings, name) if name != "thresholds" else ():
             fields = ", ".join(f"{column} = {field}" for column, field in _fields(meaning))
-            where = " where " + ", ".join(meaning.where) if meaning.where else ""
-            words = f" is {meaning.event}{where}" + (f" ({fields})" if fields else "")
+            where = t(" where {conditions}", conditions=", ".join(meaning.where)) if meaning.where else ""
+            words = t(" is {event}{where}", event=meaning.event, where=where) + (f" ({fields})" if fields else "")
             out.print(Text(plain(name), "bold") + Text(plain(words)))
 
 

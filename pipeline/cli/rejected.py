@@ -49,11 +49,10 @@ def rejected_redrive(
     from pipeline.archiver.rejected import redrive
 
     settings = load_settings(config, plan=plan)
-
-    done = run(redrive(settings, plan_of(settings), reason), logging.WARNING)
+    t = speak()
+    done = run(redrive(settings, plan_of(settings), reason, t), logging.WARNING)
     if as_json:
         print_json(vars(done))
     else:
-        t = speak()
         n, left = f"{done.sent:,}", f"{done.still_rejected:,}"
         say(t("{n} sent again, {left} are still not events of the plan", n=n, left=left))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.language import speak
 from pipeline.cli.options import AsJson, Config
 from pipeline.settings import load_settings
 from pipeline.terminal import print_json, say
@@ -41,8 +42,9 @@ def add(
     if as_json:
         print_json({"name": name, "key": key, "file": str(path)})
         return
-    say(f"The write key of {name}: {key}")
-    say(f"It is shown this once. {path} has its hash.")
+    t = speak()
+    say(t("The write key of {name}: {key}", name=name, key=key))
+    say(t("It is shown this once. {path} has its hash.", path=path))
 
 
 @app.command("list")
@@ -55,15 +57,22 @@ def list_(file: File = None, config: Config = None, as_json: AsJson = False) -> 
     if as_json:
         print_json([source.model_dump(mode="json", exclude={"key_sha256"}) for source in sources])
         return
+    t = speak()
     if not sources:
-        say(f"{path} has no sources: make one with `streamgauge sources add NAME`")
+        say(t("{path} has no sources: make one with `streamgauge sources add NAME`", path=path))
     for source in sources:
         state = (
-            f"revoked {source.revoked:%Y-%m-%d}" if source.revoked is not None else f"since {source.created:%Y-%m-%d}"
+            t("revoked {day}", day=f"{source.revoked:%Y-%m-%d}")
+            if source.revoked is not None
+            else t("since {day}", day=f"{source.created:%Y-%m-%d}")
         )
-        rate = f"{source.rate:g} events/s" if source.rate else "any rate"
-        pages = ", ".join(source.origins) or "no pages"
-        say(f"{source.name}  {state}  {rate}, {source.max_bytes:,} bytes, {source.max_events:,} events  {pages}")
+        limits = t(
+            "{rate}, {bytes} bytes, {events} events",
+            rate=t("{n} events/s", n=f"{source.rate:g}") if source.rate else t("any rate"),
+            bytes=f"{source.max_bytes:,}",
+            events=f"{source.max_events:,}",
+        )
+        say(f"{source.name}  {state}  {limits}  {', '.join(source.origins) or t('no pages')}")
 
 
 @app.command()
@@ -73,7 +82,8 @@ def revoke(name: Name, file: File = None, config: Config = None) -> None:
 
     path = _file(file, config)
     revoke_source(path, name)
-    say(f"{name} is revoked: what comes with its key is refused from now on")
+    t = speak()
+    say(t("{name} is revoked: what comes with its key is refused from now on", name=name))
 
 
 def _file(given: Path | None, config: Path | None) -> Path:

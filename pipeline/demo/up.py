@@ -22,6 +22,7 @@ from pipeline.process import first_of, keep_watchdog, notify, stop_event
 from pipeline.render.language import ENGLISH, Language
 from pipeline.settings import Settings
 from pipeline.terminal import padded, say
+from schemas.translatable import Sentence
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,11 @@ def kafka_of(broker: Broker, data: Path, kafka_dir: Path | None, tell: Callable[
         if kept:
             raise UserError("Kafka, which keeps the log of {folder}, can't be run here: {why}", folder=data, why=why)
         raise UserError("{why}", why=why)
-    tell(f"the embedded broker keeps nothing and is for trying; for Kafka, which keeps every event: {why}")
+    tell(
+        Sentence(
+            "the embedded broker keeps nothing and is for trying; for Kafka, which keeps every event: {why}", why=why
+        )
+    )
     return None
 
 

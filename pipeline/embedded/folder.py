@@ -59,7 +59,7 @@ async def owned(folder: Path, say: Callable[[str], None]) -> AsyncIterator[int]:
         deadline, said = time.monotonic() + _LEFT_SECONDS, False
         while not _locked(parts):
             if not said:
-                say(f"Waiting for the parts of one that was killed, which still use {folder} …")
+                say(Sentence("Waiting for the parts of one that was killed, which still use {folder} …", folder=folder))
                 said = True
             if time.monotonic() > deadline:
                 raise UserError(

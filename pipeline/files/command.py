@@ -17,6 +17,7 @@ from pipeline.progress import progress_bar
 from pipeline.settings import Settings
 from pipeline.terminal import print_json, say
 from schemas.plan import Plan
+from schemas.translatable import ENGLISH, Foreign, Sentence, Speech
 
 #: Problems that are printed; all are counted.
 _MAX_SHOWN = 100
@@ -24,7 +25,7 @@ _MAX_SHOWN = 100
 
 async def send_files(
     settings: Settings, files: Sequence[str], reading: Reading, rate: float | None, as_json: bool, *,
-    skip_bad: bool = False,
+    skip_bad: bool = False, t: Speech = ENGLISH,
 ) -> int:  # fmt: skip
     """Send the events of files, one after the other; 1 if the broker refused some or lines were left out, else 0.
 
@@ -40,7 +41,7 @@ async def send_files(
         nonlocal bad
         bad += 1
         if bad <= _MAX_SHOWN:
-            say(problem, file=sys.stderr)
+            say(t.said(problem), file=sys.stderr)
 
     for file in files:
         if file != "-":
@@ -50,7 +51,7 @@ async def send_files(
     for file in files:
         lines = read_events(file, reading, on_bad=skip if skip_bad else None)
         found = (Sent(0, line.key, line.value) for line in lines)
-        with progress_bar(f"sending {title(file)}", _lines_of(file)) as show:
+        with progress_bar(t("sending {file}", file=t.said(title(file))), _lines_of(file)) as show:
             result = await send(
                 in_thread(found) if file == "-" else found,
                 kafka=settings.kafka_kwargs(),
@@ -66,12 +67,14 @@ async def send_files(
         print_json({**asdict(total), "bad_lines": bad, "topic": settings.events_topic, "files": list(files)})
     else:
         speed = total.sent / max(total.seconds, 1e-3)
-        of = f" of {len(files)} files" if len(files) > 1 else ""
-        say(f"{total.sent:,} events{of} sent to {settings.events_topic} in {total.seconds:.1f} s ({speed:,.0f}/s)")
+        of = t(" of {files} files", files=len(files)) if len(files) > 1 else ""
+        say(t("{events} events{of} sent to {topic} in {seconds} s ({speed}/s)", events=f"{total.sent:,}", of=of,
+              topic=settings.events_topic, seconds=f"{total.seconds:.1f}", speed=f"{speed:,.0f}"))  # fmt: skip
         if bad:
-            say(f"{bad:,} lines were left out: they are no events")
+            say(t("{n} lines were left out: they are no events", n=f"{bad:,}"))
         if total.failed:
-            say(f"{total.failed:,} were refused by the broker, the first because: {total.first_error}")
+            failed, why = f"{total.failed:,}", total.first_error
+            say(t("{n} were refused by the broker, the first because: {why}", n=failed, why=why))
     return 1 if total.failed or bad else 0
 
 
@@ -86,7 +89,7 @@ def _lines_of(file: str) -> int | None:
     return count or None
 
 
-def preview_files(plan: Plan, files: Sequence[str], reading: Reading, as_json: bool) -> int:
+def preview_files(plan: Plan, files: Sequence[str], reading: Reading, as_json: bool, t: Speech = ENGLISH) -> int:
     """Say what `send` would make of files, column by column, and send nothing; 1 if something is wrong, else 0."""
     code = 0
     for file in files:
@@ -100,22 +103,24 @@ def preview_files(plan: Plan, files: Sequence[str], reading: Reading, as_json: b
             print_json(
                 {"file": file, "is": words, "events": found.events, "accepted": found.events - found.rejected,
                  "rejected": dict(found.reasons), "bad_lines": found.bad, "names": dict(found.names),
-                 "columns": found.columns.document(), "problems": found.problems}
+                 "columns": found.columns.document(), "problems": [str(problem) for problem in found.problems]}
             )  # fmt: skip
             continue
-        say(f"{title(file)}: {words}")
-        for line in found.columns.lines():
+        say(t.said(Sentence("{file}: {words}", file=title(file), words=words)))
+        for line in found.columns.lines(t):
             say(line)
         for problem in found.problems:
-            say(problem)
-        say(f"{found.events:,} events would be sent: {found.events - found.rejected:,} as the plan says, "
-            f"{found.rejected:,} to be rejected" + _counts(found.reasons))  # fmt: skip
+            say(t.said(problem))
+        good, wrong = f"{found.events - found.rejected:,}", f"{found.rejected:,}"
+        counts = t(" ({counts})", counts=_counts(found.reasons, t)) if found.reasons else ""
+        say(t("{events} events would be sent: {good} as the plan says, {wrong} to be rejected{counts}",
+              events=f"{found.events:,}", good=good, wrong=wrong, counts=counts))  # fmt: skip
         if found.bad:
-            say(f"{found.bad:,} lines are no events")
+            say(t("{n} lines are no events", n=f"{found.bad:,}"))
     return code
 
 
-def check_file(plan: Plan, file: str, as_json: bool, reading: Reading | None = None) -> int:
+def check_file(plan: Plan, file: str, as_json: bool, reading: Reading | None = None, t: Speech = ENGLISH) -> int:
     """Print what is wrong in which line of a file; 0 if nothing is.
 
     JSON is judged as it is, as a producer's records would be; CSV, and a file that is to be changed, as it is sent.
@@ -124,47 +129,50 @@ def check_file(plan: Plan, file: str, as_json: bool, reading: Reading | None = N
     check = Check(plan, now_ms=int(time.time() * 1000))
     shown = 0
 
-    def show(line: int, what: str, reason: str, detail: str) -> None:
+    def show(line: int, where: Sentence, reason: str, detail: Sentence | Foreign) -> None:
         nonlocal shown
         shown += 1
         if as_json:
             print_json(Problem(line, reason, detail)._asdict())
         elif shown <= _MAX_SHOWN:
-            say(f"{what} {line}: {reason}: {detail}")
+            why = Sentence("{place}: {why}", place=reason, why=detail)
+            say(t.said(Sentence("{place}: {why}", place=where, why=why)))
         elif shown == _MAX_SHOWN + 1:
-            say(f"... more than {_MAX_SHOWN} problems: only counted from here on")
+            say(t("... more than {n} problems: only counted from here on", n=_MAX_SHOWN))
 
     def bad(problem: BadLineError) -> None:
         check.summary.lines += 1
         check.summary.reasons["bad_line"] += 1
-        show(problem.number, problem.what, "bad_line", problem.problem)
+        show(problem.number, problem.where, "bad_line", problem.problem)
 
     with open_file(file, reading.given) as opened:
-        what = opened.bad(0, "").what
         for problem in check.problems(records(opened, reading, bad)):
-            show(problem.line, what, problem.reason, problem.detail)
+            show(problem.line, opened.where(problem.line), problem.reason, Foreign(problem.detail))
         words = opened.words()
     summary = check.summary
     if as_json:
         print_json({"summary": {f.name: getattr(summary, f.name) for f in fields(summary)}})
     else:
-        for text in _summary_lines(summary, words):
+        for text in _summary_lines(summary, words, t):
             say(text)
     return 0 if summary.valid == summary.lines else 1
 
 
-def _summary_lines(summary: Summary, words: str) -> Iterator[str]:
-    seen_as = "" if words == "JSON lines" else f" ({words})"
-    yield f"{summary.lines:,} lines{seen_as}: {summary.valid:,} valid, {summary.lines - summary.valid:,} not"
+def _summary_lines(summary: Summary, words: Sentence, t: Speech) -> Iterator[str]:
+    seen_as = "" if words == "JSON lines" else t(" ({words})", words=t.said(words))
+    lines, valid, wrong = f"{summary.lines:,}", f"{summary.valid:,}", f"{summary.lines - summary.valid:,}"
+    yield t(
+        "{lines} lines{seen_as}: {valid} valid, {wrong} not", lines=lines, seen_as=seen_as, valid=valid, wrong=wrong
+    )
     if summary.reasons:
-        yield "  rejected: " + ", ".join(f"{count:,} {reason}" for reason, count in summary.reasons.most_common())
+        yield "  " + t("rejected: {counts}", counts=_counts(dict(summary.reasons.most_common()), t))
     if summary.events:
-        yield "  events: " + ", ".join(f"{count:,} {name}" for name, count in summary.events.most_common())
-        first, last = (datetime.fromtimestamp(t / 1000, UTC) for t in (summary.first_ts, summary.last_ts))
-        yield f"  from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
+        yield "  " + t("events: {counts}", counts=_counts(dict(summary.events.most_common()), t))
+        first, last = (
+            f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S}" for ms in (summary.first_ts, summary.last_ts)
+        )
+        yield "  " + t("from {first} to {last} UTC", first=first, last=last)
 
 
-def _counts(reasons: dict[str, int]) -> str:
-    if not reasons:
-        return ""
-    return " (" + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()) + ")"
+def _counts(counts: dict[str, int], t: Speech) -> str:
+    return t(", ").join(t("{n} {name}", n=f"{count:,}", name=name) for name, count in counts.items())

@@ -33,6 +33,17 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_JSON: Final[dict[str, Sentence]] = {
+    "JSON lines": Sentence("JSON lines"),
+    "JSON array": Sentence("JSON array"),
+    "JSON documents": Sentence("JSON documents"),
+}
+_BETWEEN: Final[dict[str, str]] = {
+    ",": Sentence("commas"),
+    ";": Sentence("semicolons"),
+    "\t": Sentence("tabs"),
+    "|": Sentence("bars"),
+}
 _NOT_TEXT: Final[dict[bytes, str]] = {
     b"PK\x03\x04": Sentence("a zip archive in another file"),
     b"\x1f\x8b": Sentence("packed twice: unpack it once"),
@@ -73,15 +84,13 @@ class Found:
     sep_line: bool = False
     empty: bool = False
 
-    def words(self) -> str:
+    def words(self) -> Sentence:
         """For a person: `CSV with semicolons, utf-16-le, lines end in CR`."""
-        between = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}.get(self.separator, self.separator)
-        parts = [f"CSV with {between}" if self.format == "CSV" else str(self.format)]
+        between = _BETWEEN.get(self.separator, self.separator)
+        said = _JSON.get(self.format) or Sentence("CSV with {between}", between=between)
         if self.encoding != "utf-8":
-            parts.append(self.encoding)
-        if self.carriage_returns:
-            parts.append("lines end in CR")
-        return ", ".join(parts)
+            said = Sentence("{file}, {encoding}", file=said, encoding=self.encoding)
+        return Sentence("{file}, lines end in CR", file=said) if self.carriage_returns else said
 
 
 def detect(sample: bytes, name: str, given: Given, *, whole: bool) -> Found:
@@ -132,7 +141,7 @@ def separator_of(text: str) -> str:
     return found
 
 
-def readings(raw: bytes) -> str:
+def readings(raw: bytes) -> Sentence | None:
     """What bytes that are no UTF-8 would read in the usual encodings, for somebody who has to choose."""
     try:
         raw.decode("utf-8")
@@ -143,16 +152,17 @@ def readings(raw: bytes) -> str:
         piece = raw[start : exc.start + 16]
         piece = re.split(rb'[,;\t|"}\r\n]', piece, maxsplit=1)[0]
     else:
-        return ""
-    found = []
+        return None
+    found: Sentence | None = None
     for encoding in USUAL_ENCODINGS:
         try:
             text = piece.decode(encoding)
         except UnicodeDecodeError:
             continue
         if text.isprintable():
-            found.append(f"{text!r} in {encoding}")
-    return f" ({' or '.join(found)}?)" if found else ""
+            one = Sentence("{text} in {encoding}", text=repr(text), encoding=encoding)
+            found = one if found is None else Sentence("{one} or {another}", one=found, another=one)
+    return found
 
 
 def _encoding(sample: bytes, name: str, given: Given) -> tuple[str, int]:

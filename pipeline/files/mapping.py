@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pipeline.errors import UserError
 from schemas.event import ADDED_FIELDS, CONTEXT_FIELDS
+from schemas.translatable import TranslatableValueError
 
 #: Fields of the envelope that a column can be mapped to.
 TARGETS: Final = ("event_id", "event", "ts", "user_id", "anonymous_id", "session_id", *CONTEXT_FIELDS)
@@ -34,7 +35,11 @@ class ColumnMapping:
         properties: dict[str, Any] = {}
         for target, column in self.columns.items():
             if column not in row:
-                raise ValueError(f"there is no column {column!r}; it has {', '.join(map(str, row))[:200]}")
+                raise TranslatableValueError(
+                    "there is no column {column}; it has {names}",
+                    column=repr(column),
+                    names=", ".join(map(str, row))[:200],
+                )
             _put(event, properties, target, row[column])
         for target, text in self.constants.items():
             _put(event, properties, target, text)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from schemas.translatable import TranslatableValueError
+
 _NUMBER: Final = re.compile(
     r"(?P<sign>[+-]?)(?P<whole>[0-9]{1,3}(?:(?P<group>[,.'\u2019 \u00a0\u202f])[0-9]{3})(?:(?P=group)[0-9]{3})*|[0-9]+)"
     r"(?:(?P<mark>[.,])(?P<fraction>[0-9]+))?"
@@ -31,10 +33,19 @@ def number_text(text: str, decimal: str | None, *, commas: bool = False, integer
         if head == "0" or group == decimal or (group == "." and decimal is None and not commas and not integer):
             return as_fraction
         if decimal is None and not integer:
-            raise ValueError(f"{text!r} is {sign}{head}{tail} or {as_fraction}: say --decimal . or --decimal ,")
+            raise TranslatableValueError(
+                "{text} is {whole} or {fraction}: say --decimal . or --decimal ,",
+                text=repr(text),
+                whole=f"{sign}{head}{tail}",
+                fraction=as_fraction,
+            )
     elif mark is not None and decimal not in (None, mark):
-        raise ValueError(f"{text!r} has another decimal mark than --decimal {decimal}")
+        raise TranslatableValueError(
+            "{text} has another decimal mark than --decimal {decimal}", text=repr(text), decimal=decimal
+        )
     elif group is not None and group in (mark, decimal):
-        raise ValueError(f"{text!r} is no number with --decimal {decimal or mark}")
+        raise TranslatableValueError(
+            "{text} is no number with --decimal {decimal}", text=repr(text), decimal=decimal or mark
+        )
     digits = whole.replace(group, "") if group else whole
     return f"{sign}{digits}.{fraction}" if fraction else f"{sign}{digits}"

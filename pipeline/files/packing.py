@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import IO, Any, BinaryIO, Final
 
 from pipeline.errors import UserError
+from schemas.translatable import Sentence
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -48,7 +49,7 @@ _DAMAGED: Final = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, l
 
 def title(source: str) -> str:
     """The name of a file as a message says it."""
-    return "standard input" if source == "-" else source
+    return Sentence("standard input") if source == "-" else source
 
 
 @contextmanager

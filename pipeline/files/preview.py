@@ -6,17 +6,25 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
+from rich.cells import cell_len
+
 from pipeline.files.mapping import TARGETS
-from pipeline.files.reader import Opened, Reading, each_row, event_of
+from pipeline.files.reader import BadLineError, Opened, Reading, each_row, event_of
 from pipeline.files.rows import BadRow
 from pipeline.ingest.validate import Rejection, Validator
+from pipeline.terminal import padded, plain
 from schemas.plan import Plan
+from schemas.translatable import Foreign, Sentence, Speech
 
+#: What becomes of a column that fills no field.
+LEFT_OUT: Final = Sentence("left out")
 #: Columns that are kept apart: those of JSON are named by strangers.
 MAX_COLUMNS: Final = 200
 _MAX_SAMPLE: Final = 40
+_MAX_BECAUSE: Final = 200
 
 
 @dataclass
@@ -58,22 +66,22 @@ class Columns:
         for column in self._columns.values():
             if column.becomes.partition(" ")[0] == target:
                 column.wrong += 1
-                column.because = column.because or words[:200]
+                column.because = column.because or (words if len(words) <= _MAX_BECAUSE else words[:_MAX_BECAUSE])
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, t: Speech) -> Iterator[str]:
         """As a table for a person."""
         if not self._columns:
             return
-        rows = [("column", "becomes", "filled", "such as")]
+        rows = [(t("column"), t("becomes"), t("filled"), t("such as"))]
         for column in self._columns.values():
             example = column.such_as + (f" → {column.read_as}" if column.read_as else "")
-            rows.append((column.name, column.becomes, f"{column.filled:,}", example))
-        widths = [max(len(row[k]) for row in rows) for k in range(3)]
+            rows.append((plain(column.name), t.said(column.becomes), f"{column.filled:,}", example))
+        widths = [max(cell_len(row[k]) for row in rows) for k in range(3)]
         for row, of in zip(rows, [None, *self._columns.values()], strict=True):
-            text = f"  {row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}"
-            yield text.rstrip()
+            count = " " * (widths[2] - cell_len(row[2])) + row[2]
+            yield f"  {padded(row[0], widths[0])}  {padded(row[1], widths[1])}  {count}  {row[3]}".rstrip()
             if of is not None and of.wrong:
-                yield f"    {of.wrong:,} wrong, the first: {of.because}"
+                yield "    " + t("{n} wrong, the first: {why}", n=f"{of.wrong:,}", why=t.said(of.because))
 
     def document(self) -> list[dict[str, Any]]:
         """As JSON."""
@@ -89,7 +97,7 @@ class Preview:
     reasons: Counter[str] = field(default_factory=Counter)
     names: Counter[str] = field(default_factory=Counter)
     columns: Columns = field(default_factory=Columns)
-    problems: list[str] = field(default_factory=list)
+    problems: list[BadLineError] = field(default_factory=list)
 
     @property
     def rejected(self) -> int:
@@ -102,7 +110,8 @@ class Preview:
         becomes = _Becomes(file, reading, plan)
         for row in each_row(file):
             event: dict[str, Any] = {}
-            problem, cause, words = None, "", ""
+            problem, cause = None, ""
+            words: Sentence | Foreign = Foreign()
             try:
                 line = event_of(row, reading, file.found)
                 self.events += 1
@@ -111,35 +120,40 @@ class Preview:
                 self.names[found.name] += 1
             except BadRow as bad:
                 self.bad += 1
-                cause, words = bad.field, str(bad)
+                cause, words = bad.field, bad.why
                 problem = file.bad(bad.number or row.number, words)
             except Rejection as why:
                 self.reasons[why.reason] += 1
-                words = why.detail
-                problem = file.bad(row.number, f"{why.reason}: {words}")
+                words = Foreign(why.detail)
+                problem = file.bad(row.number, Sentence("{place}: {why}", place=why.reason, why=words))
             if isinstance(row.columns, dict):
                 self._look(row.columns, event, becomes)
             if problem is not None:
                 self._blame(words, cause)
                 if len(self.problems) < shown:
-                    self.problems.append(str(problem))
+                    self.problems.append(problem)
 
     def _look(self, row: Mapping[str, Any], event: Mapping[str, Any], becomes: _Becomes) -> None:
         for name, value in becomes.cells(row):
-            targets = becomes.targets(name)
-            shown = ", ".join(map(becomes.words, targets)) or "left out"
+            targets, shown = becomes.of(name)
             after = None
             if targets:
                 holder, _, key = targets[0].partition(".")
                 after = (event.get("properties") or {}).get(key) if key else event.get(holder)
             self.columns.seen(name, shown, value, after)
 
-    def _blame(self, words: str, target: str = "") -> None:
+    def _blame(self, words: Sentence | Foreign, target: str = "") -> None:
         """Count what is wrong at the columns that caused it: `field: words; field: words`."""
-        for part in [f"{target}: {words}"] if target else words.split("; "):
-            field_name, colon, why = part.partition(": ")
-            if colon:
-                self.columns.wrong(field_name, why)
+        match words:
+            case _ if target:
+                self.columns.wrong(target, words)
+            case Sentence(values={"place": str(place), "why": Sentence() | Foreign() as why}):
+                self.columns.wrong(place, why)
+            case _:
+                for part in words.split("; "):
+                    name, colon, rest = part.partition(": ")
+                    if colon:
+                        self.columns.wrong(name, Foreign(rest))
 
 
 class _Becomes:
@@ -149,6 +163,8 @@ class _Becomes:
         self._mapping = reading.mapping
         self._by_name = file.found.format == "CSV" or reading.mapping is not None
         self._plan = plan
+        #: The fields that a column fills, and that in words. A file of JSON may have any number of columns.
+        self.of = lru_cache(MAX_COLUMNS)(self._of)
 
     def cells(self, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """The columns of a row; those of a JSON event with its properties one by one."""
@@ -158,6 +174,10 @@ class _Becomes:
                     yield f"properties.{key}", item
             else:
                 yield name, value
+
+    def _of(self, column: str) -> tuple[list[str], Sentence]:
+        targets = self.targets(column)
+        return targets, Sentence.joined(", ", map(self.words, targets)) if targets else LEFT_OUT
 
     def targets(self, column: str) -> list[str]:
         """The fields, none if it is left out."""
@@ -176,10 +196,16 @@ class _Becomes:
     def words(self, target: str) -> str:
         """The field, and what the plan says of it."""
         if not target.startswith("properties."):
-            return target if target in TARGETS else f"{target} (an event has no such field)"
+            return target if target in TARGETS else Sentence("{field} (an event has no such field)", field=target)
         name = target.removeprefix("properties.")
         kinds = {spec.properties[name].type for spec in self._plan.events.values() if name in spec.properties}
-        return f"{target} ({' or '.join(sorted(kinds)) or 'in no event of the plan'})"
+        if not kinds:
+            return Sentence("{field} (in no event of the plan)", field=target)
+        first, *others = sorted(kinds)
+        either: str = first
+        for other in others:
+            either = Sentence("{one} or {another}", one=either, another=other)
+        return Sentence("{field} ({kind})", field=target, kind=either)
 
 
 def _short(value: Any) -> str:

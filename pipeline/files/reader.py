@@ -26,6 +26,7 @@ from pipeline.files.packing import open_bytes, title
 from pipeline.files.rows import BadRow, Row, lines, rows, utf8
 from pipeline.files.times import parse_time
 from schemas.plan import Plan
+from schemas.translatable import Foreign, Sentence, said_of
 
 
 class FileEvent(NamedTuple):
@@ -37,11 +38,11 @@ class FileEvent(NamedTuple):
 
 
 class BadLineError(UserError):
-    """A line of a file that is not an event; in a list or among documents, an item."""
+    """A line of a file that is not an event; in a list or among documents, an item. `where` it is, as a sentence."""
 
-    def __init__(self, source: str, number: int, problem: str, what: str = "line") -> None:
-        super().__init__(f"{title(source)} {what} {number}: {problem}")
-        self.number, self.problem, self.what = number, problem, what
+    def __init__(self, source: str, number: int, problem: Sentence | Foreign, where: Sentence) -> None:
+        super().__init__("{file} {where}: {why}", file=title(source), where=where, why=problem)
+        self.number, self.problem, self.where = number, problem, where
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,20 @@ class Opened:
     packing: str
     stream: io.BufferedReader
 
-    def words(self) -> str:
+    def words(self) -> Sentence:
         """What it is, for a person."""
-        return self.found.words() + (f", packed with {self.packing}" if self.packing else "")
+        said = self.found.words()
+        return Sentence("{file}, packed with {packing}", file=said, packing=self.packing) if self.packing else said
 
-    def bad(self, number: int, problem: str) -> BadLineError:
+    def where(self, number: int) -> Sentence:
+        """A row of it, for a person."""
+        if self.found.format in ("CSV", "JSON lines"):
+            return Sentence("line {line}", line=number)
+        return Sentence("item {item}", item=number)
+
+    def bad(self, number: int, problem: Sentence | Foreign) -> BadLineError:
         """A row of it that is none."""
-        what = "line" if self.found.format in ("CSV", "JSON lines") else "item"
-        return BadLineError(self.source, number, problem, what)
+        return BadLineError(self.source, number, problem, self.where(number))
 
 
 def zone_of(name: str) -> tzinfo:
@@ -109,7 +116,7 @@ def each_row(file: Opened) -> Iterator[Row]:
     try:
         yield from rows(file.stream, file.found)
     except BadRow as bad:
-        raise file.bad(bad.number, str(bad)) from None
+        raise file.bad(bad.number, bad.why) from None
 
 
 def read_events(
@@ -130,7 +137,7 @@ def events(file: Opened, reading: Reading, on_bad: Callable[[BadLineError], None
         try:
             line = event_of(row, reading, file.found)
         except BadRow as bad:
-            problem = file.bad(bad.number or row.number, str(bad))
+            problem = file.bad(bad.number or row.number, bad.why)
             if on_bad is None:
                 raise problem from None
             on_bad(problem)
@@ -155,7 +162,7 @@ def records(file: Opened, reading: Reading, on_bad: Callable[[BadLineError], Non
     else:
         for row in each_row(file):
             if isinstance(row.columns, BadRow):
-                on_bad(file.bad(row.number, str(row.columns)))
+                on_bad(file.bad(row.number, row.columns.why))
             else:
                 yield row.number, row.raw
 
@@ -169,16 +176,19 @@ def event_of(row: Row, reading: Reading, found: Found) -> FileEvent:
     try:
         event = mapping.apply(row.columns) if mapping else dict(row.columns)
     except ValueError as exc:
-        raise BadRow(str(exc)) from None
+        raise BadRow(said_of(exc)) from None
     if "ts" not in event:
         inside = [name for name, value in row.columns.items() if _are_objects(value)] if is_json else []
         if inside:
-            raise BadRow(f"it has no time, but a list of objects in {inside[0]!r}: give that list alone", field="ts")
-        raise BadRow("it has no time: name its column with --map ts=COLUMN", field="ts")
+            why = Sentence(
+                "it has no time, but a list of objects in {name}: give that list alone", name=repr(inside[0])
+            )
+            raise BadRow(why, field="ts")
+        raise BadRow(Sentence("it has no time: name its column with --map ts=COLUMN"), field="ts")
     try:
         event["ts"] = parse_time(event["ts"], reading.zone or UTC, reading.time_format)
     except ValueError as exc:
-        raise BadRow(str(exc), field="ts") from None
+        raise BadRow(said_of(exc), field="ts") from None
     if "event_id" not in event:
         digest = blake2b(b"%d\n" % row.number, digest_size=16)
         digest.update(row.raw)
@@ -187,14 +197,14 @@ def event_of(row: Row, reading: Reading, found: Found) -> FileEvent:
         event["properties"] = _typed(event["properties"], event.get("event"), reading, found)
     actor = event.get("user_id") or event.get("anonymous_id")
     if actor is None or actor == "":
-        raise BadRow("it has no actor: name its column with --map user_id=COLUMN")
+        raise BadRow(Sentence("it has no actor: name its column with --map user_id=COLUMN"))
     if not isinstance(actor, str):
-        raise BadRow(f"its actor is not text: {actor!r:.60}")
+        raise BadRow(Sentence("its actor is not text: {actor}", actor=repr(actor)[:60]))
     try:
         value = row.raw if is_json and event == row.columns else json.dumps(event, ensure_ascii=False).encode()
         return FileEvent(row.number, actor.encode(), value)
     except UnicodeEncodeError:
-        raise BadRow("it has half of a character (a lone surrogate)") from None
+        raise BadRow(Sentence("it has half of a character (a lone surrogate)")) from None
 
 
 _BY_NAME: Final = ColumnMapping()
@@ -219,7 +229,7 @@ def _typed(properties: Mapping[str, Any], event: Any, reading: Reading, found: F
         try:
             out[name] = _as(kind, text, reading.decimal, found.separator == ";")
         except ValueError as exc:
-            raise BadRow(f"properties.{name}: {exc}") from None
+            raise BadRow(Sentence("{place}: {why}", place=f"properties.{name}", why=said_of(exc))) from None
     return out
 
 

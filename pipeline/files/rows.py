@@ -18,19 +18,23 @@ from typing import Any, Final, NamedTuple
 from pipeline.errors import UserError
 from pipeline.files.detect import Found, readings
 from pipeline.ingest.validate import MAX_RECORD_BYTES
+from schemas.translatable import Foreign, Sentence
 
 #: A longer line can't be an event, and must not fill the memory.
 MAX_LINE_BYTES: Final = 2 * MAX_RECORD_BYTES
 _CHUNK: Final = 1 << 16
+_TOO_LONG: Final = Sentence("longer than {most} bytes", most=MAX_RECORD_BYTES)
+_NO_OBJECT: Final = Sentence("not a JSON object")
+_NO_END: Final = Sentence("the list does not end: is the file cut?")
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 
 
 class BadRow(Exception):
     """Why a row is none. `number` is where, 0 if whoever catches it knows; `field` which of an event's it spoils."""
 
-    def __init__(self, problem: str, number: int = 0, field: str = "") -> None:
-        super().__init__(problem)
-        self.number, self.field = number, field
+    def __init__(self, why: Sentence | Foreign, number: int = 0, field: str = "") -> None:
+        super().__init__(why)
+        self.why, self.number, self.field = why, number, field
 
 
 class Row(NamedTuple):
@@ -108,15 +112,15 @@ def rows(stream: io.BufferedReader, found: Found) -> Iterator[Row]:
     return _json_items(stream, found)
 
 
-def not_text(raw: bytes, found: Found) -> str | None:
+def not_text(raw: bytes, found: Found) -> Sentence | None:
     """Why these bytes are no text, None if they are."""
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError:
         if found.encoding != "utf-8":
-            return f"not {found.encoding}"
+            return Sentence("not {encoding}", encoding=found.encoding)
         shown = readings(raw)
-        return f"not UTF-8{shown}: say --encoding" if shown else "not UTF-8"
+        return Sentence("not UTF-8 ({shown}?): say --encoding", shown=shown) if shown else Sentence("not UTF-8")
     return None
 
 
@@ -126,16 +130,16 @@ def _json_lines(numbered: Iterator[tuple[int, bytes]], found: Found) -> Iterator
         if not line:
             continue
         if len(line) > MAX_RECORD_BYTES:
-            yield Row(number, BadRow(f"longer than {MAX_RECORD_BYTES} bytes"), b"")
+            yield Row(number, BadRow(_TOO_LONG), b"")
         elif problem := not_text(line, found):
             yield Row(number, BadRow(problem), b"")
         else:
             try:
                 data = json.loads(line)
             except (ValueError, RecursionError) as exc:
-                yield Row(number, BadRow(f"not JSON: {exc}"), b"")
+                yield Row(number, BadRow(Sentence("not JSON: {why}", why=Foreign(exc))), b"")
             else:
-                yield Row(number, data if isinstance(data, dict) else BadRow("not a JSON object"), line)
+                yield Row(number, data if isinstance(data, dict) else BadRow(_NO_OBJECT), line)
 
 
 def _json_items(stream: io.BufferedReader, found: Found) -> Iterator[Row]:
@@ -148,30 +152,32 @@ def _json_items(stream: io.BufferedReader, found: Found) -> Iterator[Row]:
     while True:
         if in_list and text.take("]"):
             if text.peek():
-                yield Row(number + 1, BadRow(f"after the end of the list there is more, in line {text.line}"), b"")
+                more = Sentence("after the end of the list there is more, in line {line}", line=text.line)
+                yield Row(number + 1, BadRow(more), b"")
             return
         if number and in_list and not text.take(","):
-            what = "the list does not end: is the file cut?" if not text.peek() else f"no comma in line {text.line}"
-            yield Row(number + 1, BadRow(f"{what}; nothing from here on is read"), b"")
+            what = Sentence("no comma in line {line}", line=text.line) if text.peek() else _NO_END
+            yield Row(number + 1, BadRow(Sentence("{why}; nothing from here on is read", why=what)), b"")
             return
         if not text.peek():
             if in_list:
-                yield Row(number + 1, BadRow("the list does not end: is the file cut?"), b"")
+                yield Row(number + 1, BadRow(_NO_END), b"")
             return
         number += 1
         line = text.line
         try:
             data, raw = text.value()
         except (ValueError, RecursionError) as exc:
-            said = getattr(exc, "msg", str(exc))
-            yield Row(number, BadRow(f"(line {line}) not JSON: {said}; nothing from here on is read"), b"")
+            said = Foreign(getattr(exc, "msg", exc))
+            why = Sentence("(line {line}) not JSON: {why}; nothing from here on is read", line=line, why=said)
+            yield Row(number, BadRow(why), b"")
             return
         if len(raw) > MAX_RECORD_BYTES:
-            yield Row(number, BadRow(f"longer than {MAX_RECORD_BYTES} bytes"), b"")
+            yield Row(number, BadRow(_TOO_LONG), b"")
         elif problem := not_text(raw, found):
             yield Row(number, BadRow(problem), b"")
         else:
-            yield Row(number, data if isinstance(data, dict) else BadRow("not a JSON object"), raw)
+            yield Row(number, data if isinstance(data, dict) else BadRow(_NO_OBJECT), raw)
 
 
 class _Ahead:
@@ -246,11 +252,11 @@ def _csv_rows(numbered: Iterator[tuple[int, bytes]], found: Found) -> Iterator[R
         number, raw = first
         try:
             if len(raw) > MAX_RECORD_BYTES:
-                raise BadRow(f"longer than {MAX_RECORD_BYTES} bytes", number)
+                raise BadRow(_TOO_LONG, number)
             cells, number = _record(source, first, found, len(header or ()))
         except BadRow as bad:
             if header is None:
-                raise BadRow(f"no header: {bad}", bad.number) from None
+                raise BadRow(Sentence("no header: {why}", why=bad.why), bad.number) from None
             yield Row(bad.number, bad, b"")
             continue
         if not any(cells):
@@ -262,7 +268,8 @@ def _csv_rows(numbered: Iterator[tuple[int, bytes]], found: Found) -> Iterator[R
             cells.pop()
         raw = found.separator.join(cells).encode("utf-8", "surrogateescape")
         if len(cells) != len(header):
-            yield Row(number, BadRow(f"{len(cells)} cells, where the header has {len(header)}"), b"")
+            others = Sentence("{cells} cells, where the header has {header}", cells=len(cells), header=len(header))
+            yield Row(number, BadRow(others), b"")
         elif problem := not_text(raw, found):
             yield Row(number, BadRow(problem), b"")
         else:
@@ -275,9 +282,9 @@ def _header(cells: list[str], number: int, found: Found) -> list[str]:
     while not names[-1]:
         names.pop()
     if problem := not_text(",".join(names).encode("utf-8", "surrogateescape"), found):
-        raise BadRow(f"the header is {problem}", number)
+        raise BadRow(Sentence("the header is {why}", why=problem), number)
     if len(set(names)) < len(names):
-        raise BadRow("the header names a column twice", number)
+        raise BadRow(Sentence("the header names a column twice"), number)
     return names
 
 
@@ -320,12 +327,14 @@ def _record(source: _Lines, first: tuple[int, bytes], found: Found, width: int) 
     except csv.Error as exc:
         if taken or "unexpected end of data" in str(exc):
             source.put_back(taken)
-            raise BadRow('a quote opens here and is not closed: write "" for a quote in a cell', number) from None
-        raise BadRow(f"not CSV: {exc}", number) from None
+            why = Sentence('a quote opens here and is not closed: write "" for a quote in a cell')
+            raise BadRow(why, number) from None
+        raise BadRow(Sentence("not CSV: {why}", why=Foreign(exc)), number) from None
     if len(taken) > 1 and width > 2 and all(_width(line, found.separator) == width for _, line in taken):
         # Two stray quotes, and rows between them: a cell of text doesn't have as many separators in every line.
         source.put_back(taken)
-        raise BadRow(f"a quote opens here and closes in line {taken[-1][0]}, behind whole rows", number)
+        end = taken[-1][0]
+        raise BadRow(Sentence("a quote opens here and closes in line {line}, behind whole rows", line=end), number)
     return cells, taken[-1][0] if taken else number
 
 

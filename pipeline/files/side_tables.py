@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import reduce
 from typing import Any
 
 from pydantic import AwareDatetime, ValidationError
@@ -16,7 +17,7 @@ from pipeline.clickhouse.client import connect
 from pipeline.clickhouse.side_tables import insert
 from pipeline.errors import DependencyError, UserError
 from pipeline.files.numbers import number_text
-from pipeline.files.preview import Columns
+from pipeline.files.preview import LEFT_OUT, Columns
 from pipeline.files.reader import BadLineError, Opened, Reading, each_row, open_file
 from pipeline.files.rows import BadRow
 from pipeline.files.sender import send
@@ -29,7 +30,7 @@ from pipeline.settings import Settings, plan_of
 from pipeline.terminal import print_json, say
 from pipeline.topics import ensure_topic
 from schemas.side_tables import IDENTITIES, SIDES, DeviceOwner, Side
-from schemas.translatable import Sentence
+from schemas.translatable import ENGLISH, Foreign, Sentence, Speech, said_of
 
 _BATCH = 50_000
 #: Problems that are printed; all are counted.
@@ -48,7 +49,7 @@ class Imported:
 
 async def import_file(
     settings: Settings, kind: str, file: str, mapping: str | None, as_json: bool, *, drop: bool = False,
-    reading: Reading | None = None, dry_run: bool = False,
+    reading: Reading | None = None, dry_run: bool = False, t: Speech = ENGLISH,
 ) -> int:  # fmt: skip
     """Import what is right in a file, report what isn't; 1 if a row was wrong, else 0.
 
@@ -67,25 +68,27 @@ async def import_file(
         if done.bad <= _MAX_SHOWN:
             done.problems.append(str(problem))
             if not as_json:
-                say(problem, file=sys.stderr)
+                say(t.said(problem), file=sys.stderr)
 
     with open_file(file, reading.given) as opened:
         if dry_run:
             done.rows = sum(1 for _ in table.rows(opened, bad))
-            _say_columns(opened, table.columns, done, as_json)
+            _say_columns(opened, table.columns, done, as_json, t)
             return 1 if done.bad else 0
         store = _tell if kind == IDENTITIES else _store
-        await store(settings, table.rows(opened, bad), done, file)
+        with progress_bar(t("importing {file}", file=file), None) as show:
+            await store(settings, table.rows(opened, bad), done, show)
     if as_json:
         print_json(asdict(done))
     else:
-        say(f"{done.rows:,} rows of {kind} imported" + (f", {done.bad:,} were wrong" if done.bad else ""))
+        wrong = t(", {n} were wrong", n=f"{done.bad:,}") if done.bad else ""
+        say(t("{n} rows of {table} imported{wrong}", n=f"{done.rows:,}", table=kind, wrong=wrong))
         if done.bad:
-            say("correct them and import the file again: what is there already is replaced")
+            say(t("correct them and import the file again: what is there already is replaced"))
     return 1 if done.bad else 0
 
 
-async def _tell(settings: Settings, rows: Iterator[Side], done: Imported, file: str) -> None:
+async def _tell(settings: Settings, rows: Iterator[Side], done: Imported, show: Callable[[int], None] | None) -> None:
     """Send each row as a link to the partition of its device: live figures and SQL learn of it there.
 
     Raises DependencyError if Kafka takes them not, and UserError if the plan links nothing.
@@ -101,13 +104,12 @@ async def _tell(settings: Settings, rows: Iterator[Side], done: Imported, file: 
             home = int(partitions_of([row.device.encode()], topic.partitions)[0])
             yield Sent(0, row.device.encode(), link_value(claim), home, headers=((LINK_HEADER, b"1"),))
 
-    with progress_bar(f"importing {file}", None) as show:
-        sending = await send(
-            records(),
-            kafka=settings.kafka_kwargs(),
-            topic=settings.events_topic,
-            progress=(lambda state: show(state.sent)) if show is not None else None,
-        )
+    sending = await send(
+        records(),
+        kafka=settings.kafka_kwargs(),
+        topic=settings.events_topic,
+        progress=(lambda state: show(state.sent)) if show is not None else None,
+    )
     done.rows = sending.sent
     if sending.failed:
         raise DependencyError(
@@ -117,33 +119,33 @@ async def _tell(settings: Settings, rows: Iterator[Side], done: Imported, file: 
         )
 
 
-async def _store(settings: Settings, rows: Iterator[Side], done: Imported, file: str) -> None:
+async def _store(settings: Settings, rows: Iterator[Side], done: Imported, show: Callable[[int], None] | None) -> None:
     client = await connect(settings)
     try:
-        with progress_bar(f"importing {file}", None) as show:
-            batch: list[Side] = []
-            for row in rows:
-                batch.append(row)
-                if len(batch) == _BATCH:
-                    await insert(client, batch)
-                    done.rows += len(batch)
-                    batch = []
-                    if show is not None:
-                        show(done.rows)
-            await insert(client, batch)
-            done.rows += len(batch)
+        batch: list[Side] = []
+        for row in rows:
+            batch.append(row)
+            if len(batch) == _BATCH:
+                await insert(client, batch)
+                done.rows += len(batch)
+                batch = []
+                if show is not None:
+                    show(done.rows)
+        await insert(client, batch)
+        done.rows += len(batch)
     finally:
         await client.close()
 
 
-def _say_columns(opened: Opened, columns: Columns, done: Imported, as_json: bool) -> None:
+def _say_columns(opened: Opened, columns: Columns, done: Imported, as_json: bool, t: Speech) -> None:
     if as_json:
         print_json({"file": opened.source, "is": opened.words(), **asdict(done), "columns": columns.document()})
         return
-    say(f"{opened.source}: {opened.words()}")
-    for line in columns.lines():
+    say(t.said(Sentence("{file}: {words}", file=opened.source, words=opened.words())))
+    for line in columns.lines(t):
         say(line)
-    say(f"{done.rows:,} rows of {done.table} would be imported" + (f", {done.bad:,} are wrong" if done.bad else ""))
+    wrong = t(", {n} are wrong", n=f"{done.bad:,}") if done.bad else ""
+    say(t("{n} rows of {table} would be imported{wrong}", n=f"{done.rows:,}", table=done.table, wrong=wrong))
 
 
 class _Table:
@@ -160,44 +162,47 @@ class _Table:
         lines: dict[tuple[Any, ...], int] = {}
         for row in each_row(file):
             if isinstance(row.columns, BadRow):
-                bad(file.bad(row.columns.number or row.number, str(row.columns)))
+                bad(file.bad(row.columns.number or row.number, row.columns.why))
                 continue
             found = self._row(row.columns, file)
-            if isinstance(found, str):
+            if isinstance(found, Sentence):
                 bad(file.bad(row.number, found))
                 continue
             earlier = lines.setdefault(found.key(), row.number)
             if earlier != row.number:
-                bad(file.bad(row.number, f"the same {', '.join(self._model.KEY)} as line {earlier}"))
+                key = ", ".join(self._model.KEY)
+                bad(file.bad(row.number, Sentence("the same {key} as line {line}", key=key, line=earlier)))
                 continue
             yield found
 
-    def _row(self, row: Mapping[str, Any], file: Opened) -> Side | str:
+    def _row(self, row: Mapping[str, Any], file: Opened) -> Side | Sentence:
         """The row of the table, or why it is none."""
         values: dict[str, Any] = {}
-        problems = []
+        problems: list[Sentence] = []
         for name, value in row.items():
             if name not in self._fields:
                 self._fields[name] = _field(name, self._model, self._mapping, self._drop)
             target = self._fields[name]
             if target is None or value == "" or value is None:
-                self.columns.seen(name, target or "left out", value)
+                self.columns.seen(name, target or LEFT_OUT, value)
                 continue
             try:
                 values[target] = self._value(target, value, file)
                 self.columns.seen(name, target, value, values[target])
             except ValueError as exc:
-                problems.append(f"{target}: {exc}")
+                why = said_of(exc)
+                problems.append(Sentence("{place}: {why}", place=target, why=why))
                 self.columns.seen(name, target, value)
-                self.columns.wrong(target, str(exc))
+                self.columns.wrong(target, why)
         if problems:
-            return "; ".join(problems)
+            return _together(problems)
         try:
             return self._model.model_validate(values)
         except ValidationError as exc:
-            for field_name, words in _mistakes(exc):
-                self.columns.wrong(field_name, words)
-            return "; ".join(f"{name}: {words}" if name else words for name, words in _mistakes(exc))
+            for place, words in _mistakes(exc):
+                self.columns.wrong(place, words)
+                problems.append(Sentence("{place}: {why}" if place else "{why}", place=place, why=words))
+            return _together(problems)
 
     def _value(self, target: str, value: Any, file: Opened) -> Any:
         """Text as what the field is; what is no such text is left for the model to judge. Raises ValueError."""
@@ -254,16 +259,22 @@ def _mapping(text: str | None, model: type[Side]) -> dict[str, str]:
     return out
 
 
-def _mistakes(exc: ValidationError) -> list[tuple[str, str]]:
+def _together(problems: list[Sentence]) -> Sentence:
+    """What is wrong with a row, as one sentence."""
+    return reduce(lambda one, another: Sentence("{one}; {another}", one=one, another=another), problems)
+
+
+def _mistakes(exc: ValidationError) -> list[tuple[str, Sentence | Foreign]]:
     """The mistakes of a row: field ("" for the row) and words."""
-    parts = []
+    parts: list[tuple[str, Sentence | Foreign]] = []
     for error in exc.errors(include_url=False)[:5]:
         name = ".".join(str(part) for part in error["loc"])
         message = error["msg"].removeprefix("Value error, ")
-        message = f"{message[:1].lower()}{message[1:]}"
+        why: Sentence | Foreign = Foreign(f"{message[:1].lower()}{message[1:]}")
         if error["type"] == "missing":
-            message = "is missing"
+            why = Sentence("is missing")
         elif name and (found := repr(error["input"])):
-            message += f", found {found if len(found) <= 60 else found[:57] + '...'}"
-        parts.append((name, message))
+            found = found if len(found) <= 60 else found[:57] + "..."
+            why = Sentence("{why}, found {value}", why=why, value=found)
+        parts.append((name, why))
     return parts

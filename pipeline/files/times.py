@@ -13,6 +13,7 @@ from math import isfinite
 from typing import Any, Final
 
 from pipeline.errors import UserError
+from schemas.translatable import TranslatableValueError
 
 #: Numbers below are seconds (until the year 5138), then milliseconds, microseconds and nanoseconds.
 _SMALLEST_MS: Final = 100_000_000_000
@@ -46,8 +47,9 @@ def parse_time(value: Any, zone: tzinfo, time_format: str | None = None) -> int:
     if time_format is not None:
         return _ms(_by_format(text, time_format), zone)
     if _DAYS.fullmatch(text):
-        raise ValueError(
-            f"{text!r} is a spreadsheet's number of a day: give the column a date's format, and save it again"
+        raise TranslatableValueError(
+            "{text} is a spreadsheet's number of a day: give the column a date's format, and save it again",
+            text=repr(text),
         )
     if text.lstrip("-").isdecimal():
         return _from_int(int(text), zone) if len(text) < 20 else _no_time(value)
@@ -62,9 +64,7 @@ def parse_time(value: Any, zone: tzinfo, time_format: str | None = None) -> int:
         if isfinite(number):
             return _from_number(number)
     if _EITHER_FIRST.fullmatch(text):
-        raise ValueError(
-            f"{text[:40]!r} may begin with the day or with the month: say it, like --time-format '%d.%m.%Y %H:%M'"
-        )
+        raise _either_first(text, "'%d.%m.%Y %H:%M'")
     return _no_time(value)
 
 
@@ -77,7 +77,7 @@ def parse_day(value: Any, time_format: str | None = None) -> date | None:
         return _by_format(text, time_format).date()
     found = _year_first(text) or (_from_digits(text) if text.isdecimal() else None)
     if found is None and _EITHER_FIRST.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} may begin with the day or with the month: say it, like --time-format %d.%m.%Y")
+        raise _either_first(text, "%d.%m.%Y")
     return None if found is None else found.date()
 
 
@@ -95,10 +95,18 @@ def time_format_of(text: str) -> str:
     return text
 
 
+def _either_first(text: str, like: str) -> TranslatableValueError:
+    return TranslatableValueError(
+        "{text} may begin with the day or with the month: say it, like --time-format {like}",
+        text=repr(text[:40]),
+        like=like,
+    )
+
+
 def _no_time(value: Any) -> int:
-    shown = repr(value)[:60]
-    raise ValueError(
-        f"{shown} is not a time: epoch seconds or milliseconds, or like 2026-10-01 12:00:00, or say --time-format"
+    raise TranslatableValueError(
+        "{value} is not a time: epoch seconds or milliseconds, or like 2026-10-01 12:00:00, or say --time-format",
+        value=repr(value)[:60],
     )
 
 
@@ -106,7 +114,9 @@ def _by_format(text: str, time_format: str) -> datetime:
     try:
         return datetime.strptime(text, time_format)
     except ValueError:
-        raise ValueError(f"{text[:60]!r} is no time as --time-format {time_format!r} says") from None
+        raise TranslatableValueError(
+            "{text} is no time as --time-format {format} says", text=repr(text[:60]), format=repr(time_format)
+        ) from None
 
 
 def _from_int(number: int, zone: tzinfo) -> int:

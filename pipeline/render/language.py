@@ -19,7 +19,7 @@ from typing import Final
 
 import yaml
 
-from schemas.translatable import Foreign, Sentence, Term, TranslatableError
+from schemas.translatable import Foreign, Sentence, Speech, Term, TranslatableError
 
 ENGLISH: Final = "en"
 _TABLES: Final = Path(__file__).with_name("languages")
@@ -27,6 +27,8 @@ _TABLES: Final = Path(__file__).with_name("languages")
 CODES: Final = (ENGLISH, *sorted(file.stem for file in _TABLES.glob("*.yaml")))
 #: Before the texts of sentences that are known by their form.
 READ: Final = "read|"
+#: A longer text is not read: matching takes too long, and the detail of a rejected record has 500 characters at most.
+_MAX_READ: Final = 600
 #: What stands where there is no number.
 NONE: Final = "–"
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -82,7 +84,7 @@ def _form(text: str) -> str:
     return found
 
 
-class Language:
+class Language(Speech):
     """One language: call it with the English text, get the language's own."""
 
     def __init__(self, code: str) -> None:
@@ -118,8 +120,10 @@ class Language:
         """An English sentence of which only the whole is left, in this language if it has one of the known forms.
 
         What pydantic says is one, and why a record was rejected as it is stored. That may be several with `; ` between
-        them, or in a value: what has no form stays as it is.
+        them, or in a value: what has no form stays as it is, and so does what is too long to be looked at.
         """
+        if len(text) > _MAX_READ:
+            return text
         parts = text.split("; ")
         own = [self._read(part) for part in parts]
         if None in own and (whole := self._read(text)) is not None:

@@ -9,6 +9,7 @@ from pipeline.files.reader import BadLineError, Opened, Reading, records
 from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Rejection, Validator
 from schemas.event import LATEST_TS
+from schemas.translatable import Foreign, Sentence
 
 #: Records folded at once. Nothing but speed depends on it.
 BATCH = 20_000
@@ -41,7 +42,8 @@ class Log:
                 yield self._validator.parse(value).ts, value
             except Rejection as why:
                 if why.reason not in self.firsts:
-                    self.firsts[why.reason] = str(self._file.bad(number, f"{why.reason}: {why.detail}"))
+                    said = Sentence("{place}: {why}", place=why.reason, why=Foreign(why.detail))
+                    self.firsts[why.reason] = str(self._file.bad(number, said))
                 yield 0, value
 
     def _bad(self, problem: BadLineError) -> None:

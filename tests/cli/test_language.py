@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
 import pytest
 from whole_system import command
 
+from pipeline.alerts.texts import describe
+from pipeline.cli.plan_text import show
+from pipeline.render.language import Language
+from schemas.plan_io import parse_plan
+
+PLAN: Final = parse_plan(
+    """\
+product: x
+events: {a: {}, b: {}}
+funnels: {f: {steps: [a, b], window: 30m}}
+alerting:
+  alerts:
+    many: {metric: events, above: 5}
+    fewer: {metric: users, drop: 40%, against: yesterday}
+    silence: {metric: events, absent: true}
+"""
+)
 CHINESE = {"LC_ALL": "zh_CN.UTF-8", "PYTHONIOENCODING": "utf-8"}
 NO_METRIC = "没有指标 churm：是不是想写 churn？用 `streamgauge metrics list` 查看全部指标"
 
@@ -40,3 +60,29 @@ def test_a_mistake_is_said_in_the_language_of_the_terminal(
 ) -> None:
     done = command(*words, env=environment)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"streamgauge: {said}\n")
+
+
+def test_what_is_printed_is_said_in_the_language_of_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "sources.json"
+    file.write_text('{"sources": []}')
+    done = command("sources", "list", "--file", str(file), env=CHINESE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{file} 中没有来源：请用 `streamgauge sources add 名称` 添加\n"
+
+
+def test_a_plan_is_shown_in_the_language_of_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    show(PLAN, as_json=False)
+    printed = capsys.readouterr().out
+    assert "时区 UTC，允许迟到时长 1h，去重时长 1h，未知事件：reject，未知属性：keep\n" in printed
+    assert "漏斗 f: a → b\n  转化窗口 30m，按 user 计，时间粒度 day" in printed
+
+
+def test_the_conditions_of_alerts() -> None:
+    assert [(describe(one), describe(one, Language("zh"))) for one in PLAN.alerting.alerts.values()] == [
+        ("above 5", "高于 5"),
+        ("drop of 40 % against yesterday", "较昨天下降 40%"),
+        ("none for 5m", "5m 内没有"),
+    ]

@@ -192,6 +192,35 @@ def test_a_terminal_asks_for_its_language_as_posix_says(environ: dict[str, str],
     assert of_terminal(environ) == code
 
 
+def unsaid(node: ast.AST) -> Iterator[str]:
+    """The texts in what is printed that no language is asked for, without how numbers are written."""
+    match node:
+        case ast.Constant(str() as text):
+            yield text
+        case ast.FormattedValue(value):
+            yield from unsaid(value)
+        case ast.Call(ast.Name("t") | ast.Attribute(ast.Name("t"))) | ast.Subscript():
+            return
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from unsaid(child)
+
+
+def test_what_commands_print_is_said_in_a_language() -> None:
+    """A word in what `say` is given is English for good; names, paths and numbers stand in variables."""
+    found = [
+        (file, text)
+        for file, tree in modules()
+        if file.startswith(("cli/", "files/"))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say"
+        for argument in node.args
+        for text in unsaid(argument)
+        if re.search("[A-Za-z]{2}", text)
+    ]
+    assert found == []
+
+
 def test_chinese_texts_are_chinese() -> None:
     for key, text in words("zh").texts.items():
         # Without the places of values, words that are written as they are in Chinese too, and what is code.

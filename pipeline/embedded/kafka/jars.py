@@ -14,6 +14,7 @@ from typing import Final
 
 from pipeline.embedded.kafka.java import java
 from pipeline.errors import UserError
+from schemas.translatable import Sentence
 
 POM: Final = Path(__file__).with_name("pom.xml")
 #: Names a Kafka as `--kafka-dir` does.
@@ -86,7 +87,13 @@ def kafka_jars(given: Path | None = None, say: Callable[[str], None] = lambda li
     with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _filled(folder):
-            say(f"Fetching Apache Kafka {kafka_version()} through Maven into {folder}, once (43 MB) …")
+            say(
+                Sentence(
+                    "Fetching Apache Kafka {version} through Maven into {folder}, once (43 MB) …",
+                    version=kafka_version(),
+                    folder=folder,
+                )
+            )
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}-") as scratch:
                 libs = Path(scratch, "libs")
                 _fetch(libs)
