@@ -49,7 +49,7 @@ test-pure:  ## the tests that need nothing but Python, with coverage (PYTHON=pyt
 		-m "not needs and not integration and not faults" $(or $(ARGS),$(PURE_TESTS))
 	@$(PURE)/bin/python -m coverage report
 
-test-dates: .venv/.ready  ## the tests that ask what day it is, on other days, for a night (DAYS="monday leap-day", ARGS=)
+test-dates: .venv/.ready  ## the tests that ask what day it is, on 19 other days (DAYS="monday leap-day", ARGS=)
 	@$(BIN)/python -m tests.days $(DAYS) $(if $(ARGS),-- $(ARGS))
 
 test-laws: .venv/.ready  ## the laws with ten times as many examples, for a night
