@@ -3,9 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Tests start hundreds of our own processes: what they load is compiled once, also where the environment forbids it.
 export PYTHONDONTWRITEBYTECODE :=
-# Many tests wait for something: four at a time keep two cores busy. A file stays in one process, with its fixtures;
+# Many tests wait for something: three at a time keep two cores busy. A file stays in one process, with its fixtures;
 # in the order of their names, for the longest one is among the first.
-PARALLEL ?= -n 4 --dist loadfile --no-loadscope-reorder
+PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup tools demo test test-integration test-all test-pure test-dates test-laws sdk sdk-quick faults lint docs site bench bench-jvm chaos clean
 
@@ -36,7 +36,7 @@ test-integration: .venv/.ready  ## the tests of whole processes: up, demo, brows
 
 test-all: .venv/.ready  ## all tests in one run, which waits less: for .ci/run (needs what faults need)
 	@.ci/tools --try
-	@$(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
+	@$(BIN)/python -m pytest -q $(PARALLEL) -n 4 $(ARGS)
 
 # Another Python: an environment of its own, none of the extras, and a fifth of the laws' examples.
 PURE_TESTS = $(addprefix tests/,schemas measure ingest state insight render files kafka simulate cli)

@@ -129,7 +129,7 @@ class Watched:
             if time.monotonic() > deadline:
                 words = "\n".join(f"{r.name}: {r.last_words(2)}" for r in self.answering)
                 raise NotDrained(f"not drained after {seconds:g} s: {standing}\n{words}")
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.3)
 
 
 class NotDrained(AssertionError):
@@ -156,11 +156,10 @@ async def until(
     condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30, story: Callable[[], str] = lambda: ""
 ) -> Any:
     """Wait until `condition` gives something true, and return it; AssertionError naming `what` otherwise."""
-    deadline, pause = time.monotonic() + seconds, 0.05
+    deadline = time.monotonic() + seconds
     while True:
         found = await condition()
         if found:
             return found
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}\n{story()}"
-        await asyncio.sleep(pause)
-        pause = min(0.4, 1.3 * pause)  # to ask takes work of those who are asked
+        await asyncio.sleep(0.05)
