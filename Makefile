@@ -36,7 +36,7 @@ test-integration: .venv/.ready  ## the tests of whole processes: up, demo, brows
 
 test-all: .venv/.ready  ## all tests in one run, which waits less: for .ci/run (needs what faults need)
 	@.ci/tools --try
-	@$(BIN)/python -m pytest -q $(PARALLEL) -n 4 $(ARGS)
+	@$(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
 
 # Another Python: an environment of its own, none of the extras, and a fifth of the laws' examples.
 PURE_TESTS = $(addprefix tests/,schemas measure ingest state insight render files kafka simulate cli)

@@ -348,7 +348,8 @@ async def test_sigterm_in_the_middle_of_a_checkpoint(new_world: Any) -> None:
             worker.kafka.delay(150)  # an acknowledgement takes 300 ms: there is always a checkpoint under way
             await asyncio.sleep(1 + 0.1 * n)  # each time another moment of a checkpoint
             code, _ = await worker.terminate()
-            assert code == 0, worker.last_words(10)
+            # With Kafka so slow, a stop on busy cores may take longer than it may: then it is cut short, and says so.
+            assert code == 0 or (code == 3 and "the stop took longer than 10 s" in worker.last_words(10))
             worker.kafka.delay(0)
             worker.start()
     await assert_exact(world)
