@@ -1,4 +1,4 @@
-"""A real browser for the tests: the system's chromium, headless, with everything it said and asked for."""
+"""A real browser for the tests: chromium without a window, with everything it said and asked for."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ T = TypeVar("T")
 #: Where screenshots go, to be looked at.
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 WIDE, NARROW = 1280, 390
+#: Whether what was left is gone. Between two pages there is a document that is complete and empty.
+ANOTHER_PAGE = "return (window.left === undefined && document.readyState === 'complete' && !!document.getElementById('content')) || null"
 
 
 class Browser:
-    """One headless chromium window."""
+    """One chromium."""
 
     def __init__(self, driver: webdriver.Chrome, url: str) -> None:
         self.driver, self.url = driver, url
@@ -61,6 +63,17 @@ class Browser:
                 return found
             assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
             time.sleep(0.05)
+
+    @contextmanager
+    def led_on(self) -> Iterator[None]:
+        """What is done inside leads to another page: wait until that one is there and filled.
+
+        A click returns before the browser leaves, and then the page that it leaves would be taken for the next one.
+        """
+        self.js("window.left = true")
+        yield
+        self.until(lambda: self.js(ANOTHER_PAGE), "another page", 60)
+        self.until(self.filled, "the next page filled", 60)
 
     def cookie(self, name: str, value: str) -> None:
         """Set a cookie of the dashboard."""
@@ -104,11 +117,11 @@ class Browser:
 def chromium(url: str, *more: str, language: str = "en-US") -> Iterator[Browser]:
     """A browser of a person who reads that language; `more` are options of the program."""
     options = webdriver.ChromeOptions()
-    program = shutil.which("chromium")
-    assert program, "chromium is not installed: apt-get install chromium chromium-driver"
+    program = shutil.which("chromium-headless-shell")
+    assert program, "chromium-headless-shell is not installed: make tools"
     options.binary_location = program
     for argument in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900",
+        "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900",
         f"--lang={language}", f"--accept-lang={language}", "--disable-background-networking",
         "--disable-component-update", "--no-first-run", *more,
     ):  # fmt: skip
@@ -124,10 +137,21 @@ def chromium(url: str, *more: str, language: str = "en-US") -> Iterator[Browser]
 
 
 def press(browser: Browser, selector: str) -> None:
-    """One click of a person, and wait until the page that it leads to is filled."""
-    browser.js("arguments[0].click()", browser.driver.find_element("css selector", selector))
-    browser.until(lambda: browser.js("return document.readyState === 'complete' || null"), "the page")
-    browser.until(browser.filled, "the page filled", 60)
+    """One click of a person that leads to another page."""
+    with browser.led_on():
+        browser.js("arguments[0].click()", browser.driver.find_element("css selector", selector))
+
+
+def click(browser: Browser, label: str) -> None:
+    """Click on the first link (or button) with that text, which leads to another page."""
+    element = browser.js(
+        "return [...document.querySelectorAll('a, button')].find(e => e.innerText.trim() === arguments[0] && "
+        "e.offsetParent !== null)",
+        label,
+    )
+    assert element is not None, f"there is no {label}"
+    with browser.led_on():
+        element.click()
 
 
 def table(browser: Browser, title: str) -> list[list[str]]:
@@ -140,23 +164,6 @@ def table(browser: Browser, title: str) -> list[list[str]]:
         title,
     )
     return found
-
-
-def click(browser: Browser, link: str) -> None:
-    """Click on the first link (or button) with that text, and wait until what it leads to is filled."""
-    element = browser.js(
-        "return [...document.querySelectorAll('a, button, summary')].find(e => e.innerText.trim() === arguments[0] && "
-        "e.offsetParent !== null)",
-        link,
-    )
-    assert element is not None, f"there is no {link}"
-    element.click()
-    filled(browser)
-
-
-def filled(browser: Browser) -> None:
-    browser.until(lambda: browser.js("return document.readyState === 'complete' || null"), "the page")
-    browser.until(browser.filled, "filled")
 
 
 def people_there(browser: Browser) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,6 @@ from pipeline.kept.things import KINDS, make
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_chromium", "needs_prometheus")]
 
 PASSWORD = "correct horse battery"
-#: Between two pages there is a document that is complete and empty.
-ANOTHER_PAGE = "return (window.left === undefined && document.readyState === 'complete' && !!document.getElementById('content')) || null"
 TITLES = ["Orders", "Buyers by platform", "Checkout", "Who comes back", "Income"]
 
 
@@ -70,12 +69,10 @@ class Person:
             inside, label,
         )  # fmt: skip
         assert element is not None, f"there is no {label}: {self.browser.text('main')[:600]}"
-        self.browser.js("arguments[0].scrollIntoView({block: 'center'}); window.left = true", element)
+        self.browser.js("arguments[0].scrollIntoView({block: 'center'})", element)
         leaves = element.tag_name == "a" or (element.tag_name == "button" and element.get_attribute("type") == "submit")
-        element.click()
-        if leaves:
-            self.browser.until(lambda: self.browser.js(ANOTHER_PAGE), f"{label} leads on", 60)
-        self.browser.until(self.browser.filled, f"filled after {label}", 60)
+        with self.browser.led_on() if leaves else nullcontext():
+            element.click()
 
     def keep(self, address: dict[str, str], title: str, board: str, *, new: bool = False) -> None:
         """Explore something, and put it onto a board."""
@@ -270,9 +267,8 @@ def test_with_keys_alone_charts_change_places(ready: Person) -> None:
     for _ in range(3):
         browser.driver.switch_to.active_element.send_keys(Keys.TAB)
     assert browser.driver.switch_to.active_element.text == "Move up"
-    browser.js("window.left = true")
-    browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
-    browser.until(lambda: browser.js(ANOTHER_PAGE), "it is sent")
+    with browser.led_on():
+        browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
     assert headings(browser)[:2] == [before[1], before[0]]
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from dashboard.browser import Browser, click, fetched, filled, people_there, press, table
+from dashboard.browser import Browser, click, fetched, people_there, press, table
 from dashboard.conftest import Running
 from pipeline.render.language import Language
 
@@ -63,11 +63,11 @@ def test_question_2_where_the_checkout_leaks_for_whom_since_when_and_who_they_ar
     android = next(row for row in table(browser, "By value") if row[0] == "android")
     # platform, view_item, add_to_cart, share, checkout, share, pay, share, ...
     checkout, pay = (int(android[k].replace(",", "")) for k in (4, 6))
-    browser.js(
-        "[...document.querySelectorAll('tbody tr')].find(r => r.cells[0].innerText === 'android')"
-        ".cells[7].querySelector('a').click()"
-    )
-    filled(browser)
+    with browser.led_on():
+        browser.js(
+            "[...document.querySelectorAll('tbody tr')].find(r => r.cells[0].innerText === 'android')"
+            ".cells[7].querySelector('a').click()"
+        )
     assert people_there(browser) == checkout - pay
     browser.shoot("people")
     began = f"event = 'view_item' AND toDate(ts, {ZONE}) BETWEEN '{asked['from']}' AND '{asked['to']}'"
@@ -201,10 +201,10 @@ def test_question_6_whom_to_recall_as_a_file_for_the_push_team(running: Running,
     away.send_keys("7")
     click(browser, "Show")
     *_, (day, _, _, _, dormant) = [row for row in table(browser, "By period") if row[4] != "0"]
-    browser.js(
-        "[...document.querySelectorAll('tbody tr')].filter(r => r.cells[4].innerText !== '0').at(-1).cells[4].querySelector('a').click()"
-    )
-    filled(browser)
+    with browser.led_on():
+        browser.js(
+            "[...document.querySelectorAll('tbody tr')].filter(r => r.cells[4].innerText !== '0').at(-1).cells[4].querySelector('a').click()"
+        )
     lines = fetched(browser.js("return document.querySelector('.buttons a[href*=people]').href"))
     found = sorted(line.split(",")[0] or f"$device:{line.split(',')[1]}" for line in lines[1:])
     counted = running.rows(

@@ -11,7 +11,7 @@ from axe_selenium_python import Axe
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from dashboard.browser import NARROW, WIDE, Browser, click, fetched, filled, people_there, table
+from dashboard.browser import NARROW, WIDE, Browser, click, fetched, people_there, table
 from dashboard.conftest import Running
 from pipeline.dashboard.pages.explore import KINDS
 from pipeline.render.language import Language
@@ -71,8 +71,8 @@ def test_a_question_is_built_in_the_form_and_stands_in_the_address(browser: Brow
     form.find_element("css selector", ".item summary").click()
     form.find_element("name", "e1f1").send_keys("platform")
     form.find_element("name", "e1v1").send_keys("ios")
-    form.find_element("css selector", "button.primary").click()
-    filled(browser)
+    with browser.led_on():
+        form.find_element("css selector", "button.primary").click()
     address = parse_qs(urlsplit(browser.driver.current_url).query)
     assert {name: address[name] for name in ("e1", "m1", "by", "e1f1", "e1v1")} == {
         "e1": ["view_item"], "m1": ["count"], "by": ["channel"], "e1f1": ["platform"], "e1v1": ["ios"],
@@ -112,9 +112,8 @@ def test_a_number_leads_to_its_people_and_they_are_as_many(
     click(browser, "← Back to the question")
     # The chart leads there too: its second place is the second day.
     chart = browser.driver.find_element("css selector", "figure[data-drawn] .drawing")
-    chart.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ENTER)
-    browser.until(lambda: "/people" in browser.driver.current_url or None, "the people of a day")
-    filled(browser)
+    with browser.led_on():
+        chart.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ENTER)
     ((second,),) = running.rows(
         f"SELECT uniqExact(person) FROM events WHERE event = 'purchase' AND toDate(ts, {ZONE}) = toDate('{days[0]}') + 1"
     )
@@ -128,9 +127,8 @@ def test_by_keyboard_alone_from_a_question_to_its_people(browser: Browser, days:
         if browser.js("return document.activeElement.closest('td') !== null"):
             break
     shown = int(browser.js("return document.activeElement.innerText").replace(",", ""))
-    browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
-    browser.until(lambda: "/people" in browser.driver.current_url or None, "the people")
-    filled(browser)
+    with browser.led_on():
+        browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
     assert people_there(browser) == shown > 0
 
 
@@ -164,16 +162,15 @@ def test_the_filter_bar_of_a_page_is_obeyed_and_kept(running: Running, browser: 
     browser.open(f"/revenue?{span(days)}")
     form = browser.driver.find_element("css selector", "form.question")
     form.find_element("name", "platform").send_keys("ios")
-    form.find_element("css selector", "button.primary").click()
-    filled(browser)
+    with browser.led_on():
+        form.find_element("css selector", "button.primary").click()
     assert parse_qs(urlsplit(browser.driver.current_url).query)["platform"] == ["ios"]
     link = browser.js(
         "return [...document.querySelectorAll('.buttons a')].find(a => a.href.includes('metric=revenue&') && "
         "a.href.includes('/explore')).href"
     )
     assert parse_qs(urlsplit(link).query)["platform"] == ["ios"]
-    browser.driver.get(link)
-    filled(browser)
+    browser.open(link.removeprefix(browser.url))
     sql = browser.text("#query")
     assert "additional_table_filters" in sql
     ((revenue,),) = running.rows(
