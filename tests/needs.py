@@ -102,7 +102,7 @@ def _no_loop() -> str | None:
 
 #: By the name of the fixture. `.ci/tools.txt` says which package brings each program.
 TOOLS = {
-    "needs_chromium": Tool("browser tests", _programs("chromium", "chromedriver")),
+    "needs_chromium": Tool("browser tests", _programs("chromium", "chromium-headless-shell", "chromedriver")),
     "needs_prometheus": Tool(
         "alert tests", _programs("prometheus", "promtool", "prometheus-alertmanager", "amtool")
     ),
