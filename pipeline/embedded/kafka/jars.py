@@ -1,4 +1,7 @@
-"""Where Kafka's jars come from: a Kafka that is there, or a folder in the user's cache, filled once through Maven."""
+"""Where Kafka's jars come from: a Kafka that is there, or a folder in the user's cache, filled once through Maven.
+
+What a start loads of that one is made ready at once (see `classes`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from pipeline.embedded.kafka.classes import keep_classes
 from pipeline.embedded.kafka.java import java
+from pipeline.embedded.kafka.node import classes_file
 from pipeline.errors import UserError
 from schemas.translatable import Sentence
 
@@ -54,7 +59,7 @@ def jars_folder(given: Path | None = None) -> Path:
     """
     named = given or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
     if named is None:
-        return Path.home() / ".cache" / "streamgauge" / f"kafka-{kafka_version()}"
+        return _cache() / f"kafka-{kafka_version()}"
     named = named.expanduser().resolve()
     for folder in (named / "libs", named):
         for jar in _jars(folder):
@@ -73,13 +78,13 @@ def jars_folder(given: Path | None = None) -> Path:
 
 
 def kafka_jars(given: Path | None = None, say: Callable[[str], None] = lambda line: None) -> Path:
-    """The folder of jars, fetched first if need be (43 MB, the first time only), which `say` is told.
+    """The folder of jars, fetched the first time (43 MB), its classes made ready (10 s); `say` is told.
 
     Two processes at once are safe: the second waits for the first, and a folder appears whole or not at all.
     Raises UserError with Maven's own words if the jars can't be fetched.
     """
     folder = jars_folder(given)
-    if _filled(folder):
+    if _filled(folder) and (_of_others(folder) or classes_file(java(), folder).exists()):
         return folder
     if (why := kafka_missing(given)) is not None:
         raise UserError(why)
@@ -98,7 +103,19 @@ def kafka_jars(given: Path | None = None, say: Callable[[str], None] = lambda li
                 libs = Path(scratch, "libs")
                 _fetch(libs)
                 libs.rename(folder)  # succeeds over an empty folder, fails over any other
+        if not classes_file(java(), folder).exists():
+            say(Sentence("Making Kafka's classes ready for quick starts, once (10 s) …"))
+            keep_classes(java(), folder)
     return folder
+
+
+def _of_others(folder: Path) -> bool:
+    """Whether nothing may be put beside it: it was given, or this user can't write there."""
+    return folder.parent != _cache() or not os.access(folder.parent, os.W_OK)
+
+
+def _cache() -> Path:
+    return Path.home() / ".cache" / "streamgauge"
 
 
 def _fetch(libs: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import uuid
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -101,12 +102,23 @@ def properties(settings: Mapping[str, str], listeners: Mapping[str, tuple[int, i
     return "".join(f"{name}={value}\n".replace("\\", "\\\\") for name, value in found.items())
 
 
+def classes_file(java: str, jars: Path) -> Path:
+    """Where the classes that a start loads are kept ready for this Java, if they are (see `classes`)."""
+    program = Path(java).resolve()
+    found = program.stat()
+    named = zlib.crc32(f"{program} {found.st_size} {found.st_mtime_ns}".encode())
+    return jars.with_name(f"{jars.name}-{named:08x}.jsa")
+
+
 def command(java: str, jars: Path, log_file: Path, heap_mb: int, *run: str) -> list[str]:
     """The command that runs a class of Kafka (`run`: its name and arguments), its words in `log_file`."""
+    classes = classes_file(java, jars)
+    ready = classes.is_file() and classes.stat().st_size > 0
     return [
         java,
         f"-Xmx{heap_mb}m",
         *_JVM,
+        *([f"-XX:SharedArchiveFile={classes}"] if ready else []),
         f"-XX:ErrorFile={log_file.with_name('kafka-crash.log')}",
         f"-Dlog4j2.configurationFile={_LOG4J}",
         f"-Dkafka.log={log_file}",
