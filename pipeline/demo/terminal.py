@@ -16,6 +16,7 @@ from pipeline.insight.steps import worst_step
 from pipeline.render.language import Language
 from pipeline.serve.answers import LiveAnswer, LiveFunnel, Top
 from pipeline.terminal import cell, plain
+from schemas.translatable import Term
 
 _BAR = 30
 
@@ -78,7 +79,7 @@ def view(
     notes: list[str],
     *,
     alerts: Sequence[ActiveAlert] | PrometheusError,
-    away: Sequence[str] = (),
+    away: Sequence[str | Term] = (),
 ) -> RenderableType:
     """The whole screen from the worker's `/live`, the archiver's `/health` and the alerts of Prometheus."""
     if live is None:
@@ -136,8 +137,8 @@ def view(
     return Group(*parts)
 
 
-def _away(t: Language, away: Sequence[str]) -> list[str]:
-    return [t("{part} is away: it is being started again", part=part) for part in away]
+def _away(t: Language, away: Sequence[str | Term]) -> list[str]:
+    return [t("{part} is away: it is being started again", part=t.said(part)) for part in away]
 
 
 def _cell(label: str, value: str, style: str = "bold") -> Text:

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import UserError
-from schemas.translatable import Sentence
+from schemas.translatable import Sentence, Term
 
 _POLL_SECONDS = 0.02
 _TAIL_LINES = 5
@@ -85,7 +85,7 @@ class Child:
 
     def __init__(
         self,
-        name: str,
+        name: str | Term,
         command: Sequence[str],
         log: Path,
         *,
@@ -121,8 +121,10 @@ class Child:
         """How it ended, in words."""
         code = None if self._process is None else self._process.poll()
         if code is None:
-            return "it runs" if self._process is not None else "not started"
-        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+            return Sentence("it runs") if self._process is not None else Sentence("not started")
+        return (
+            Sentence("killed by signal {signal}", signal=-code) if code < 0 else Sentence("exit code {code}", code=code)
+        )
 
     def start(self) -> None:
         """Start the program.
