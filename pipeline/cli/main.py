@@ -39,7 +39,7 @@ from pipeline.cli.options import logs_json
 from pipeline.errors import StreamgaugeError, UserError
 from pipeline.render.language import ENGLISH
 from pipeline.terminal import make_streams_safe, say_lines
-from schemas.translatable import Sentence
+from schemas.translatable import Foreign, Sentence
 
 #: What a disk or a folder may refuse without naming a file.
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EPIPE)
@@ -78,7 +78,7 @@ def main() -> None:
             _fail(said, 3)
         if not isinstance(exc, OSError) or (exc.filename is None and exc.errno not in _OF_THE_MACHINE):
             raise
-        why = exc.strerror or str(exc)
+        why = Foreign(exc.strerror or exc)
         if exc.filename is None:
             _fail(why, 3)
         _fail(Sentence("{path} can't be used: {why}", path=os.fsdecode(exc.filename), why=why), 2)

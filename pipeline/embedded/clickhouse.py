@@ -25,7 +25,7 @@ from pipeline.embedded.users import WRITER, private_folder, read_users, users_fi
 from pipeline.errors import UserError
 from pipeline.process import address
 from pipeline.serve.guard import Runner, is_loopback
-from schemas.translatable import Sentence, Term
+from schemas.translatable import Foreign, Sentence, Term
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 60.0
@@ -186,7 +186,9 @@ async def serve(path: Path, host: str, port: int, memory_limit: int, sync: bool 
             await web.TCPSite(runner, host, port, reuse_address=True).start()
         except OSError as error:
             raise UserError(
-                "can't listen on {address}, choose another: {why}", address=address(host, port), why=error.strerror
+                "can't listen on {address}, choose another: {why}",
+                address=address(host, port),
+                why=Foreign(error.strerror),
             ) from error
         print(f"ClickHouse {engine.version} (embedded) on http://{address(host, port)}, data in {path}", flush=True)
         await stopping.wait()

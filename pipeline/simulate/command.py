@@ -26,7 +26,7 @@ from pipeline.terminal import print_json, say
 from schemas.duration import DAY
 from schemas.plan import Plan
 from schemas.side_tables import Side
-from schemas.translatable import ENGLISH, Speech
+from schemas.translatable import ENGLISH, Foreign, Speech
 
 
 def faults_of(texts: Sequence[str], plan: Plan, now_ms: int) -> tuple[Fault, ...]:
@@ -134,7 +134,7 @@ def write_people(history: History, file: Path) -> None:
             for person in history.people():
                 out.write(json.dumps(person) + "\n")
     except OSError as exc:
-        raise UserError("{path} can't be written: {why}", path=file, why=exc.strerror or exc) from None
+        raise UserError("{path} can't be written: {why}", path=file, why=Foreign(exc.strerror or exc)) from None
 
 
 def write_sides(history: History, plan: Plan, folder: Path) -> None:
@@ -147,7 +147,7 @@ def write_sides(history: History, plan: Plan, folder: Path) -> None:
                 table.writeheader()
                 table.writerows(row.model_dump(mode="json") for row in rows)
     except OSError as exc:
-        raise UserError("{path} can't be written: {why}", path=folder, why=exc.strerror or exc) from None
+        raise UserError("{path} can't be written: {why}", path=folder, why=Foreign(exc.strerror or exc)) from None
 
 
 def _say(history: History, count: int, where: str, as_json: bool, t: Speech) -> None:
@@ -170,4 +170,4 @@ def _output(file: str) -> Iterator[BinaryIO]:
         with opener(Path(file), "wb") as out:
             yield out
     except OSError as exc:
-        raise UserError("{path} can't be written: {why}", path=file, why=exc.strerror or exc) from None
+        raise UserError("{path} can't be written: {why}", path=file, why=Foreign(exc.strerror or exc)) from None

@@ -121,4 +121,4 @@ def test_a_password_is_asked_for_in_chinese() -> None:
     )  # fmt: skip
     asked = "ann 的密码再次输入以确认"
     assert done.stdout == f"{asked}两次输入不一致，请重新输入。\n{asked}"
-    assert done.stderr.splitlines()[-1] == "streamgauge: /dev/null/pw 无法使用：Not a directory"
+    assert done.stderr.splitlines()[-1] == "streamgauge: /dev/null/pw 无法使用：路径中有一级不是目录"
