@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.errors import DependencyError, UserError
 from pipeline.process import first_of
-from schemas.translatable import Sentence, Term, said_of
+from schemas.translatable import Sentence, said_of
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,8 @@ class Patience:
 class Part:
     """A part of the system: how it is started (where it listened before), and whether it runs."""
 
-    name: str | Term
+    #: What people call it.
+    name: str
     start: Callable[[], Awaitable[None]]
     running: Callable[[], bool]
     #: How it ended, in words.
@@ -77,7 +78,7 @@ class Supervisor:
         self.parts, self._say, self._patience = tuple(parts), say, patience or Patience()
 
     @property
-    def away(self) -> list[str | Term]:
+    def away(self) -> list[str]:
         """The parts that have ended and are not back."""
         return [part.name for part in self.parts if part.away]
 

@@ -52,7 +52,7 @@ from pipeline.serve.guard import is_loopback
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topics
 from schemas.plan import Plan
-from schemas.translatable import Sentence, Term, said_of
+from schemas.translatable import Sentence, said_of
 
 if TYPE_CHECKING:
     from pipeline.embedded.broker import EmbeddedBroker
@@ -78,15 +78,12 @@ class Role:
     """A worker, archiver, dashboard or front door process, and where its figures are."""
 
     name: str
+    #: What people call it.
+    title: str
     process: Child | None = None
     url: str = ""
     #: Where it listens, once started: people and other parts know it by then.
     port: int | None = None
-
-    @property
-    def title(self) -> Term:
-        """What people call it."""
-        return Term("part", f"the {self.name}")
 
     @property
     def running(self) -> bool:
@@ -143,8 +140,10 @@ class System:
         #: The embedded ClickHouse: the password of its user that only reads, and where the passwords are.
         self._reader: SecretStr | None = None
         self.clickhouse_users: Path | None = None
-        self.worker, self.archiver, self.dashboard = Role("worker"), Role("archiver"), Role("dashboard")
-        self.collect = Role("collect")
+        self.worker = Role("worker", Sentence("the worker"))
+        self.archiver = Role("archiver", Sentence("the archiver"))
+        self.dashboard = Role("dashboard", Sentence("the dashboard"))
+        self.collect = Role("collect", Sentence("the collect"))
         self.roles = (self.worker, self.archiver, self.dashboard, self.collect)
         #: The write key of a source that was made for whoever sits at this machine, "" where nobody but they may send.
         self.key = ""
@@ -168,7 +167,7 @@ class System:
         return self._supervision
 
     @property
-    def away(self) -> list[str | Term]:
+    def away(self) -> list[str]:
         """The parts that have ended and are not back yet."""
         return self._supervisor.away if self._supervisor is not None else []
 
@@ -224,7 +223,7 @@ class System:
         needed: Part | None = None
         if broker is not None:
             needed = self._part(
-                Term("part", "the broker"), lambda: self._restart_broker(broker), broker, lambda: broker.bootstrap
+                Sentence("the broker"), lambda: self._restart_broker(broker), broker, lambda: broker.bootstrap
             )
             needed.blocked = lambda: no_room(broker.folder)
         if clickhouse is not None:
@@ -233,11 +232,11 @@ class System:
                 await clickhouse.stop()
                 await clickhouse.start()
 
-            part = self._part(Term("part", "ClickHouse"), again, clickhouse, lambda: clickhouse.url)
+            part = self._part(Sentence("ClickHouse"), again, clickhouse, lambda: clickhouse.url)
             part.blocked = lambda: no_room(clickhouse.folder)
         if self.prometheus is not None:
             self._part(
-                Term("part", "Prometheus"),
+                Sentence("Prometheus"),
                 self.prometheus.start,
                 self.prometheus,
                 lambda: str(self.prometheus and self.prometheus.url),
@@ -444,7 +443,7 @@ class System:
             await role.process.stop(_STOP_SECONDS)
 
     def _part(
-        self, name: Term, start: Callable[[], Coroutine[Any, Any, None]], process: Any, where: Callable[[], str]
+        self, name: str, start: Callable[[], Coroutine[Any, Any, None]], process: Any, where: Callable[[], str]
     ) -> Part:
         part = Part(
             name, start, lambda: process.running, lambda: process.ended, where, lambda: process.answers(), process.kill

@@ -16,7 +16,6 @@ from pipeline.insight.steps import worst_step
 from pipeline.render.language import Language
 from pipeline.serve.answers import LiveAnswer, LiveFunnel, Top
 from pipeline.terminal import cell, plain
-from schemas.translatable import Term
 
 _BAR = 30
 
@@ -79,7 +78,7 @@ def view(
     notes: list[str],
     *,
     alerts: Sequence[ActiveAlert] | PrometheusError,
-    away: Sequence[str | Term] = (),
+    away: Sequence[str] = (),
 ) -> RenderableType:
     """The whole screen from the worker's `/live`, the archiver's `/health` and the alerts of Prometheus."""
     if live is None:
@@ -137,7 +136,7 @@ def view(
     return Group(*parts)
 
 
-def _away(t: Language, away: Sequence[str | Term]) -> list[str]:
+def _away(t: Language, away: Sequence[str]) -> list[str]:
     return [t("{part} is away: it is being started again", part=t.said(part)) for part in away]
 
 

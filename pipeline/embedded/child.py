@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import UserError
-from schemas.translatable import Sentence, Term
+from schemas.translatable import Sentence
 
 _POLL_SECONDS = 0.02
 _TAIL_LINES = 5
@@ -85,7 +85,7 @@ class Child:
 
     def __init__(
         self,
-        name: str | Term,
+        name: str,
         command: Sequence[str],
         log: Path,
         *,

@@ -25,7 +25,7 @@ from pipeline.embedded.users import WRITER, private_folder, read_users, users_fi
 from pipeline.errors import UserError
 from pipeline.process import address
 from pipeline.serve.guard import Runner, is_loopback
-from schemas.translatable import Foreign, Sentence, Term
+from schemas.translatable import Foreign, Sentence
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 60.0
@@ -102,7 +102,7 @@ class EmbeddedClickHouse(ChildServer):
         command += ["--host", self.host, "--port", str(self.port)]
         command += ["--sync"] if self._sync else []
         child = Child(
-            Term("part", "the embedded ClickHouse"),
+            Sentence("the embedded ClickHouse"),
             command,
             self._data_dir / "clickhouse.log",
             death_signal=signal.SIGTERM,

@@ -17,7 +17,7 @@ from pipeline.demo.supervisor import Part, Patience, Supervisor
 from pipeline.embedded.child import Child, free_port
 from pipeline.errors import DependencyError, UserError
 from pipeline.render.language import Language
-from schemas.translatable import Sentence, Term
+from schemas.translatable import Sentence
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +38,7 @@ with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
 class Program:
     """A program that answers; `start` fails as often as it is told to."""
 
-    def __init__(self, folder: Path, name: str | Term, fails: int = 0, why: str = "it has no wish to") -> None:
+    def __init__(self, folder: Path, name: str, fails: int = 0, why: str = "it has no wish to") -> None:
         self._folder, self.name, self.fails, self.why = folder, name, fails, why
         self.child: Child | None = None
         self.port, _ = free_port()
@@ -148,7 +148,7 @@ async def test_a_part_that_can_not_live_ends_it_with_the_tries_and_the_reason(tm
 async def test_what_happens_to_a_part_can_be_said_in_chinese(tmp_path: Path) -> None:
     """What `up` is told are sentences, with the name of the part and the reason apart."""
     t, told = Language("zh"), list[str]()
-    program = Program(tmp_path, Term("part", "the worker"), fails=1, why="no java")
+    program = Program(tmp_path, Sentence("the worker"), fails=1, why="no java")
     task = asyncio.create_task(Supervisor([program.part()], lambda said: told.append(t.said(said)), QUICK).run())
     try:
         await until(lambda: len(told) == 3)

@@ -46,11 +46,6 @@ OF_OTHERS: Final = {
     "embedded/child.py": 1, "embedded/kafka/jars.py": 1, "errors.py": 1, "kept/things.py": 1, "schemas/alerts.py": 1,
     "schemas/names.py": 1, "schemas/translatable.py": 1,
 }  # fmt: skip
-#: What runs in an installation, as people call it.
-PARTS: Final = [
-    "the broker", "the worker", "the archiver", "the dashboard", "the collect", "ClickHouse", "Prometheus", "Kafka",
-    "the embedded broker", "the embedded ClickHouse",
-]  # fmt: skip
 #: Rooms that print for people, and what they print with.
 PRINTING: Final = ("cli/", "files/", "replay/", "simulate/", "demo/")
 PRINT: Final = ("say", "_say", "tell", "say_lines", "notify", "progress_bar", "add_column", "prompt", "_fail", "_table")
@@ -133,7 +128,7 @@ def from_lists() -> set[str]:
         ("against", builders.COMPARES.values()), ("grain", builders.GRAINS), ("period", builders.GRAINS),
         ("outcome", events.OUTCOMES.values()), *((name, of.values()) for name, of in metric.VALUES.items()), ("alert", alerts.WORDS.values()),
         ("happened", kept.HAPPENED), ("counted", COUNTED), ("kept", KINDS), ("page", ["Not stored"]),
-        ("group", GROUPS.values()), ("part", PARTS),
+        ("group", GROUPS.values()),
         ("severity", [*alerts.SEVERITIES.values(), *doctor.SEVERITIES.values()]),
     ):  # fmt: skip
         found |= {f"{meaning}|{text}" for text in texts}
