@@ -311,14 +311,14 @@ def plan_of(settings: Settings) -> Plan:
             "there is no plan {plan}: give a YAML file, or one of {ready}", plan=settings.plan, ready=ready
         ) from None
     except OSError as exc:
-        raise UserError("the plan {plan} can't be read: {why}", plan=settings.plan, why=exc.strerror) from None
+        raise UserError("the plan {plan} can't be read: {why}", plan=settings.plan, why=Foreign(exc.strerror)) from None
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except OSError as exc:
-        raise UserError("the settings file {path} can't be read: {why}", path=path, why=exc.strerror) from None
+        raise UserError("the settings file {path} can't be read: {why}", path=path, why=Foreign(exc.strerror)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UserError("the settings file {path} is not TOML: {why}", path=path, why=exc) from None
     for name in data:

@@ -31,6 +31,7 @@ from pipeline.settings import Settings
 from pipeline.terminal import say_lines
 from schemas.plan import Plan
 from schemas.receivers import Receiver, Robot
+from schemas.translatable import Foreign
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Bridge:
             raise UserError(
                 "{address} can't be listened on ({why}): give --port",
                 address=address(self._host, self._port),
-                why=exc.strerror,
+                why=Foreign(exc.strerror),
             ) from None
         self.port = self._runner.addresses[0][1]
 

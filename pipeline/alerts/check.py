@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from pipeline.alerts import manager, rules
 from pipeline.errors import UserError
 from schemas.plan import Plan
-from schemas.translatable import Sentence
+from schemas.translatable import Foreign, Sentence
 
 RULES_FILE: Final = "streamgauge.rules.yml"
 MANAGER_FILE: Final = "alertmanager.yml"
@@ -31,7 +31,7 @@ def render(plan: Plan, folder: Path, bridge: str = manager.BRIDGE, interval: int
                 os.fchmod(f.fileno(), mode)
                 f.write(text)
     except OSError as exc:
-        raise UserError("{path} can't be written: {why}", path=folder, why=exc.strerror) from None
+        raise UserError("{path} can't be written: {why}", path=folder, why=Foreign(exc.strerror)) from None
     return [folder / name for name in texts]
 
 

@@ -18,6 +18,7 @@ from pipeline.errors import UserError
 from schemas.duration import format_duration
 from schemas.plan import Plan
 from schemas.receivers import Receiver
+from schemas.translatable import Foreign
 
 #: Where the bridge listens, as seen from Alertmanager.
 BRIDGE: Final = "http://127.0.0.1:9096"
@@ -196,5 +197,5 @@ def _secret(name: str, file: str) -> str:
             "holds in its configuration",
             name=name,
             file=file,
-            why=exc.strerror,
+            why=Foreign(exc.strerror),
         ) from None

@@ -19,6 +19,7 @@ from pipeline.clickhouse.migrate import migrate, migrations
 from pipeline.errors import UserError
 from pipeline.metrics import install
 from pipeline.settings import Settings, plan_of
+from schemas.translatable import Foreign
 
 
 class Restored(NamedTuple):
@@ -123,4 +124,4 @@ def _write_files(manifest: Manifest, repository: Repository, folder: Path) -> No
             with open(os.open(folder / name, flags, 0o600), "wb") as file:
                 file.write(repository.get(blob))
     except OSError as exc:
-        raise UserError("{path} can't be written: {why}", path=folder, why=exc.strerror) from None
+        raise UserError("{path} can't be written: {why}", path=folder, why=Foreign(exc.strerror)) from None

@@ -19,6 +19,7 @@ from pipeline.backup.manifest import Manifest, decode, encode
 from pipeline.codings import CodingError, encoder
 from pipeline.codings import decode as unpacked
 from pipeline.errors import DependencyError, UserError
+from schemas.translatable import Foreign
 
 _NAME: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z(-[0-9]{1,3})?")
 #: What a blob may unpack to: pieces are made far smaller.
@@ -44,7 +45,9 @@ class Repository:
                 path.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as exc:
-            raise UserError("back-ups can't be kept in {folder}: {why}", folder=self.folder, why=exc.strerror) from None
+            raise UserError(
+                "back-ups can't be kept in {folder}: {why}", folder=self.folder, why=Foreign(exc.strerror)
+            ) from None
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,7 +81,7 @@ class Repository:
             with open(_no_link(self._manifests / f"{chosen}.json"), "rb") as file:
                 data = file.read(_MOST_MANIFEST + 1)
         except OSError as exc:
-            raise UserError("the back-up {name} can't be read: {why}", name=chosen, why=exc.strerror) from None
+            raise UserError("the back-up {name} can't be read: {why}", name=chosen, why=Foreign(exc.strerror)) from None
         return chosen, decode(data, chosen)
 
     def put(self, data: bytes) -> tuple[str, int]:
@@ -144,7 +147,7 @@ class Repository:
                 data = file.read(MOST_BYTES + 1)
         except OSError as exc:
             raise UserError(
-                "the back-up is damaged: {path} can't be read: {why}", path=path, why=exc.strerror
+                "the back-up is damaged: {path} can't be read: {why}", path=path, why=Foreign(exc.strerror)
             ) from None
         if hashlib.sha256(data).hexdigest() != name:
             raise UserError("the back-up is damaged: {path} does not have its checksum", path=path)
@@ -168,7 +171,7 @@ def _write(path: Path, data: bytes) -> None:
     except OSError as exc:
         new.unlink(missing_ok=True)
         raise DependencyError(
-            "the back-up was broken off, {path} can't be written: {why}", path=path.parent, why=exc.strerror
+            "the back-up was broken off, {path} can't be written: {why}", path=path.parent, why=Foreign(exc.strerror)
         ) from exc
 
 

@@ -18,6 +18,7 @@ from pipeline.errors import UserError
 from pipeline.kafka.topic import describe
 from pipeline.kept.current import open_kept
 from pipeline.settings import Settings, plan_of
+from schemas.translatable import Foreign
 
 
 class BackedUp(NamedTuple):
@@ -117,7 +118,7 @@ def files_of(settings: Settings) -> dict[FileName, bytes]:
     try:
         files = {name: path.read_bytes() for name, path in found.items() if path.is_file()}
     except OSError as exc:
-        raise UserError("{filename} can't be read: {why}", filename=exc.filename, why=exc.strerror) from None
+        raise UserError("{filename} can't be read: {why}", filename=exc.filename, why=Foreign(exc.strerror)) from None
     if settings.kept is not None and settings.kept.is_file() and (store := open_kept(settings)) is not None:
         try:
             files["kept.sqlite"] = store.dump()

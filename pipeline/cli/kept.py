@@ -15,6 +15,7 @@ from pipeline.cli.options import AsJson, Config
 from pipeline.errors import UserError
 from pipeline.settings import Settings, load_settings
 from pipeline.terminal import print_json, say
+from schemas.translatable import Foreign
 
 app = typer.Typer(help="Boards, segments, annotations and alerts made in pages, as a file.", no_args_is_help=True)
 Data = Annotated[Path | None, typer.Option(help="The folder of `streamgauge up`.")]
@@ -35,7 +36,7 @@ def kept_export(file: File, data: Data = None, config: Config = None) -> None:
     try:
         write_whole(file, text, 0o644)
     except OSError as exc:
-        raise UserError("{path} can't be written: {why}", path=file, why=exc.strerror) from None
+        raise UserError("{path} can't be written: {why}", path=file, why=Foreign(exc.strerror)) from None
 
 
 @app.command("import")
@@ -68,7 +69,7 @@ def kept_import(
             with stream:
                 things = parse(stream.read(MAX_FILE_BYTES + 1))
         except OSError as exc:
-            raise UserError("{path} can't be read: {why}", path=file, why=exc.strerror) from None
+            raise UserError("{path} can't be read: {why}", path=file, why=Foreign(exc.strerror)) from None
         except UserError as exc:
             raise UserError("{place}: {why}", place=file, why=exc) from None
         store.change(wanted, (who if who is not None else _login())[:100], int(time.time() * 1000))

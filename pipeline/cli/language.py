@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,18 @@ if TYPE_CHECKING:
 
 Lang = Annotated[str | None, typer.Option("--lang", help="en, zh; else what LC_ALL, LC_MESSAGES or LANG say.")]
 _asked: list[str] = []
+
+
+def of_arguments(arguments: Sequence[str]) -> str | None:
+    """The language that the arguments of a command ask for, before they are understood; None if it is none of ours."""
+    from pipeline.render.language import CODES
+
+    found = [
+        word.removeprefix("--lang=") if word != "--lang" else next_
+        for word, next_ in zip(arguments, [*arguments[1:], ""], strict=False)
+        if word == "--lang" or word.startswith("--lang=")
+    ]
+    return found[-1] if found and found[-1] in CODES else None
 
 
 def speak(asked: str | None = None) -> Language:

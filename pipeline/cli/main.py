@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -33,10 +33,13 @@ from pipeline.cli import (
     simulate,
     sources,
 )
-from pipeline.cli.language import speak
+from pipeline.cli.help import run_spoken
+from pipeline.cli.language import of_arguments, speak
 from pipeline.cli.options import logs_json
 from pipeline.errors import StreamgaugeError, UserError
+from pipeline.render.language import ENGLISH
 from pipeline.terminal import make_streams_safe, say_lines
+from schemas.translatable import Foreign, Sentence
 
 #: What a disk or a folder may refuse without naming a file.
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EPIPE)
@@ -64,9 +67,9 @@ def main() -> None:
     try:
         _run()
     except UserError as exc:
-        _fail(speak().said(exc), 2)
+        _fail(exc.said, 2)
     except StreamgaugeError as exc:
-        _fail(f"{type(exc).__name__}: {speak().said(exc)}", 3)
+        _fail(Sentence("{place}: {why}", place=type(exc).__name__, why=exc), 3)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as exc:
@@ -75,13 +78,18 @@ def main() -> None:
             _fail(said, 3)
         if not isinstance(exc, OSError) or (exc.filename is None and exc.errno not in _OF_THE_MACHINE):
             raise
-        where = "" if exc.filename is None else f"{os.fsdecode(exc.filename)} can't be used: "
-        _fail(f"{where}{exc.strerror or exc}", 2 if exc.filename is not None else 3)
+        why = Foreign(exc.strerror or exc)
+        if exc.filename is None:
+            _fail(why, 3)
+        _fail(Sentence("{path} can't be used: {why}", path=os.fsdecode(exc.filename), why=why), 2)
 
 
 def _run() -> None:
     try:
-        app()
+        if speak(of_arguments(sys.argv[1:])).code == ENGLISH:
+            app()
+        else:
+            sys.exit(run_spoken(app))
     finally:
         try:
             sys.stdout.flush()
@@ -91,7 +99,7 @@ def _run() -> None:
             raise
 
 
-def _of_a_client(exc: Exception) -> str | None:
+def _of_a_client(exc: Exception) -> Sentence | None:
     """What an error of a client of ClickHouse or Kafka means to a person; None if it is another error.
 
     Who raised it has been loaded: a command that asks nobody doesn't load the clients.
@@ -103,23 +111,28 @@ def _of_a_client(exc: Exception) -> str | None:
         from pipeline.clickhouse.codes import NO_SCHEMA
 
         if isinstance(exc, ClickHouseError):
-            hint = "; run `streamgauge migrate`?" if error_code(exc) in NO_SCHEMA else ""
-            return f"ClickHouse: {str(exc).strip().splitlines()[0][:300]}{hint}"
+            why = str(exc).strip().splitlines()[0][:300]
+            if error_code(exc) in NO_SCHEMA:
+                return Sentence("ClickHouse: {why}; run `streamgauge migrate`?", why=why)
+            return Sentence("{place}: {why}", place="ClickHouse", why=why)
     if "aiohttp" in sys.modules or "aiokafka" in sys.modules:
         import aiohttp
         from aiokafka.errors import KafkaError
 
         if isinstance(exc, (KafkaError, aiohttp.ClientError)):
-            return f"{type(exc).__name__}: {exc}: are Kafka and ClickHouse there, and the settings right?"
+            return Sentence(
+                "{error}: {why}: are Kafka and ClickHouse there, and the settings right?",
+                error=type(exc).__name__, why=exc,
+            )  # fmt: skip
     return None
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(why: str, code: int) -> NoReturn:
     if logs_json():
-        # Whoever reads the log reads the last line, too.
-        logging.getLogger("streamgauge").critical(message)
+        # Whoever reads the log reads the last line, too; a log is in English.
+        logging.getLogger("streamgauge").critical(str(why))
         sys.exit(code)
-    say_lines(f"streamgauge: {message}".split("\n"), file=sys.stderr)
+    say_lines(f"streamgauge: {speak().said(why)}".split("\n"), file=sys.stderr)
     sys.exit(code)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.language import speak
 from pipeline.cli.options import AsJson, Config, PlanOption
 from pipeline.cli.reading import (
     DecimalOption,
@@ -61,5 +62,7 @@ def replay(
         found, mapping=mapping, drop=drop, tz=tz, time_format=time_format, encoding=encoding, separator=separator,
         decimal=decimal,
     )  # fmt: skip
-    code = replay_file(found, file, how, with_sql=with_sql, as_logged=as_logged, grains=grain or (), as_json=as_json)
+    code = replay_file(
+        found, file, how, with_sql=with_sql, as_logged=as_logged, grains=grain or (), as_json=as_json, t=speak()
+    )
     raise typer.Exit(code)

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.language import speak
 from pipeline.cli.options import Config, LogFormat, PlanOption, run
 from pipeline.errors import UserError
 from pipeline.settings import load_settings, plan_of
+from pipeline.terminal import say
 
 app = typer.Typer()
 
@@ -61,7 +63,20 @@ def dashboard(
     if set_password is not None:
         if settings.dashboard_password_file is None:
             raise UserError("name the file in PIPELINE_DASHBOARD_PASSWORD_FILE first")
-        password = typer.prompt(f"Password of {set_password}", hide_input=True, confirmation_prompt=True)
-        write_password(settings.dashboard_password_file, set_password, password)
+        write_password(settings.dashboard_password_file, set_password, _new_password(set_password))
         return
     run(run_dashboard(settings, plan_of(settings)), logging.WARNING, settings)
+
+
+def _new_password(name: str) -> str:
+    """What somebody types twice, the same, and does not see."""
+    t = speak()
+
+    def typed(text: str) -> str:
+        return str(typer.prompt(text, hide_input=True, prompt_suffix=t.of("prompt", ": ")))
+
+    while True:
+        password = typed(t("Password of {name}", name=name))
+        if typed(t("Repeat for confirmation")) == password:
+            return password
+        say(t("Error: The two entered values do not match."))

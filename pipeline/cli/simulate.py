@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.language import speak
 from pipeline.cli.options import AsJson, Config, FaultOption, PlanOption, run
 from pipeline.errors import UserError
 from pipeline.settings import load_settings, plan_of
@@ -52,10 +53,10 @@ def simulate(
         people=people is not None,
     )  # fmt: skip
     if output is not None:
-        command.write(history, output, as_json)
+        command.write(history, output, as_json, speak())
         if sides is not None:
             command.write_sides(history, found, sides)
     else:
-        run(command.insert(history, settings, found, as_json), logging.WARNING)
+        run(command.insert(history, settings, found, as_json, speak()), logging.WARNING)
     if people is not None:
         command.write_people(history, people)

@@ -34,6 +34,7 @@ from pipeline.serve import guard
 from pipeline.serve.server import render
 from pipeline.settings import Settings
 from pipeline.telemetry.context import TRACEPARENT
+from schemas.translatable import Foreign
 
 if TYPE_CHECKING:
     from pipeline.telemetry.spans import Spans
@@ -136,7 +137,7 @@ class FrontDoor:
             raise UserError(
                 "{host} can't be listened on ({why}): set PIPELINE_COLLECT_PORT to a free port, or to 0 for any",
                 host=address(host, port),
-                why=exc.strerror,
+                why=Foreign(exc.strerror),
             ) from None
 
     async def stop(self) -> None:

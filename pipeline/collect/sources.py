@@ -22,7 +22,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from pipeline.errors import UserError
 from pipeline.whole_file import write_whole
-from schemas.translatable import Sentence, said_by
+from schemas.translatable import Foreign, Sentence, said_by
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def read_sources(path: Path) -> list[Source]:
     except FileNotFoundError:
         return []
     except OSError as exc:
-        raise UserError("the sources in {path} can't be read: {why}", path=path, why=exc.strerror) from None
+        raise UserError("the sources in {path} can't be read: {why}", path=path, why=Foreign(exc.strerror)) from None
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
@@ -178,7 +178,7 @@ def _changing(path: Path) -> Iterator[list[Source]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as exc:
-        raise UserError("the sources in {path} can't be written: {why}", path=path, why=exc.strerror) from None
+        raise UserError("the sources in {path} can't be written: {why}", path=path, why=Foreign(exc.strerror)) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         sources = read_sources(path)
@@ -192,7 +192,7 @@ def _write(path: Path, text: str) -> None:
     try:
         write_whole(path, text)
     except OSError as exc:
-        raise UserError("the sources in {path} can't be written: {why}", path=path, why=exc.strerror) from None
+        raise UserError("the sources in {path} can't be written: {why}", path=path, why=Foreign(exc.strerror)) from None
 
 
 class Sources:

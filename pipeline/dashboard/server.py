@@ -38,6 +38,7 @@ from pipeline.serve.answers import about
 from pipeline.serve.feed import EventStream
 from pipeline.settings import Settings
 from schemas.plan import Plan
+from schemas.translatable import Foreign
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class Dashboard:
             raise UserError(
                 "{address} can't be listened on ({why}): set {setting} to a free port, or to 0 for any",
                 address=address(self.settings.dashboard_host, self.settings.dashboard_port),
-                why=exc.strerror,
+                why=Foreign(exc.strerror),
                 setting="PIPELINE_DASHBOARD_PORT",
             ) from None
         self.port = self._runner.addresses[0][1]

@@ -14,6 +14,7 @@ from pipeline.embedded.kafka.server import Program
 from pipeline.embedded.users import private_folder
 from pipeline.errors import UserError
 from pipeline.settings import Settings
+from schemas.translatable import Foreign
 
 #: In a folder into which a back-up is being restored.
 _HALF: Final = "restore-is-not-done"
@@ -49,4 +50,4 @@ def _refuse_folder(data: Path) -> None:
         if data.is_dir() and any(data.iterdir()):
             raise UserError("{folder} is not empty: restore into a new folder", folder=data)
     except OSError as exc:
-        raise UserError("the folder {folder} can't be used: {why}", folder=data, why=exc.strerror) from None
+        raise UserError("the folder {folder} can't be used: {why}", folder=data, why=Foreign(exc.strerror)) from None

@@ -104,7 +104,7 @@ class Demo:
             console.print(t("Starting the broker, ClickHouse, the worker and the archiver …"))
             async with System(
                 self._settings, folder, usual_ports=True, log_since_ms=self._since,
-                say=lambda text: console.print(plain(text)),
+                say=lambda said: console.print(plain(t.said(said))),
             ) as system:  # fmt: skip
                 await first_of(system.wait_ready(), stop.wait(), system.supervision)
                 if stop.is_set():

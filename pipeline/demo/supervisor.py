@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from pipeline.errors import DependencyError, UserError
 from pipeline.process import first_of
+from schemas.translatable import Sentence, said_of
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +50,11 @@ class Patience:
 class Part:
     """A part of the system: how it is started (where it listened before), and whether it runs."""
 
+    #: What people call it.
     name: str
     start: Callable[[], Awaitable[None]]
     running: Callable[[], bool]
+    #: How it ended, in words.
     ended: Callable[[], str]
     where: Callable[[], str]
     #: Whether it gives a sign of life, and how it is ended at once when it does no more.
@@ -69,7 +72,7 @@ class Part:
 
 
 class Supervisor:
-    """Starts parts again that have ended. `say` is told each end and each return, in one line."""
+    """Starts parts again that have ended. `say` is told each end and each return, in one sentence."""
 
     def __init__(self, parts: Sequence[Part], say: Callable[[str], None], patience: Patience | None = None) -> None:
         self.parts, self._say, self._patience = tuple(parts), say, patience or Patience()
@@ -93,7 +96,11 @@ class Supervisor:
             if lived >= self._patience.well_after:
                 tries = 0
             if not part.told_to_end:
-                self._say(f"{part.name} ended after {lived:.0f} s ({why}): starting it again")
+                said = Sentence(
+                    "{part} ended after {seconds} s ({why}): starting it again",
+                    part=part.name, seconds=f"{lived:.0f}", why=why,
+                )  # fmt: skip
+                self._say(said)
             while True:
                 await self._unblocked(part)
                 if not part.told_to_end and not _away(part.needs):
@@ -113,19 +120,28 @@ class Supervisor:
                     await part.start()
                     break
                 except _PASSING as exc:
-                    why = str(exc) or type(exc).__name__
+                    why = said_of(exc) or type(exc).__name__
                     if not part.told_to_end:
-                        self._say(f"{part.name} could not be started (try {tries} of {self._patience.tries}): {why}")
+                        said = Sentence(
+                            "{part} could not be started (try {tries} of {most}): {why}",
+                            part=part.name, tries=tries, most=self._patience.tries, why=why,
+                        )  # fmt: skip
+                        self._say(said)
             part.started_at = time.monotonic()
             part.away = False
-            self._say(f"{part.name} is back at {part.where()}, after {part.started_at - ended_at:.0f} s")
+            away = f"{part.started_at - ended_at:.0f}"
+            self._say(
+                Sentence(
+                    "{part} is back at {where}, after {seconds} s", part=part.name, where=part.where(), seconds=away
+                )
+            )
 
     async def _unblocked(self, part: Part) -> None:
         """Return when nothing keeps a part from being tried; says what does, once."""
         said = False
         while (why := part.blocked()) is not None:
             if not said:
-                self._say(f"{part.name} waits: {why}")
+                self._say(Sentence("{part} waits: {why}", part=part.name, why=why))
                 said = True
             await asyncio.sleep(self._patience.look_every)
 
@@ -148,7 +164,10 @@ class Supervisor:
                 while part.running():
                     await asyncio.sleep(patience.look_every)
                 silent = time.monotonic() - silent_since
-                return f"it gave no answer for {silent:.0f} s, to {unanswered} questions, and was killed"
+                return Sentence(
+                    "it gave no answer for {seconds} s, to {questions} questions, and was killed",
+                    seconds=f"{silent:.0f}", questions=unanswered,
+                )  # fmt: skip
             ask_at = asked_at + patience.ask_every
         return part.ended()
 

@@ -52,7 +52,7 @@ from pipeline.serve.guard import is_loopback
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import ensure_topics
 from schemas.plan import Plan
-from schemas.translatable import Sentence
+from schemas.translatable import Sentence, said_of
 
 if TYPE_CHECKING:
     from pipeline.embedded.broker import EmbeddedBroker
@@ -78,6 +78,8 @@ class Role:
     """A worker, archiver, dashboard or front door process, and where its figures are."""
 
     name: str
+    #: What people call it.
+    title: str
     process: Child | None = None
     url: str = ""
     #: Where it listens, once started: people and other parts know it by then.
@@ -138,8 +140,10 @@ class System:
         #: The embedded ClickHouse: the password of its user that only reads, and where the passwords are.
         self._reader: SecretStr | None = None
         self.clickhouse_users: Path | None = None
-        self.worker, self.archiver, self.dashboard = Role("worker"), Role("archiver"), Role("dashboard")
-        self.collect = Role("collect")
+        self.worker = Role("worker", Sentence("the worker"))
+        self.archiver = Role("archiver", Sentence("the archiver"))
+        self.dashboard = Role("dashboard", Sentence("the dashboard"))
+        self.collect = Role("collect", Sentence("the collect"))
         self.roles = (self.worker, self.archiver, self.dashboard, self.collect)
         #: The write key of a source that was made for whoever sits at this machine, "" where nobody but they may send.
         self.key = ""
@@ -218,7 +222,9 @@ class System:
             self._ports.keep(self._listening(broker, clickhouse))
         needed: Part | None = None
         if broker is not None:
-            needed = self._part("the broker", lambda: self._restart_broker(broker), broker, lambda: broker.bootstrap)
+            needed = self._part(
+                Sentence("the broker"), lambda: self._restart_broker(broker), broker, lambda: broker.bootstrap
+            )
             needed.blocked = lambda: no_room(broker.folder)
         if clickhouse is not None:
 
@@ -226,11 +232,11 @@ class System:
                 await clickhouse.stop()
                 await clickhouse.start()
 
-            part = self._part("ClickHouse", again, clickhouse, lambda: clickhouse.url)
+            part = self._part(Sentence("ClickHouse"), again, clickhouse, lambda: clickhouse.url)
             part.blocked = lambda: no_room(clickhouse.folder)
         if self.prometheus is not None:
             self._part(
-                "Prometheus",
+                Sentence("Prometheus"),
                 self.prometheus.start,
                 self.prometheus,
                 lambda: str(self.prometheus and self.prometheus.url),
@@ -378,7 +384,7 @@ class System:
             except (DependencyError, UserError, OSError) as exc:
                 if told != str(exc):
                     told = str(exc)
-                    self._say(f"alerts made in pages can't be loaded: {told}")
+                    self._say(Sentence("alerts made in pages can't be loaded: {why}", why=said_of(exc)))
 
     def _scrape(self) -> None:
         if self.prometheus is not None:
@@ -409,9 +415,7 @@ class System:
         env.pop("PIPELINE_CONFIG", None)  # what it said is in the variables
         command = [sys.executable, "-P", "-m", "pipeline.cli", role.name]
         log_file = self.data_dir / f"{role.name}.log"
-        role.process = Child(
-            f"the {role.name}", command, log_file, death_signal=signal.SIGTERM, env=env, held=self._held
-        )
+        role.process = Child(role.title, command, log_file, death_signal=signal.SIGTERM, env=env, held=self._held)
         host = {
             self.dashboard.name: self.settings.dashboard_host,
             self.collect.name: self.settings.collect_host,
@@ -450,16 +454,20 @@ class System:
     def _role_part(self, role: Role, needs: Part | None) -> None:
         self._parts.append(
             Part(
-                f"the {role.name}",
+                role.title,
                 lambda: self._start_role(role),
                 lambda: role.running,
-                lambda: f"{role.process.ended if role.process else 'stopped'}; see {self.data_dir / role.name}.log",
+                lambda: self._ended(role),
                 lambda: role.url,
                 lambda: self._answers(role),
                 role.kill,
                 needs,
             )
         )
+
+    def _ended(self, role: Role) -> Sentence:
+        how = role.process.ended if role.process is not None else Sentence("stopped")
+        return Sentence("{how}; see {log}", how=how, log=f"{self.data_dir / role.name}.log")
 
     async def _restart_broker(self, broker: EmbeddedBroker | KafkaBroker) -> None:
         """On its log, to which the roles come back; or on a new one, for which they end and start again."""
@@ -476,11 +484,12 @@ class System:
         self.settings = self.settings.model_copy(update=self._new_log(broker))
         await ensure_topics(self.settings)
         self._write_down()
-        self._say(
-            f"the broker had its log in memory: events that were not stored yet are gone, those of before stay in "
-            f"ClickHouse, live figures count anew, as the stream {self.settings.stream} "
-            f"(export PIPELINE_STREAM={self.settings.stream})"
+        said = Sentence(
+            "the broker had its log in memory: events that were not stored yet are gone, those of before stay in "
+            "ClickHouse, live figures count anew, as the stream {stream} (export PIPELINE_STREAM={stream})",
+            stream=self.settings.stream,
         )
+        self._say(said)
 
     async def wait_ready(self, timeout: float = READY_SECONDS) -> None:
         """Return when the roles that hold records are ready; raises DependencyError naming the one that isn't."""

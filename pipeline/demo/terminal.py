@@ -137,7 +137,7 @@ def view(
 
 
 def _away(t: Language, away: Sequence[str]) -> list[str]:
-    return [t("{part} is away: it is being started again", part=part) for part in away]
+    return [t("{part} is away: it is being started again", part=t.said(part)) for part in away]
 
 
 def _cell(label: str, value: str, style: str = "bold") -> Text:

@@ -41,8 +41,12 @@ async def up(
     language: str = ENGLISH,
 ) -> None:
     """The system without simulated users, until Ctrl-C. Raises DependencyError if a part can't be kept running."""
-    t = Language(language)
-    tell: Callable[[str], None] = log.warning if settings.log_format == "json" else _say
+    in_log = settings.log_format == "json"
+    t = Language(ENGLISH if in_log else language)
+
+    def tell(said: str) -> None:
+        (log.warning if in_log else _say)(t.said(said))
+
     refuse_half(data)
     kafka = kafka_of(broker, data, kafka_dir, tell) if embedded_kafka else None
     for line in quick_look(settings, data, t):
@@ -55,15 +59,19 @@ async def up(
     async with system:
         await first_of(system.wait_ready(), stop.wait(), system.supervision)
         if not stop.is_set():
-            notify("READY=1", f"STATUS=dashboard at {system.dashboard.url}")
-            if settings.log_format == "json" or "NOTIFY_SOCKET" in os.environ:
+            notify("READY=1", f"STATUS={t('dashboard at {url}', url=system.dashboard.url)}")
+            if in_log or "NOTIFY_SOCKET" in os.environ:
                 # Of a service: its log is no place for passwords and keys.
-                tell(f"ready: dashboard at {system.dashboard.url}, front door at {system.collect.url}, see {data}")
+                ready = t(
+                    "ready: dashboard at {dashboard}, front door at {door}, see {data}",
+                    dashboard=system.dashboard.url, door=system.collect.url, data=data,
+                )  # fmt: skip
+                tell(ready)
             else:
                 _tell_person(t, system, data)
         await first_of(stop.wait(), system.supervision, keep_watchdog())
         notify("STOPPING=1")
-        tell("stopping")
+        tell(t("stopping"))
 
 
 def _tell_person(t: Language, system: System, data: Path) -> None:

@@ -42,7 +42,7 @@ from pipeline.serve.guard import is_loopback
 from pipeline.settings import Settings, plan_of
 from pipeline.topics import FORWARDED_BYTES
 from schemas.plan import Plan
-from schemas.translatable import Sentence
+from schemas.translatable import Foreign, Sentence
 
 T = TypeVar("T")
 
@@ -135,7 +135,9 @@ def disk_of(folder: Path) -> DiskSpace:
     try:
         used = shutil.disk_usage(there)
     except OSError as exc:
-        raise UserError("the folder {folder} can't be looked at: {why}", folder=folder, why=exc.strerror) from None
+        raise UserError(
+            "the folder {folder} can't be looked at: {why}", folder=folder, why=Foreign(exc.strerror)
+        ) from None
     return DiskSpace(str(folder), used.free, used.total)
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.server import ChildServer
 from pipeline.errors import DependencyError, UserError
+from schemas.translatable import Sentence
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 30.0
@@ -63,7 +64,7 @@ class EmbeddedBroker(ChildServer):
         command = [_binary(), "broker", "--storage-engine", "memory://tansu/"]
         for option in ("--listener-url", "--advertised-listener-url"):
             command += [option, f"tcp://{self.bootstrap}"]
-        child = Child("the embedded broker", command, self.folder / "broker.log", held=self._held)
+        child = Child(Sentence("the embedded broker"), command, self.folder / "broker.log", held=self._held)
         child.start()
         await child.wait_ready(self.answers, _START_SECONDS)
         self._child, self._kept = child, self.port

@@ -121,8 +121,10 @@ class Child:
         """How it ended, in words."""
         code = None if self._process is None else self._process.poll()
         if code is None:
-            return "it runs" if self._process is not None else "not started"
-        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+            return Sentence("it runs") if self._process is not None else Sentence("not started")
+        return (
+            Sentence("killed by signal {signal}", signal=-code) if code < 0 else Sentence("exit code {code}", code=code)
+        )
 
     def start(self) -> None:
         """Start the program.

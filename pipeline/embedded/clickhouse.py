@@ -25,7 +25,7 @@ from pipeline.embedded.users import WRITER, private_folder, read_users, users_fi
 from pipeline.errors import UserError
 from pipeline.process import address
 from pipeline.serve.guard import Runner, is_loopback
-from schemas.translatable import Sentence
+from schemas.translatable import Foreign, Sentence
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 60.0
@@ -102,7 +102,7 @@ class EmbeddedClickHouse(ChildServer):
         command += ["--host", self.host, "--port", str(self.port)]
         command += ["--sync"] if self._sync else []
         child = Child(
-            "the embedded ClickHouse",
+            Sentence("the embedded ClickHouse"),
             command,
             self._data_dir / "clickhouse.log",
             death_signal=signal.SIGTERM,
@@ -186,7 +186,9 @@ async def serve(path: Path, host: str, port: int, memory_limit: int, sync: bool 
             await web.TCPSite(runner, host, port, reuse_address=True).start()
         except OSError as error:
             raise UserError(
-                "can't listen on {address}, choose another: {why}", address=address(host, port), why=error.strerror
+                "can't listen on {address}, choose another: {why}",
+                address=address(host, port),
+                why=Foreign(error.strerror),
             ) from error
         print(f"ClickHouse {engine.version} (embedded) on http://{address(host, port)}, data in {path}", flush=True)
         await stopping.wait()

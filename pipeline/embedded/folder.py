@@ -15,7 +15,7 @@ from typing import Final
 from pipeline.embedded.child import free_port
 from pipeline.errors import UserError
 from pipeline.whole_file import write_whole
-from schemas.translatable import Sentence
+from schemas.translatable import Foreign, Sentence
 
 #: How long the parts of one that was killed may take to end: a ClickHouse that finishes what it has begun.
 _LEFT_SECONDS: Final = 60.0
@@ -74,7 +74,7 @@ def _file(path: Path) -> Iterator[int]:
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as exc:
-        raise UserError("the folder {path} can't be used: {why}", path=path.parent, why=exc.strerror) from None
+        raise UserError("the folder {path} can't be used: {why}", path=path.parent, why=Foreign(exc.strerror)) from None
     try:
         yield file
     finally:

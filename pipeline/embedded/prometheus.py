@@ -16,6 +16,7 @@ from pipeline.alerts import rules
 from pipeline.alerts.prometheus import PrometheusClient
 from pipeline.embedded.child import Child, free_port
 from schemas.plan import Plan
+from schemas.translatable import Sentence
 
 _READY_SECONDS: Final = 60.0
 #: For a whole request, and for a connection without one. Its own default is 5 minutes.
@@ -73,7 +74,7 @@ class Prometheus:
             f"--web.cors.origin=http://127[.]0[.]0[.]1:{port}",
         ]  # fmt: skip
         log = self._folder / "prometheus.log"
-        self._process = Child("Prometheus", command, log, death_signal=signal.SIGTERM, held=self._held)
+        self._process = Child(Sentence("Prometheus"), command, log, death_signal=signal.SIGTERM, held=self._held)
         self._process.start()
         await self._process.wait_ready(self.client.ready, _READY_SECONDS)
         self._ready = True

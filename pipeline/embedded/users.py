@@ -17,6 +17,7 @@ from typing import Final
 from pipeline.embedded.access import Role
 from pipeline.errors import UserError
 from pipeline.whole_file import write_whole
+from schemas.translatable import Foreign
 
 WRITER, READER = "default", "reader"
 _ROLES: Final[dict[str, Role]] = {WRITER: "writer", READER: "reader"}
@@ -32,7 +33,7 @@ def private_folder(path: Path) -> None:
         if (path / "clickhouse").is_dir() or not any(path.iterdir()):
             path.chmod(0o700)
     except OSError as exc:
-        raise UserError("the folder {path} can't be used: {why}", path=path, why=exc.strerror) from None
+        raise UserError("the folder {path} can't be used: {why}", path=path, why=Foreign(exc.strerror)) from None
 
 
 def users_file(folder: Path) -> Path:

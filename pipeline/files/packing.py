@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import IO, Any, BinaryIO, Final
 
 from pipeline.errors import UserError
-from schemas.translatable import Sentence
+from schemas.translatable import Foreign, Sentence
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -63,7 +63,9 @@ def open_bytes(source: str) -> Iterator[tuple[io.BufferedReader[Any], str]]:
         where = 0 if source == "-" else source
         raw = open(where, "rb", closefd=source != "-", buffering=0)  # noqa: SIM115
     except (OSError, ValueError) as exc:
-        raise UserError("{path} can't be read: {why}", path=source, why=getattr(exc, "strerror", None) or exc) from None
+        raise UserError(
+            "{path} can't be read: {why}", path=source, why=Foreign(getattr(exc, "strerror", None) or exc)
+        ) from None
     stream = io.BufferedReader(raw, _BUFFER)
     packing = ""
     try:
@@ -85,7 +87,7 @@ def open_bytes(source: str) -> Iterator[tuple[io.BufferedReader[Any], str]]:
             raise UserError(
                 "{source} is a damaged {packing} file: {why}", source=title(source), packing=packing, why=exc
             ) from None
-        raise UserError("{path} can't be read: {why}", path=title(source), why=exc.strerror or exc) from None
+        raise UserError("{path} can't be read: {why}", path=title(source), why=Foreign(exc.strerror or exc)) from None
     finally:
         stream.close()
 

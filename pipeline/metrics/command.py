@@ -21,6 +21,7 @@ from pipeline.metrics.run import Limits, Table, run, run_as, today
 from pipeline.metrics.spreadsheet import harmless_csv
 from pipeline.settings import Settings
 from schemas.plan import Plan
+from schemas.translatable import Foreign
 
 FORMATS = ("table", "csv", "json", "parquet", "png")
 #: Formats that are no text: not for a terminal.
@@ -121,4 +122,4 @@ def _write(data: bytes, out: Path | None) -> None:
     try:
         out.write_bytes(data)
     except OSError as exc:
-        raise UserError("{path} can't be written: {why}", path=out, why=exc.strerror) from None
+        raise UserError("{path} can't be written: {why}", path=out, why=Foreign(exc.strerror)) from None

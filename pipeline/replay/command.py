@@ -15,9 +15,10 @@ from pipeline.measure.windows import grains as grains_of
 from pipeline.replay import live, sql
 from pipeline.replay.log import Log, batches
 from pipeline.replay.measures import Measures
-from pipeline.replay.show import show
+from pipeline.replay.show import counted, show
 from pipeline.terminal import json_text, say
 from schemas.plan import Plan
+from schemas.translatable import ENGLISH, Speech
 
 
 def replay_file(
@@ -29,6 +30,7 @@ def replay_file(
     as_logged: bool = False,
     grains: Sequence[str] = (),
     as_json: bool = False,
+    t: Speech = ENGLISH,
 ) -> int:
     """Measure the events of a file and print what was found; why lines were left out goes to standard error.
 
@@ -54,14 +56,18 @@ def replay_file(
         for line in document(measures):
             sys.stdout.write(line)
     else:
-        show(measures, wanted, exact=with_sql)
-    for words in log.firsts.values():
-        say(words, file=sys.stderr)
+        show(measures, wanted, t, exact=with_sql)
+    for first in log.firsts.values():
+        say(t.said(first), file=sys.stderr)
     outcomes = measures.totals.outcomes
     if outcomes[Outcome.ACCEPTED] + outcomes[Outcome.LATE]:
         return 0
-    why = ", ".join(f"{count:,} {reason}" for reason, count in measures.totals.reasons.items()) or "it has no rows"
-    say(f"nothing was measured: {title(file)} ({opened.words()}) holds no event of the plan: {why}", file=sys.stderr)
+    why = counted(measures.totals.reasons.items(), t) or t("it has no rows")
+    said = t(
+        "nothing was measured: {file} ({kind}) holds no event of the plan: {why}",
+        file=t.said(title(file)), kind=t.said(opened.words()), why=why,
+    )  # fmt: skip
+    say(said, file=sys.stderr)
     return 1
 
 

@@ -9,7 +9,7 @@ from pipeline.files.reader import BadLineError, Opened, Reading, records
 from pipeline.ingest.records import Record
 from pipeline.ingest.validate import Rejection, Validator
 from schemas.event import LATEST_TS
-from schemas.translatable import Foreign, Sentence
+from schemas.translatable import Foreign, Sentence, said_of
 
 #: Records folded at once. Nothing but speed depends on it.
 BATCH = 20_000
@@ -23,7 +23,7 @@ class Log:
         #: Lines that no record could be made of.
         self.bad_lines = 0
         #: For each reason the first line that has it, in words.
-        self.firsts: dict[str, str] = {}
+        self.firsts: dict[str, Sentence | Foreign] = {}
 
     def as_logged(self) -> Iterator[bytes]:
         """The records in the order of the file."""
@@ -43,12 +43,12 @@ class Log:
             except Rejection as why:
                 if why.reason not in self.firsts:
                     said = Sentence("{place}: {why}", place=why.reason, why=Foreign(why.detail))
-                    self.firsts[why.reason] = str(self._file.bad(number, said))
+                    self.firsts[why.reason] = said_of(self._file.bad(number, said))
                 yield 0, value
 
     def _bad(self, problem: BadLineError) -> None:
         self.bad_lines += 1
-        self.firsts.setdefault("bad_line", str(problem))
+        self.firsts.setdefault("bad_line", said_of(problem))
 
 
 def batches(values: Iterable[bytes]) -> Iterator[list[Record]]:

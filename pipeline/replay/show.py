@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from zoneinfo import ZoneInfo
@@ -15,41 +15,60 @@ from pipeline.replay.measures import Cohort, Counts, Measures, Window, decimal_t
 from pipeline.terminal import cell as text_cell
 from pipeline.terminal import console
 from schemas.duration import format_duration
+from schemas.translatable import Speech
 
 #: Rows of one table; more of them are for `--json`.
 MAX_ROWS = 20
 _BAR = 30
-_NAMES = {"day": "days", "day_utc": "days", "hour": "hours", "minute": "minutes"}
 
 
-def show(measures: Measures, grains: Sequence[str], *, exact: bool) -> None:
+def show(measures: Measures, grains: Sequence[str], t: Speech, *, exact: bool) -> None:
     """Print totals, activity windows and funnels."""
     out = console()
     totals = measures.totals.document()
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in totals["reasons"].items())
+    reasons = counted(totals["reasons"].items(), t)
+    said = t(
+        "{lines} lines: {counted} counted, {late} late, {duplicate} duplicate, {rejected} rejected{reasons}",
+        lines=f"{totals['lines']:,}", counted=f"{totals['accepted']:,}", late=f"{totals['late']:,}",
+        duplicate=f"{totals['duplicate']:,}", rejected=f"{totals['rejected']:,}",
+        reasons=t(" ({counts})", counts=reasons) if reasons else "",
+    )  # fmt: skip
+    out.print(said)
     out.print(
-        f"{totals['lines']:,} lines: {totals['accepted']:,} counted, {totals['late']:,} late, "
-        f"{totals['duplicate']:,} duplicate, {totals['rejected']:,} rejected" + (f" ({reasons})" if reasons else "")
+        t("measured by ClickHouse, users exact") if exact else t("measured by the live fold, users by HyperLogLog")
     )
-    out.print("measured by ClickHouse, users exact" if exact else "measured by the live fold, users by HyperLogLog")
     windows = measures.windows()
     for grain in grains:
         mine = [item for item in windows if item[0].grain == grain]
         zone = measures.plan.timezone if grain == "day" else "UTC"
         for dimension, found in _by_dimension(mine):
-            by = f"by {dimension}" if dimension else "in total"
-            out.print(_activity(f"Activity {by}, {_NAMES[grain]} ({zone})", found, measures))
+            by = t("by {field}", field=dimension) if dimension else t("in total")
+            title = t("Activity {by}, {windows} ({zone})", by=by, windows=_windows(grain, t), zone=zone)
+            out.print(_activity(title, found, measures, t))
     overall = measures.overall()
     for name in measures.plan.funnels:
         for cohort, cell in overall:
             if cohort.funnel == name and not cohort.breakdown:
-                out.print(_bars(measures, cohort, cell))
+                out.print(_bars(measures, cohort, cell, t))
         lines = [item for item in overall if item[0].funnel == name and item[0].breakdown]
         if lines:
-            out.print(_cohorts("by value, all buckets", lines, measures, with_start=False))
+            out.print(_cohorts(t("by value, all buckets"), lines, measures, t, with_start=False))
         buckets = [item for item in measures.cohorts() if item[0].funnel == name and not item[0].breakdown]
         if len(buckets) > 1:
-            out.print(_cohorts(f"by {measures.plan.funnels[name].bucket}", buckets, measures, with_start=True))
+            title = t("by day") if measures.plan.funnels[name].bucket == "day" else t("by hour")
+            out.print(_cohorts(title, buckets, measures, t, with_start=True))
+
+
+def counted(counts: Iterable[tuple[str, int]], t: Speech) -> str:
+    """How many of each, in one line."""
+    return t(", ").join(t("{n} {name}", n=f"{count:,}", name=name) for name, count in counts)
+
+
+def _windows(grain: str, t: Speech) -> str:
+    """Windows of a grain, together."""
+    if grain.startswith("day"):
+        return t.of("windows", "days")
+    return t.of("windows", "hours") if grain == "hour" else t.of("windows", "minutes")
 
 
 def _by_dimension(items: list[tuple[Window, Counts]]) -> Iterator[tuple[str, list[tuple[Window, Counts]]]]:
@@ -66,26 +85,35 @@ def _table(title: str, columns: Sequence[str], left: int) -> Table:
     return table
 
 
-def _activity(title: str, items: list[tuple[Window, Counts]], measures: Measures) -> Table:
-    columns = ["start", "value", "events", "users", "sessions", "registered", "amount"]
+def _activity(title: str, items: list[tuple[Window, Counts]], measures: Measures, t: Speech) -> Table:
+    columns = [
+        t.of("column", "start"), t.of("column", "value"), t.of("column", "events"), t.of("column", "users"),
+        t.of("column", "sessions"), t.of("column", "registered"), t.of("column", "amount"),
+    ]  # fmt: skip
     table = _table(title, columns, 2)
     for window, counts in items[:MAX_ROWS]:
         figures = [counts.events, counts.users, counts.sessions, counts.registrations]
-        value = text_cell(" / ".join(window.value) or ("" if not window.dimension else "(none)"))
+        value = text_cell(" / ".join(window.value) or ("" if not window.dimension else t("(none)")))
         table.add_row(
             start_text(window.grain, window.start, measures.plan.zone), value,
             *[f"{round(n):,}" for n in figures], decimal_text(counts.amount),
         )  # fmt: skip
     if len(items) > MAX_ROWS:
-        table.caption = f"and {len(items) - MAX_ROWS:,} rows more: --json has them all"
+        table.caption = t("and {n} rows more: --json has them all", n=f"{len(items) - MAX_ROWS:,}")
     return table
 
 
-def _bars(measures: Measures, cohort: Cohort, cell: FunnelCell) -> Table:
+def _bars(measures: Measures, cohort: Cohort, cell: FunnelCell, t: Speech) -> Table:
     funnel = measures.plan.funnels[cohort.funnel]
-    modes = f", {' '.join(funnel.modes)}" if funnel.modes else ""
-    title = f"Funnel {cohort.funnel}: within {format_duration(funnel.window)}, per {funnel.per}{modes}"
-    table = _table(title, ["step", "users", "", "of first", "of previous", "median time"], 1)
+    title = t(
+        "Funnel {name}: within {within}, per {per}{modes}",
+        name=cohort.funnel, within=format_duration(funnel.window), per=funnel.per,
+        modes=t(", {modes}", modes=" ".join(funnel.modes)) if funnel.modes else "",
+    )  # fmt: skip
+    columns = [
+        t.of("column", "step"), t.of("column", "users"), "", t("of first"), t("of previous"), t("median time")
+    ]  # fmt: skip
+    table = _table(title, columns, 1)
     users = cell.users
     for k, step in enumerate(funnel.steps):
         width = round(_BAR * users[k] / users[0]) if users[0] else 0
@@ -94,25 +122,28 @@ def _bars(measures: Measures, cohort: Cohort, cell: FunnelCell) -> Table:
             text_cell(step.title),
             f"{users[k]:,}",
             Text("█" * width, style="cyan") + Text("·" * (_BAR - width), style="dim"),
-            _share(users[k], users[0]),
-            _share(users[k], users[k - 1]) if k else "",
-            "" if median is None else f"{median / 1000:,.1f} s",
+            _share(users[k], users[0], t),
+            _share(users[k], users[k - 1], t) if k else "",
+            "" if median is None else t("{n} s", n=f"{median / 1000:,.1f}"),
         )
     return table
 
 
-def _cohorts(title: str, items: list[tuple[Cohort, FunnelCell]], measures: Measures, *, with_start: bool) -> Table:
+def _cohorts(
+    title: str, items: list[tuple[Cohort, FunnelCell]], measures: Measures, t: Speech, *, with_start: bool
+) -> Table:
     steps = len(items[0][1].users)
-    head = ["start"] if with_start else ["field", "value"]
-    table = _table(title, [*head, *[f"step {k}" for k in range(1, steps + 1)], "conversion"], len(head))
+    head = [t.of("column", "start")] if with_start else [t("field"), t.of("column", "value")]
+    numbered = [t("step {k}", k=k) for k in range(1, steps + 1)]
+    table = _table(title, [*head, *numbered, t.of("column", "conversion")], len(head))
     for cohort, cell in items[:MAX_ROWS]:
-        place = [cohort.breakdown, cohort.value or "(none)"]
+        place = [cohort.breakdown, cohort.value or t("(none)")]
         if with_start:
             place = [start_text(measures.plan.funnels[cohort.funnel].bucket, cohort.start, measures.plan.zone)]
         users = cell.users
-        table.add_row(*map(text_cell, place), *[f"{n:,}" for n in users], _share(users[-1], users[0]))
+        table.add_row(*map(text_cell, place), *[f"{n:,}" for n in users], _share(users[-1], users[0], t))
     if len(items) > MAX_ROWS:
-        table.caption = f"and {len(items) - MAX_ROWS:,} rows more: --json has them all"
+        table.caption = t("and {n} rows more: --json has them all", n=f"{len(items) - MAX_ROWS:,}")
     return table
 
 
@@ -123,5 +154,5 @@ def start_text(grain: str, ms: int, zone: ZoneInfo) -> str:
     return moment_text(ms)[:10] if grain == "day_utc" else moment_text(ms)[:16].replace("T", " ")
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+def _share(part: int, whole: int, t: Speech) -> str:
+    return t("{number} %", number=f"{100 * part / whole:.1f}") if whole else "–"

@@ -20,6 +20,7 @@ from pipeline.report.model import ReportPeriod
 from pipeline.report.send import receiver_of, send
 from pipeline.settings import Settings
 from schemas.plan import Plan
+from schemas.translatable import Foreign
 
 FORMATS: Final = (".html", ".pdf", ".md")
 #: Names under which a browser that prints is known.
@@ -63,7 +64,7 @@ async def report(
         else:
             await print_pdf(printer, html(t, facts, made_at), out)
     except OSError as exc:
-        raise UserError("{path} can't be written: {why}", path=out, why=exc.strerror) from None
+        raise UserError("{path} can't be written: {why}", path=out, why=Foreign(exc.strerror)) from None
     lines = headline(t, facts)
     if receivers:
         await send(plan, list(receivers), lines, out, language)

@@ -19,6 +19,7 @@ from pipeline.render.language import Language
 from pipeline.terminal import say_lines
 from schemas.plan import Plan
 from schemas.receivers import Email, Receiver
+from schemas.translatable import Foreign
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15)
 #: Kinds of receivers that a report can be sent to. An application of WeCom needs a token of its own.
@@ -119,4 +120,4 @@ def _read(path: str) -> str:
     try:
         return Path(path).read_text("utf-8").strip()
     except OSError as exc:
-        raise DependencyError("{path} can't be read: {why}", path=path, why=exc.strerror) from None
+        raise DependencyError("{path} can't be read: {why}", path=path, why=Foreign(exc.strerror)) from None

@@ -19,6 +19,7 @@ from pipeline.process import address
 from pipeline.serve import guard
 from pipeline.serve.feed import Feed
 from pipeline.serve.openapi import document
+from schemas.translatable import Foreign
 
 #: What `/health` says: whether the role is alive and ready, and why not.
 Health = Callable[[], dict[str, Any]]
@@ -62,7 +63,7 @@ class LiveServer:
             raise UserError(
                 "{address} can't be listened on ({why}): set {setting} to a free port, or to 0 for any",
                 address=address(self._host, self._port),
-                why=exc.strerror,
+                why=Foreign(exc.strerror),
                 setting="PIPELINE_METRICS_PORT",
             ) from None
         self.port = self._runner.addresses[0][1]

@@ -26,6 +26,7 @@ from pipeline.terminal import print_json, say
 from schemas.duration import DAY
 from schemas.plan import Plan
 from schemas.side_tables import Side
+from schemas.translatable import ENGLISH, Foreign, Speech
 
 
 def faults_of(texts: Sequence[str], plan: Plan, now_ms: int) -> tuple[Fault, ...]:
@@ -86,9 +87,9 @@ def history_of(
     )
 
 
-def write(history: History, file: str, as_json: bool) -> None:
+def write(history: History, file: str, as_json: bool, t: Speech = ENGLISH) -> None:
     """Write the events as JSON lines; "-" is standard output, and a name that ends in .gz is packed."""
-    with progress_bar("simulating", history.events) as show, _output(file) as out:
+    with progress_bar(t("simulating"), history.events) as show, _output(file) as out:
         count = 0
         for sent in history.records():
             out.write(sent.value or b"")
@@ -97,10 +98,10 @@ def write(history: History, file: str, as_json: bool) -> None:
             if show is not None and not count % 5_000:
                 show(count)
     if file != "-":
-        _say(history, count, f"written to {file}", as_json)
+        _say(history, count, t("written to {file}", file=file), as_json, t)
 
 
-async def insert(history: History, settings: Settings, plan: Plan, as_json: bool) -> None:
+async def insert(history: History, settings: Settings, plan: Plan, as_json: bool, t: Speech = ENGLISH) -> None:
     """Insert the events into ClickHouse, as the stream `history`."""
     from pipeline.archiver.load import HISTORY, load
     from pipeline.clickhouse.client import connect
@@ -108,13 +109,13 @@ async def insert(history: History, settings: Settings, plan: Plan, as_json: bool
 
     client = await connect(settings)
     try:
-        with progress_bar("simulating", history.events) as show:
+        with progress_bar(t("simulating"), history.events) as show:
             count = await load(client, plan, history.records(), progress=show)
         for rows in side_rows(history, plan).values():
             await insert_sides(client, rows)
     finally:
         await client.close()
-    _say(history, count, f"stored, as the stream {HISTORY}", as_json)
+    _say(history, count, t("stored, as the stream {stream}", stream=HISTORY), as_json, t)
 
 
 def side_rows(history: History, plan: Plan) -> dict[str, list[Side]]:
@@ -133,7 +134,7 @@ def write_people(history: History, file: Path) -> None:
             for person in history.people():
                 out.write(json.dumps(person) + "\n")
     except OSError as exc:
-        raise UserError("{path} can't be written: {why}", path=file, why=exc.strerror or exc) from None
+        raise UserError("{path} can't be written: {why}", path=file, why=Foreign(exc.strerror or exc)) from None
 
 
 def write_sides(history: History, plan: Plan, folder: Path) -> None:
@@ -146,16 +147,16 @@ def write_sides(history: History, plan: Plan, folder: Path) -> None:
                 table.writeheader()
                 table.writerows(row.model_dump(mode="json") for row in rows)
     except OSError as exc:
-        raise UserError("{path} can't be written: {why}", path=folder, why=exc.strerror or exc) from None
+        raise UserError("{path} can't be written: {why}", path=folder, why=Foreign(exc.strerror or exc)) from None
 
 
-def _say(history: History, count: int, where: str, as_json: bool) -> None:
+def _say(history: History, count: int, where: str, as_json: bool, t: Speech) -> None:
     if as_json:
         print_json({"events": count, "users": history.number_of_users, "start": history.start,
                           "end": history.end})  # fmt: skip
     else:
         days = (history.end - history.start) / DAY
-        say(f"{count:,} events over {days:g} days {where}")
+        say(t("{count} events over {days} days {where}", count=f"{count:,}", days=f"{days:g}", where=where))
 
 
 @contextmanager
@@ -169,4 +170,4 @@ def _output(file: str) -> Iterator[BinaryIO]:
         with opener(Path(file), "wb") as out:
             yield out
     except OSError as exc:
-        raise UserError("{path} can't be written: {why}", path=file, why=exc.strerror or exc) from None
+        raise UserError("{path} can't be written: {why}", path=file, why=Foreign(exc.strerror or exc)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Final
 
@@ -86,3 +87,11 @@ def test_the_conditions_of_alerts() -> None:
         ("drop of 40 % against yesterday", "较昨天下降 40%"),
         ("none for 5m", "5m 内没有"),
     ]
+
+
+def test_a_log_is_in_english_whoever_starts_what_writes_it() -> None:
+    place = ("up", "--broker", "memory", "--data", "/dev/null/x")
+    log = command(*place, "--log-format", "json", env=CHINESE).stderr.splitlines()
+    assert json.loads(log[-1])["message"] == "/dev/null/x/kafka/log/meta.properties can't be used: Not a directory"
+    said = command(*place, env=CHINESE).stderr.splitlines()
+    assert said == ["streamgauge: /dev/null/x/kafka/log/meta.properties 无法使用：路径中有一级不是目录"]

@@ -16,6 +16,8 @@ import pytest
 from pipeline.demo.supervisor import Part, Patience, Supervisor
 from pipeline.embedded.child import Child, free_port
 from pipeline.errors import DependencyError, UserError
+from pipeline.render.language import Language
+from schemas.translatable import Sentence
 
 pytestmark = pytest.mark.integration
 
@@ -36,8 +38,8 @@ with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
 class Program:
     """A program that answers; `start` fails as often as it is told to."""
 
-    def __init__(self, folder: Path, name: str, fails: int = 0) -> None:
-        self._folder, self.name, self.fails = folder, name, fails
+    def __init__(self, folder: Path, name: str, fails: int = 0, why: str = "it has no wish to") -> None:
+        self._folder, self.name, self.fails, self.why = folder, name, fails, why
         self.child: Child | None = None
         self.port, _ = free_port()
         #: How often it has answered.
@@ -48,7 +50,7 @@ class Program:
         self.starts.append(time.monotonic())
         if self.fails:
             self.fails -= 1
-            raise UserError("it has no wish to")
+            raise UserError(self.why)
         self.child = Child(self.name, [sys.executable, "-c", _ANSWERS, str(self.port)], self._folder / "log")
         self.child.start()
         await self.child.wait_ready(self.answers, 20.0)
@@ -71,7 +73,7 @@ class Program:
 
     def part(self, needs: Part | None = None) -> Part:
         def ended() -> str:
-            return self.child.ended if self.child else "stopped"
+            return self.child.ended if self.child else Sentence("stopped")
 
         return Part(self.name, self.start, lambda: self.running, ended, lambda: "here", self.answers, self.kill, needs)
 
@@ -141,6 +143,27 @@ async def test_a_part_that_can_not_live_ends_it_with_the_tries_and_the_reason(tm
     ]
     pauses = [after - before for before, after in zip(program.starts, program.starts[1:], strict=False)]
     assert 0.1 <= pauses[0] < pauses[1]
+
+
+async def test_what_happens_to_a_part_can_be_said_in_chinese(tmp_path: Path) -> None:
+    """What `up` is told are sentences, with the name of the part and the reason apart."""
+    t, told = Language("zh"), list[str]()
+    program = Program(tmp_path, Sentence("the worker"), fails=1, why="no java")
+    task = asyncio.create_task(Supervisor([program.part()], lambda said: told.append(t.said(said)), QUICK).run())
+    try:
+        await until(lambda: len(told) == 3)
+        assert told == [
+            "worker 进程运行 0 秒后退出（已停止）：正在重新启动",
+            "worker 进程启动失败（第 1 次，共 3 次）：没有 Java",
+            f"worker 进程已恢复，地址 here，中断 {told[2].split()[-2]} 秒",
+        ]
+        program.kill()
+        await until(lambda: len(told) == 4)
+        assert re.fullmatch("worker 进程运行 \\d+ 秒后退出（被信号 9 终止）：正在重新启动", told[3])
+    finally:
+        task.cancel()
+        if program.child:
+            await program.child.stop()
 
 
 async def test_a_part_that_is_frozen_is_ended_and_comes_back(tmp_path: Path) -> None:

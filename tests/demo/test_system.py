@@ -17,7 +17,7 @@ async def test_an_answer_of_a_process_that_took_the_port_of_ours_is_not_its(tmp_
     """Two systems that start at once may choose the same port."""
     say_pid = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
     child = Child("the worker", [sys.executable, "-c", say_pid], tmp_path / "log", supervise=supervise)
-    role = Role("worker", child)
+    role = Role("worker", "the worker", child)
     assert not role.gave({"pid": os.getpid()})
     child.start()
 

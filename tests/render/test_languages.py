@@ -7,10 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
+from pathlib import Path
 from string import Formatter
 from typing import Final
 
 import pytest
+from help_texts import help_keys
 from whole_system import ROOT
 
 from pipeline.alerts import texts as alerts
@@ -43,6 +46,11 @@ OF_OTHERS: Final = {
     "embedded/child.py": 1, "embedded/kafka/jars.py": 1, "errors.py": 1, "kept/things.py": 1, "schemas/alerts.py": 1,
     "schemas/names.py": 1, "schemas/translatable.py": 1,
 }  # fmt: skip
+#: Rooms that print for people, and what they print with.
+PRINTING: Final = ("cli/", "files/", "replay/", "simulate/", "demo/")
+PRINT: Final = ("say", "_say", "tell", "say_lines", "notify", "progress_bar", "add_column", "prompt", "_fail", "_table")
+#: What is printed that is no text: names, what is to be typed, a style.
+CODE: Final = ("bold", "streamgauge: ", "  export PIPELINE_", "READY=1", "STATUS=", "STOPPING=1")
 #: Chinese in the code that is no text of ours: what others send, names and files in Chinese, tools of both languages.
 NO_TEXTS: Final = {
     "collect/enrich/channel.py", "collect/enrich/place.py", "collect/protocols/sensors.py", "metrics/spreadsheet.py",
@@ -50,9 +58,14 @@ NO_TEXTS: Final = {
 }  # fmt: skip
 
 
+@cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text("utf-8"))
+
+
 def modules() -> Iterator[tuple[str, ast.Module]]:
     for file in sorted((ROOT / "pipeline").rglob("*.py")):
-        yield str(file.relative_to(ROOT / "pipeline")), ast.parse(file.read_text("utf-8"))
+        yield str(file.relative_to(ROOT / "pipeline")), parsed(file)
 
 
 def literals(node: ast.expr) -> list[str]:
@@ -88,7 +101,7 @@ def raised() -> Iterator[tuple[str, ast.Call, list[str]]]:
     files = [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "schemas").rglob("*.py")]
     for file in sorted(files):
         name = str(file.relative_to(ROOT)).removeprefix("pipeline/")
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        for node in ast.walk(parsed(file)):
             match node:
                 case ast.Call(ast.Name("_at"), [_, text]) if name == "schemas/alerts.py":
                     yield name, node, literals(text)
@@ -106,6 +119,7 @@ def from_lists() -> set[str]:
     found |= {f"said|{text}" for _, _, texts in raised() for text in texts}
     found |= {f"said|{text}" for text in (*names.REFUSED.values(),)}
     found |= {key for key in words("zh").texts if key.startswith(language.READ)}  # test_read.py
+    found |= help_keys()
     found |= {f"metric|{text}" for one in metrics().values() for text in one.texts}
     for meaning, texts in (
         ("page", [page.name for page in PAGES]), ("task", [task for task, _ in TASKS]), ("subject", SUBJECTS), ("state", STATES),
@@ -199,24 +213,35 @@ def unsaid(node: ast.AST) -> Iterator[str]:
             yield text
         case ast.FormattedValue(value):
             yield from unsaid(value)
-        case ast.Call(ast.Name("t") | ast.Attribute(ast.Name("t"))) | ast.Subscript():
+        case ast.Call(ast.Name("cell"), [text, *_]):  # and its style
+            yield from unsaid(text)
+        case ast.Call(ast.Name("t" | "Sentence") | ast.Attribute(ast.Name("t"))) | ast.Subscript():
             return
         case _:
             for child in ast.iter_child_nodes(node):
                 yield from unsaid(child)
 
 
+def prints(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(ast.Attribute(attr="print")):
+            return True
+        case ast.Call(ast.Name(name) | ast.Attribute(attr=name)):
+            return name in PRINT
+    return False
+
+
 def test_what_commands_print_is_said_in_a_language() -> None:
-    """A word in what `say` is given is English for good; names, paths and numbers stand in variables."""
+    """A word in what is printed is English for good; names, paths and numbers stand in variables."""
     found = [
         (file, text)
         for file, tree in modules()
-        if file.startswith(("cli/", "files/"))
+        if file.startswith(PRINTING)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say"
+        if isinstance(node, ast.Call) and prints(node)
         for argument in node.args
         for text in unsaid(argument)
-        if re.search("[A-Za-z]{2}", text)
+        if re.search("[A-Za-z]{2}", text) and text not in CODE
     ]
     assert found == []
 

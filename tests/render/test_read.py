@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import errno
+import os
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,6 +12,7 @@ import pytest
 from pydantic_core._pydantic_core import list_all_errors
 from whole_system import ROOT
 
+from pipeline.errors import UserError
 from pipeline.ingest.validate import Rejection, Validator
 from pipeline.render.language import READ, Language, words
 from schemas.plan_io import PlanError, parse_plan
@@ -160,6 +163,16 @@ def test_what_pydantic_says_is_in_its_words() -> None:
         if text.startswith(("Input should", "String should", "Field", "Extra inputs", "{field_type}"))
     } - theirs
     assert ours == {"Input should be a text, a number, true or false", "Input should be one of {allowed}"}
+
+
+def test_what_the_system_refuses_is_said_in_chinese() -> None:
+    refused = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
+               errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.EPIPE, errno.EADDRINUSE,
+               errno.EADDRNOTAVAIL)  # fmt: skip
+    t = Language("zh")
+    assert [number for number in refused if t.read(os.strerror(number)).isascii()] == []
+    error = UserError("{path} can't be read: {why}", path="a", why=Foreign(os.strerror(errno.ENOENT)))
+    assert (str(error), t.said(error)) == ("a can't be read: No such file or directory", "a 无法读取：文件或目录不存在")
 
 
 def test_a_mistake_of_a_plan() -> None:

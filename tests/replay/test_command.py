@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from whole_system import command
 
+CHINESE = {"LC_ALL": "zh_CN.UTF-8", "PYTHONIOENCODING": "utf-8"}
 PLAN = """
 product: Test
 timezone: Asia/Shanghai
@@ -160,6 +162,45 @@ def test_for_a_person_from_standard_input(tmp_path: Path, plan: str) -> None:
     assert done.stdout.startswith("7 lines: 4 counted, 0 late, 1 duplicate, 2 rejected (1 invalid_json, 1")
     assert "Funnel buying: within 5m, per user" in done.stdout
     assert "2025-10-09" in done.stdout
+
+
+def test_for_a_person_who_reads_chinese(tmp_path: Path, plan: str) -> None:
+    file = write(tmp_path / "events.jsonl", LINES)
+    done = command("replay", file, "--plan", plan, env=CHINESE)
+    said = [re.sub(" *[┃│] *", "|", line.strip()) for line in done.stdout.splitlines()]
+    assert [line for line in said if line[0] not in "┏┡└"] == [
+        "7 行：计入 4，迟到 0，重复 1，被拒 2（invalid_json 1、missing_actor 1）",
+        "按实时口径统计，用户数为 HyperLogLog 去重估算值",
+        "活跃情况：合计，每日（Asia/Shanghai）",
+        "|起始时间|取值|事件数|用户数|会话数|注册人数|金额|",
+        "|2025-10-09||4|2|0|0|19.99|",
+        "活跃情况：按 platform，每日（Asia/Shanghai）",
+        "|起始时间|取值|事件数|用户数|会话数|注册人数|金额|",
+        "|2025-10-09|ios|2|1|0|0|19.99|",
+        "|2025-10-09|web|2|1|0|0|0|",
+        "漏斗 buying：转化窗口 5m，按 user 计",
+        "|步骤|用户数||总转化率|上一步转化率|用时中位数|",
+        "|look|3|██████████████████████████████|100.0%|||",
+        "|buy|1|██████████····················|33.3%|33.3%|60.5 秒|",
+        "按取值，全部时段合计",
+        "|字段|取值|步骤 1|步骤 2|转化率|",
+        "|platform|ios|1|1|100.0%|",
+        "|platform|web|2|0|0.0%|",
+        "按小时",
+        "|起始时间|步骤 1|步骤 2|转化率|",
+        "|2025-10-09 10:00|2|1|50.0%|",
+        "|2025-10-09 11:00|1|0|0.0%|",
+    ]
+    assert done.stderr.splitlines() == [
+        f"{file} 第 6 行：missing_actor：user_id 和 anonymous_id 至少要有一个，否则不知道是谁的事件",
+        f"{file} 第 7 行：invalid_json：第 1 行第 1 列：内容不完整",
+    ]
+    done = command("replay", write(tmp_path / "a.csv", ["user_id,event,ts", "u1,hop,1760004000"]), "--plan", plan,
+                   env=CHINESE)  # fmt: skip
+    assert done.stderr.splitlines() == [
+        f"{tmp_path}/a.csv 第 2 行：unknown_event：方案里没有事件 'hop'；已有 buy, join, look",
+        f"没有可统计的内容：{tmp_path}/a.csv 中没有方案里的事件（unknown_event 1），文件按 CSV（逗号分隔） 读取",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,13 @@ def test_the_file_is_the_same_each_time_and_all_of_it_is_valid(tmp_path: Path) -
     assert checked.stdout.startswith(f"{len(lines):,} lines: {len(lines):,} valid, 0 not")
 
 
+def test_what_was_made_is_said_in_the_language_of_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    done = command("simulate", *SMALL, "-o", str(file), env={"LC_ALL": "zh_CN.UTF-8", "PYTHONIOENCODING": "utf-8"})
+    events = len(file.read_bytes().splitlines())
+    assert (done.stdout, done.stderr) == (f"已生成 3 天的 {events:,} 个事件，写入 {file}\n", "")
+
+
 def test_the_side_tables_can_be_imported(tmp_path: Path) -> None:
     done = command("simulate", *SMALL, "-o", str(tmp_path / "a.jsonl"), "--sides", str(tmp_path / "sides"))
     assert done.returncode == 0, done.stderr

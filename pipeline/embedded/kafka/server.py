@@ -14,6 +14,7 @@ from pipeline.embedded.kafka.jars import kafka_jars
 from pipeline.embedded.kafka.java import java
 from pipeline.embedded.kafka.node import KEEPING, SETTINGS, cluster_id, make_storage, properties, server_command
 from pipeline.embedded.server import ChildServer
+from schemas.translatable import Sentence
 
 _HOST: Final = "127.0.0.1"
 #: After a power cut it reads again what was written last.
@@ -99,7 +100,7 @@ class KafkaBroker(ChildServer):
         file = self.folder / "server.properties"
         file.write_text(self._text(self.folder / "log"))
         child = Child(
-            "Kafka",
+            Sentence("Kafka"),
             server_command(self._program.java, self._program.jars, self._log_file, file),
             self.folder / "kafka.out",
             held=self._held,
