@@ -23,6 +23,9 @@ import pytest
 from pipeline.embedded.kafka.jars import kafka_missing
 
 _PROPERTY = "not run"
+#: Chromium's own program without windows. Debian's command of that name is a script that stays between: chromedriver
+#: would end the script, and leave the browser.
+HEADLESS_SHELL = "/usr/lib/chromium/chromium-headless-shell"
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def _no_loop() -> str | None:
 
 #: By the name of the fixture. `.ci/tools.txt` says which package brings each program.
 TOOLS = {
-    "needs_chromium": Tool("browser tests", _programs("chromium", "chromium-headless-shell", "chromedriver")),
+    "needs_chromium": Tool("browser tests", _programs("chromium", HEADLESS_SHELL, "chromedriver")),
     "needs_prometheus": Tool(
         "alert tests", _programs("prometheus", "promtool", "prometheus-alertmanager", "amtool")
     ),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from needs import HEADLESS_SHELL
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
@@ -117,9 +118,7 @@ class Browser:
 def chromium(url: str, *more: str, language: str = "en-US") -> Iterator[Browser]:
     """A browser of a person who reads that language; `more` are options of the program."""
     options = webdriver.ChromeOptions()
-    program = shutil.which("chromium-headless-shell")
-    assert program, "chromium-headless-shell is not installed: make tools"
-    options.binary_location = program
+    options.binary_location = HEADLESS_SHELL
     for argument in (
         "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900",
         f"--lang={language}", f"--accept-lang={language}", "--disable-background-networking",
