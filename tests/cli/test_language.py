@@ -68,7 +68,7 @@ def test_what_is_printed_is_said_in_the_language_of_the_terminal(tmp_path: Path)
     file.write_text('{"sources": []}')
     done = command("sources", "list", "--file", str(file), env=CHINESE)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{file} 中没有来源：请用 `streamgauge sources add 名称` 添加\n"
+    assert done.stdout == f"{file} 中没有数据源：请用 `streamgauge sources add 名称` 添加\n"
 
 
 def test_a_plan_is_shown_in_the_language_of_the_terminal(
