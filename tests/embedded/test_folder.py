@@ -23,9 +23,8 @@ from pipeline.embedded.child import Child
 from pipeline.embedded.folder import owned
 async def main(folder):
     async with owned(folder, print) as held:
-        child = Child("part", ["sleep", sys.argv[2]], folder / "log", death_signal=15, held=[held])
+        child = Child("part", ["sh", "-c", sys.argv[2], sys.argv[1]], folder / "log", death_signal=15, held=[held])
         child.start()
-        (folder / "started").touch()
         await asyncio.sleep(100)
 asyncio.run(main(Path(sys.argv[1])))
 """
@@ -46,14 +45,21 @@ async def test_a_second_one_on_a_folder_is_refused_in_one_line_that_names_the_fi
 
 async def test_parts_of_one_that_was_killed_are_waited_for(tmp_path: Path) -> None:
     root = str(Path(__file__).resolve().parents[2])
-    # A part that takes its time to end: it ignores that its parent is gone.
-    code = _OWNER.replace('["sleep", sys.argv[2]]', '["sh", "-c", "trap : TERM; sleep 1; sleep 1"]')
-    owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), "2"], env={**os.environ, "PYTHONPATH": root})
-    wait_until((tmp_path / "started").exists)
+    # A part that doesn't end although its parent is gone, until somebody has been told to wait for it.
+    waits = 'trap : TERM; touch "$0/waits"; until [ -e "$0/told" ]; do sleep 0.05; done'
+    owner = subprocess.Popen(
+        [sys.executable, "-c", _OWNER, str(tmp_path), waits], env={**os.environ, "PYTHONPATH": root}
+    )
+    wait_until((tmp_path / "waits").exists)
     owner.send_signal(signal.SIGKILL)
     owner.wait()
     said: list[str] = []
-    async with owned(tmp_path, said.append):
+
+    def say(text: str) -> None:
+        said.append(text)
+        (tmp_path / "told").touch()
+
+    async with owned(tmp_path, say):
         assert said == [f"Waiting for the parts of one that was killed, which still use {tmp_path} …"]
 
 
