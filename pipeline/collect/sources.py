@@ -22,7 +22,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from pipeline.errors import UserError
 from pipeline.whole_file import write_whole
-from schemas.translatable import Foreign, Sentence, said_by
+from schemas.translatable import Foreign, Sentence, TranslatableValueError, said_by
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +56,9 @@ class Source(BaseModel):
     def _no_default_port(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
             if origin.startswith("http://") and origin.endswith(":80"):
-                raise ValueError(f"{origin}: leave the port out, as browsers do")
+                raise TranslatableValueError("{origin}: leave the port out, as browsers do", origin=origin)
             if origin.startswith("https://") and origin.endswith(":443"):
-                raise ValueError(f"{origin}: leave the port out, as browsers do")
+                raise TranslatableValueError("{origin}: leave the port out, as browsers do", origin=origin)
         return value
 
     def lets_in(self, origin: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 from pipeline.embedded.child import free_port
 from pipeline.errors import UserError
 from pipeline.whole_file import write_whole
-from schemas.translatable import Foreign, Sentence
+from schemas.translatable import Foreign, Sentence, TranslatableValueError
 
 #: How long the parts of one that was killed may take to end: a ClickHouse that finishes what it has begun.
 _LEFT_SECONDS: Final = 60.0
@@ -100,7 +100,7 @@ class Ports:
         try:
             found = json.loads(file.read_text("utf-8"))
             if not isinstance(found, dict) or not all(type(p) is int and 0 < p < 65536 for p in found.values()):
-                raise ValueError("it is to be a port by name")
+                raise TranslatableValueError("it is to be a port by name")
             self._kept = found
         except FileNotFoundError:
             pass

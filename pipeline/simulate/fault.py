@@ -15,6 +15,7 @@ from typing import Final
 
 from pipeline.simulate.behaviour import Behaviour, Change, Segment
 from schemas.duration import parse_duration
+from schemas.translatable import TranslatableValueError
 
 _ITEM: Final = re.compile(r"(?P<name>[a-z_]+)=(?P<value>[^\s,]+)")
 _CLOCK: Final = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
@@ -39,14 +40,21 @@ class Fault:
 
     def __post_init__(self) -> None:
         if not 0 <= self.factor <= 1000:
-            raise ValueError(f"factor {self.factor:g}: use 0 (none gets through) to 1000")
+            factor = f"{self.factor:g}"
+            raise TranslatableValueError("factor {factor}: use 0 (none gets through) to 1000", factor=factor)
         if self.factor > 1 and self.step not in _BEHAVIOURS:
-            raise ValueError(f"{self.step} can't be made more frequent, only these: {', '.join(sorted(_BEHAVIOURS))}")
+            known = ", ".join(sorted(_BEHAVIOURS))
+            raise TranslatableValueError(
+                "{step} can't be made more frequent, only these: {known}", step=self.step, known=known
+            )
         if self.end is not None and self.end <= self.start:
-            raise ValueError("it ends before it begins")
+            raise TranslatableValueError("it ends before it begins")
         for name in self.where:
             if name not in Segment._fields:
-                raise ValueError(f"{name!r} is not part of a segment: use one of {', '.join(Segment._fields)}")
+                known = ", ".join(Segment._fields)
+                raise TranslatableValueError(
+                    "{name} is not part of a segment: use one of {known}", name=repr(name), known=known
+                )
 
     def holds(self, segment: Segment, now: int) -> bool:
         """Whether it is in force for this segment at `now` (epoch ms)."""
@@ -89,19 +97,20 @@ def parse_fault(text: str, *, now_ms: int, zone: tzinfo = UTC) -> Fault:
     found: dict[str, str] = {}
     for match in _ITEM.finditer(text):
         if match["name"] in found:
-            raise ValueError(f"{match['name']} is given twice")
+            raise TranslatableValueError("{name} is given twice", name=match["name"])
         found[match["name"]] = match["value"]
     rest = _ITEM.sub("", text).strip(" ,")
     if rest:
-        raise ValueError(
-            f"{rest!r} is not understood: write it like step=purchase platform=android from=14:00 factor=0"
+        raise TranslatableValueError(
+            "{rest} is not understood: write it like step=purchase platform=android from=14:00 factor=0",
+            rest=repr(rest),
         )
     if "step" not in found:
-        raise ValueError("it names no step: write step=EVENT, like step=purchase")
+        raise TranslatableValueError("it names no step: write step=EVENT, like step=purchase")
     try:
         factor = float(found.get("factor", "0"))
     except ValueError:
-        raise ValueError(f"factor {found['factor']!r} is not a number") from None
+        raise TranslatableValueError("factor {factor} is not a number", factor=repr(found["factor"])) from None
     where = {name: value for name, value in found.items() if name not in ("step", "factor", "from", "until")}
     start = _time(found["from"], now_ms, zone) if "from" in found else 0
     end = _time(found["until"], now_ms, zone) if "until" in found else None
@@ -119,7 +128,9 @@ def _time(text: str, now_ms: int, zone: tzinfo) -> int:
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            raise ValueError(f"{text!r} is not a time: write 14:00, 2026-11-22T14:00 or -2h") from None
+            raise TranslatableValueError(
+                "{text} is not a time: write 14:00, 2026-11-22T14:00 or -2h", text=repr(text)
+            ) from None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone)
     return round(moment.timestamp() * 1000)
