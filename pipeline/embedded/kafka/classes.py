@@ -12,17 +12,16 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from pipeline.embedded.child import Child, free_port
 from pipeline.embedded.kafka.node import SETTINGS, classes_file, make_storage, properties, server_command
 from pipeline.errors import UserError
 
-_SECONDS: Final = 90.0
 
-
-def keep_classes(java: str, jars: Path) -> None:
+def keep_classes(java: str, jars: Path, patience: float = 90.0) -> None:
     """Make the file of classes beside the folder `jars`, some 50 MB, in the time of a start and a stop.
+
+    Each of them may take `patience` seconds.
 
     Where it can't be made (a Java without a file of its own classes, a full disk) an empty one says so: Kafka starts
     without it, and it isn't tried each time. Those of other Javas go.
@@ -34,7 +33,8 @@ def keep_classes(java: str, jars: Path) -> None:
         made = Path(scratch, "classes")
         try:
             # The caller may have an event loop of its own.
-            own.submit(asyncio.run, _start_and_stop(java, jars, Path(scratch), made)).result()
+            if not own.submit(asyncio.run, _start_and_stop(java, jars, Path(scratch), made, patience)).result():
+                made.unlink(missing_ok=True)
             # Whole, or not there: a part of it, after a power cut, could crash every start.
             with open(made, "rb") as written:
                 os.fsync(written.fileno())
@@ -44,8 +44,11 @@ def keep_classes(java: str, jars: Path) -> None:
         made.rename(file)
 
 
-async def _start_and_stop(java: str, jars: Path, folder: Path, made: Path) -> None:
-    """Run a server on a log of its own, which ends when it listens, and writes its classes to `made`."""
+async def _start_and_stop(java: str, jars: Path, folder: Path, made: Path, patience: float) -> bool:
+    """Run a server on a log of its own, which ends when it listens, and writes its classes to `made`.
+
+    False if it had to be killed, perhaps while it wrote.
+    """
     port, controller = free_port()[0], free_port()[0]
     text = partial(properties, SETTINGS, {"BROKER": (port, port), "CONTROLLER": (controller, controller)})
     make_storage(java, jars, folder / "kafka.log", folder / "log", text)
@@ -62,5 +65,6 @@ async def _start_and_stop(java: str, jars: Path, folder: Path, made: Path) -> No
         writer.close()
         return True
 
-    await child.wait_ready(listens, _SECONDS)
-    await child.stop(_SECONDS)
+    await child.wait_ready(listens, patience)
+    code = await child.stop(patience)
+    return code is not None and code >= 0
