@@ -19,9 +19,11 @@ FROM
             if(session_id = '', 0, reinterpretAsUInt128(sipHash128(session_id))) AS session
         FROM activity
         -- All events of a session, however long ago it began: else it would begin anew with the days that are asked for.
-        -- Which those are the last line decides, so a hash is enough here.
-        WHERE session_id != '' AND cityHash64(session_id) IN
-            (SELECT cityHash64(session_id) FROM events_raw WHERE session_id != '' AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1)
+        -- Which those are the last line decides, so a hash is enough here, and none where there are no other days.
+        WHERE session_id != '' AND (toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1 OR cityHash64(session_id) IN
+            (SELECT cityHash64(session_id) FROM events_raw
+             WHERE session_id != '' AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+                AND (SELECT count() > 0 FROM (SELECT 1 FROM events_raw WHERE toDate(ts) NOT BETWEEN {from:Date} - 1 AND {to:Date} + 1 LIMIT 1))))
             -- Without an id two days before, of which none can be without a pause and yet begin on the first day; and all that follow.
             OR session_id = '' AND toDate(ts) >= {from:Date} - 2
     )

@@ -20,9 +20,11 @@ FROM
             toUInt64(toUnixTimestamp64Milli(ts)) * 65536 + toUInt64(transform(event, (SELECT names FROM event_names), arrayEnumerate((SELECT names FROM event_names)), 0)) AS moment
         FROM activity
         -- All events of a session, however long ago it began: else it would begin anew with the days that are asked for.
-        -- Which those are the last line decides, so a hash is enough here.
-        WHERE session_id != '' AND cityHash64(session_id) IN
-            (SELECT cityHash64(session_id) FROM events_raw WHERE session_id != '' AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1)
+        -- Which those are the last line decides, so a hash is enough here, and none where there are no other days.
+        WHERE session_id != '' AND (toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1 OR cityHash64(session_id) IN
+            (SELECT cityHash64(session_id) FROM events_raw
+             WHERE session_id != '' AND toDate(ts) BETWEEN {from:Date} - 1 AND {to:Date} + 1
+                AND (SELECT count() > 0 FROM (SELECT 1 FROM events_raw WHERE toDate(ts) NOT BETWEEN {from:Date} - 1 AND {to:Date} + 1 LIMIT 1))))
             OR session_id = '' AND toDate(ts) >= {from:Date} - 2
     )
     GROUP BY who, session

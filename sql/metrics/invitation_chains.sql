@@ -11,7 +11,7 @@
 -- mistakes: Only acceptances of the period are seen: a chain that began before it begins anew at depth 1. Of several
 --   acceptances of one user the first counts. A circle of users who invited one another hangs on nobody, and is left out.
 -- chart: bar x=depth y=users
-WITH RECURSIVE
+WITH
     found AS
     (
         SELECT a.person AS person, argMin(multiIf(w.person != '', w.person, a.inviter != '', a.inviter, i.person), a.ts) AS inviter
@@ -26,31 +26,80 @@ WITH RECURSIVE
         WHERE a.inviter != '' OR i.person != ''
         GROUP BY a.person
     ),
-    -- With whether nobody invited the inviter: found by grouping, since to ask `found` again is to count it again.
-    edges AS
+    -- To whom one comes going up from each person, at most so many `steps`: everybody goes the way of whom they came to
+    -- besides their own. By grouping, since to ask a name of WITH again is to count it again, as `WITH RECURSIVE` does each time.
+    within_2 AS
     (
-        SELECT person, inviter, NOT is_invited AS is_first
+        SELECT way.1 AS person, way.2 AS inviter, if(further > 0, next, here) AS at, way.3 + further AS steps
         FROM
         (
-            SELECT each.1 AS inviter, groupArrayIf(each.2, each.2 != '') AS invited, max(each.3) AS is_invited
-            FROM (SELECT arrayJoin([(inviter, person, 0), (person, '', 1)]) AS each FROM found)
-            GROUP BY inviter
+            SELECT each.1 AS here, groupArrayIf(each.2, each.2.3 > 0) AS ways, max(each.3) AS next, max(each.4) AS further
+            FROM (SELECT arrayJoin([(at, (person, inviter, steps), '', 0), (person, ('', '', 0), at, steps)]) AS each FROM (SELECT person, inviter, inviter AS at, 1 AS steps FROM found))
+            GROUP BY here
         )
-        ARRAY JOIN invited AS person
+        ARRAY JOIN ways AS way
     ),
-    chain AS
+    within_4 AS
     (
-        SELECT person, inviter, 1 AS depth FROM edges WHERE is_first
-        UNION ALL
-        SELECT edges.person AS person, edges.inviter AS inviter, chain.depth + 1 AS depth
-        FROM edges INNER JOIN chain ON edges.inviter = chain.person
-        WHERE chain.depth < 50
+        SELECT way.1 AS person, way.2 AS inviter, if(further > 0, next, here) AS at, way.3 + further AS steps
+        FROM
+        (
+            SELECT each.1 AS here, groupArrayIf(each.2, each.2.3 > 0) AS ways, max(each.3) AS next, max(each.4) AS further
+            FROM (SELECT arrayJoin([(at, (person, inviter, steps), '', 0), (person, ('', '', 0), at, steps)]) AS each FROM within_2)
+            GROUP BY here
+        )
+        ARRAY JOIN ways AS way
+    ),
+    within_8 AS
+    (
+        SELECT way.1 AS person, way.2 AS inviter, if(further > 0, next, here) AS at, way.3 + further AS steps
+        FROM
+        (
+            SELECT each.1 AS here, groupArrayIf(each.2, each.2.3 > 0) AS ways, max(each.3) AS next, max(each.4) AS further
+            FROM (SELECT arrayJoin([(at, (person, inviter, steps), '', 0), (person, ('', '', 0), at, steps)]) AS each FROM within_4)
+            GROUP BY here
+        )
+        ARRAY JOIN ways AS way
+    ),
+    within_16 AS
+    (
+        SELECT way.1 AS person, way.2 AS inviter, if(further > 0, next, here) AS at, way.3 + further AS steps
+        FROM
+        (
+            SELECT each.1 AS here, groupArrayIf(each.2, each.2.3 > 0) AS ways, max(each.3) AS next, max(each.4) AS further
+            FROM (SELECT arrayJoin([(at, (person, inviter, steps), '', 0), (person, ('', '', 0), at, steps)]) AS each FROM within_8)
+            GROUP BY here
+        )
+        ARRAY JOIN ways AS way
+    ),
+    within_32 AS
+    (
+        SELECT way.1 AS person, way.2 AS inviter, if(further > 0, next, here) AS at, way.3 + further AS steps
+        FROM
+        (
+            SELECT each.1 AS here, groupArrayIf(each.2, each.2.3 > 0) AS ways, max(each.3) AS next, max(each.4) AS further
+            FROM (SELECT arrayJoin([(at, (person, inviter, steps), '', 0), (person, ('', '', 0), at, steps)]) AS each FROM within_16)
+            GROUP BY here
+        )
+        ARRAY JOIN ways AS way
+    ),
+    within_64 AS
+    (
+        SELECT way.1 AS person, way.2 AS inviter, if(further > 0, next, here) AS at, way.3 + further AS steps
+        FROM
+        (
+            SELECT each.1 AS here, groupArrayIf(each.2, each.2.3 > 0) AS ways, max(each.3) AS next, max(each.4) AS further
+            FROM (SELECT arrayJoin([(at, (person, inviter, steps), '', 0), (person, ('', '', 0), at, steps)]) AS each FROM within_32)
+            GROUP BY here
+        )
+        ARRAY JOIN ways AS way
     )
 SELECT
-    depth,
+    steps AS depth,
     count() AS users,
     uniqExact(inviter) AS inviters,
     users / lagInFrame(toNullable(users)) OVER (ORDER BY depth ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS growth
-FROM chain
+FROM within_64
+WHERE steps <= 50
 GROUP BY depth
 ORDER BY depth

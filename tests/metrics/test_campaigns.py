@@ -162,6 +162,12 @@ async def test_chains_and_who_brings_most(world: World) -> None:
         ("b", 1, 0, 0.0),
     ]
     assert await world.ask("invitation_chains", from_="2026-01-01", to="2026-01-31") == []
+    # c0 invites c1, who invites c2, and so on: a chain is followed to depth 50.
+    chain = range(70)
+    sent = [invited(f"c{n}", "2026-12-02 10:00", f"to {n + 1}") for n in chain]
+    await world.tell(sent + [accepted(f"c{n + 1}", "2026-12-03 10:00", f"to {n + 1}") for n in chain])
+    found = await world.ask("invitation_chains", from_="2026-12-01", to="2026-12-31")
+    assert found == [(depth, 1, 1, None if depth == 1 else 1.0) for depth in range(1, 51)]
     assert await world.ask("top_inviters", from_="2026-01-01", to="2026-01-31") == []
 
 
