@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgpack
-from datasketches import hll_sketch
 
 from pipeline.measure.sketches import (
     Distinct,
+    Union,
     difference,
     dumped,
     loaded,
     new_sketch,
-    new_union,
-    together,
     union,
     update,
 )
@@ -74,20 +72,20 @@ class Accumulator:
         self.brought = False
         self.events = 0
         self.value = 0
-        self._users: Distinct = new_union() if wide else new_sketch()
+        self._users: Distinct = Union() if wide else new_sketch()
         self._sessions: Distinct | None = None
         self._registrations: Distinct | None = None
         #: Who was counted here and is counted as somebody else now: a sketch can't forget, so they are taken off.
-        self._gone: hll_sketch | None = None
-        #: Whom links have brought: apart from those of events, which wider windows take in.
-        self._come: hll_sketch | None = None
-        self._come_registrations: hll_sketch | None = None
-        self._gone_registrations: hll_sketch | None = None
+        self._gone: Union | None = None
+        #: Whom links have brought to a minute: apart from those of events, which wider windows take in.
+        self._come: Union | None = None
+        self._come_registrations: Union | None = None
+        self._gone_registrations: Union | None = None
         #: Minutes that have changed since their sketches were taken in.
         self._minutes: list[Accumulator] = []
 
     def _new(self) -> Distinct:
-        return new_union() if self.wide else new_sketch()
+        return Union() if self.wide else new_sketch()
 
     @property
     def users(self) -> Distinct:
@@ -135,28 +133,35 @@ class Accumulator:
     def take_off(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
         """Count these (hashes of ids) no longer, and some of them as registered: they are counted as somebody else."""
         self.version = version
-        self._gone = self._gone or new_sketch()
+        self._gone = self._gone or Union()
         update(self._gone, hashes)
         if registered:
-            self._gone_registrations = self._gone_registrations or new_sketch()
+            self._gone_registrations = self._gone_registrations or Union()
             update(self._gone_registrations, registered)
 
     def put_on(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
         """Count these, whose events are counted elsewhere."""
         self.version = version
-        self._come = self._come or new_sketch()
+        if self.wide:
+            # No other window takes in those of this one.
+            update(self._users, hashes)
+            if registered:
+                self._registrations = self._registrations or Union()
+                update(self._registrations, registered)
+            return
+        self._come = self._come or Union()
         update(self._come, hashes)
         if registered:
-            self._come_registrations = self._come_registrations or new_sketch()
+            self._come_registrations = self._come_registrations or Union()
             update(self._come_registrations, registered)
 
     @property
-    def come(self) -> hll_sketch | None:
+    def come(self) -> Union | None:
         """Whom links have brought, who are not among `users`."""
         return self._come
 
     @property
-    def gone(self) -> hll_sketch | None:
+    def gone(self) -> Union | None:
         """Those of `users` and `come` that are counted as somebody else."""
         return self._gone
 
@@ -164,12 +169,12 @@ class Accumulator:
         """Estimates of users, sessions and registrations."""
         if self._minutes:
             self._take_in()
-        sessions, registrations, came = self._sessions, self._registrations, self._come_registrations
+        sessions, registrations = self._sessions, self._registrations
         return (
-            difference(together(self._users, self._come), self._gone),
+            difference(_together(self._users, self._come), self._gone),
             sessions.get_estimate() if sessions else 0.0,
-            difference(together(registrations or self._new(), came), self._gone_registrations)
-            if registrations or came
+            difference(_together(registrations, self._come_registrations), self._gone_registrations)
+            if registrations or self._come_registrations
             else 0.0,
         )
 
@@ -183,6 +188,15 @@ class Accumulator:
                 self._registrations = self._registrations or self._new()
                 self._registrations.update(minute._registrations)
         self._minutes.clear()
+
+    def _take_in_come(self) -> None:
+        """Of a wider window, what an earlier version kept apart."""
+        if self._come is not None:
+            self._users.update(self._come.sketch())
+        if self._come_registrations is not None:
+            self._registrations = self._registrations or Union()
+            self._registrations.update(self._come_registrations.sketch())
+        self._come = self._come_registrations = None
 
     def dump(self) -> bytes:
         """The accumulator as bytes, for a checkpoint."""
@@ -217,15 +231,24 @@ class Accumulator:
         accumulator._users = loaded(users, wide)
         accumulator._sessions = loaded(sessions, wide) if sessions else None
         accumulator._registrations = loaded(registrations, wide) if registrations else None
-        sketches = [loaded(one, False) for one in gone]
-        accumulator._gone, accumulator._gone_registrations = (*sketches, None, None)[:2]
-        sketches = [loaded(one, False) for one in come]
-        accumulator._come, accumulator._come_registrations = (*sketches, None, None)[:2]
+        unions = [loaded(one, True) for one in gone]
+        accumulator._gone, accumulator._gone_registrations = (*unions, None, None)[:2]
+        unions = [loaded(one, True) for one in come]
+        accumulator._come, accumulator._come_registrations = (*unions, None, None)[:2]
+        if wide:
+            accumulator._take_in_come()
         return accumulator
+
+
+def _together(found: Distinct | None, more: Union | None) -> Distinct:
+    """What either has seen; neither changes."""
+    if more is None:
+        return found
+    return union([one for one in (found, more.sketch()) if one is not None])
 
 
 def users_of(accumulators: Sequence[Accumulator]) -> float:
     """Estimated persons of several windows, each once."""
-    gone = [accumulator.gone for accumulator in accumulators if accumulator.gone is not None]
-    come = [accumulator.come for accumulator in accumulators if accumulator.come is not None]
+    gone = [accumulator.gone.sketch() for accumulator in accumulators if accumulator.gone is not None]
+    come = [accumulator.come.sketch() for accumulator in accumulators if accumulator.come is not None]
     return difference(union([*(each.users for each in accumulators), *come]), union(gone) if gone else None)

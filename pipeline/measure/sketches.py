@@ -15,18 +15,46 @@ from datasketches import hll_sketch, hll_union, tgt_hll_type
 LG_K: Final = 12
 Hashes = npt.NDArray[np.int64]
 _TYPE: Final = tgt_hll_type.HLL_4
+#: Up to here a sketch knows its hashes and estimates from their number; from somewhat more on it surely has registers.
+_FEW, _MANY = 450, 650
+
+
+class Union:
+    """Takes in sketches, and can be updated like one. Its estimate depends on what it has seen, and not on the way.
+
+    A sketch of registers that has only been updated has an estimate that knows the order (HIP), one that others were
+    merged into has one that the registers alone give (Ertl's, or HyperLogLog's): where a union has taken in one sketch
+    it could be either, depending on when somebody looked. So it is merged with itself, once.
+    """
+
+    __slots__ = ("_is_merged", "_union", "update")
+
+    def __init__(self) -> None:
+        self._union = hll_union(LG_K)
+        self.update = self._union.update
+        self._is_merged = False
+
+    def get_estimate(self) -> float:
+        """How many it has seen."""
+        found: float = self._union.get_estimate()
+        if not self._is_merged and found > _FEW:
+            self.update(self._union.get_result(tgt_hll_type.HLL_8))
+            self._is_merged = found > _MANY
+            found = self._union.get_estimate()
+        return found
+
+    def sketch(self) -> hll_sketch:
+        """What it has seen."""
+        return self._union.get_result(_TYPE)
+
+
 #: What an accumulator counts distinct things with: a minute's is updated, a wider one takes in those of its minutes.
-Distinct: TypeAlias = Any  # hll_sketch or hll_union
+Distinct: TypeAlias = Any  # hll_sketch or Union
 
 
 def new_sketch() -> hll_sketch:
     """A sketch that has seen nothing."""
     return hll_sketch(LG_K, _TYPE)
-
-
-def new_union() -> hll_union:
-    """A union of nothing: it takes in sketches, and can be updated like one."""
-    return hll_union(LG_K)
 
 
 def hash_of(text: str) -> int:
@@ -52,40 +80,26 @@ def update(found: Distinct, hashes: Sequence[int]) -> None:
 
 def dumped(found: Distinct) -> bytes:
     """A sketch or union as bytes."""
-    if isinstance(found, hll_union):
-        found = found.get_result(_TYPE)
+    if isinstance(found, Union):
+        found = found.sketch()
     return found.serialize_compact()  # type: ignore[no-any-return]
 
 
-def union(sketches: Iterable[hll_sketch]) -> hll_sketch:
-    """The sketch of everything that any of `sketches` has seen."""
-    result = hll_union(LG_K)
+def union(sketches: Iterable[hll_sketch]) -> Union:
+    """Everything that any of `sketches` has seen."""
+    result = Union()
     for sketch in sketches:
         result.update(sketch)
-    return result.get_result(_TYPE)
+    return result
 
 
 def loaded(data: bytes, wide: bool) -> Distinct:
     """What `dumped` gave, so that it can be updated again: a sketch read back from its compact form can't."""
-    sketch = hll_sketch.deserialize(data)
-    if not wide:
-        return union([sketch])
-    found = new_union()
-    found.update(sketch)
-    return found
+    found = union([hll_sketch.deserialize(data)])
+    return found if wide else found.sketch()
 
 
-def together(found: Distinct, more: hll_sketch | None) -> Distinct:
-    """What either has seen; neither changes."""
-    if more is None:
-        return found
-    both = hll_union(LG_K)
-    both.update(found.get_result(_TYPE) if isinstance(found, hll_union) else found)
-    both.update(more)
-    return both
-
-
-def difference(found: Distinct, gone: hll_sketch | None) -> float:
+def difference(found: Distinct, gone: Union | None) -> float:
     """Those found and not gone. Of estimates: they may miss, and there are never less than none."""
     estimate: float = found.get_estimate()
     return estimate if gone is None else max(0.0, estimate - gone.get_estimate())

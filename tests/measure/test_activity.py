@@ -100,6 +100,60 @@ def test_merged_minutes_are_their_hour() -> None:
     assert sum(accumulator.users.get_estimate() for key, accumulator in accumulators if key.grain == "minute") > 50_000
 
 
+@pytest.mark.parametrize("minutes", [1, 3])
+def test_the_figures_of_many_depend_on_nothing_but_the_events(minutes: int) -> None:
+    """Not on who looked when, nor on batches, nor on a restart: an estimate of a sketch may know how it was made."""
+    events = [event(f"u{n}", START + n % minutes * 60_000, session_id=f"s{n}") for n in range(6_000)]
+
+    def folded(size: int, *, look: bool, restart_at: int = 0) -> dict[Any, Any]:
+        activity = Activity(plan(dimensions=[]))
+        for begin in range(0, len(events), size):
+            fold(activity, events[begin : begin + size], begin + size)
+            if look:
+                list(activity.rows(list(activity.accumulators), 0))
+            if begin + size == restart_at:
+                before, activity = activity, Activity(plan(dimensions=[]))
+                for key, accumulator in before.accumulators.items():
+                    activity.load(key, accumulator.dump())
+        return {key: accumulator.figures() for key, accumulator in activity.accumulators.items()}
+
+    expected = folded(6_000, look=False)
+    assert folded(300, look=True) == expected
+    assert folded(1_000, look=False) == expected
+    assert folded(500, look=True, restart_at=3_000) == expected
+
+
+@pytest.mark.parametrize("first", ["put on", "folded", "taken off"])
+def test_the_figures_of_many_who_come_and_go_do_not_depend_on_the_order(first: str) -> None:
+    minute = START // 60_000
+    events = [event(f"u{n}", START) for n in range(2_000)]
+    come = [(f"c{n}", [(minute, ("",), True)], START) for n in range(1_500)]
+    gone = [(f"u{n}", [(minute, ("",), False)], START) for n in range(1_000)]
+
+    def done(order: list[str], size: int) -> dict[Any, Any]:
+        activity = Activity(plan(registration="join"))
+        activity.fold([event("u0", START)], 1)  # the window and the value are there
+        for what in order:
+            for begin in range(0, 2_000, size):
+                until = begin + size
+                match what:
+                    case "folded":
+                        activity.fold(events[begin:until], until)
+                    case "put on":
+                        activity.put_on(come[begin:until], until, START)
+                    case "taken off":
+                        activity.take_off(gone[begin:until][::-1], until)
+                list(activity.rows(list(activity.accumulators), 0))
+        return {key: accumulator.figures() for key, accumulator in activity.accumulators.items()}
+
+    order = ["folded", "put on", "taken off"]
+    expected = done(order, 2_000)
+    (users, _, registrations) = expected["hour", START, "", ()]
+    assert abs(users - 2_500) <= ERROR * 4_500
+    assert abs(registrations - 1_500) <= ERROR * 1_500
+    assert done([first, *[what for what in order if what != first]], 250) == expected
+
+
 def test_recent_users_come_from_the_minutes() -> None:
     activity = Activity(plan())
     fold(activity, [event("u1", START), event("u2", START + 60_000, platform="ios"), event("u2", START + 120_000)])
