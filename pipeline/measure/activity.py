@@ -84,6 +84,7 @@ class Activity:
         starts: list[int] = (batch.minutes * MINUTE).tolist()
         self._latest = max(self._latest, max(starts))
         of_minute, (of_span, spans) = near(batch.minutes), self._wider(batch.minutes)
+        span_of: list[int] = of_span.tolist()
         several = len(set(starts)) * FEW <= len(events)
         for name, at in [("", ()), *self._dimensions]:
             wholes: dict[tuple[int, tuple[str, ...]], Whole] = {}
@@ -106,10 +107,9 @@ class Activity:
                     narrow.count(group, version)
                 changed.add(key)
                 if several:
-                    span = int(of_span[row])
-                    whole = wholes.get((span, value))
+                    whole = wholes.get((span_of[row], value))
                     if whole is None:
-                        whole = wholes[span, value] = Whole()
+                        whole = wholes[span_of[row], value] = Whole()
                     # A minute's `(other)` is several values, of which its hour may count some by themselves.
                     whole.add(group or batch.group(row), None if key.value == OTHER else narrow)
             for (span, value), whole in wholes.items():
@@ -120,7 +120,7 @@ class Activity:
             if not several:
                 for row, value, group in batch.groups(of_span, at):
                     group = group or batch.group(row)
-                    for grain, start, end in spans[int(of_span[row])]:
+                    for grain, start, end in spans[span_of[row]]:
                         key, wide = self._accumulator(new_tuple(WindowKey, (grain, start, name, value)), end)
                         wide.count(group, version)
                         changed.add(key)

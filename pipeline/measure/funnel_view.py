@@ -71,6 +71,11 @@ class View:
             own = [every[row] for row in rows]
         if self.funnel.per == "session":
             own = [item for item in own if item[0]]
+        return self._fold_column(own, code, horizon, version)
+
+    def _fold_column(
+        self, own: Iterable[tuple[str, int, str]], code: int, horizon: int, version: int
+    ) -> set[CounterKey]:
         changes, begun, chain = fold_alone(self.folder, self.actors, code, own, horizon, self.changed)
         changed = self.apply(changes, version)
         for bucket, value in self.counters.begin(begun, chain):
@@ -85,7 +90,7 @@ class View:
     def fold_together(
         self, events: Iterable[tuple[int, str, Event, int]], horizon: int, version: int
     ) -> set[CounterKey]:
-        """Fold events (place in the batch, actor, event, code), in their order, some with others of their actor."""
+        """Fold events (place in the batch, actor, event, code) in their order, of actors that have several."""
         actors, text, fold, changed = self.actors, self._text, self.folder.fold, self.changed
         carriers = self._carriers
         by_actor: dict[str, list[tuple[int, int, str]]] = {}
@@ -97,9 +102,14 @@ class View:
             else:
                 same.append(item)
         all_changes: list[Change] = []
+        alone: dict[int, list[tuple[str, int, str]]] = {}
         for actor, new in by_actor.items():
+            if len(new) == 1:
+                ((ts, code, value),) = new
+                alone.setdefault(code, []).append((actor, ts, value))
+                continue
             before = entry = actors.get(actor) or None
-            if len(new) == 1 or len({value for _, code, value in new if code & carriers}) < 2:
+            if len({value for _, code, value in new if code & carriers}) < 2:
                 entry, changes = fold(before, new, horizon)
             else:
                 # Events with several values are taken one by one: whoever folds them in smaller batches counts the
@@ -112,7 +122,10 @@ class View:
                 all_changes += changes
             if entry is not None and entry != before:
                 actors[actor] = changed[actor] = entry
-        return self.apply(all_changes, version)
+        counters = self.apply(all_changes, version)
+        for code, own in alone.items():
+            counters |= self._fold_column(own, code, horizon, version)
+        return counters
 
     def apply(self, changes: Iterable[Change], version: int) -> set[CounterKey]:
         """Change the counters; returns which."""
