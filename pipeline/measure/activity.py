@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from pipeline.measure.accumulator import Accumulator, Lone, Whole, users_of
-from pipeline.measure.batch import Batch
+from pipeline.measure.batch import ActivityBatch
 from pipeline.measure.grouping import Codes, near
 from pipeline.measure.rows import ActivityRow
 from pipeline.measure.sketches import hash_of
@@ -80,7 +80,7 @@ class Activity:
         changed: set[WindowKey] = set()
         if not events:
             return changed
-        batch = Batch(events, self._fields, self.plan.registration)
+        batch = ActivityBatch(events, self._fields, self.plan.registration)
         starts: list[int] = (batch.minutes * MINUTE).tolist()
         self._latest = max(self._latest, max(starts))
         of_minute, (of_span, spans) = near(batch.minutes), self._wider(batch.minutes)

@@ -18,7 +18,7 @@ from schemas.duration import MINUTE
 from schemas.event import Event
 
 
-class Batch:
+class ActivityBatch:
     """Events (at least one), by the columns that `fields` name; those called `registration` register their actor."""
 
     def __init__(self, events: Sequence[Event], fields: Sequence[str], registration: str | None) -> None:

@@ -28,7 +28,7 @@ class Shape(NamedTuple):
     pick: Callable[[Sequence[int]], Chain]
 
 
-class Found(NamedTuple):
+class KnownShape(NamedTuple):
     """The shapes of a sequence and of the one without its last event; None where there is no first step."""
 
     shape: Shape | None
@@ -47,20 +47,20 @@ class Shapes:
         self._width = codec.width
         self._extension = Extension(self._spec, False, codec)
         #: What was asked for already.
-        self.found: dict[bytes, Found] = {}
+        self.found: dict[bytes, KnownShape] = {}
 
-    def of(self, codes: bytes) -> Found:
+    def of(self, codes: bytes) -> KnownShape:
         """What a sequence (not empty) comes to."""
         return self.found.get(codes) or self.make(codes)
 
-    def make(self, codes: bytes) -> Found:
+    def make(self, codes: bytes) -> KnownShape:
         """What a sequence comes to that is not `found` yet."""
         before = self.of(codes[: -self._width]).shape if len(codes) > self._width else None
         shape = self._shape(codes)
         if len(self.found) >= _MAX:
             self.found.clear()
         still = (shape.picked if shape else ()) == (before.picked if before else ())
-        found = self.found[codes] = Found(shape, before, still)
+        found = self.found[codes] = KnownShape(shape, before, still)
         return found
 
     def _shape(self, codes: bytes) -> Shape | None:

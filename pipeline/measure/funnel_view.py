@@ -28,7 +28,7 @@ class CounterKey(NamedTuple):
     value: str
 
 
-class View:
+class FunnelView:
     """One funnel under one breakdown."""
 
     def __init__(

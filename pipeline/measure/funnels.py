@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pipeline.measure.entries import NewEntries, in_memory
 from pipeline.measure.funnel import FunnelSpec
 from pipeline.measure.funnel_steps import SEPARATOR, StepIndex, by_name
-from pipeline.measure.funnel_view import CounterKey, View
+from pipeline.measure.funnel_view import CounterKey, FunnelView
 from pipeline.measure.rows import FunnelRow
 from pipeline.measure.windows import bounds
 from schemas.event import Event
@@ -47,9 +47,9 @@ class Funnels:
     def __init__(self, plan: Plan, new_entries: NewEntries = in_memory) -> None:
         self.plan = plan
         self._new_entries = new_entries
-        self._views: dict[tuple[str, str, str], View] = {}
+        self._views: dict[tuple[str, str, str], FunnelView] = {}
         #: The views of each funnel.
-        self._funnels: list[list[View]] = []
+        self._funnels: list[list[FunnelView]] = []
         #: Of the funnels that look at their steps, and of those that look at all events.
         self._indexes = (StepIndex(every=False), StepIndex(every=True))
         for index, (name, funnel) in enumerate(plan.funnels.items()):
@@ -69,7 +69,7 @@ class Funnels:
         if funnel.attribution == "any" and funnel.breakdown:
             fields = ("", *fields)
         views = [
-            View(
+            FunnelView(
                 name, funnel, field, definition, spec, self._new_entries(name, definition, field), self.plan.identity.on
             )
             for field in fields
@@ -175,11 +175,11 @@ class Funnels:
                 if row is not None:
                     yield row
 
-    def _first_view(self, view: View) -> View:
+    def _first_view(self, view: FunnelView) -> FunnelView:
         return next(v for k, v in self._views.items() if k[:2] == (view.name, view.definition))
 
     def _row(
-        self, view: View, bucket: int, values: Sequence[str], breakdown: str, value: str, partition: int
+        self, view: FunnelView, bucket: int, values: Sequence[str], breakdown: str, value: str, partition: int
     ) -> FunnelRow | None:
         summary = view.counters.summary([(bucket, v) for v in values])
         if summary is None:
