@@ -7,7 +7,7 @@ hour and day take in the minute's when they are looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgpack
 
@@ -16,8 +16,10 @@ from pipeline.measure.sketches import (
     Union,
     difference,
     dumped,
+    dumped_of,
     loaded,
     new_sketch,
+    sketch_of,
     union,
     update,
 )
@@ -35,8 +37,8 @@ class Group(NamedTuple):
     registered: list[int]
 
 
-class Quarter:
-    """Events of a quarter of an hour that fall into the same wider windows, and the minutes that have them."""
+class Whole:
+    """Events that fall into the same wider windows, and the minutes that have them."""
 
     __slots__ = ("events", "loose", "minutes", "value")
 
@@ -112,13 +114,13 @@ class Accumulator:
         self.value += group.value
         self._see(group)
 
-    def take(self, quarter: Quarter, version: int) -> None:
+    def take(self, whole: Whole, version: int) -> None:
         """Count what minutes have counted: their sketches are taken in when this one is looked at."""
         self.version = version
-        self.events += quarter.events
-        self.value += quarter.value
-        self._minutes += quarter.minutes
-        for group in quarter.loose:
+        self.events += whole.events
+        self.value += whole.value
+        self._minutes += whole.minutes
+        for group in whole.loose:
             self._see(group)
 
     def _see(self, group: Group) -> None:
@@ -247,7 +249,55 @@ def _together(found: Distinct | None, more: Union | None) -> Distinct:
     return union([one for one in (found, more.sketch()) if one is not None])
 
 
-def users_of(accumulators: Sequence[Accumulator]) -> float:
+class Lone:
+    """The counters of a minute's window and value that have seen one event, and nothing else.
+
+    Where events are sparse nearly all have. The windows of one event share them: whoever counts more in one of those
+    puts an `Accumulator` there (`opened`).
+    """
+
+    __slots__ = ("_dumped", "_figures", "_group", "end", "value", "version")
+
+    events: Final = 1
+    brought: Final = False
+    come: Final = None
+    gone: Final = None
+
+    def __init__(self, end: int, version: int, group: Group) -> None:
+        self.end, self.version, self.value = end, version, group.value
+        self._group = group
+        # A sketch of one is exact.
+        self._figures = 1.0, float(len(group.sessions)), float(len(group.registered))
+        self._dumped = b""
+
+    @property
+    def users(self) -> Distinct:
+        """The event's actor, as a sketch."""
+        return sketch_of(self._group.actors)
+
+    def opened(self) -> Accumulator:
+        """Counters of the same that can count more."""
+        accumulator = Accumulator(self.end, False)
+        accumulator.count(self._group, self.version)
+        return accumulator
+
+    def figures(self) -> tuple[float, float, float]:
+        """Estimates of users, sessions and registrations."""
+        return self._figures
+
+    def dump(self) -> bytes:
+        """What `Accumulator.dump` gives."""
+        if not self._dumped:
+            _, value, actors, sessions, registered = self._group
+            users = dumped_of(actors)
+            seen = dumped_of(sessions) if sessions else None
+            self._dumped = _packer.pack(
+                (self.end, self.version, 1, str(value), users, seen, users if registered else None)
+            )
+        return self._dumped
+
+
+def users_of(accumulators: Sequence[Accumulator | Lone]) -> float:
     """Estimated persons of several windows, each once."""
     gone = [accumulator.gone.sketch() for accumulator in accumulators if accumulator.gone is not None]
     come = [accumulator.come.sketch() for accumulator in accumulators if accumulator.come is not None]

@@ -7,16 +7,15 @@ neither their order nor the batches they came in change a count.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import compress
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pipeline.measure.accumulator import Accumulator, Group, Quarter, users_of
-from pipeline.measure.conditions import text_values
-from pipeline.measure.grouping import Groups, codes_of, near, pairs
+from pipeline.measure.accumulator import Accumulator, Lone, Whole, users_of
+from pipeline.measure.batch import ActivityBatch
+from pipeline.measure.grouping import Codes, near
 from pipeline.measure.rows import ActivityRow
-from pipeline.measure.sketches import hash_of, hashes_of
+from pipeline.measure.sketches import hash_of
 from pipeline.measure.windows import bounds, closing, grains
 from schemas.duration import MINUTE
 from schemas.event import Event
@@ -25,6 +24,8 @@ from schemas.plan import Plan
 #: Windows that begin after all that a partition has reached, so that only links can have brought anybody there: at most
 #: so many have counters, or a forged handover would fill the memory with windows that are never over.
 MOST_AHEAD: Final = 20_000
+#: Of a batch with fewer events a minute, wider windows count the events, and don't take in what the minutes counted.
+FEW: Final = 4
 #: The value under which a dimension's values beyond the plan's `max_values` are counted.
 OTHER: Final = ("(other)",)
 
@@ -38,6 +39,9 @@ class WindowKey(NamedTuple):
     value: tuple[str, ...]
 
 
+#: Makes a named tuple of a tuple: the class itself takes twice as long.
+new_tuple: Final = tuple.__new__
+
 #: A minute (epoch minutes) in which an id was active with these values of `Activity.fields`; whether it registered.
 Visit: TypeAlias = tuple[int, tuple[str, ...], bool]
 #: An id, where it was counted, and the watermark (epoch ms) at which a window must be open to change.
@@ -49,9 +53,9 @@ class Activity:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.accumulators: dict[WindowKey, Accumulator] = {}
+        self.accumulators: dict[WindowKey, Accumulator | Lone] = {}
         #: Those of minutes by dimension and start: whoever asks for the last ones must not go through all windows.
-        self._minutes: dict[str, dict[int, dict[tuple[str, ...], Accumulator]]] = {}
+        self._minutes: dict[str, dict[int, dict[tuple[str, ...], Accumulator | Lone]]] = {}
         #: The start of the latest minute that there ever was.
         self._latest = 0
         #: How many values each window's dimension has taken up; bounds `accumulators`.
@@ -74,78 +78,104 @@ class Activity:
         Returns the keys of the accumulators that changed.
         """
         changed: set[WindowKey] = set()
-        # The wider windows take in what is new of a quarter of an hour at once: of all zones' days it lies within one.
-        quarters: dict[tuple[int, str, tuple[str, ...]], Quarter] = {}
-        for minute, name, value, group in self._groups(events):
-            key, narrow = self._accumulator("minute", minute * MINUTE, (minute + 1) * MINUTE, name, value)
-            narrow.count(group, version)
-            changed.add(key)
-            whole = quarters.get((minute // 15, name, value))
-            if whole is None:
-                whole = quarters[minute // 15, name, value] = Quarter()
-            # A minute's `(other)` is several values, of which its hour may count some by themselves.
-            whole.add(group, None if key.value == OTHER else narrow)
-        spans = {quarter: self._spans(quarter * 15)[1:] for quarter, _, _ in quarters}
-        for (quarter, name, value), whole in quarters.items():
-            for grain, start, end in spans[quarter]:
-                key, wide = self._accumulator(grain, start, end, name, value)
-                wide.take(whole, version)
+        if not events:
+            return changed
+        batch = ActivityBatch(events, self._fields, self.plan.registration)
+        starts: list[int] = (batch.minutes * MINUTE).tolist()
+        self._latest = max(self._latest, max(starts))
+        of_minute, (of_span, spans) = near(batch.minutes), self._wider(batch.minutes)
+        span_of: list[int] = of_span.tolist()
+        several = len(set(starts)) * FEW <= len(events)
+        for name, at in [("", ()), *self._dimensions]:
+            wholes: dict[tuple[int, tuple[str, ...]], Whole] = {}
+            minutes = self._minutes.setdefault(name, {})
+            for row, value, group in batch.groups(of_minute, at):
+                start = starts[row]
+                key = new_tuple(WindowKey, ("minute", start, name, value))
+                narrow: Accumulator | None = None
+                if group is None and start not in minutes:
+                    # The first of its minute, and so far the only one: it has a place.
+                    lone = batch.lone(row, version)
+                    self.accumulators[key], minutes[start] = lone, {value: lone}
+                    if name:
+                        self._values["minute", start, name] = 1
+                elif group is None and key not in self.accumulators and self._take_place(key):
+                    self._put(key, batch.lone(row, version))
+                else:
+                    group = group or batch.group(row)
+                    key, narrow = self._accumulator(key, start + MINUTE)
+                    narrow.count(group, version)
                 changed.add(key)
+                if several:
+                    whole = wholes.get((span_of[row], value))
+                    if whole is None:
+                        whole = wholes[span_of[row], value] = Whole()
+                    # A minute's `(other)` is several values, of which its hour may count some by themselves.
+                    whole.add(group or batch.group(row), None if key.value == OTHER else narrow)
+            for (span, value), whole in wholes.items():
+                for grain, start, end in spans[span]:
+                    key, wide = self._accumulator(new_tuple(WindowKey, (grain, start, name, value)), end)
+                    wide.take(whole, version)
+                    changed.add(key)
+            if not several:
+                for row, value, group in batch.groups(of_span, at):
+                    group = group or batch.group(row)
+                    for grain, start, end in spans[span_of[row]]:
+                        key, wide = self._accumulator(new_tuple(WindowKey, (grain, start, name, value)), end)
+                        wide.count(group, version)
+                        changed.add(key)
         return changed
 
-    def _groups(self, events: Sequence[Event]) -> Iterator[tuple[int, str, tuple[str, ...], Group]]:
-        """The events by minute, dimension and value; the groups of a dimension in the order of their first events."""
-        if not events:
-            return
-        # Column by column: a pass over one of them is far quicker than its share of a pass over whole events.
-        minutes = np.array([event.ts for event in events], np.int64) // MINUTE
-        of_minute = near(minutes)
-        columns = [text_values(events, name) for name in self._fields]
-        codes = [codes_of(column) for column in columns]
-        all_actors = hashes_of([event.actor for event in events])
-        given = [event.session_id or "" for event in events]
-        all_sessions = hashes_of(given)
-        some = None if all(given) else np.array(given) != ""
-        worth = [(i, event.value) for i, event in enumerate(events) if event.value]
-        registration = self.plan.registration
-        new = [] if registration is None else [i for i, event in enumerate(events) if event.name == registration]
-        for name, at in [("", ()), *self._dimensions]:
-            code = of_minute
-            for place in at:
-                code = pairs(code, codes[place])
-            groups = Groups(code)
-            actors, sessions = all_actors[groups.order].tolist(), all_sessions[groups.order].tolist()
-            has_session = None if some is None else some[groups.order].tolist()
-            values = _sums([(int(code[i]), value) for i, value in worth])
-            registered: dict[int, list[int]] = {}
-            for i in new:
-                registered.setdefault(int(code[i]), []).append(int(all_actors[i]))
-            for first, own in groups:
-                one, theirs = int(code[first]), sessions[own]
-                if has_session is not None:
-                    theirs = list(compress(theirs, has_session[own]))
-                group = Group(own.stop - own.start, values.get(one, 0), actors[own], theirs, registered.get(one, []))
-                yield int(minutes[first]), name, tuple([columns[place][first] for place in at]), group
+    def _wider(self, minutes: Codes) -> tuple[Codes, list[list[tuple[str, int, int]]]]:
+        """Which wider windows are around each of these minutes: their place among all that there are."""
+        found: list[list[tuple[str, int, int]]] = []
+        places: dict[tuple[int, ...], int] = {}
+        # A quarter of an hour lies within one day of all zones.
+        quarters, inverse = np.unique(minutes // 15, return_inverse=True)
+        of_quarter = []
+        for quarter in quarters.tolist():
+            spans = self._spans(quarter * 15)[1:]
+            place = places.setdefault(tuple([start for _, start, _ in spans]), len(found))
+            if place == len(found):
+                found.append(spans)
+            of_quarter.append(place)
+        return np.array(of_quarter, np.int64)[inverse], found
 
-    def _accumulator(
-        self, grain: str, start: int, end: int, dimension: str, value: tuple[str, ...]
-    ) -> tuple[WindowKey, Accumulator]:
+    def _take_place(self, key: WindowKey) -> bool:
+        """Take the place of a value in its window, if there is one left."""
+        if not key.dimension:
+            return True
+        slot = (key.grain, key.start, key.dimension)
+        count = self._values.get(slot, 0)
+        if count >= self.plan.max_values:
+            return False
+        self._values[slot] = count + 1
+        return True
+
+    def _accumulator(self, key: WindowKey, end: int) -> tuple[WindowKey, Accumulator]:
         """Where events are counted: `(other)` once the window holds as many values of the dimension as the plan allows.
 
         Whoever asks counts at once: the order of first events decides who gets a place, not that of batches.
         """
-        key = WindowKey(grain, start, dimension, value)
-        found = self.accumulators.get(key)
+        found = self._opened(key)
         # One without events, whose persons came by a link, has no place of its own.
-        if dimension and (found is None or not found.events):
-            slot = (grain, start, dimension)
-            count = self._values.get(slot, 0)
-            if count >= self.plan.max_values:
-                key = WindowKey(grain, start, dimension, OTHER)
-                found = self.accumulators.get(key)
-            else:
-                self._values[slot] = count + 1
-        return key, found or self._put(key, Accumulator(end, grain != "minute"))
+        if (found is None or not found.events) and not self._take_place(key):
+            key = key._replace(value=OTHER)
+            found = self._opened(key)
+        return key, found or self._new(key, end)
+
+    def _opened(self, key: WindowKey) -> Accumulator | None:
+        """An accumulator that can count more, None if there is none yet."""
+        found = self.accumulators.get(key)
+        if isinstance(found, Lone):
+            found = found.opened()
+            self._put(key, found)
+        return found
+
+    def _new(self, key: WindowKey, end: int) -> Accumulator:
+        accumulator = Accumulator(end, key.grain != "minute")
+        self._put(key, accumulator)
+        return accumulator
 
     def _has_place(self, key: WindowKey) -> bool:
         """Whether a value has a place of its own. One without events, whose persons came by a link, has none."""
@@ -157,7 +187,7 @@ class Activity:
         found = self.accumulators.get(key)
         return found is not None and found.brought
 
-    def _put(self, key: WindowKey, accumulator: Accumulator) -> Accumulator:
+    def _put(self, key: WindowKey, accumulator: Accumulator | Lone) -> None:
         self.accumulators[key] = accumulator
         if key.grain == "minute":
             self._latest = max(self._latest, key.start)
@@ -169,25 +199,15 @@ class Activity:
                 starts[key.start] = {key.value: accumulator}
             else:
                 values[key.value] = accumulator
-        return accumulator
 
     def rows(self, keys: Iterable[WindowKey], partition: int) -> Iterator[ActivityRow]:
         """The rows of these accumulators; those that are gone are left out."""
         for key in keys:
             accumulator = self.accumulators.get(key)
             if accumulator is not None:
-                yield ActivityRow(
-                    partition,
-                    key.grain,
-                    key.start,
-                    accumulator.end,
-                    key.dimension,
-                    key.value,
-                    accumulator.version,
-                    accumulator.events,
-                    accumulator.value,
-                    *accumulator.figures(),
-                )
+                one = accumulator
+                counts = (one.end, key.dimension, key.value, one.version, one.events, one.value)
+                yield new_tuple(ActivityRow, (partition, key.grain, key.start, *counts, *one.figures()))
 
     # -- persons -------------------------------------------------------------------------------------------------
 
@@ -209,7 +229,7 @@ class Activity:
         for (key, _), (hashes, registered) in self._gathered(those).items():
             # Who has a place keeps it, and who has none by then gets none later: so it is where they were counted.
             found = key if not key.dimension or has_place(key) else key._replace(value=OTHER)
-            accumulator = self.accumulators.get(found)
+            accumulator = self._opened(found)
             if accumulator is not None:
                 accumulator.take_off(hashes, registered, version)
                 changed.add(found)
@@ -229,21 +249,21 @@ class Activity:
             # And events take none from it: links come after the events of their batch, which must change nothing.
             if not self._bring(key, end):
                 key = key._replace(value=OTHER)
-            accumulator = self.accumulators.get(key) or self._put(key, Accumulator(end, key.grain != "minute"))
+            accumulator = self._opened(key) or self._new(key, end)
             accumulator.put_on(hashes, registered, version)
             changed.add(key)
         return changed
 
     def _bring(self, key: WindowKey, end: int) -> bool:
         """Whether a link may bring persons to this value: to so many of each window as it may have of events."""
-        accumulator = self.accumulators.get(key)
+        accumulator = self._opened(key)
         if not key.dimension or key.value == OTHER or (accumulator is not None and accumulator.brought):
             return True
         slot = (key.grain, key.start, key.dimension)
         if self._brought.get(slot, 0) >= self.plan.max_values:
             return False
         self._brought[slot] = self._brought.get(slot, 0) + 1
-        accumulator = accumulator or self._put(key, Accumulator(end, key.grain != "minute"))
+        accumulator = accumulator or self._new(key, end)
         accumulator.brought = True
         return True
 
@@ -329,7 +349,7 @@ class Activity:
 
     def recent(self, since: int, dimension: str = "") -> dict[tuple[str, ...], tuple[int, float]]:
         """Per value of a dimension: events and users of the minute windows that start at `since` (ms) or later."""
-        found: dict[tuple[str, ...], list[Accumulator]] = {}
+        found: dict[tuple[str, ...], list[Accumulator | Lone]] = {}
         minutes = self._minutes.get(dimension, {})
         all_since = range(-(-since // MINUTE) * MINUTE, self._latest + MINUTE, MINUTE)
         # Of many minutes few are recent; of few, with one in the far future, there are fewer than since then.
@@ -344,13 +364,6 @@ class Activity:
             )
             for value, accumulators in found.items()
         }
-
-
-def _sums(items: Iterable[tuple[int, int]]) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for key, number in items:
-        found[key] = found.get(key, 0) + number
-    return found
 
 
 def _one_less(counts: dict[tuple[str, int, str], int], slot: tuple[str, int, str]) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections.abc import Iterable, KeysView
+from collections.abc import Iterable, KeysView, Mapping
+from itertools import pairwise
 from typing import Final
 
-from pipeline.measure.funnel import FunnelSpec, Key
+from pipeline.measure.funnel import Chain, FunnelSpec, Key
 from pipeline.measure.funnel_extend import Change
 
 #: The bins' bounds grow by this factor: the middle of a bin is within 1 % of every value in it.
@@ -208,6 +209,18 @@ class FunnelCounters:
                 accumulator.counts[now] += 1
             keys.add(key)
         return keys
+
+    def begin(self, actors: Mapping[Key, int], chain: Chain) -> KeysView[Key]:
+        """Count so many actors more, all with this chain; return the keys of the accumulators."""
+        for key, count in actors.items():
+            accumulator = self._cells.get(key)
+            if accumulator is None:
+                accumulator = self._cells[key] = FunnelCell(self._steps)
+            accumulator.counts[len(chain)] += count
+            for times, (since, at) in zip(accumulator.times, pairwise(chain), strict=False):
+                for _ in range(count):
+                    times.add(at - since)
+        return actors.keys()
 
     def summary(self, keys: Iterable[Key]) -> FunnelCell | None:
         """The sum of these accumulators; None if there is none of them."""

@@ -9,10 +9,8 @@ that later events can change are computed again (`funnel_extend.py`).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from operator import itemgetter
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pipeline.measure.funnel import (
     Bucket,
@@ -22,17 +20,11 @@ from pipeline.measure.funnel import (
     Key,
     buckets_of,
     contribution,
-    contributions,
     cuts_of,
 )
 from pipeline.measure.funnel_extend import WIDE_MS, Change, Extension
+from pipeline.measure.funnel_shapes import Shape, shapes_of
 from pipeline.measure.funnel_state import FOR_GOOD, MAX_EVENTS, SMALL, EntryCodec, expires_at, ttl_of
-
-# Of a sequence of codes at different times, all within the window of the first first step: index of the
-# first and of the last first step, and what picks the chain out of all the times. None if there is no first
-# step.
-_Shape = tuple[int, int, Callable[[Sequence[int]], Chain]]
-_MAX_SHAPES: Final = 1 << 14
 
 
 class FunnelFold:
@@ -46,17 +38,15 @@ class FunnelFold:
         self.spec, self.linked = spec, linked
         #: Events left out so far because their actor had too many (one that comes again is counted again).
         self.dropped = 0
-        self._codec = EntryCodec(spec, linked)
-        self._extension = Extension(spec, linked, self._codec)
+        self.codec = EntryCodec(spec, linked)
+        self._extension = Extension(spec, linked, self.codec)
+        self.shapes = shapes_of(spec.steps, spec.modes)
         self._carriers = spec.carriers
         #: A bucket's earliest first step gives its value to the others there: theirs can't matter.
         self._leads = spec.attribution == "first"
         self._cut = 1 << spec.steps
         self._order = "strict_order" in spec.modes
-        self._codes = [code.to_bytes(self._codec.width, "little") for code in range(256)]
-        self._shapes: dict[bytes, _Shape | None] = {}
-        #: Of a short sequence, by its places in time: all of it lies in one bucket and within the window.
-        self._untimed = replace(spec, window_ms=SMALL, bounds=lambda ts: (0, SMALL))
+        self._codes = [code.to_bytes(self.codec.width, "little") for code in range(256)]
         self._low = self._high = 0  # the bucket of a first step that was looked up last
         self._last = (0, 0)  # and that of a last event
 
@@ -67,7 +57,7 @@ class FunnelFold:
         """
         if expires_at(entry) <= horizon:
             return [], []
-        events, _, _ = self._codec.decode(entry)
+        events, _, _ = self.codec.decode(entry)
         events = events[self._first_needed(events, horizon) :]
         changes: list[Change] = []
         cuts = cuts_of(self.spec, events)
@@ -110,23 +100,23 @@ class FunnelFold:
 
         Then the chain depends on the sequence of codes alone, and is looked up. None if this is not the case.
         """
-        carriers, linked, shapes = self._carriers, self.linked, self._shapes
+        carriers, linked, shape_of = self._carriers, self.linked, self.shapes.of
         text: str | None = None
-        before: _Shape | None = None
+        before: Shape | None = None
         if entry is None:
             if not events:
                 return None, []
             base, last, codes, tail = events[0][0], -1, b"", b""
             times: list[int] = []
         else:
-            layout = self._codec.small[entry[12]]
+            layout = self.codec.small[entry[12]]
             base, ttl, _, *times, codes = layout.unpack_from(entry)
             if ttl < FOR_GOOD and base + ttl * 1000 <= horizon:
                 return self._append(None, events, horizon)
             times.insert(0, 0)
             last = times[-1]
             tail = entry[layout.size :]
-            before = shapes[codes] if codes in shapes else self._shape(codes)
+            before = shape_of(codes).shape
             if tail or before is not None or carriers != 1:
                 text = tail.decode()
         for ts, code, value in events:
@@ -142,18 +132,18 @@ class FunnelFold:
                     return None
             last = at
             times.append(at)
-            codes += self._codes[code] if code < 256 else code.to_bytes(self._codec.width, "little")
+            codes += self._codes[code] if code < 256 else code.to_bytes(self.codec.width, "little")
         count = len(times)
         if not 0 < count < SMALL or times[0]:
             return None
-        shape = shapes[codes] if codes in shapes else self._shape(codes)
+        shape = shape_of(codes).shape
         changes: list[Change] = []
         if shape is None:
             if horizon > base:
                 return None
             expires = self._final_at(base + last) if linked else base + last + 1
         else:
-            first, final, pick = shape
+            first, final, _, pick = shape
             start = base + times[first]
             if not self._low <= start < self._high:
                 self._low, self._high = self.spec.bounds(start)
@@ -167,36 +157,17 @@ class FunnelFold:
                 return None
             if linked and base + last >= high:
                 expires = self._final_at(base + last)
-            old = before[2](times) if before is not None else ()
+            old = before.pick(times) if before is not None else ()
             new = pick(times)
             if old != new:
                 changes.append(((self._low, text or ""), old, new))
-        return self._codec.small[count].pack(base, ttl_of(base, expires), count, *times[1:], codes) + tail, changes
+        return self.codec.small[count].pack(base, ttl_of(base, expires), count, *times[1:], codes) + tail, changes
 
     def _final_at(self, ts: int) -> int:
         """When the bucket of an event is final."""
         if not self._last[0] <= ts < self._last[1]:
             self._last = self.spec.bounds(ts)
         return self._last[1] + self.spec.window_ms
-
-    def _shape(self, codes: bytes) -> _Shape | None:
-        """What a sequence of codes that is not known yet comes to."""
-        width = self._codec.width
-        numbers = [int.from_bytes(codes[i : i + width], "little") for i in range(0, len(codes), width)]
-        shape: _Shape | None = None
-        firsts = [i for i, code in enumerate(numbers) if code & 1]
-        if firsts:
-            places = range(len(numbers))
-            chains = self._extension.chains(places, numbers, firsts[0], SMALL, SMALL, SMALL)
-            if chains is not None:
-                picked = chains[1]
-            else:
-                (picked,) = contributions(self._untimed, [(i, code, "") for i, code in enumerate(numbers)]).values()
-            shape = firsts[0], firsts[-1], itemgetter(*picked) if len(picked) > 1 else _single(picked[0])
-        if len(self._shapes) >= _MAX_SHAPES:
-            self._shapes.clear()
-        self._shapes[codes] = shape
-        return shape
 
     def _merge(
         self, entry: bytes | None, events: Sequence[Event], horizon: int, *, of_long_ago: bool = False
@@ -205,7 +176,7 @@ class FunnelFold:
         spec = self.spec
         if entry is not None and expires_at(entry) <= horizon:
             entry = None
-        old, levels, overflow = self._codec.decode(entry) if entry is not None else ([], None, False)
+        old, levels, overflow = self.codec.decode(entry) if entry is not None else ([], None, False)
         old = old[self._first_needed(old, horizon) :]
         fresh = self._fresh(events, 0 if of_long_ago else horizon)
         append = not fresh or not old or fresh[0][0] > old[-1][0]
@@ -252,7 +223,7 @@ class FunnelFold:
             changes += _difference(was, now)
         for previous, _ in before.values():  # its first steps were left out for earlier events
             changes += _difference(contribution(spec, old, old_cuts, previous), {})
-        return self._codec.encode(merged, new_levels, overflow), changes
+        return self.codec.encode(merged, new_levels, overflow), changes
 
     def _fresh(self, events: Sequence[Event], horizon: int) -> list[Event]:
         fresh: list[Event] = []
@@ -346,7 +317,3 @@ class _Touch:
 def _difference(was: dict[Key, Chain], now: dict[Key, Chain]) -> list[Change]:
     pairs = ((key, was.get(key, ()), now.get(key, ())) for key in was | now)
     return [change for change in pairs if change[1] != change[2]]
-
-
-def _single(index: int) -> Callable[[Sequence[int]], Chain]:
-    return lambda times: (times[index],)

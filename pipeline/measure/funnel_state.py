@@ -31,6 +31,8 @@ MAX_EVENTS: Final = 2000
 SMALL: Final = 8
 
 HEAD: Final = struct.Struct("<qIH")
+#: What it begins with.
+START: Final = struct.Struct("<qI")
 #: A ttl that has no end: an id may have events of 2000 and of 2199.
 FOR_GOOD: Final = 0xFFFF_FFFF
 _NEVER: Final = 1 << 62

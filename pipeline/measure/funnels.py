@@ -9,36 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
-from pipeline.measure.conditions import text_getter
-from pipeline.measure.entries import Entries, NewEntries, in_memory
+from pipeline.measure.entries import NewEntries, in_memory
 from pipeline.measure.funnel import FunnelSpec
-from pipeline.measure.funnel_counts import FunnelCounters
-from pipeline.measure.funnel_extend import Change
-from pipeline.measure.funnel_fold import FunnelFold
+from pipeline.measure.funnel_steps import SEPARATOR, StepIndex, by_name
+from pipeline.measure.funnel_view import CounterKey, FunnelView
 from pipeline.measure.rows import FunnelRow
 from pipeline.measure.windows import bounds
 from schemas.event import Event
-from schemas.plan import Funnel, Plan, Step
-from schemas.where import Predicate, predicate
-
-#: Separates actor and session in the key of a funnel that counts sessions; neither can contain it.
-_SEPARATOR = "\x1f"
-
+from schemas.plan import Funnel, Plan
 
 #: Funnel, definition, breakdown, session (of a funnel per session, else ""), and events (ts, code, value).
 Steps = tuple[str, str, str, str, Sequence[tuple[int, int, str]]]
-
-
-class CounterKey(NamedTuple):
-    """What one counter counts: users of a cohort bucket and breakdown value."""
-
-    funnel: str
-    definition: str
-    breakdown: str
-    bucket: int
-    value: str
 
 
 class Reached(NamedTuple):
@@ -57,47 +41,17 @@ def definition_of(funnel: Funnel, plan: Plan) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-class _View:
-    """One funnel under one breakdown."""
-
-    def __init__(
-        self,
-        name: str,
-        funnel: Funnel,
-        breakdown: str,
-        definition: str,
-        spec: FunnelSpec,
-        actors: Entries,
-        linked: bool,
-    ) -> None:
-        self.name, self.funnel, self.breakdown, self.definition, self.spec = name, funnel, breakdown, definition, spec
-        self.actors = actors
-        #: An event's value of the breakdown.
-        self.text = text_getter(breakdown or "event")
-        self.changed: set[str] = set()
-        self.folder = FunnelFold(spec, linked)
-        self.counters = FunnelCounters(spec)
-        self.versions: dict[tuple[int, str], int] = {}
-        #: Codes of events are below this.
-        self.codes = 1 << spec.steps + bool(funnel.exclude)
-
-    def key(self, bucket: int, value: str) -> CounterKey:
-        return CounterKey(self.name, self.definition, self.breakdown, bucket, value)
-
-
 class Funnels:
     """All funnels of one partition. `new_entries` says where actors have their entries."""
 
     def __init__(self, plan: Plan, new_entries: NewEntries = in_memory) -> None:
         self.plan = plan
         self._new_entries = new_entries
-        self._views: dict[tuple[str, str, str], _View] = {}
-        # Per funnel: its views, and whether every event matters (strict_order) or only those named.
-        self._funnels: list[tuple[Funnel, list[_View]]] = []
-        self._per_session: list[bool] = []
-        #: By event name: (funnel index, code bit, condition).
-        self._steps: dict[str, list[tuple[int, int, Predicate | None]]] = {}
-        self._every: list[int] = []
+        self._views: dict[tuple[str, str, str], FunnelView] = {}
+        #: The views of each funnel.
+        self._funnels: list[list[FunnelView]] = []
+        #: Of the funnels that look at their steps, and of those that look at all events.
+        self._indexes = (StepIndex(every=False), StepIndex(every=True))
         for index, (name, funnel) in enumerate(plan.funnels.items()):
             self._add(index, name, funnel)
 
@@ -115,24 +69,15 @@ class Funnels:
         if funnel.attribution == "any" and funnel.breakdown:
             fields = ("", *fields)
         views = [
-            _View(
+            FunnelView(
                 name, funnel, field, definition, spec, self._new_entries(name, definition, field), self.plan.identity.on
             )
             for field in fields
         ]
         for view in views:
             self._views[name, definition, view.breakdown] = view
-        self._funnels.append((funnel, views))
-        self._per_session.append(funnel.per == "session")
-        if "strict_order" in funnel.modes:
-            self._every.append(index)
-        for bit, step in enumerate(funnel.steps):
-            self._on(index, 1 << bit, step)
-        for step in funnel.exclude:
-            self._on(index, 1 << len(funnel.steps), step)
-
-    def _on(self, index: int, code: int, step: Step) -> None:
-        self._steps.setdefault(step.event, []).append((index, code, predicate(step.where)))
+        self._funnels.append(views)
+        self._indexes["strict_order" in funnel.modes].add(index, funnel)
 
     # -- folding -------------------------------------------------------------------------------------------------
 
@@ -141,57 +86,28 @@ class Funnels:
 
         `version` is the offset after the batch, `watermark` the partition's before it, in epoch ms.
         """
-        work: list[list[tuple[str, Event, int]]] = [[] for _ in self._funnels]
-        steps, every, per_session = self._steps, self._every, self._per_session
-        for event in events if every else [event for event in events if event.name in steps]:
-            codes: dict[int, int] = dict.fromkeys(every, 0)
-            for index, code, condition in steps.get(event.name, ()):
-                if condition is None or condition(event):
-                    codes[index] = codes.get(index, 0) | code
-            for index, code in codes.items():
-                if not per_session[index]:
-                    work[index].append((event.actor, event, code))
-                elif event.session_id:
-                    work[index].append((f"{event.actor}{_SEPARATOR}{event.session_id}", event, code))
         changed: set[CounterKey] = set()
         horizon = watermark - self.plan.lateness
-        for (_, views), own in zip(self._funnels, work, strict=True):
-            if own:
-                for view in views:
-                    self._fold_view(view, own, version, horizon, changed)
+        for index in self._indexes:
+            alone, together = by_name(index.of(events))
+            for name, named in alone.items():
+                for number, code, rows in index.matches(name, named):
+                    for view in self._funnels[number]:
+                        changed |= view.fold_alone(named, code, rows, horizon, version)
+            work: dict[int, list[tuple[int, str, Event, int]]] = {}
+            for name, named in together.items():
+                for number, code, rows in index.matches(name, named):
+                    actors = named.actors(self._funnels[number][0].funnel.per == "session")
+                    work.setdefault(number, []).extend(
+                        (named.places[row], actors[row], named.events[row], code)
+                        for row in (range(len(actors)) if rows is None else rows)
+                        if actors[row]
+                    )
+            for number, several in work.items():
+                several.sort(key=itemgetter(0))
+                for view in self._funnels[number]:
+                    changed |= view.fold_together(several, horizon, version)
         return changed
-
-    def _fold_view(
-        self, view: _View, own: list[tuple[str, Event, int]], version: int, horizon: int, changed: set[CounterKey]
-    ) -> None:
-        actors, text, fold, touched = view.actors, view.text, view.folder.fold, view.changed.add
-        carriers = view.spec.carriers if view.breakdown else 0
-        by_actor: dict[str, list[tuple[int, int, str]]] = {}
-        for actor, event, code in own:
-            item = (event.ts, code, text(event) if code & carriers else "")
-            same = by_actor.get(actor)
-            if same is None:
-                by_actor[actor] = [item]
-            else:
-                same.append(item)
-        all_changes: list[Change] = []
-        for actor, new in by_actor.items():
-            before = entry = actors.get(actor) or None
-            if len(new) == 1 or len({value for _, code, value in new if code & carriers}) < 2:
-                entry, changes = fold(before, new, horizon)
-            else:
-                # Events with several values are taken one by one: whoever folds them in smaller batches counts the
-                # actor under each for a moment, and what it published or saved of that must be taken back here too.
-                changes = []
-                for item in new:
-                    entry, more = fold(entry, [item], horizon)
-                    changes += more
-            if changes:
-                all_changes += changes
-            if entry is not None and entry != before:
-                actors[actor] = entry
-                touched(actor)
-        self._apply(view, all_changes, version, changed)
 
     # -- persons -------------------------------------------------------------------------------------------------
 
@@ -205,16 +121,15 @@ class Funnels:
         taken: list[Steps] = []
         changed: set[CounterKey] = set()
         horizon = watermark - self.plan.lateness
-        actors = [(f"{who}{_SEPARATOR}{session}", session) for session in sessions]
+        actors = [(f"{who}{SEPARATOR}{session}", session) for session in sessions]
         for view in self._views.values():
             for actor, session in actors if view.funnel.per == "session" else ((who, ""),):
                 entry = view.actors.get(actor)
                 if not entry:
                     continue
                 events, changes = view.folder.withdraw(entry, horizon)
-                view.actors[actor] = b""
-                view.changed.add(actor)
-                self._apply(view, changes, version, changed)
+                view.put(actor, b"")
+                changed |= view.apply(changes, version)
                 if events:
                     taken.append((view.name, view.definition, view.breakdown, session, events))
         return taken, changed
@@ -227,26 +142,19 @@ class Funnels:
             view = self._views.get((name, definition, breakdown))
             if view is None or bool(session) != (view.funnel.per == "session"):
                 continue
-            actor = f"{who}{_SEPARATOR}{session}" if session else who
+            actor = f"{who}{SEPARATOR}{session}" if session else who
             own = [event for event in events if event[1] < view.codes]
             entry, changes = view.folder.take_over(view.actors.get(actor) or None, own, horizon)
             if entry is not None:
-                view.actors[actor] = entry
-                view.changed.add(actor)
-            self._apply(view, changes, version, changed)
+                view.put(actor, entry)
+            changed |= view.apply(changes, version)
         return changed
-
-    @staticmethod
-    def _apply(view: _View, changes: list[Change], version: int, changed: set[CounterKey]) -> None:
-        for bucket, value in view.counters.apply(changes):
-            view.versions[bucket, value] = version
-            changed.add(view.key(bucket, value))
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def rows(self, keys: Iterable[CounterKey], partition: int) -> Iterator[FunnelRow]:
         """The rows of these counters, and of the totals that they change."""
-        totals: set[tuple[str, str, int]] = set()
+        totals: dict[tuple[str, str], set[int]] = {}
         for key in keys:
             view = self._views.get((key.funnel, key.definition, key.breakdown))
             if view is None:
@@ -255,19 +163,23 @@ class Funnels:
             if row is not None:
                 yield row
                 if view is self._first_view(view) and view.breakdown:
-                    totals.add((key.funnel, key.definition, key.bucket))
-        for name, definition, bucket in totals:
+                    totals.setdefault((key.funnel, key.definition), set()).add(key.bucket)
+        for (name, definition), buckets in totals.items():
             view = next(v for k, v in self._views.items() if k[:2] == (name, definition))
-            values = [value for b, value in view.counters.keys() if b == bucket]  # noqa: SIM118 - not a dict
-            row = self._row(view, bucket, values, "", "", partition)
-            if row is not None:
-                yield row
+            values: dict[int, list[str]] = {bucket: [] for bucket in buckets}
+            for bucket, value in view.counters.keys():  # noqa: SIM118 - not a dict
+                if bucket in values:
+                    values[bucket].append(value)
+            for bucket, own in values.items():
+                row = self._row(view, bucket, own, "", "", partition)
+                if row is not None:
+                    yield row
 
-    def _first_view(self, view: _View) -> _View:
+    def _first_view(self, view: FunnelView) -> FunnelView:
         return next(v for k, v in self._views.items() if k[:2] == (view.name, view.definition))
 
     def _row(
-        self, view: _View, bucket: int, values: Sequence[str], breakdown: str, value: str, partition: int
+        self, view: FunnelView, bucket: int, values: Sequence[str], breakdown: str, value: str, partition: int
     ) -> FunnelRow | None:
         summary = view.counters.summary([(bucket, v) for v in values])
         if summary is None:
@@ -338,13 +250,14 @@ class Funnels:
             view.counters.load((key.bucket, key.value), data[8:])
             view.versions[key.bucket, key.value] = int.from_bytes(data[:8], "big")
 
-    def changed_actors(self) -> Iterator[tuple[tuple[str, str, str], list[tuple[str, bytes]]]]:
-        """The actors' states that changed since the last call, by funnel, definition and breakdown."""
+    def changed_actors(self) -> Iterator[tuple[tuple[str, str, str], dict[str, bytes]]]:
+        """The actors' entries that changed since the last call, by funnel, definition and breakdown.
+
+        One that was handed over is empty: it takes the place of what was written before.
+        """
         for key, view in self._views.items():
-            changed, view.changed = view.changed, set()
-            entry_of = view.actors.get
-            # Empty where it was handed over: it takes the place of what was written before.
-            yield key, [(actor, entry_of(actor) or b"") for actor in changed]
+            changed, view.changed = view.changed, {}
+            yield key, changed
 
     def all_actors(self) -> Iterator[tuple[tuple[str, str, str, str], bytes]]:
         """Every actor's state, as it is when its turn comes: the caller may fold in between."""

@@ -47,6 +47,10 @@ class Groups:
         self._starts = [0, *starts.tolist()]
         self._ends = [*self._starts[1:], len(codes)]
 
+    def __len__(self) -> int:
+        """How many groups there are."""
+        return len(self._starts)
+
     def __iter__(self) -> Iterator[tuple[int, slice]]:
         """Of each group its first row, and its place in `order`; in the order of the first rows."""
         firsts = self.order[self._starts].tolist()

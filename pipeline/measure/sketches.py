@@ -78,6 +78,21 @@ def update(found: Distinct, hashes: Sequence[int]) -> None:
     deque(map(found.update, hashes), maxlen=0)
 
 
+def sketch_of(hashes: Sequence[int]) -> hll_sketch:
+    """A sketch of these hashes."""
+    found = new_sketch()
+    update(found, hashes)
+    return found
+
+
+def dumped_of(hashes: Sequence[int]) -> bytes:
+    """The sketch of these few hashes as bytes."""
+    found = hll_sketch(LG_K, _TYPE)
+    for one in hashes:
+        found.update(one)
+    return found.serialize_compact()  # type: ignore[no-any-return]
+
+
 def dumped(found: Distinct) -> bytes:
     """A sketch or union as bytes."""
     if isinstance(found, Union):

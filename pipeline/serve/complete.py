@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from pipeline.measure.accumulator import Accumulator, users_of
+from pipeline.measure.accumulator import Accumulator, Lone, users_of
 from pipeline.measure.activity import WindowKey
 from pipeline.measure.windows import bounds
 from pipeline.state.partition import PartitionState
@@ -125,7 +125,7 @@ def _text(value: tuple[str, ...]) -> str:
     return " / ".join(part or "(none)" for part in value)
 
 
-def _counted(accumulator: Accumulator) -> MinuteCounts:
+def _counted(accumulator: Accumulator | Lone) -> MinuteCounts:
     return MinuteCounts(accumulator.events, *accumulator.figures(), accumulator.value)
 
 

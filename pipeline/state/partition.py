@@ -23,7 +23,8 @@ from pipeline.ingest.seen import U64, SeenIds, distinct
 from pipeline.ingest.validate import Validator
 from pipeline.measure.activity import Activity, WindowKey
 from pipeline.measure.entries import Entries, in_memory
-from pipeline.measure.funnels import CounterKey, Funnels
+from pipeline.measure.funnel_view import CounterKey
+from pipeline.measure.funnels import Funnels
 from pipeline.measure.rows import ActivityRow, FunnelRow, GapRow, PartitionRow
 from pipeline.measure.windows import SLIDING
 from pipeline.state.checkpoint import Checkpoint, Entry, Snapshot
@@ -202,14 +203,16 @@ class PartitionState:
         """
         entries: list[Entry] = []
         pack_one = _packer.pack
+        accumulator_of = self.activity.accumulators.get
         for key in self._unsaved_accumulators:
-            accumulator = self.activity.accumulators.get(key)
+            accumulator = accumulator_of(key)
             if accumulator is not None:
-                entries.append((_pack(_ACTIVITY, *key), accumulator.dump()))
+                entries.append((pack_one((_ACTIVITY, *key)), accumulator.dump()))
         entries += [(_pack(_FUNNEL_COUNTER, *key), value) for key, value in self.funnels.dump(self._unsaved_counters)]
+        packed = _Packed()  # most actors have changed in several funnels
         for view, changed in self.funnels.changed_actors():
             prefix = _prefix(_FUNNEL_ACTOR, *view)
-            entries += [(prefix + pack_one(actor), value) for actor, value in changed]
+            entries += [(prefix + packed[actor], entry) for actor, entry in changed.items()]
         for number, (generation, hashes) in enumerate(_joined(self._unsaved_ids)):
             entries.append((_pack(_IDS, generation, self.position, number), hashes.tobytes()))
         entries += [(_pack(_OWNER, one), value) for one, value in self.persons.changed_owners()]
@@ -444,6 +447,14 @@ def _pack(*parts: Any) -> bytes:
 def _prefix(*kind: str) -> bytes:
     """The key of an entry without its last part, the actor."""
     return _pack(*kind, "")[:-1]
+
+
+class _Packed(dict[str, bytes]):
+    """Texts as msgpack packs them, each packed when it is first asked for."""
+
+    def __missing__(self, text: str) -> bytes:
+        self[text] = found = _packer.pack(text)
+        return found  # type: ignore[no-any-return]
 
 
 _packer = msgpack.Packer()  # `packb` makes a new one each time, which is most of its work

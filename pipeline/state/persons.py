@@ -20,7 +20,8 @@ from pipeline.ingest.records import Classified, Outcome
 from pipeline.ingest.seen import U64, SeenIds, distinct
 from pipeline.measure.activity import Activity, Counted, WindowKey
 from pipeline.measure.entries import Entries
-from pipeline.measure.funnels import CounterKey, Funnels
+from pipeline.measure.funnel_view import CounterKey
+from pipeline.measure.funnels import Funnels
 from pipeline.measure.trails import Trail, Trails
 from schemas.event import Event
 from schemas.plan import Plan

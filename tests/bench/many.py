@@ -34,18 +34,26 @@ async def sparse(sizes: Sizes, say: Say) -> list[Row]:
 
 
 async def many(sizes: Sizes, say: Say) -> list[Row]:
-    """50 funnels and 20 dimensions, by turns with the shop's 2 and 3."""
-    usual, more = [], []
+    """50 funnels and 20 dimensions, by turns with 2 and 3: the shop's two again and again, and different ones.
+
+    More of the events are steps of the different ones.
+    """
+    usual: list[float] = []
+    more: dict[bool, list[float]] = {False: [], True: []}
     for number in range(1, sizes.runs + 1):
         say(f"run {number} of {sizes.runs}: 2 funnels and 3 dimensions, 50 and 20")
         usual.append(await _cost(Options(sizes.stage_events)))
-        more.append(await _cost(Options(sizes.stage_events, dimensions=20, funnels=50)))
-    times = rounded(*[large / small for small, large in zip(usual, more, strict=True)])
-    return [
-        Row("2 funnels, 3 dimensions", "µs/event", rounded(*usual)),
-        Row("50 funnels, 20 dimensions", "µs/event", rounded(*more)),
-        Row("50 funnels, 20 dimensions to 2 and 3", "x", times, MANY_TIMES, at_most=True),
-    ]
+        for which, found in more.items():
+            options = Options(sizes.stage_events, dimensions=20, funnels=50, different=which)
+            found.append(await _cost(options))
+    rows = [Row("2 funnels, 3 dimensions", "µs/event", rounded(*usual))]
+    for which, kind in ((False, "50 funnels"), (True, "50 different funnels")):
+        times = rounded(*[large / small for small, large in zip(usual, more[which], strict=True)])
+        rows += [
+            Row(f"{kind}, 20 dimensions", "µs/event", rounded(*more[which])),
+            Row(f"{kind}, 20 dimensions to 2 and 3", "x", times, MANY_TIMES, at_most=True),
+        ]
+    return rows
 
 
 async def _cost(options: Options) -> float:

@@ -25,6 +25,7 @@ from schemas.plan import Plan
 from schemas.plan_io import load_plan
 
 from .events import RATE, USERS, make_events
+from .funnels import different, repeated
 
 #: Records fetched together, about as many as the worker gets.
 BATCH: Final = 4_000
@@ -55,12 +56,12 @@ class Options:
     warm: int = 0
     large: bool = False
     each: int = 0
+    different: bool = False
 
     def plan(self) -> Plan:
-        """The shop's plan with so many dimensions and funnels; more funnels are the shop's two again."""
+        """The shop's plan with so many dimensions and funnels; these are the shop's two again, or `different` ones."""
         shop = load_plan("shop")
-        ready = list(shop.funnels.items())
-        funnels = {f"{ready[i % 2][0]}_{i}": ready[i % 2][1] for i in range(self.funnels)}
+        funnels = different(self.funnels) if self.different else repeated(shop, self.funnels)
         return shop.model_copy(update={"dimensions": _DIMENSIONS[: self.dimensions], "funnels": funnels})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -216,6 +217,41 @@ def test_neither_order_nor_batches_change_a_count(events: list[Event], cuts: lis
             fold(pieces, shuffled[begin:end])
             begin = end
     assert rows(pieces) == rows(whole)
+
+
+@given(st.lists(_events, max_size=40), st.lists(st.integers(0, 40), max_size=4), st.integers(1, 2))
+def test_batches_do_not_decide_which_values_have_places(events: list[Event], cuts: list[int], most: int) -> None:
+    own = plan(dimensions=["platform", ["platform", "event"]], max_values=most, registration="join")
+    whole, pieces = Activity(own), Activity(own)
+    fold(whole, events)
+    for begin, end in pairwise([0, *sorted(min(cut, len(events)) for cut in cuts), len(events)]):
+        fold(pieces, events[begin:end])
+    assert rows(pieces) == rows(whole)
+
+
+def test_the_windows_of_one_event_are_like_any_other() -> None:
+    own = plan(registration="join", timezone="Asia/Shanghai")
+    first = [event("u1", START, "join", 5, session_id="s"), event("u2", START + 60_000), event("u3", START + 120_000)]
+    activity, again = Activity(own), Activity(own)
+    fold(activity, first)
+    for key, accumulator in activity.accumulators.items():
+        again.load(key, accumulator.dump())
+    for number in range(4):
+        assert list(activity.rows(activity.accumulators, 0)) == list(again.rows(activity.accumulators, 0))
+        assert {key: one.dump() for key, one in activity.accumulators.items()} == {
+            key: one.dump() for key, one in again.accumulators.items()
+        }
+        minute = START // 60_000 + number
+        for one in (activity, again):
+            if number == 0:
+                one.fold([event("u4", START, platform="ios")], 2)
+            elif number == 1:
+                one.take_off([("u2", [(minute, ("",), False)], 0)], 3)
+            else:
+                one.put_on([("u9", [(minute, ("",), True)], 0)], 4, START)
+    assert rows(activity)["minute", 0, "", ()] == (2, 5, 2, 1, 1)
+    assert rows(activity)["minute", 60_000, "platform", ("",)] == (1, 0, 0, 0, 0)
+    assert rows(activity)["minute", 120_000, "platform", ("",)] == (1, 0, 2, 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from measure.funnel_reference import codes, modes
 
+from pipeline.measure.entries import MemoryEntries
 from pipeline.measure.funnel import Event, FunnelSpec, Key, contributions
+from pipeline.measure.funnel_alone import fold_alone
 from pipeline.measure.funnel_counts import FunnelCell, FunnelCounters
 from pipeline.measure.funnel_extend import Change
 from pipeline.measure.funnel_fold import FunnelFold
@@ -273,6 +275,35 @@ def test_what_is_forgotten_does_not_matter(
         assert FunnelFold(spec, linked).fold(whole, [], horizon)[0] == entry
 
 
+@settings(deadline=None)
+@given(history=histories(), lateness=st.sampled_from([0, 3, 10, 30]), linked=st.booleans(), actors=st.integers(1, 3))
+def test_events_that_are_the_only_ones_of_their_actors_are_folded_in_one_pass(
+    history: tuple[FunnelSpec, list[Event], int], lateness: int, linked: bool, actors: int
+) -> None:
+    spec, events, unit = history
+    fold, watermark = FunnelFold(spec, linked), 0
+    entries, expected = MemoryEntries(), MemoryEntries()
+    counters, expected_counters = FunnelCounters(spec), FunnelCounters(spec)
+    for n, (ts, code, value) in enumerate(relevant(spec, events)):
+        horizon = watermark - lateness * unit
+        if ts < horizon:
+            continue
+        watermark = max(watermark, ts)
+        those = [str(k) for k in range(actors) if not k or (n + k) % 3]
+        saved: dict[str, bytes] = {}
+        changes, begun, chain = fold_alone(fold, entries, code, [(actor, ts, value) for actor in those], horizon, saved)
+        changed = counters.apply(changes) | counters.begin(begun, chain)
+        expected_saved, expected_changed = {}, set()
+        for actor in those:
+            before = expected.get(actor)
+            entry, changes = FunnelFold(spec, linked).fold(before, [(ts, code, value)], horizon)
+            expected_changed |= expected_counters.apply(changes)
+            if entry is not None and entry != before:
+                expected[actor] = expected_saved[actor] = entry
+        assert (entries, saved, changed) == (expected, expected_saved, expected_changed)
+        assert counted(counters) == counted(expected_counters)
+
+
 @settings(max_examples=settings.default.max_examples * 4, deadline=None)
 @given(history=histories(), lateness=st.sampled_from([0, 3, 10, 30]), data=st.data())
 def test_what_is_taken_off_one_and_put_on_another_is_as_if_they_had_been_one(
@@ -347,6 +378,8 @@ def test_an_event_at_the_time_of_the_first_step_is_kept_with_it() -> None:
 def test_an_event_older_than_the_horizon_is_an_error() -> None:
     with pytest.raises(ValueError, match="a funnel event at 9 is older than the horizon 10"):
         FunnelFold(SPEC).fold(None, [(12, A, ""), (9, B, "")], 10)
+    with pytest.raises(ValueError, match="a funnel event at 9 is older than the horizon 10"):
+        fold_alone(FunnelFold(SPEC), MemoryEntries(), A, [("a", 12, ""), ("b", 9, "")], 10, {})
 
 
 def test_an_entry_expires_when_nothing_can_change_its_buckets() -> None:
