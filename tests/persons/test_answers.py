@@ -140,6 +140,19 @@ def test_a_shared_device_never_makes_two_users_one() -> None:
     assert log.funnel() == [1, 1, 0]
 
 
+@pytest.mark.parametrize("first", [U1, V1])
+def test_of_two_first_logins_the_one_whose_link_comes_first_has_the_device(first: str) -> None:
+    """Into the partition of the device, whatever the events say of their times."""
+    log = Log(partitions=3)
+    log.send("look", T, device=D0)
+    for n, user in enumerate((U1, V1)):
+        log.send("join", T + 1 + n, device=D0, user=user, fold=False)
+    log.cluster.fold(home_of(first, 3), 10)
+    log.cluster.drain()
+    log.send("buy", T + 3, user=first)
+    assert (log.users(), log.funnel()) == (2, [1, 1, 1])
+
+
 def test_a_device_of_too_many_users_is_nobodys_from_then_on() -> None:
     log = Log()
     log.send("look", T, device=D0)
