@@ -47,6 +47,18 @@ def test_what_is_final_where_the_user_lives_is_not_counted_there() -> None:
     assert cohorts(log) == {2: [1, 0, 0], 4: [1, 0, 0]}
 
 
+@pytest.mark.parametrize("ahead", [0, 3, 300])
+def test_a_device_from_a_partition_that_is_ahead_ends_no_cohort_of_its_user(ahead: int) -> None:
+    """There the cohort would be final by now; where the user lives it goes on."""
+    log = Log(HOURLY)
+    log.send("look", T, user=U1)
+    log.send("look", T + ahead * HOUR, device=D0)
+    log.send("rename", T + MINUTE, user=U1, device=D0)
+    log.send("join", T + 2 * MINUTE, user=U1)
+    log.send("buy", T + 3 * MINUTE, user=U1)
+    assert cohorts(log) == ({0: [1, 1, 1]} if ahead == 0 else {0: [1, 1, 1], ahead: [1, 0, 0]})
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("new", [V0, V1])
 def test_what_came_from_where_an_hour_was_over_is_not_taken_off_it(new: str, restarted: bool) -> None:
