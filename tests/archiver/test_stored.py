@@ -269,7 +269,10 @@ def by(offset: int, user: str | None, device: str | None, old: str = "") -> Reco
 
 async def test_a_restored_archiver_knows_whose_each_id_is(store: Store) -> None:
     """In the order of the log, and of one record: who is first owns, one too many makes a device nobody's."""
-    claims = [{"id": "d2", "person": user, "kind": "import", "ts": NOW} for user in ("z", "y", "x")]
+    claims = [
+        {"id": device, "person": user, "kind": "import", "ts": NOW}
+        for device, users in (("d2", "zyx"), *((f"t{n}", "zy") for n in range(20))) for user in users
+    ]  # fmt: skip
     records = [
         by(0, "b", "d1"), by(1, "a", "d1"), by(2, "n1", None, old="o1"), by(3, "n2", None, old="n1"),
         by(4, "o1", None, old="n2"), Record(5, NOW, None, json.dumps(claims).encode(), [("streamgauge-link", b"1")], 1),
@@ -282,6 +285,7 @@ async def test_a_restored_archiver_knows_whose_each_id_is(store: Store) -> None:
     await store.insert([*records, *later], plan=LINKING)  # by another archiver that was further
     restored = await _restored(store, 6, LINKING)
     assert restored.owners.is_shared("$device:d2")
+    assert {restored.owners.of(f"$device:t{n}") for n in range(20)} == {"z"}
     found, expected = restored.classify(later), going_on.classify(later)
     assert [event.actor for event in found.events if event] == [
         "b", "$device:d2", "n2", "c", "$device:d1", "n2", "n3", "n4", "n3",
