@@ -451,6 +451,12 @@ async def more_users(system: System, number: int) -> None:
     await system.run(_again("live_activity_raw", f"users + {number}. AS users", first))
 
 
+async def first_steps(system: System, first: int, second: int) -> None:
+    """Publish so many users at the steps of the cohort."""
+    total = "funnel = 'buying' AND breakdown = ''"
+    await system.run(_again("live_funnel_raw", f"[toUInt64({first}), {second}] AS users", total))
+
+
 async def test_a_link_that_came_after_a_window_had_closed_is_no_difference(server: EmbeddedClickHouse) -> None:
     """Live keeps what it said, 16 users and nobody who bought after looking; SQL knows better today."""
     async with System(server, logins(after=3 * DAY), partitions=1, now=START + 3 * DAY) as system:
@@ -465,8 +471,11 @@ async def test_a_link_that_came_after_a_window_had_closed_is_no_difference(serve
         assert found.linked_later > 0
         assert f"; {found.linked_later} of them closed before somebody in them was linked" in summary(EN, found)
         await more_users(system, 12)  # eight links don't explain that
+        await first_steps(system, 17, 0)
         found = await system.verify()
-        assert [(d.measure, d.live, d.archived) for d in found.differences] == [("users", 28, 8)]
+        assert [(d.measure, d.live, d.archived) for d in found.differences] == [
+            ("users", 28, 8), ("users by step", [17, 0], [8, 8]),
+        ]  # fmt: skip
 
 
 async def test_a_link_that_came_in_time_explains_nothing(server: EmbeddedClickHouse) -> None:
@@ -474,8 +483,11 @@ async def test_a_link_that_came_in_time_explains_nothing(server: EmbeddedClickHo
         found = await system.verify()
         assert (found.differences, found.linked_later) == ([], 0)
         await more_users(system, 8)
+        await first_steps(system, 9, 8)
         found = await system.verify()
-        assert [(d.measure, d.live, d.archived) for d in found.differences] == [("users", 16, 8)]
+        assert [(d.measure, d.live, d.archived) for d in found.differences] == [
+            ("users", 16, 8), ("users by step", [9, 8], [8, 8]),
+        ]  # fmt: skip
         assert found.linked_later == 0
 
 
