@@ -6,18 +6,19 @@ an amount, `2026-11-01` as a day. A row is named by its key: one that comes agai
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from schemas.event import Identifier, Label
+from schemas.event import DEVICE, EARLIEST_TS, LATEST_TS, Identifier, Label
 from schemas.nobody import is_nobody
 
 #: Exact to six decimals, as the values of events; below what a Decimal(18, 6) holds.
 Money = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=6)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
+_EARLIEST, _LATEST = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (EARLIEST_TS, LATEST_TS))
 Text = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -102,18 +103,23 @@ class UserAttribute(Side):
 
 
 class DeviceOwner(Side):
-    """That a device, or an old id, is a user's, from a history of another tool. Sent to Kafka, not to ClickHouse."""
+    """That a device is a user's, from a history of another tool. Sent to Kafka, not to ClickHouse.
+
+    What is right here is right as a link of the log: whoever reads that says nothing to whoever has sent it.
+    """
 
     TABLE = ""
-    KEY = ("device",)
+    KEY = ("device", "user")
     device: Identifier
     user: Identifier
-    since: AwareDatetime
+    since: Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)]
 
     @model_validator(mode="after")
     def _is_somebody(self) -> DeviceOwner:
-        if self.device == self.user or is_nobody(self.device) or is_nobody(self.user):
-            raise ValueError("an id that means nobody, or itself, belongs to nobody")
+        if is_nobody(self.device) or is_nobody(self.user):
+            raise ValueError("an id that means nobody links to nobody")
+        if self.user.startswith(DEVICE):
+            raise ValueError(f"no user's id begins with {DEVICE}, which stands for a device")
         return self
 
 

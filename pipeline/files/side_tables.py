@@ -29,6 +29,7 @@ from pipeline.progress import progress_bar
 from pipeline.settings import Settings, plan_of
 from pipeline.terminal import print_json, say
 from pipeline.topics import ensure_topic
+from schemas.event import DEVICE
 from schemas.side_tables import IDENTITIES, SIDES, DeviceOwner, Side
 from schemas.translatable import ENGLISH, Foreign, Sentence, Speech, said_of
 
@@ -100,7 +101,7 @@ async def _tell(settings: Settings, rows: Iterator[Side], done: Imported, show: 
     def records() -> Iterator[Sent]:
         for row in rows:
             assert isinstance(row, DeviceOwner)
-            claim = Claim(row.device, row.user, "import", round(row.since.timestamp() * 1000))
+            claim = Claim(DEVICE + row.device, row.user, "import", round(row.since.timestamp() * 1000))
             home = int(partitions_of([row.device.encode()], topic.partitions)[0])
             yield Sent(0, row.device.encode(), link_value(claim), home, headers=((LINK_HEADER, b"1"),))
 

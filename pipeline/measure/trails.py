@@ -8,7 +8,7 @@ Most ids leave little, and every event of theirs comes by here: so an entry is m
 begins as those of funnels do (`funnel_state.HEAD`), with the time from which on it can be forgotten:
 
     base   int64    minute of the first visit that was noted, epoch ms
-    ttl    uint32   seconds from base until every window is closed (`funnel_state.expires_at`)
+    ttl    uint32   seconds from base until every window is closed, less the lateness (`funnel_state.expires_at`)
     flags  uint16   WIDE: the places are 32 bits; BROUGHT: there are visits that were handed over
     size   uint32   bytes of the texts
     texts  msgpack  the sessions, and the values of the visits, each once
@@ -30,7 +30,7 @@ from pipeline.measure.conditions import text_values
 from pipeline.measure.entries import Entries
 from pipeline.measure.funnel_state import HEAD, ttl_of
 from pipeline.measure.windows import bounds, closing, grains
-from schemas.duration import HOUR, MINUTE
+from schemas.duration import MINUTE
 from schemas.event import Event
 from schemas.plan import Plan
 
@@ -222,20 +222,21 @@ class Trails:
         }
 
     def _ends_of(self, minute: int) -> list[int]:
-        """The ends of the windows around a minute, that of the minute first; at last, when the latest is closed."""
+        """The ends of the windows around a minute, that of the minute first; at last, when all of them are closed."""
         ends = self._ends.get(minute)
         if ends is None:
             if len(self._ends) >= _REMEMBERED:
                 self._ends.clear()
             ends = [bounds(grain, minute * MINUTE, self._plan.zone)[1] for grain in self._grains]
-            # Some time more, for minutes stay open for links a little longer than for events.
-            ends.append(max(ends) + HOUR)
+            # Less the lateness, as what expires is asked for; minutes stay open for links longer than for events.
+            closed = max([end - ahead for end, ahead in zip(ends, self._closing, strict=True)])
+            ends.append(closed - self._plan.lateness)
             self._ends[minute] = ends
         return ends
 
     def _expires(self, minute: int, sessions: object) -> int:
         closed = self._ends_of(minute)[-1]
-        return max(closed, (minute + 1) * MINUTE + self._steps_ms + HOUR) if sessions else closed
+        return max(closed, (minute + 1) * MINUTE + self._steps_ms) if sessions else closed
 
     def _encode(self, visits: _Visits, sessions: dict[str, None]) -> bytes:
         if not visits:

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.measure.activity import OTHER
 from pipeline.measure.windows import SLIDING, grains
 from pipeline.queries.activity import activity_sql, window_end, window_start
-from pipeline.queries.comparison import USERS_RELATIVE_ERROR, Comparison, close, when
+from pipeline.queries.comparison import Comparison, close, taken_off, when
 from pipeline.queries.conditions import value_sql
 from pipeline.queries.persons import ID
 from schemas.duration import MINUTE
@@ -167,8 +167,7 @@ async def _linked_later(comparison: Comparison, grain: str, dimension: Sequence[
         f"uniqExactIf({ID}, {closing} >= {window_end(grain, plan.timezone, 'start')}) AS late_links, "
         f"uniqExact({ID}) AS links FROM {comparison.events()} WHERE is_linked GROUP BY start, own"
     )
-    # Of what is taken off there is a sketch of its own, and as much more in the one that it is taken off.
-    found = {(row[0], tuple(row[1])): row[2] + 2 * USERS_RELATIVE_ERROR * row[3] for row in rows}
+    found = {(row[0], tuple(row[1])): row[2] + taken_off(row[3]) for row in rows}
     values = await comparison.query(
         "SELECT DISTINCT toUnixTimestamp64Milli(start) FROM live_activity_raw FINAL "
         "WHERE stream = {stream:String} AND grain = {grain:String} AND dimension = {dimension:String} "

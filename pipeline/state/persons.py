@@ -188,7 +188,8 @@ class Persons:
         person, open_at, share = handover.person, handover.watermark, handover.share
         visits = self._own_fields(share)
         come.append((person, visits, open_at))
-        changed.counters.update(self._funnels.put_on(person, share.steps, open_at, version))
+        # Steps of what was final where they come from are not among them; what the user has is final by our own time.
+        changed.counters.update(self._funnels.put_on(person, share.steps, watermark, version))
         if self._aliases:
             sessions = [steps.session for steps in share.steps if steps.session]
             _, shares = self._joining.setdefault(person, (watermark, []))

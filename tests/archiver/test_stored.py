@@ -16,6 +16,7 @@ from pipeline.archiver.restore import Restoring, restore
 from pipeline.archiver.rows import (
     DUPLICATE_COLUMNS,
     EVENT_COLUMNS,
+    LINK_COLUMNS,
     REJECTED_COLUMNS,
     STORED_AT,
     ArchiveBatch,
@@ -29,6 +30,7 @@ from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.records import ORIGIN_HEADER, Record
 from pipeline.ingest.validate import Validator
 from pipeline.settings import Settings
+from schemas.plan import Plan
 from schemas.plan_io import parse_plan
 
 pytestmark = pytest.mark.usefixtures("needs_embedded")
@@ -45,8 +47,8 @@ class Store:
         self.settings = settings
         self.connection = Connection(settings)
 
-    async def insert(self, records: list[Record], stored_at: int = NOW) -> PartitionClassifier:
-        classifier = PartitionClassifier(PLAN, Validator(PLAN), 0, 1)
+    async def insert(self, records: list[Record], stored_at: int = NOW, plan: Plan = PLAN) -> PartitionClassifier:
+        classifier = PartitionClassifier(plan, Validator(plan), 0, 1)
         batch = ArchiveBatch(self.settings.stream)
         batch.add(0, classifier.classify(records))
         at = EVENT_COLUMNS.index("value")
@@ -55,6 +57,7 @@ class Store:
             ("events_raw", EVENT_COLUMNS, batch.events),
             ("rejected_raw", REJECTED_COLUMNS, batch.rejected),
             ("duplicates_raw", DUPLICATE_COLUMNS, batch.duplicates),
+            ("links_raw", LINK_COLUMNS, batch.links),
         ):
             if columns[0]:
                 settings = {"max_partitions_per_insert_block": 0}
@@ -194,8 +197,8 @@ async def test_what_was_stored_before_is_kept_and_the_change_can_be_made_twice(
 # -- an archiver that takes over ---------------------------------------------------------------------------------
 
 
-async def _restored(store: Store, offset: int) -> PartitionClassifier:
-    classifier = PartitionClassifier(PLAN, Validator(PLAN), 0, 1)
+async def _restored(store: Store, offset: int, plan: Plan = PLAN) -> PartitionClassifier:
+    classifier = PartitionClassifier(plan, Validator(plan), 0, 1)
     await _restore(store, classifier, offset)
     return classifier
 
@@ -247,6 +250,47 @@ async def test_a_restored_archiver_decides_as_one_that_never_stopped(store: Stor
     restored = await _restored(store, cut)
     assert (restored.watermark, restored.clock) == (going_on.watermark, going_on.clock)
     assert restored.classify(records[cut:]).outcomes == going_on.classify(records[cut:]).outcomes
+
+
+LINKING = parse_plan(
+    "product: T\nevents: {look: {}, rename: {properties: {old: string}}}\n"
+    "identity: {shared_device: 2, alias: {event: rename, previous: properties.old}}\n"
+)
+
+
+def by(offset: int, user: str | None, device: str | None, old: str = "") -> Record:
+    """An event of these ids, which may tell an old one."""
+    event: dict[str, Any] = {"event_id": f"e{offset}", "event": "look", "ts": NOW + offset}
+    event |= {"user_id": user, "anonymous_id": device}
+    if old:
+        event |= {"event": "rename", "properties": {"old": old}}
+    return Record(offset, NOW + offset, None, json.dumps(event).encode(), (), 1)
+
+
+async def test_a_restored_archiver_knows_whose_each_id_is(store: Store) -> None:
+    """In the order of the log, and of one record: who is first owns, one too many makes a device nobody's."""
+    claims = [
+        {"id": device, "person": user, "kind": "import", "ts": NOW}
+        for device, users in (("d2", "zyx"), *((f"t{n}", "zy") for n in range(20))) for user in users
+    ]  # fmt: skip
+    records = [
+        by(0, "b", "d1"), by(1, "a", "d1"), by(2, "n1", None, old="o1"), by(3, "n2", None, old="n1"),
+        by(4, "o1", None, old="n2"), Record(5, NOW, None, json.dumps(claims).encode(), [("streamgauge-link", b"1")], 1),
+    ]  # fmt: skip
+    later = [
+        by(6, None, "d1"), by(7, None, "d2"), by(8, "o1", None), by(9, "c", "d1"), by(10, None, "d1"),
+        by(11, "o1", None, old="n2"), by(12, "n3", None, old="n2"), by(13, "n4", None, old="n3"), by(14, "o1", None),
+    ]  # fmt: skip
+    going_on = await store.insert(records, plan=LINKING)
+    await store.insert([*records, *later], plan=LINKING)  # by another archiver that was further
+    restored = await _restored(store, 6, LINKING)
+    assert restored.owners.is_shared("$device:d2")
+    assert {restored.owners.of(f"$device:t{n}") for n in range(20)} == {"z"}
+    found, expected = restored.classify(later), going_on.classify(later)
+    assert [event.actor for event in found.events if event] == [
+        "b", "$device:d2", "n2", "c", "$device:d1", "n2", "n3", "n4", "n3",
+    ]  # fmt: skip
+    assert (found.outcomes, found.links, found.shared) == (expected.outcomes, expected.links, expected.shared)
 
 
 async def test_rows_of_before_the_clock_was_kept_are_enough_to_go_on(store: Store) -> None:

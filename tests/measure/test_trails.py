@@ -91,3 +91,13 @@ def test_sessions_are_kept_where_a_funnel_counts_them() -> None:
     for session in ("s1", "s2", "s1", ""):
         found.add([look(0, session=session)], T)
     assert found.of("$device:d", T).sessions == ["s1", "s2"]
+
+
+def test_of_minutes_that_are_over_one_visit_an_hour_is_kept() -> None:
+    """Who comes every minute leaves little more than who comes now and then: as bytes, and of the same visits."""
+    found = trails()
+    for minute in range(600):
+        found.add([look(minute)], T + minute * MINUTE)
+        assert len(found.entries.get("$device:d") or b"") < 300
+    # Of ten hours the last 35 minutes (half an hour and `max_future`), and the day, of which the others are one visit.
+    assert len(found.of("$device:d", T + 599 * MINUTE).visits) <= 40

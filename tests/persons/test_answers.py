@@ -140,6 +140,19 @@ def test_a_shared_device_never_makes_two_users_one() -> None:
     assert log.funnel() == [1, 1, 0]
 
 
+@pytest.mark.parametrize("first", [U1, V1])
+def test_of_two_first_logins_the_one_whose_link_comes_first_has_the_device(first: str) -> None:
+    """Into the partition of the device, whatever the events say of their times."""
+    log = Log(partitions=3)
+    log.send("look", T, device=D0)
+    for n, user in enumerate((U1, V1)):
+        log.send("join", T + 1 + n, device=D0, user=user, fold=False)
+    log.cluster.fold(home_of(first, 3), 10)
+    log.cluster.drain()
+    log.send("buy", T + 3, user=first)
+    assert (log.users(), log.funnel()) == (2, [1, 1, 1])
+
+
 def test_a_device_of_too_many_users_is_nobodys_from_then_on() -> None:
     log = Log()
     log.send("look", T, device=D0)
@@ -361,6 +374,11 @@ def test_of_what_was_sent_on_nothing_is_remembered_that_the_archive_does_not_hol
     assert log.outcomes() == {"accepted": 3, "duplicate": 1, "forwarded": 1, "link": 2}
 
 
+def in_funnels(log: Log) -> set[str]:
+    """Of whom the funnels of the first partition keep something."""
+    return {key[3] for key, _ in log.cluster.states[0].funnels.all_actors()}
+
+
 def test_what_a_device_has_left_is_forgotten_with_its_windows_and_with_a_link() -> None:
     log = Log()
     trails = log.cluster.states[0].persons.trails
@@ -368,19 +386,22 @@ def test_what_a_device_has_left_is_forgotten_with_its_windows_and_with_a_link() 
     log.send("look", T, device=D0)
     log.send("look", T, device=other)
     assert dict(trails.dump()).keys() == {f"$device:{D0}", f"$device:{other}"}
+    assert in_funnels(log) == {f"$device:{D0}", f"$device:{other}"}
     log.send("join", T + 1, device=D0, user=U1)
-    assert dict(trails.dump()).keys() == {f"$device:{other}"}
+    assert dict(trails.dump()).keys() == in_funnels(log) == {f"$device:{other}"}
     log.send("look", T + 72 * HOUR, user=U0)
     log.cluster.states[0].checkpoint()
     log.cluster.states[0].expire()
     assert dict(trails.dump()).keys() == {U0}  # with aliases, a user may turn out to be another
 
 
-def test_ids_are_somebody_each_where_the_plan_says_so() -> None:
+@pytest.mark.parametrize("user", [U0, U1])
+def test_ids_are_somebody_each_where_the_plan_says_so(user: str) -> None:
     log = Log(parse_plan(TEXT.replace("identity: {", "identity: {link: never, ")))
-    log.send("look", T, device=D0)
-    log.send("join", T + 1, device=D0, user=U1)
-    assert (log.users(), log.funnel(), log.outcomes()) == (2, [1, 0, 0], {"accepted": 2})
+    log.send("join", T, device=D0, user=user)
+    log.send("look", T + 1, device=D0)
+    log.send("join", T + 2, device=D0, user=user)
+    assert (log.users(), log.funnel(), log.outcomes()) == (2, [1, 0, 0], {"accepted": 3})
 
 
 def test_counters_of_somebody_who_moved_away_go_down() -> None:

@@ -154,6 +154,21 @@ def test_a_long_history_comes_in_parts_and_whole() -> None:
     assert (len(minutes), {round(c.users) for c in minutes}) == (2000, {1})
 
 
+def test_many_steps_of_long_values_come_in_parts_and_whole() -> None:
+    funnel = "window: 7d, attribution: last, breakdown: [platform]"
+    log = Log(parse_plan(TEXT.replace("window: 7d", funnel).replace("dimensions: [platform]", "")))
+    log.send("look", T, device=D0)
+    for n in range(450):
+        event = {"event_id": f"p{n}", "event": "look", "ts": T + 1 + n, "anonymous_id": D0}
+        log.cluster.write(0, to_json(event | {"platform": f"{n:03}{'🙂' * 250}"}))
+    log.send("join", T + 1000, device=D0, user=U1)
+    letters = [r for r in log.cluster.logs[1] if r.headers and r.headers[0][0] == "streamgauge-handover"]
+    assert len(letters) > 1
+    assert max(len(letter.value or b"") for letter in letters) < 450_000
+    log.send("buy", T + 2000, user=U1)
+    assert log.funnel() == [1, 1, 1]
+
+
 def test_what_is_handed_to_an_old_id_goes_on_to_the_new_one() -> None:
     log = Log()
     log.send("look", T, device=D0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from persons.cluster import home_of
-from persons.test_answers import D0, HOUR, MINUTE, TEXT, U0, U1, V0, V1, Log, T, by_home
+from persons.test_answers import D0, DAY, HOUR, MINUTE, TEXT, U0, U1, V0, V1, Log, T, by_home
 from pydantic_core import to_json
 
 from pipeline.measure.funnels import definition_of
@@ -47,6 +47,18 @@ def test_what_is_final_where_the_user_lives_is_not_counted_there() -> None:
     assert cohorts(log) == {2: [1, 0, 0], 4: [1, 0, 0]}
 
 
+@pytest.mark.parametrize("ahead", [0, 3, 300])
+def test_a_device_from_a_partition_that_is_ahead_ends_no_cohort_of_its_user(ahead: int) -> None:
+    """There the cohort would be final by now; where the user lives it goes on."""
+    log = Log(HOURLY)
+    log.send("look", T, user=U1)
+    log.send("look", T + ahead * HOUR, device=D0)
+    log.send("rename", T + MINUTE, user=U1, device=D0)
+    log.send("join", T + 2 * MINUTE, user=U1)
+    log.send("buy", T + 3 * MINUTE, user=U1)
+    assert cohorts(log) == ({0: [1, 1, 1]} if ahead == 0 else {0: [1, 1, 1], ahead: [1, 0, 0]})
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("new", [V0, V1])
 def test_what_came_from_where_an_hour_was_over_is_not_taken_off_it(new: str, restarted: bool) -> None:
@@ -64,6 +76,25 @@ def test_what_came_from_where_an_hour_was_over_is_not_taken_off_it(new: str, res
     log.send("rename", FIRST + HOUR + 2 * MINUTE, user=new, properties={"old": U1}, p=1)
     assert (log.users(FIRST, "hour"), log.users()) == (2, 3)
     assert log.users(FIRST + HOUR, "hour") == (1 if new == V1 else 0)  # nobody's, where that is over for the new id
+
+
+@pytest.mark.parametrize(("lateness", "ahead"), [("1h", "5m"), ("1m", "5m"), ("1h", "3h"), ("1m", "1d")])
+def test_as_long_as_a_minute_is_open_for_links_it_is_known_who_was_in_it(lateness: str, ahead: str) -> None:
+    """However long after its day that is; a link finds the same whether what is over was forgotten or not yet."""
+    plan = parse_plan(TEXT.replace("lateness: 1h", f"lateness: {lateness}\nmax_future: {ahead}"))
+    end = DAY + 24 * HOUR
+    over = end + max(plan.lateness, plan.max_future + 30 * MINUTE)
+    for now, persons in ((over - 1, 1), (over, 2)):
+        log = Log(plan)
+        log.send("look", end - 1, device=D0)
+        log.send("look", end - 1, user=U1)
+        log.send("look", now, user=W0)
+        for p, state in enumerate(log.cluster.states):
+            log.cluster.save(p)
+            log.cluster.publish(p)
+            state.expire()
+        log.send("join", now, user=U1, device=D0)
+        assert log.cluster.published()["minute", end - MINUTE, "", ()] == (2, persons, 0)
 
 
 @pytest.mark.parametrize(("session", "per"), [("s1", ""), ("", ", per: session")])

@@ -25,7 +25,7 @@ lateness: 90d
 dedupe: 90d
 registration: join
 dimensions: [event, platform]
-identity: {alias: {event: rename, previous: properties.old}}
+identity: {shared_device: 2, alias: {event: rename, previous: properties.old}}
 events:
   join: {}
   look: {}

@@ -41,6 +41,19 @@ def test_what_a_batch_tells_a_partition_goes_in_one_record() -> None:
     assert (log.users(), log.registrations(), log.funnel()) == (6, 6, [6, 6, 0])
 
 
+def test_first_logins_of_thousands_with_long_ids_are_told_in_several_records() -> None:
+    log = Log()
+    pairs = [(f"{number}-{'d' * 240}", f"{number}-{'u' * 240}") for number in range(4_000)]
+    for number, (device, user) in enumerate(pairs):
+        log.send("join", T + number, device=device, user=user, fold=False)
+    for p in range(2):
+        log.cluster.fold(p, 4_000)
+    told = [record for each in log.cluster.logs for record in each if ("streamgauge-link", b"1") in record.headers]
+    claims = [(claim["id"], claim["person"]) for record in told for claim in json.loads(record.value or b"")]
+    assert sorted(claims) == sorted(pair for pair in pairs if home_of(pair[0], 2) != home_of(pair[1], 2))
+    assert max(len(record.value or b"") for record in told) < 400_000
+
+
 @pytest.mark.parametrize("at_once", [1, 2, 4])
 def test_what_is_handed_over_again_in_other_company_counts_once(at_once: int) -> None:
     """After a crash the batches are others, and so is what goes together."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from persons.cluster import home_of
-from persons.test_answers import D0, D1, DAY, HOUR, MINUTE, TEXT, U0, U1, V0, V1, Log, T
+from persons.test_answers import D0, D1, DAY, HOUR, MINUTE, TEXT, U0, U1, V0, V1, Log, T, in_funnels
 from pydantic_core import to_json
 
 from schemas.plan_io import parse_plan
@@ -83,7 +83,7 @@ def test_after_a_restart_a_handover_is_known_again(save: Save) -> None:
 
 @pytest.mark.parametrize("save", [saved, rewritten])
 def test_what_a_device_has_left_does_not_come_back_with_a_restart(save: Save) -> None:
-    """Else a crash, and the link again, would hand the same over twice."""
+    """Else a crash, and the link again, would hand the same over twice, or it would be kept for nobody."""
     log = Log()
     log.send("look", T, device=D0)
     save(log)
@@ -91,6 +91,7 @@ def test_what_a_device_has_left_does_not_come_back_with_a_restart(save: Save) ->
     restart(log, saved)
     trails: dict[str, Any] = dict(log.cluster.states[0].persons.trails.dump())
     assert f"$device:{D0}" not in trails
+    assert in_funnels(log) == set()
 
 
 def test_marks_of_handovers_are_forgotten_with_their_horizon() -> None:
