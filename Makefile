@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # in the order of their names, for the longest one is among the first.
 PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup tools demo test test-integration test-all test-pure test-dates test-laws sdk sdk-quick faults lint docs site bench bench-jvm chaos clean
+.PHONY: help setup tools demo test test-integration test-all test-pure test-compiled test-dates test-laws sdk sdk-quick faults lint docs site compiled bench bench-jvm chaos clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,11 @@ test-pure:  ## the tests that need nothing but Python, with coverage (PYTHON=pyt
 		-m "not needs and not integration and not faults" $(or $(ARGS),$(PURE_TESTS))
 	@$(PURE)/bin/python -m coverage report
 
+test-compiled: compiled  ## the same tests with the funnels compiled, from the wheel (needs a C compiler)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/compiled build/wheel/*.whl
+	@STREAMGAUGE_COMPILED=1 PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/build/compiled $(BIN)/python -m pytest -q \
+		--hypothesis-profile=few -m "not needs and not integration and not faults" $(or $(ARGS),$(PURE_TESTS))
+
 test-dates: .venv/.ready  ## the tests that ask what day it is, on 19 other days (DAYS="monday leap-day", ARGS=)
 	@$(BIN)/python -m tests.days $(DAYS) $(if $(ARGS),-- $(ARGS))
 
@@ -79,6 +84,12 @@ docs: .venv/.ready  ## docs/metrics.md and docs/zh/metrics.md, from the metric f
 site: .venv/.ready  ## the documentation as a site, in build/site; a broken link is an error
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@$(BIN)/python -m sphinx -q -n -W --keep-going -b html docs build/site
+
+# Compiled code is in a wheel alone: beside sources that are edited it would go on running the old ones.
+compiled: .venv/.ready  ## the package as a wheel with its funnels compiled, in build/wheel (needs a C compiler)
+	@rm -rf build/compiled build/wheel build/lib.*
+	@STREAMGAUGE_COMPILED=1 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation --wheel-dir build/wheel .
 
 bench: .venv/.ready  ## how fast it is on this machine: the worker, then every metric (ARGS=--quick, ARGS=catalogue: one)
 	@$(BIN)/python -m tests.bench $(ARGS)

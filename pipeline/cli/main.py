@@ -10,6 +10,8 @@ import errno
 import logging
 import os
 import sys
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import find_spec
 from typing import Annotated, NoReturn
 
 import typer
@@ -99,6 +101,12 @@ def _run() -> None:
             raise
 
 
+def _what_runs() -> str:
+    """Whether the funnels' code is what `make compiled` made of it, or Python's."""
+    fold = find_spec("pipeline.measure.funnel_fold")
+    return "compiled" if fold is not None and isinstance(fold.loader, ExtensionFileLoader) else "Python"
+
+
 def _of_a_client(exc: Exception) -> Sentence | None:
     """What an error of a client of ClickHouse or Kafka means to a person; None if it is another error.
 
@@ -141,5 +149,5 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     if version:
-        print(f"streamgauge {__version__}")
+        print(f"streamgauge {__version__} ({_what_runs()})")
         raise typer.Exit
