@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
@@ -23,7 +23,7 @@ from pipeline.queries.funnel_period import (
     funnel_period_sql,
     funnel_rows,
 )
-from pipeline.report.model import Facts, Key, Quality, ReportPeriod
+from pipeline.report.model import CHANGED, Facts, Key, Quality, ReportPeriod, funnel_part, parts_of
 from pipeline.report.people import DIMENSIONS as KEY_DIMENSIONS
 from pipeline.report.people import people_sql
 from schemas.plan import Funnel, Plan
@@ -71,37 +71,54 @@ WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Mi
 GROUP BY reason ORDER BY n DESC, reason LIMIT 5"""
 
 
-async def gather(store: Store, plan: Plan, period: ReportPeriod, now: int) -> Facts:
-    """Every figure of the report, as things stand at `now` (epoch ms).
+async def gather(
+    store: Store, plan: Plan, period: ReportPeriod, now: int, parts: Collection[str] | None = None
+) -> Facts:
+    """What is told in these `parts` (see `parts_of`), of the whole report if none are named, as things stand at `now`
+    (epoch ms). What several need is asked once.
 
     Raises StoreError if the key figures can't be had, UserError if the views are another plan's; other parts may be missing.
     """
     await require_plan(store, plan)
     asker = _Asker(store, plan, period, now)
-    keys = await asker.keys()
-    key, before, weekday = [keys[span.first] for span in (period, period.before, period.same_weekday)]
-    facts = Facts(plan.product, period, key, before, weekday)
+    wanted = set(parts_of(plan) if parts is None else parts)
+    facts = Facts(plan.product, period)
+    if wanted & {CHANGED, "keys"}:
+        keys = await asker.keys()
+        key, before, weekday = [keys[span.first] for span in (period, period.before, period.same_weekday)]
+        facts = replace(facts, key=key, before=before, same_weekday=weekday)
+    found: dict[str, Any] = {}
+    if "keys" in wanted:
+        found["daily"] = await asker.daily()
+    if CHANGED in wanted:
+        found["segments"] = await asker.segments()
+    named = [name for name in plan.funnels if wanted & {CHANGED, funnel_part(name)}]
+    found["funnels"] = tuple([await asker.funnel(name, plan.funnels[name]) for name in named])
+    for name, metric, arguments in _metrics(plan, period, now):
+        if name in wanted or (name == "allocation" and "experiments" in wanted):
+            found[name] = await asker.metric(metric, arguments)
+    if wanted & {CHANGED, "quality"}:
+        found |= {"quality": await asker.quality(period), "quality_before": await asker.quality(period.before)}
+    if "alerts" in wanted:
+        found["alerts"] = await asker.alerts()
+    happened = tuple((local(one.moment(plan.zone), plan.zone).date(), one.text) for one in plan.annotations)
+    return replace(facts, **found, happened=happened, missing=tuple(asker.missing))
+
+
+def _metrics(plan: Plan, period: ReportPeriod, now: int) -> list[tuple[str, str, dict[str, str]]]:
+    """What of the catalogue is told: the field of `Facts`, the metric and what it is run with."""
     first, last, whole = period.first.isoformat(), period.last.isoformat(), period.last_whole.isoformat()
+    joined = (period.last_whole - timedelta(days=37)).isoformat()
     month = (period.last - timedelta(days=29)).isoformat()
     # What a user does after the period counts too, up to the last day that is over.
     until = (local(now, plan.zone).date() - timedelta(days=1)).isoformat()
-    return replace(
-        facts,
-        segments=await asker.segments(),
-        happened=tuple((local(one.moment(plan.zone), plan.zone).date(), one.text) for one in plan.annotations),
-        daily=await asker.daily(),
-        funnels=tuple([await asker.funnel(name, funnel) for name, funnel in plan.funnels.items()]),
-        retention=await asker.metric("retention_by", {"from": (period.last_whole - timedelta(days=37)).isoformat(),
-                                                      "to": whole, "until": whole, "days": "1,3,7,14,30"}),
-        channels=await asker.metric("acquisition_cost", {"from": first, "to": last}),
-        campaigns=await asker.metric("campaign_results", {"from": first, "to": last, "until": until}),
-        experiments=await asker.metric("experiment_results", {"from": month, "to": last}),
-        allocation=await asker.metric("experiment_allocation", {"from": month, "to": last}),
-        quality=await asker.quality(period),
-        quality_before=await asker.quality(period.before),
-        alerts=await asker.alerts(),
-        missing=tuple(asker.missing),
-    )  # fmt: skip
+    return [
+        ("retention", "retention_by", {"from": joined, "to": whole, "until": whole, "days": "1,3,7,14,30"}),
+        ("channels", "acquisition_cost", {"from": first, "to": last}),
+        ("campaigns", "campaign_results", {"from": first, "to": last, "until": until}),
+        ("experiments", "experiment_results", {"from": month, "to": last}),
+        ("allocation", "experiment_allocation", {"from": month, "to": last}),
+    ]
 
 
 #: Measure to dimension to the values now and then.
