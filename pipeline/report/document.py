@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pipeline.insight.model import Finding, FunnelFacts
 from pipeline.insight.sentences import worst
@@ -25,6 +25,8 @@ from pipeline.report.model import CHANGED, Facts, Key, funnel_part
 
 #: Columns that a report has room for.
 _CHANNELS = ("channel", "spend", "new_users", "cac", "paying", "cost_per_buyer", "revenue", "roas")
+#: Letters of a number with its sign and unit, or of two that are bounds.
+_MOST_NUMBER: Final = 30
 _RETENTION = ("n", "users", "classic_rate", "rolling_rate")
 
 
@@ -332,7 +334,8 @@ def _numeric(value: Any) -> bool:
     plain = str(value)
     if isinstance(value, Safe):
         plain = plain.split(">")[1].split("<")[0] if ">" in plain else plain
-    return not plain or plain[0] in "0123456789+−–"
+    # A sentence may begin with a number, too.
+    return not plain or (plain[0] in "0123456789+−–" and len(plain) <= _MOST_NUMBER)
 
 
 def headline(t: Language, facts: Facts) -> list[str]:

@@ -85,7 +85,7 @@ async def pairs(context: Context) -> Safe:
         t("Campaign"), t("The one before"), t("Took part"), term(t("Bought"), what),
         term(t("Revenue a user"), what), term(t("Came back"), what), t("Verdict"),
     ]  # fmt: skip
-    return table(heads, made, label=t("Each campaign against the one before"), numeric=[2, 3, 4, 5], whole=_names(rows),
+    return table(heads, made, label=t("Each campaign against the one before"), numeric=[2, 3, 4, 5], whole=[k for at in _names(rows) for k in (at, at + 1)],
                  empty=t("No campaign in these days has one of its kind before it."))  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def _named(context: Context, pair: _Pair) -> Child:
     return (
         name
         if pair.days is None
-        else text(name, " ", dim(t("its first {n} day{s}", n=pair.days, s="s" if pair.days > 1 else "")))
+        else text(name, " ", h("br"), dim(t("its first {n} day{s}", n=pair.days, s="s" if pair.days > 1 else "")))
     )
 
 
