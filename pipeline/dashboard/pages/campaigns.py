@@ -85,7 +85,7 @@ async def pairs(context: Context) -> Safe:
         t("Campaign"), t("The one before"), t("Took part"), term(t("Bought"), what),
         term(t("Revenue a user"), what), term(t("Came back"), what), t("Verdict"),
     ]  # fmt: skip
-    return table(heads, made, label=t("Each campaign against the one before"), numeric=[2, 3, 4, 5], whole=[k for at in _names(rows) for k in (at, at + 1)],
+    return table(heads, made, label=t("Each campaign against the one before"), numeric=[2, 3, 4, 5],
                  empty=t("No campaign in these days has one of its kind before it."))  # fmt: skip
 
 
