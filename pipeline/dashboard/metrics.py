@@ -27,9 +27,15 @@ from pipeline.render.vega import Annotation
 
 
 async def run_metric(
-    context: Context, metric: Metric, given: Mapping[str, Any], *, keep: float = 30.0, stale: float = 0.0
+    context: Context,
+    metric: Metric,
+    given: Mapping[str, Any],
+    *,
+    keep: float = 30.0,
+    stale: float = 0.0,
+    most: int | None = None,
 ) -> tuple[Table, dict[str, Any]]:
-    """The metric's result and the arguments it was run with. Raises UserError, StoreError."""
+    """The metric's result, at most so many rows, and the arguments it was run with. Raises UserError, StoreError."""
     if metric.name in ABOUT_ONE and not context.settings.dashboard_people:
         raise UserError(
             "{metric} is about one person, and this dashboard shows none (PIPELINE_DASHBOARD_PEOPLE)",
@@ -38,7 +44,8 @@ async def run_metric(
     arguments = arguments_for(metric, given, context.plan, context.today)
     await require_plan(context.store, context.plan)
     filters = _filters(context, arguments)
-    return await ask_metric(context.store, metric, arguments, filters, keep=keep, stale=stale), arguments
+    table = await ask_metric(context.store, metric, arguments, filters, keep=keep, stale=stale, most=most)
+    return table, arguments
 
 
 def _filters(context: Context, arguments: Mapping[str, Any]) -> str:
@@ -67,7 +74,9 @@ async def shown(
     if metric is None:
         return h("p", t("The catalogue has no metric {name} yet.", name=name), class_="empty")
     try:
-        table, arguments = await run_metric(context, metric, given)
+        # A chart is of all rows.
+        few = most if metric.chart.kind == "table" else None
+        table, arguments = await run_metric(context, metric, given, most=few)
     except UserError as exc:
         return note_bad(t.said(exc))
     except StoreError as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from pipeline.clickhouse.questions import Store
@@ -22,20 +23,23 @@ async def ask_metric(
     *,
     keep: float = 30.0,
     stale: float = 0.0,
+    most: int | None = None,
 ) -> Table:
     """The metric's result for all its arguments, remembered as `Store.remembered` says. Raises StoreError.
 
     `filters` is a value of ClickHouse's `additional_table_filters`: what of the facts is seen, "" for all.
+    Of a list whoever shows the first rows asks for so many (`most`): to put all in order and to send them takes longer.
     """
-    sql, parameters = query(metric, LIMITS), bound(arguments)
-    settings = LIMITS.settings() | ({"additional_table_filters": filters} if filters else {})
+    limits = replace(LIMITS, rows=min(most or LIMITS.rows, LIMITS.rows))
+    sql, parameters = query(metric, limits), bound(arguments)
+    settings = limits.settings() | ({"additional_table_filters": filters} if filters else {})
 
     async def ask() -> Table:
         client = await store.client()
         result = await client.query(sql, parameters=parameters, settings=settings)
         rows = [tuple(row) for row in result.result_rows]
         types = tuple(kind.name for kind in result.column_types)
-        return Table(tuple(result.column_names), types, rows[: LIMITS.rows], len(rows) > LIMITS.rows)
+        return Table(tuple(result.column_names), types, rows[: limits.rows], len(rows) > limits.rows)
 
     found: Table = await store.cached((sql, repr(parameters), filters), keep, ask, stale=stale)
     return found

@@ -82,7 +82,9 @@ def funnel_period_sql(
         mark = quoted(between)
         values = [value_sql(name) for name in fields_by]
         if between == _BETWEEN:
-            values = [f"replaceAll({value}, {mark}, ' ')" for value in values]
+            # Of a field of the envelope as it stands: its few different values are looked at, not those of all rows.
+            plain = [name if name in CONTEXT_FIELDS else value for name, value in zip(fields_by, values, strict=True)]
+            values = [f"replaceAll({value}, {mark}, ' ')" for value in plain]
         query = replace(query, breakdown=f"concat({f', {mark}, '.join(values)})")
     if daily:
         start, stop = bucket_templates("day", plan.timezone)

@@ -126,6 +126,8 @@ def metric_table(
     ]
     left = len(table.rows) - most
     more = t("and {left} more rows, in the download", left=t.number(left)) if left > 0 else None
+    if table.truncated:  # nobody has counted them
+        more = t("and more rows, in the download")
     return text(
         draw_table(
             [column_name(t, name) for name in table.columns],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pipeline.insight.model import Finding, FunnelFacts
 from pipeline.insight.sentences import worst
@@ -20,10 +21,12 @@ from pipeline.render.tables import table
 from pipeline.render.vega import Annotation, Chart
 from pipeline.render.vega import lines as line_chart
 from pipeline.report.findings import all_findings, part_words, reference_words, weekday_words
-from pipeline.report.model import Facts, Key
+from pipeline.report.model import CHANGED, Facts, Key, funnel_part
 
 #: Columns that a report has room for.
 _CHANNELS = ("channel", "spend", "new_users", "cac", "paying", "cost_per_buyer", "revenue", "roas")
+#: Letters of a number with its sign and unit, or of two that are bounds.
+_MOST_NUMBER: Final = 30
 _RETENTION = ("n", "users", "classic_rate", "rolling_rate")
 
 
@@ -78,27 +81,31 @@ def still(chart: Chart, *, narrow: bool = False) -> Safe:
     return text(fitting(lambda width: svg(chart, width)), legend(chart.names, bars=chart.bars))
 
 
-def sections(t: Language, facts: Facts, draw: Draw = still) -> list[Safe]:
-    """The parts of the report, most important first."""
-    found = all_findings(t, facts)
-    parts = [
-        _section(t("What changed"), _findings(t, facts, found)),
-        _section(t("Key figures"), _keys(t, facts), _curve(t, facts, draw)),
-        *[_section(t("Funnel: {name}", name=f.name), _funnel(t, facts, f, draw)) for f in facts.funnels],
-        _section(t("Retention"), _table(t, t("Retention"), facts.retention, _RETENTION, t("Nobody joined in the last five weeks.")),
+def sections(t: Language, facts: Facts, draw: Draw = still, only: str = "") -> list[Safe]:
+    """The parts of the report, most important first; or `only` one of them (see `parts_of`), of which the facts are."""
+    made: list[tuple[str, Callable[[], Safe]]] = [
+        (CHANGED, lambda: _section(t("What changed"), _findings(t, facts, all_findings(t, facts)))),
+        ("keys", lambda: _section(t("Key figures"), _keys(t, facts), _curve(t, facts, draw))),
+        *[(funnel_part(f.name), partial(_of_funnel, t, facts, f, draw)) for f in facts.funnels],
+        ("retention", lambda: _section(t("Retention"), _table(t, t("Retention"), facts.retention, _RETENTION, t("Nobody joined in the last five weeks.")),
                  _note(t("Users who joined in the 38 days up to the last whole day; day n after joining, of those who "
-"had that long."))),
-        _section(t("Channels"), _table(t, t("Channels"), facts.channels, _CHANNELS, t("No spend imported and no new users.")),
+"had that long.")))),
+        ("channels", lambda: _section(t("Channels"), _table(t, t("Channels"), facts.channels, _CHANNELS, t("No spend imported and no new users.")),
                  _note(t("roas: revenue of the users who came in these days, over the spend of these days. Young users "
-"have paid little yet."))),
-        _section(t("Campaigns"), _campaigns(t, facts)),
-        _section(t("Experiments"), _experiments(t, facts)),
-        _section(t("Data quality"), _quality(t, facts)),
-        _section(t("Alerts"), _alerts(t, facts)),
+"have paid little yet.")))),
+        ("campaigns", lambda: _section(t("Campaigns"), _campaigns(t, facts))),
+        ("experiments", lambda: _section(t("Experiments"), _experiments(t, facts))),
+        ("quality", lambda: _section(t("Data quality"), _quality(t, facts))),
+        ("alerts", lambda: _section(t("Alerts"), _alerts(t, facts))),
     ]  # fmt: skip
+    parts = [make() for name, make in made if not only or name == only]
     if facts.missing:
         parts.append(_section(t("Not in this report"), h("ul", *[h("li", what) for what in facts.missing])))
     return parts
+
+
+def _of_funnel(t: Language, facts: Facts, funnel: FunnelFacts, draw: Draw) -> Safe:
+    return _section(t("Funnel: {name}", name=funnel.name), _funnel(t, facts, funnel, draw))
 
 
 def _section(name: str, *content: Any) -> Safe:
@@ -327,7 +334,8 @@ def _numeric(value: Any) -> bool:
     plain = str(value)
     if isinstance(value, Safe):
         plain = plain.split(">")[1].split("<")[0] if ">" in plain else plain
-    return not plain or plain[0] in "0123456789+−–"
+    # A sentence may begin with a number, too.
+    return not plain or (plain[0] in "0123456789+−–" and len(plain) <= _MOST_NUMBER)
 
 
 def headline(t: Language, facts: Facts) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
@@ -23,16 +23,17 @@ from pipeline.queries.funnel_period import (
     funnel_period_sql,
     funnel_rows,
 )
-from pipeline.report.model import Facts, Key, Quality, ReportPeriod
+from pipeline.report.model import CHANGED, Facts, Key, Quality, ReportPeriod, funnel_part, parts_of
+from pipeline.report.people import DIMENSIONS as KEY_DIMENSIONS
+from pipeline.report.people import people_sql
 from schemas.plan import Funnel, Plan
 
 #: Period in which breaks are looked for, up to the last one of the report.
 LOOK_BACK: Final = 28
-#: What a key figure is parted by, and what a change of a funnel is.
-_KEY_DIMENSIONS: Final = ("platform", "channel", "app_version", "country")
+#: What a change of a funnel is parted by.
 DIMENSIONS: Final = ("platform", "app_version", "platform,app_version", "channel", "campaign", "country")
 
-_PAIRS: Final = ", ".join(f"('{name}', toString({name}))" for name in _KEY_DIMENSIONS)
+_PAIRS: Final = ", ".join(f"('{name}', toString({name}))" for name in KEY_DIMENSIONS)
 
 #: What there was in each of some spans, a span named by its first day: `{at}` of an event, `{within}` the condition.
 #: Sessions and events are counted without looking up whose they are.
@@ -40,22 +41,13 @@ _SEEN: Final = """
 SELECT {at} AS at, uniqExactIf(session_id, session_id != '') AS sessions, count() AS events
 FROM events_raw FINAL WHERE {within} GROUP BY at
 SETTINGS do_not_merge_across_partitions_select_final = 1"""
+#: Of the spans, and of each day from `{{first}}` to `{{last}}`.
 _MONEY: Final = """
-SELECT {at} AS at, uniqExactIf(order_id, kind = 'payment') AS orders, uniqExactIf(person, kind = 'payment') AS buyers,
-    toFloat64(sum(amount)) AS revenue
-FROM money WHERE {within} GROUP BY at"""
-#: The same, of all ("") and by all dimensions at once.
-_USERS: Final = """
-SELECT at, d.1 AS dimension, d.2 AS value, uniqExact(who) AS n
-FROM (SELECT at, who, arrayJoin([('', ''), {pairs}]) AS d FROM (
-    SELECT DISTINCT {at} AS at, reinterpretAsUInt128(sipHash128(person)) AS who, {names} FROM activity WHERE {within}))
-GROUP BY at, dimension, value"""
-# Of all spans at once: whoever looks for the first event of a person looks through all there are.
-_NEW: Final = """
-SELECT span, d.1 AS dimension, d.2 AS value, count() AS n
-FROM (SELECT arrayJoin(arrayFilter(s -> first_day BETWEEN s.2 AND s.3 AND first_seen < fromUnixTimestamp64Milli(s.4),
-        [{spans}])).1 AS span, arrayJoin([('', ''), {pairs}]) AS d FROM users)
-GROUP BY span, dimension, value"""
+SELECT each.1 = 'day' AS is_day, each.2 AS at, uniqExactIf(order_id, kind = 'payment') AS orders,
+    uniqExactIf(person, kind = 'payment') AS buyers, toFloat64(sum(amount)) AS revenue
+FROM (SELECT person, order_id, kind, amount, arrayJoin([('span', {at}), ('day', day)]) AS each FROM money
+    WHERE {within} OR day BETWEEN {{first:Date}} AND {{last:Date}} AND toDate(ts) BETWEEN {{first:Date}} - 1 AND {{last:Date}} + 1)
+GROUP BY is_day, at"""
 # A payment is counted where its user was in those days: backends send payments without a platform. Each sum stands beside
 # the sum of the squares of what it is made of (of a count, the count).
 _MONEY_BY: Final = """
@@ -67,15 +59,6 @@ INNER JOIN (
     WHERE {within} AND person IN (SELECT person FROM money WHERE {within}) GROUP BY at, person) AS a
     ON a.person = m.person AND a.at = m.at
 ARRAY JOIN [{pairs}] AS d GROUP BY at, dimension, value"""
-_DAILY: Final = """
-SELECT a.day AS day, a.users AS users, toFloat64(ifNull(m.revenue, 0)) AS revenue FROM
-(SELECT day, uniqExact(person) AS users FROM activity
-    WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
-    GROUP BY day) AS a
-LEFT JOIN (SELECT day, sum(amount) AS revenue FROM money
-    WHERE day BETWEEN {first:Date} AND {last:Date} AND toDate(ts) BETWEEN {first:Date} - 1 AND {last:Date} + 1
-    GROUP BY day) AS m
-ON m.day = a.day ORDER BY day"""
 _QUALITY: Final = """
 SELECT e.a, e.l, d.n, r.n FROM
 (SELECT countIf(NOT late) AS a, countIf(late) AS l FROM events_raw FINAL
@@ -88,37 +71,54 @@ WHERE at >= fromUnixTimestamp64Milli({low:Int64}) AND at < fromUnixTimestamp64Mi
 GROUP BY reason ORDER BY n DESC, reason LIMIT 5"""
 
 
-async def gather(store: Store, plan: Plan, period: ReportPeriod, now: int) -> Facts:
-    """Every figure of the report, as things stand at `now` (epoch ms).
+async def gather(
+    store: Store, plan: Plan, period: ReportPeriod, now: int, parts: Collection[str] | None = None
+) -> Facts:
+    """What is told in these `parts` (see `parts_of`), of the whole report if none are named, as things stand at `now`
+    (epoch ms). What several need is asked once.
 
     Raises StoreError if the key figures can't be had, UserError if the views are another plan's; other parts may be missing.
     """
     await require_plan(store, plan)
     asker = _Asker(store, plan, period, now)
-    keys = await asker.keys()
-    key, before, weekday = [keys[span.first] for span in (period, period.before, period.same_weekday)]
-    facts = Facts(plan.product, period, key, before, weekday)
+    wanted = set(parts_of(plan) if parts is None else parts)
+    facts = Facts(plan.product, period)
+    if wanted & {CHANGED, "keys"}:
+        keys = await asker.keys()
+        key, before, weekday = [keys[span.first] for span in (period, period.before, period.same_weekday)]
+        facts = replace(facts, key=key, before=before, same_weekday=weekday)
+    found: dict[str, Any] = {}
+    if "keys" in wanted:
+        found["daily"] = await asker.daily()
+    if CHANGED in wanted:
+        found["segments"] = await asker.segments()
+    named = [name for name in plan.funnels if wanted & {CHANGED, funnel_part(name)}]
+    found["funnels"] = tuple([await asker.funnel(name, plan.funnels[name]) for name in named])
+    for name, metric, arguments in _metrics(plan, period, now):
+        if name in wanted or (name == "allocation" and "experiments" in wanted):
+            found[name] = await asker.metric(metric, arguments)
+    if wanted & {CHANGED, "quality"}:
+        found |= {"quality": await asker.quality(period), "quality_before": await asker.quality(period.before)}
+    if "alerts" in wanted:
+        found["alerts"] = await asker.alerts()
+    happened = tuple((local(one.moment(plan.zone), plan.zone).date(), one.text) for one in plan.annotations)
+    return replace(facts, **found, happened=happened, missing=tuple(asker.missing))
+
+
+def _metrics(plan: Plan, period: ReportPeriod, now: int) -> list[tuple[str, str, dict[str, str]]]:
+    """What of the catalogue is told: the field of `Facts`, the metric and what it is run with."""
     first, last, whole = period.first.isoformat(), period.last.isoformat(), period.last_whole.isoformat()
+    joined = (period.last_whole - timedelta(days=37)).isoformat()
     month = (period.last - timedelta(days=29)).isoformat()
     # What a user does after the period counts too, up to the last day that is over.
     until = (local(now, plan.zone).date() - timedelta(days=1)).isoformat()
-    return replace(
-        facts,
-        segments=await asker.segments(),
-        happened=tuple((local(one.moment(plan.zone), plan.zone).date(), one.text) for one in plan.annotations),
-        daily=tuple((row[0], int(row[1]), float(row[2])) for row in await asker.rows(_DAILY, LOOK_BACK)),
-        funnels=tuple([await asker.funnel(name, funnel) for name, funnel in plan.funnels.items()]),
-        retention=await asker.metric("retention_by", {"from": (period.last_whole - timedelta(days=37)).isoformat(),
-                                                      "to": whole, "until": whole, "days": "1,3,7,14,30"}),
-        channels=await asker.metric("acquisition_cost", {"from": first, "to": last}),
-        campaigns=await asker.metric("campaign_results", {"from": first, "to": last, "until": until}),
-        experiments=await asker.metric("experiment_results", {"from": month, "to": last}),
-        allocation=await asker.metric("experiment_allocation", {"from": month, "to": last}),
-        quality=await asker.quality(period),
-        quality_before=await asker.quality(period.before),
-        alerts=await asker.alerts(),
-        missing=tuple(asker.missing),
-    )  # fmt: skip
+    return [
+        ("retention", "retention_by", {"from": joined, "to": whole, "until": whole, "days": "1,3,7,14,30"}),
+        ("channels", "acquisition_cost", {"from": first, "to": last}),
+        ("campaigns", "campaign_results", {"from": first, "to": last, "until": until}),
+        ("experiments", "experiment_results", {"from": month, "to": last}),
+        ("allocation", "experiment_allocation", {"from": month, "to": last}),
+    ]
 
 
 #: Measure to dimension to the values now and then.
@@ -135,12 +135,11 @@ class _Asker:
     async def keys(self) -> dict[date, Key]:
         """The key figures of the report's spans, by their first day."""
         at, within = self._in(self.spans)
-        seen, money = [
-            {row[0]: row[1:] for row in (await self.store.ask(sql.format(at=at, within=within), keep=60)).rows}
-            for sql in (_SEEN, _MONEY)
-        ]
-        users = {row[0]: row[3] for row in await self.users() if not row[1]}
-        new = {row[0]: row[3] for row in await self.new_users() if not row[1]}
+        rows = (await self.store.ask(_SEEN.format(at=at, within=within), keep=60)).rows
+        seen = {row[0]: row[1:] for row in rows}
+        money = {row[1]: row[2:] for row in await self.money() if not row[0]}
+        users = {first: n for first, dimension, _, n in await self.people("there") if not dimension}
+        new = {first: n for first, dimension, _, n in await self.people("new") if not dimension}
         found = {}
         for first in self.spans:
             sessions, events = seen.get(first, (0, 0))
@@ -148,45 +147,56 @@ class _Asker:
             found[first] = Key(users.get(first, 0), new.get(first, 0), sessions, events, orders, buyers, float(revenue))
         return found
 
-    async def users(self) -> list[tuple[Any, ...]]:
-        """Rows of the first day of a span of the report, a dimension ("" for all), a value, and how many were there."""
+    async def people(self, kind: str) -> list[tuple[date, str, str, int]]:
+        """How many were there (`there`), came new (`new`) or were there on a day (`daily`).
+
+        By the first day of a span of the report or the day, a dimension ("" for all) and its value.
+        """
+        spans = list(self.spans)
+        first, last = self._days()
+        listed = [(one.first, one.last, *self._bounds(one)) for one in self.spans.values()]
+        rows = (await self.store.ask(people_sql(listed, first, last), keep=60)).rows
+        return [
+            (first + timedelta(days=at - 1) if kind == "daily" else spans[at - 1], dimension, value, n)
+            for found, at, _, dimension, value, n in rows
+            if found == kind
+        ]
+
+    async def money(self) -> list[tuple[Any, ...]]:
+        """Whether it is of a day, its date or the span's first day; orders, buyers, revenue."""
         at, within = self._in(self.spans)
-        sql = _USERS.format(at=at, within=within, pairs=_PAIRS, names=", ".join(_KEY_DIMENSIONS))
-        return (await self.store.ask(sql, keep=60)).rows
+        first, last = self._days()
+        return (await self.store.ask(_MONEY.format(at=at, within=within), {"first": first, "last": last}, keep=60)).rows
 
-    async def new_users(self) -> list[tuple[Any, ...]]:
-        """The same of those who came new."""
-        listed = ", ".join(
-            f"(toDate('{one.first}'), toDate('{one.first}'), toDate('{one.last}'), {self._bounds(one)[1]}::Int64)"
-            for one in self.spans.values()
-        )
-        return (await self.store.ask(_NEW.format(spans=listed, pairs=_PAIRS), keep=60)).rows
+    async def daily(self) -> tuple[tuple[date, int, float], ...]:
+        """People and revenue of each day before the report's end on which somebody was there."""
+        revenue = {row[1]: float(row[4]) for row in await self.money() if row[0]}
+        return tuple((day, n, revenue.get(day, 0.0)) for day, _, _, n in sorted(await self.people("daily")))
 
-    async def rows(self, sql: str, days: int) -> list[tuple[Any, ...]]:
+    def _days(self) -> tuple[date, date]:
         last = self.period.last_whole
-        first = last - timedelta(days=days - 1)
-        return (await self.store.ask(sql, {"first": first, "last": last}, keep=60)).rows
+        return last - timedelta(days=LOOK_BACK - 1), last
 
     async def segments(self) -> Segments:
         """Key figures by dimension, in the period and in the one that findings are measured against."""
         found: Segments = {}
         now, then = self.period.first, self.period.reference.first
 
-        def put(measure: str, row: tuple[Any, ...], total: float, squares: float) -> None:
+        def put(measure: str, row: Sequence[Any], total: float, squares: float) -> None:
             at, dimension, value = row[:3]
             if dimension and at in (now, then):
                 spans = found.setdefault(measure, {}).setdefault(dimension, ({}, {}))
                 spans[0 if at == now else 1][str(value)] = Amount(float(total), float(squares))
 
-        for measure, rows in (("new_users", await self.new_users()), ("users", await self.users())):
-            for row in rows:
+        for measure, kind in (("new_users", "new"), ("users", "there")):
+            for row in await self.people(kind):
                 put(measure, row, row[3], row[3])
         at, within = self._in({first: self.spans[first] for first in (now, then)})
-        firsts = ", ".join(f"argMinIf({name}, ts, {name} != '') AS {name}" for name in _KEY_DIMENSIONS)
+        firsts = ", ".join(f"argMinIf({name}, ts, {name} != '') AS {name}" for name in KEY_DIMENSIONS)
         sql = _MONEY_BY.format(at=at, within=within, pairs=_PAIRS, firsts=firsts)
-        for row in (await self.store.ask(sql, keep=60)).rows:
-            put("orders", row, row[3], row[4])
-            put("revenue", row, row[5], row[6])
+        for paid in (await self.store.ask(sql, keep=60)).rows:
+            put("orders", paid, paid[3], paid[4])
+            put("revenue", paid, paid[5], paid[6])
         return found
 
     async def funnel(self, name: str, funnel: Funnel) -> FunnelFacts:
@@ -196,10 +206,7 @@ class _Asker:
         users = await self._funnel_users(funnel, self.period, self.now)
         # As it stood when it was as old as this one: of both as many have had the time to go on.
         earlier = await self._funnel_users(funnel, before, moment_back(self.now, back, self.plan.zone))
-        last = self.period.last_whole
-        days = mature_days(
-            Period(last - timedelta(days=LOOK_BACK - 1), last), daily_window(funnel), self.now, self.plan.zone
-        )
+        days = mature_days(Period(*self._days()), daily_window(funnel), self.now, self.plan.zone)
         if days is None:
             return FunnelFacts(name, titles, users, earlier)
         questions = funnel_days_sql(self.plan, funnel, *self._bounds(days), DIMENSIONS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from pipeline.alerts.prometheus import ActiveAlert
@@ -13,8 +13,11 @@ from pipeline.insight.contribution import Amounts
 from pipeline.insight.model import FunnelFacts
 from pipeline.measure.periods import Period
 from pipeline.metrics import Table
+from schemas.plan import Plan
 
 Kind = Literal["day", "week"]
+#: The part of a report that says what changed.
+CHANGED: Final = "changed"
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,17 @@ def week_period(day: date) -> ReportPeriod:
     return ReportPeriod(first, first + timedelta(days=6), kind="week")
 
 
+def funnel_part(name: str) -> str:
+    """The part about a funnel."""
+    return f"funnel {name}"
+
+
+def parts_of(plan: Plan) -> tuple[str, ...]:
+    """The parts of a report, most important first."""
+    funnels = map(funnel_part, plan.funnels)
+    return (CHANGED, "keys", *funnels, "retention", "channels", "campaigns", "experiments", "quality", "alerts")
+
+
 @dataclass(frozen=True)
 class Key:
     """The key figures of some days; None where there is nothing to divide."""
@@ -112,9 +126,9 @@ class Facts:
 
     product: str
     period: ReportPeriod
-    key: Key
-    before: Key
-    same_weekday: Key
+    key: Key = Key()
+    before: Key = Key()
+    same_weekday: Key = Key()
     #: By measure (users, new_users, orders, revenue), the dimensions' values in the period and in the reference.
     segments: Mapping[str, Mapping[str, tuple[Amounts, Amounts]]] = field(default_factory=dict)
     daily: Sequence[tuple[date, int, float]] = ()

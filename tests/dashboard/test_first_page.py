@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote_plus
 
 import aiohttp
 import pytest
@@ -239,11 +241,26 @@ async def test_a_score_is_the_metrics_and_says_whether_the_target_is_met(world: 
         assert "The metric" in words(await drawn(world, NOW, scorecard.score, plan=plan, of=figure)), figure
 
 
+async def report_page(context: Context) -> Safe:
+    return report.body(context)
+
+
+async def in_parts(context: Context) -> str:
+    """The report as somebody reads it who scrolls down the page."""
+    page = str(report.body(context))
+    parts = [unquote_plus(part) for part in re.findall(r'data-part="/part/report\?of=([^"]+)"', page)]
+    assert parts[:3] == ["changed", "keys", "funnel buying"]
+    told = [str(await report.found(replace(context, query={"of": part}))) for part in parts]
+    return "".join([page[page.index("<h2") :], *told])
+
+
 async def test_the_report_of_a_week_is_the_one_that_is_sent(world: World) -> None:
     await world.tell(falling(range(9, 25), low_from=20))
     html = await drawn(world, NOW, report.found)
     assert "Shop: week of Nov 16 – Nov 22, 2026" in words(html)
     assert "look → cart fell from" in words(html)
+    # In the page each part is asked for by itself, when it is seen: together they are the same report.
+    assert words(await drawn(world, NOW, in_parts)).split() == words(html).split()
     made: dict[str, bytes] = {}
 
     async def take(context: Any) -> str:
@@ -256,9 +273,10 @@ async def test_the_report_of_a_week_is_the_one_that_is_sent(world: World) -> Non
     assert sorted(made) == ["report-day-2026-11-23.html", "report-day-2026-11-23.md"]
     assert "日报" in made["report-day-2026-11-23.md"].decode()
     for odd in ("2026-02-30", "<b>"):
-        assert "week of Nov 16" in words(await drawn(world, NOW, report.found, day=odd))
+        assert "week of Nov 16" in words(await drawn(world, NOW, report_page, day=odd))
     with pytest.raises(UserError, match="nothing of 2026-12-07 is over yet"):
         await drawn(world, NOW, report.found, day="2026-12-07")
+    assert "nothing of 2026-12-07 is over yet" in words(await drawn(world, NOW, report_page, day="2026-12-07"))
 
 
 async def test_whoever_leaves_a_page_leaves_no_question_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,3 +63,6 @@ def test_a_long_table_says_how_much_is_left_out() -> None:
     html = metric_table(EN, metric("active_users_daily"), table, 10)
     assert html.count("<tr>") == 11
     assert "and 20 more rows, in the download" in html
+    # Where only the first were asked for nobody knows how many.
+    first = Table(table.columns, table.types, table.rows[:10], truncated=True)
+    assert ">and more rows, in the download<" in metric_table(EN, metric("active_users_daily"), first, 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -9,8 +10,9 @@ from zoneinfo import ZoneInfo
 from pipeline.insight.contribution import Amount, SegmentChange
 from pipeline.insight.model import Drop, FunnelFacts
 from pipeline.insight.sentences import sureness, worst
+from pipeline.metrics import Table
 from pipeline.render.language import Language
-from pipeline.report.document import headline, html
+from pipeline.report.document import headline, html, sections
 from pipeline.report.findings import all_findings, key_finding
 from pipeline.report.markdown import markdown
 from pipeline.report.model import Facts, Key, Quality, day_period, week_period
@@ -192,3 +194,12 @@ def test_what_happened_stands_in_the_charts_over_days() -> None:
     assert page.count("App 2.4 &lt;b&gt; · sale") == 4  # one of the charts is there for a narrow and for a wide page
     assert "App 2.4 <b>" not in page
     assert "long ago" not in page
+
+
+def test_a_verdict_is_read_as_a_sentence_though_it_begins_with_a_number() -> None:
+    names = ("campaign", "starts", "ends", "participants", "conversion", "revenue", "whole", "comparison",
+             "compared_users", "compared_conversion", "extra_revenue", "cost", "roi", "p_value")  # fmt: skip
+    row = ("sale", date(2026, 11, 19), date(2026, 11, 20), 900, 0.2, 500.0, True, "others", 900, 0.1, 100.0, 10.0, 9.0, 0.001)  # fmt: skip
+    (section,) = sections(EN, facts(campaigns=Table(names, (), [row])), only="campaigns")
+    assert re.search(r'<td class="n"[^>]*>900<', section)
+    assert re.search(r'<td(?! class="n)[^>]*>20\.0 % bought, against 10\.0 %', section)

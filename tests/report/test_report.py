@@ -122,6 +122,23 @@ async def test_key_figures_are_those_of_each_span_of_days_alone(
             came = (await store.ask(f"SELECT count() FROM users WHERE first_day = '{day}'")).rows[0][0]
             assert key == Key(users, came, sessions, events, orders, buyers, float(revenue))
             assert min(users, revenue) > 0
+        # By value, now and on the day that it is measured against; and by day.
+        for measure, what in (
+            ("users", "uniqExact(person) FROM activity WHERE day"),
+            ("new_users", "count() FROM users WHERE first_day"),
+        ):
+            for name in ("platform", "channel", "app_version", "country"):
+                for now, day in enumerate((period.reference.first, period.first)):
+                    alone_by = await store.ask(f"SELECT toString({name}) AS v, {what} = '{day}' GROUP BY v")
+                    counted = facts.segments[measure][name][1 - now]
+                    assert {value: amount.total for value, amount in counted.items()} == dict(alone_by.rows)
+        daily = await store.ask(
+            "SELECT day, a.n, toFloat64(m.amount) FROM (SELECT day, uniqExact(person) AS n FROM activity GROUP BY day) AS a "
+            "LEFT JOIN (SELECT day, sum(amount) AS amount FROM money GROUP BY day) AS m ON m.day = a.day "
+            f"WHERE day BETWEEN '{period.last - timedelta(days=27)}' AND '{period.last}' ORDER BY day"
+        )
+        assert list(facts.daily) == daily.rows
+        assert len(daily.rows) > 7
     finally:
         await store.close()
 

@@ -19,6 +19,8 @@ from pipeline.render.tables import table
 
 #: Operations that are set against the one before: each may cost a question of its own.
 _COMPARED: Final = 8
+#: Letters of names that are not broken.
+_SHORT: Final = 16
 _ALL: Final = "SELECT name, kind, starts, ends FROM campaigns ORDER BY ends DESC, name DESC LIMIT 10000"
 
 
@@ -51,7 +53,7 @@ async def verdicts(context: Context) -> Safe:
         t("Campaign"), t.of("dates", "Days"), t("Took part"), term(t("Bought"), what),
         term(t("Revenue"), what), term(t("Came back"), what), t("Verdict"),
     ]  # fmt: skip
-    return table(heads, made, label=t("What the campaigns brought"), numeric=[2, 3, 4, 5],
+    return table(heads, made, label=t("What the campaigns brought"), numeric=[2, 3, 4, 5], whole=[*_names(rows), 1],
                  empty=t("No campaign in these days: `streamgauge import campaigns FILE` brings them in."))  # fmt: skip
 
 
@@ -72,7 +74,7 @@ async def pairs(context: Context) -> Safe:
     made: list[list[Child]] = [
         [
             pair.row["campaign"], _named(context, pair),
-            *[text(form(pair.row[name]), h("br"), dim(t("before: {then}", then=form(pair.before[name]))))
+            *[text(form(pair.row[name]), " ", h("br"), dim(t("before: {then}", then=form(pair.before[name]))))
               for name, form in (("participants", t.number), ("conversion", t.percent), ("revenue_per_user", t.money),
                                  ("returned_rate", t.percent))],
             h("strong", campaign_change(t, pair.row, pair.before), class_="verdict-cell"),
@@ -87,12 +89,17 @@ async def pairs(context: Context) -> Safe:
                  empty=t("No campaign in these days has one of its kind before it."))  # fmt: skip
 
 
+def _names(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The column of the names, if all are so short that they need not be broken."""
+    return [0] if all(len(row["campaign"]) <= _SHORT for row in rows) else []
+
+
 def _named(context: Context, pair: _Pair) -> Child:
     t, name = context.t, pair.before["campaign"]
     return (
         name
         if pair.days is None
-        else text(name, " ", dim(t("its first {n} day{s}", n=pair.days, s="s" if pair.days > 1 else "")))
+        else text(name, " ", h("br"), dim(t("its first {n} day{s}", n=pair.days, s="s" if pair.days > 1 else "")))
     )
 
 

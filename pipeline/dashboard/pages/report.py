@@ -8,22 +8,26 @@ from typing import Final
 from urllib.parse import urlencode
 
 from pipeline.dashboard.context import Context
-from pipeline.dashboard.frame import field, form, lazy, select
+from pipeline.dashboard.frame import field, form, lazy, note_bad, select
+from pipeline.errors import UserError
 from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
+from pipeline.render.language import Language
 from pipeline.render.vega import Chart
 from pipeline.report.dates import asked_period
 from pipeline.report.document import html, part_of_period, sections, title
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
-from pipeline.report.model import Facts
+from pipeline.report.model import Facts, ReportPeriod, parts_of
 
 #: Seconds that a report is kept: of days that are over, until something is stored it stays what it is.
 _KEEP: Final = 120.0
+#: So long nobody waits for it to be made anew: what comes late changes days that are over a little.
+_STALE: Final = 3600.0
 
 
 def body(context: Context) -> Safe:
-    """Which days, and a place for what happened in them."""
+    """Which days, and a place for each part: what is read first is not kept waiting for what stands below."""
     t = context.t
     kind, day = _asked(context)
     kinds = [("week", t("a week")), ("day", t("a day"))]
@@ -36,24 +40,29 @@ def body(context: Context) -> Safe:
     query = urlencode({"kind": kind, "day": day})
     taken = h("div", h("a", t("Download HTML"), href=f"/download/report.html?{query}"),
               h("a", t("Download Markdown"), href=f"/download/report.md?{query}"), class_="buttons")  # fmt: skip
-    return text(asked, taken, lazy(context, "report", rows=14))
+    try:
+        facts = Facts(context.plan.product, _period(context))
+    except UserError as exc:
+        return text(asked, note_bad(t.said(exc)))
+    parts = [lazy(context, "report", rows=6, of=name) for name in parts_of(context.plan)]
+    return text(asked, taken, h("div", *_head(t, facts), *parts, class_="report"))
 
 
 async def found(context: Context) -> Safe:
-    """The report's parts. Raises UserError, StoreError."""
-    t = context.t
-    facts = await _facts(context)
+    """One of the report's parts, or all. Raises UserError, StoreError."""
+    t, only = context.t, context.query.get("of", "")
+    only = only if only in parts_of(context.plan) else ""
+    facts = await _facts(context, only, stale=_STALE)
 
     def draw(chart: Chart, *, narrow: bool = False) -> Safe:
         return figure(t, chart)
 
-    return h(
-        "div",
-        h("h2", title(t, facts), class_="of"),
-        part_of_period(t, facts),
-        *sections(t, facts, draw),
-        class_="report",
-    )
+    shown = sections(t, facts, draw, only)
+    return text(*shown) if only else h("div", *_head(t, facts), *shown, class_="report")
+
+
+def _head(t: Language, facts: Facts) -> tuple[Safe, Safe | None]:
+    return h("h2", title(t, facts), class_="of"), part_of_period(t, facts)
 
 
 async def page_file(context: Context) -> tuple[str, str, bytes]:
@@ -70,16 +79,24 @@ async def markdown_file(context: Context) -> tuple[str, str, bytes]:
     return _name(facts, "md"), "text/markdown", made.encode(errors="replace")
 
 
-async def _facts(context: Context) -> Facts:
+async def _facts(context: Context, only: str = "", *, stale: float = 0.0) -> Facts:
+    """What is told in a part of it, or in all: what is passed on in a file is of now."""
+    period, plan = _period(context), context.plan
+    made: Facts = await context.store.remembered(
+        ("report", period, only),
+        _KEEP,
+        lambda: gather(context.store, plan, period, context.now, [only] if only else None),
+        stale=stale,
+    )
+    return made
+
+
+def _period(context: Context) -> ReportPeriod:
+    """The days that are told. Raises UserError if they have not begun."""
     kind, day = _asked(context)
     now = datetime.fromtimestamp(context.now / 1000, UTC)
     day_asked, week_asked = (day or "yesterday", None) if kind == "day" else (None, day or "last")
-    period = asked_period(context.plan, day_asked, week_asked, now)
-    key = ("report", period)
-    made: Facts = await context.store.remembered(
-        key, _KEEP, lambda: gather(context.store, context.plan, period, context.now)
-    )
-    return made
+    return asked_period(context.plan, day_asked, week_asked, now)
 
 
 def _asked(context: Context) -> tuple[str, str]:
