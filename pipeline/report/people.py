@@ -19,19 +19,17 @@ DIMENSIONS: Final = ("platform", "channel", "app_version", "country")
 _SPANS, _DAYS, _PARTS = 4, 64, 8
 #: Places of values in a list; the product of what the lists have must leave room for span and day.
 _PLACES: Final = 1 << 32
-_MOST_TOGETHER: Final = (1 << 63) // (_SPANS * _DAYS)
 
 _SQL: Final = """
 WITH
     (SELECT [{lists}] FROM events_raw) AS lists,
-    arrayMap(l -> toUInt64(length(l) + 1), lists) AS sizes,
-    throwIf(arrayProduct(sizes) > {most}, 'platforms, channels, versions and countries are too many to be counted together') AS too_many
+    arrayMap(l -> toUInt128(length(l) + 1), lists) AS sizes
 SELECT
     ['there', 'new', 'daily'][intDiv(what, {at_end}) + 1] AS kind,
     intDiv(what % {at_end}, {part_end}) AS at,
     intDiv(what % {part_end}, {places}) AS part,
     ['', {names}][part + 1] AS dimension,
-    if(part = 0, '', lists[part][what % {places}]) AS value,
+    multiIf({values}, '') AS value,
     count() AS n
 FROM
 (
@@ -53,7 +51,6 @@ FROM
                 if(day BETWEEN toDate('{first}') AND toDate('{last}'), toUInt64(day - toDate('{first}') + 1), 0) AS nth,
                 {code} AS code
             FROM activity
-            WHERE too_many = 0
         )
         GROUP BY person
     )
@@ -75,21 +72,22 @@ def people_sql(spans: Sequence[tuple[date, date, int, int]], first: date, last: 
     for k in fields:
         code = f"({code} * sizes[{k}] + i{k})"
     # From the right: what is left of a code when the fields behind one are gone.
-    left = {k: " * ".join(["toUInt64(1)", *(f"sizes[{j}]" for j in fields if j > k)]) for k in (0, *fields)}
-    places = ", ".join(f"intDiv(c, {left[k]}) % sizes[{k}]" for k in fields)
+    left = {k: " * ".join(["toUInt128(1)", *(f"sizes[{j}]" for j in fields if j > k)]) for k in (0, *fields)}
+    places = ", ".join(f"toUInt64(intDiv(c, {left[k]}) % sizes[{k}])" for k in fields)
     return _SQL.format(
         lists=", ".join(f"arrayFilter(v -> v != '', groupUniqArray(toString({name})))" for name in DIMENSIONS),
-        most=_MOST_TOGETHER,
         names=", ".join(map(quoted, DIMENSIONS)),
         places=_PLACES,
         parts=len(DIMENSIONS) + 1,
+        # Each list by itself: of a list that is chosen row by row there would be a copy for each row.
+        values=", ".join(f"part = {k}, lists[{k}][what % {_PLACES}]" for k in fields),
         part_end=_PARTS * _PLACES,
         at_end=_DAYS * _PARTS * _PLACES,
-        there=_what(0, f"[toUInt64(0), {places}][p + 1]", f"intDiv(c, {left[0]} * {_DAYS})"),
+        there=_what(0, f"[toUInt64(0), {places}][p + 1]", f"toUInt64(intDiv(c, {left[0]} * {_DAYS}))"),
         new=_what(1, "[toUInt64(0), firsts[1], firsts[2], firsts[3], firsts[4]][p + 1]", "s.1"),
         daily=f"(toUInt64({2 * _DAYS}) + d) * {_PARTS * _PLACES}",
         span=f"intDiv(c, {left[0]} * {_DAYS})",
-        day=f"intDiv(c, {left[0]}) % {_DAYS}",
+        day=f"toUInt64(intDiv(c, {left[0]}) % {_DAYS})",
         spans=", ".join(
             f"({n}::UInt64, toDate('{one[0]}'), toDate('{one[1]}'), {one[3]}::Int64)" for n, one in enumerate(spans, 1)
         ),
