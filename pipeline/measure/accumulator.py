@@ -16,7 +16,6 @@ from pipeline.measure.sketches import (
     Union,
     difference,
     dumped,
-    dumped_of,
     loaded,
     new_sketch,
     sketch_of,
@@ -191,15 +190,6 @@ class Accumulator:
                 self._registrations.update(minute._registrations)
         self._minutes.clear()
 
-    def _take_in_come(self) -> None:
-        """Of a wider window, what an earlier version kept apart."""
-        if self._come is not None:
-            self._users.update(self._come.sketch())
-        if self._come_registrations is not None:
-            self._registrations = self._registrations or Union()
-            self._registrations.update(self._come_registrations.sketch())
-        self._come = self._come_registrations = None
-
     def dump(self) -> bytes:
         """The accumulator as bytes, for a checkpoint."""
         users = self.users
@@ -236,9 +226,12 @@ class Accumulator:
         unions = [loaded(one, True) for one in gone]
         accumulator._gone, accumulator._gone_registrations = (*unions, None, None)[:2]
         unions = [loaded(one, True) for one in come]
-        accumulator._come, accumulator._come_registrations = (*unions, None, None)[:2]
-        if wide:
-            accumulator._take_in_come()
+        came, registered = (*unions, None, None)[:2]
+        if wide:  # an earlier version kept them apart
+            accumulator._users = _together(accumulator._users, came)
+            accumulator._registrations = _together(accumulator._registrations, registered)
+        else:
+            accumulator._come, accumulator._come_registrations = came, registered
         return accumulator
 
 
@@ -246,7 +239,7 @@ def _together(found: Distinct | None, more: Union | None) -> Distinct:
     """What either has seen; neither changes."""
     if more is None:
         return found
-    return union([one for one in (found, more.sketch()) if one is not None])
+    return union([one.sketch() if isinstance(one, Union) else one for one in (found, more) if one is not None])
 
 
 class Lone:
@@ -289,8 +282,8 @@ class Lone:
         """What `Accumulator.dump` gives."""
         if not self._dumped:
             _, value, actors, sessions, registered = self._group
-            users = dumped_of(actors)
-            seen = dumped_of(sessions) if sessions else None
+            users = dumped(sketch_of(actors))
+            seen = dumped(sketch_of(sessions)) if sessions else None
             self._dumped = _packer.pack(
                 (self.end, self.version, 1, str(value), users, seen, users if registered else None)
             )

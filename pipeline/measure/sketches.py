@@ -85,14 +85,6 @@ def sketch_of(hashes: Sequence[int]) -> hll_sketch:
     return found
 
 
-def dumped_of(hashes: Sequence[int]) -> bytes:
-    """The sketch of these few hashes as bytes."""
-    found = hll_sketch(LG_K, _TYPE)
-    for one in hashes:
-        found.update(one)
-    return found.serialize_compact()  # type: ignore[no-any-return]
-
-
 def dumped(found: Distinct) -> bytes:
     """A sketch or union as bytes."""
     if isinstance(found, Union):

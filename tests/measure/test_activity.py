@@ -5,13 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.measure.activity import Activity
-from pipeline.measure.sketches import union
+from pipeline.measure.activity import Activity, WindowKey
+from pipeline.measure.sketches import dumped, sketch_of, union
 from schemas.event import Event
 from schemas.plan import Plan
 
@@ -153,6 +154,17 @@ def test_the_figures_of_many_who_come_and_go_do_not_depend_on_the_order(first: s
     assert abs(users - 2_500) <= ERROR * 4_500
     assert abs(registrations - 1_500) <= ERROR * 1_500
     assert done([first, *[what for what in order if what != first]], 250) == expected
+
+
+def test_whom_links_brought_to_an_hour_is_read_where_an_earlier_version_kept_them_apart() -> None:
+    key = WindowKey("hour", START, "", ())
+    users, come, registered = (dumped(sketch_of(hashes)) for hashes in ([1, 2], [2, 3], [3]))
+    activity = Activity(plan())
+    activity.load(key, msgpack.packb((START + 3_600_000, 7, 2, "0", users, None, None, [come], [registered])))
+    assert [round(one) for one in activity.accumulators[key].figures()] == [3, 0, 1]
+    again = Activity(plan())
+    again.load(key, activity.accumulators[key].dump())
+    assert again.accumulators[key].figures() == activity.accumulators[key].figures()
 
 
 def test_recent_users_come_from_the_minutes() -> None:
