@@ -88,10 +88,14 @@ class Reception:
         records: list[_Placeless] = []
         results: list[Result] = []
         ids = Ids(protocol, source, received)
-        surely = self._surely(protocol, told, source, received)
+        manner, added = None, None
+        earliest, latest = received - self._plan.lateness, received + self._plan.max_future
         for at, item in enumerate(told):
             if type(item) is Written:
-                record = surely.get(at)
+                if item.manner is not manner:
+                    manner = item.manner
+                    added = self._added(manner, source) if protocol == "native" or not self._renames else None
+                record = self._surely(item.value, added, earliest, latest)
                 if record is not None:
                     records.append(record)
                     results.append(STORED)
@@ -129,36 +133,20 @@ class Reception:
             return None
         return _Added(("source", *labels), b"," + _ENCODE(labels | {"source": source})[1:])
 
-    def _surely(self, protocol: str, told: Sequence[Told], source: str, received: int) -> dict[int, _Placeless]:
-        """The records of events that are simply stored, by their place; of those that are missing it isn't sure."""
-        if self._renames and protocol != "native":
-            return {}
-        places: list[int] = []
-        values: list[bytes] = []
-        additions: list[_Added] = []
-        manner, added = None, None
-        for at, item in enumerate(told):
-            if type(item) is Written:
-                if item.manner is not manner:
-                    manner = item.manner
-                    added = self._added(manner, source)
-                if added is not None:
-                    places.append(at)
-                    values.append(item.value)
-                    additions.append(added)
-        found = self._validator.sure(values, self._judged + 1)
-        self._judged += len(values)
-        earliest, latest = received - self._plan.lateness, received + self._plan.max_future
-        records: dict[int, _Placeless] = {}
-        for at, event, value, added in zip(places, found, values, additions, strict=True):
-            if event is None or not earliest <= event.ts <= latest or event.name == IDENTIFY:
-                continue
-            if tells(event.referrer, event.properties) or not all(
-                getattr(event, name) is UNSET for name in added.names
-            ):
-                continue
-            records[at] = (event.user_id or event.anonymous_id or "").encode(), value[:-1] + added.end, ()
-        return records
+    def _surely(self, value: bytes, added: _Added | None, earliest: int, latest: int) -> _Placeless | None:
+        """The record of an event that is simply stored; None where that isn't sure."""
+        if added is None:
+            return None
+        self._judged += 1
+        found = self._validator.sure(value, self._judged)
+        if found is None or not earliest <= found.ts <= latest or found.name == IDENTIFY:
+            return None
+        for name in added.names:
+            if getattr(found, name) is not UNSET:
+                return None
+        if tells(found.referrer, found.properties):
+            return None
+        return (found.user_id or found.anonymous_id or "").encode(), value[:-1] + added.end, ()
 
     def _placed(self, records: Sequence[_Placeless]) -> list[Sendable]:
         """The records, each with the partition of its key; one without a key goes anywhere."""

@@ -32,8 +32,6 @@ COMPARED: Final = 1_024
 
 #: So many records are read together: what is made of them fits into a processor's cache.
 _PIECE: Final = 512
-#: Fewer are read one by one: columns pay from here on.
-_FEW: Final = 4
 
 # An event name or property that a stranger chose is quoted in the reason, so its length has a bound.
 _MAX_DETAIL: Final = 500
@@ -81,23 +79,19 @@ class Validator:
         self._settle(event)
         return event
 
-    def sure(self, values: Sequence[bytes], number: int = 1) -> list[Event | None]:
-        """The events that `parse` surely accepts, whose actor isn't known yet; None where it has to be asked.
-
-        `number` is that of the first one.
-        """
-        found: list[Event | None] = []
-        for start in range(0, len(values), _PIECE):
-            found += self._recognised(values[start : start + _PIECE])
-        for i, event in enumerate(found):
-            if event is None:
-                continue
-            one = event.user_id or event.anonymous_id
-            if event.bot or not one or one[0] == "$" or is_nobody(one):
-                found[i] = None
-            elif not (number + i) % COMPARED:
-                self._compare(values[i], event.fields)
-        return found
+    def sure(self, value: bytes, number: int = 1) -> Event | None:
+        """An event that `parse` surely accepts, whose actor isn't known yet; None where `parse` has to be asked."""
+        if self._recogniser is None or len(value) > MAX_RECORD_BYTES:
+            return None
+        event = self._recogniser.recognise_one(value)
+        if event is None or event.bot:
+            return None
+        one = event.user_id or event.anonymous_id
+        if not one or one[0] == "$" or is_nobody(one):
+            return None
+        if not number % COMPARED:
+            self._compare(value, event.fields)
+        return event
 
     def parse_all(
         self, values: Sequence[bytes | None], numbers: Sequence[int]
@@ -131,10 +125,7 @@ class Validator:
         if self._recogniser is None:
             return [None] * len(values)
         readable = [value for value in values if value and len(value) <= MAX_RECORD_BYTES]
-        if len(readable) < _FEW:
-            found = [self._recogniser.recognise_one(value) for value in readable]
-        else:
-            found = self._recogniser.recognise(readable)
+        found = self._recogniser.recognise(readable)
         if len(found) < len(values):
             each = iter(found)
             found = [next(each) if value and len(value) <= MAX_RECORD_BYTES else None for value in values]
