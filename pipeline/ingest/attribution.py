@@ -6,7 +6,8 @@ device are remembered as told.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -33,10 +34,12 @@ from pipeline.ingest.records import Classified, Outcome
 from pipeline.ingest.refused import REFUSED_HEADER, refusal
 from pipeline.ingest.seen import HashTable
 from pipeline.ingest.validate import Rejection
+from schemas.event import Event
 from schemas.plan import Plan
 
 #: Pairs of user and device that are remembered as told, each 16 bytes at most.
 _MAX_TOLD: Final = 2_000_000
+_BOTH: Final = attrgetter("user_id", "anonymous_id")
 
 
 class Attribution:
@@ -187,22 +190,21 @@ class Attribution:
                 continue
             self.owners.claim(one, person)
 
-    def claims(self, result: Classified, both: list[int], pairs: list[int]) -> list[tuple[int, Claim]]:
+    def claims(self, result: Classified, valid: list[int], sent: Sequence[Event]) -> list[tuple[int, Claim]]:
         """What events claim that was not claimed before, as far as is remembered: nearly always nothing.
 
-        `both` are the indexes of those that have both ids, `pairs` the hashes of these.
+        `sent` are the valid events, `valid` their indexes.
         """
         events, hops, forwarded = result.events, result.hops, result.forwarded
-        found = np.array(pairs, np.int64).view(np.uint64) | np.uint64(1)
-        new = ~self._told.contains(found)
         at: dict[int, None] = {}
         fresh: set[int] = set()
-        for j, pair in zip(np.flatnonzero(new).tolist(), found[new].tolist(), strict=True):
-            i = both[j]
+        for j, pair in self._untold(sent) if any(event.anonymous_id for event in sent) else ():
+            i = valid[j]
             # One that was sent on as somebody claims where its user lives, as does one that came to a wrong partition.
             if pair not in fresh and i not in hops and i not in forwarded and events[i] is not None:
                 fresh.add(pair)
-                at[i] = None
+                if all(_BOTH(sent[j])):
+                    at[i] = None
         if fresh:
             if self._told.used > _MAX_TOLD:
                 self._told = HashTable()
@@ -218,3 +220,12 @@ class Attribution:
             assert event is not None
             claiming += [(i, claim) for claim in claims_of(event, self._alias)]
         return claiming
+
+    def _untold(self, sent: Sequence[Event]) -> Iterable[tuple[int, int]]:
+        """Which of the events have ids that were not told before, and the hash of both.
+
+        It is asked of all at once, of those with one id as well: to leave them out would take longer.
+        """
+        pairs = np.fromiter(map(hash, map(_BOTH, sent)), np.int64, len(sent)).view(np.uint64) | np.uint64(1)
+        new = np.flatnonzero(~self._told.contains(pairs))
+        return zip(new.tolist(), pairs[new].tolist(), strict=True)

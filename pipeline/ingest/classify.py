@@ -7,7 +7,6 @@ over the same log, so they agree on every record without talking to each other, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -63,6 +62,7 @@ class PartitionClassifier(LogHistory):
         """Classify the next records of the partition, in offset order, and move the state past them."""
         n = len(records)
         result = Classified(records, [Outcome.REJECTED] * n, [None] * n)
+        result.headed = [i for i, record in enumerate(records) if record.headers]
         valid = self._read(result, self._no_events(result))
         try:
             batch = self._only_here(result, self._columns(result, valid))
@@ -87,7 +87,7 @@ class PartitionClassifier(LogHistory):
         """The indexes of records that tell something instead of being an event, or should."""
         found: set[int] = set()
         between: list[tuple[int, str]] = []
-        for i in [i for i, record in enumerate(result.records) if record.headers]:
+        for i in result.headed:
             try:
                 homes = self._whose.no_event(result, i)
             except Rejection as why:
@@ -155,7 +155,7 @@ class PartitionClassifier(LogHistory):
     def _columns(self, result: Classified, valid: list[int]) -> EventColumns:
         """The columns of valid events; rejects those that lie ahead of the time at which they were written."""
         events = _picked(result.events, valid)
-        columns = columns_of(valid, events, _picked(result.records, valid))
+        columns = columns_of(valid, events, _picked(result.records, valid), headed=bool(result.headed))
         early = columns.written < columns.times - self._max_future
         if early.any():
             for j in np.flatnonzero(early).tolist():
@@ -172,9 +172,9 @@ class PartitionClassifier(LogHistory):
         events = _picked(result.events, at)
         if self._whose.on:
             records = result.records
-            for i, event in [(i, event) for i, event in zip(at, events, strict=True) if records[i].headers]:
-                told = told_person(records[i].headers)
-                if told is not None:
+            for i in sorted(set(result.headed).intersection(at)):
+                event, told = result.events[i], told_person(records[i].headers)
+                if event is not None and told is not None:
                     # Its actor is linked, and the partition it comes from knows that.
                     event.actor, result.hops[i] = told
         if not at:
@@ -193,18 +193,8 @@ class PartitionClassifier(LogHistory):
         if result.rejections:
             valid = [i for i in valid if i not in result.rejections]
         events = _picked(result.events, valid)
-        users = [event.user_id for event in events]
-        if not all(users):
-            result.alone = [i for i, user in zip(valid, users, strict=True) if not user]
-        devices = [event.anonymous_id for event in events]
-        # Of events that have both ids; whether a pair is known is asked of all at once.
-        both: list[int] = []
-        pairs: list[int] = []
-        if any(devices):
-            have = [bool(user and device) for user, device in zip(users, devices, strict=True)]
-            both = list(compress(valid, have))
-            pairs = list(map(hash, zip(compress(users, have), compress(devices, have), strict=True)))
-        return self._whose.identify(result, here, self._whose.claims(result, both, pairs))
+        result.alone = [i for i, event in zip(valid, events, strict=True) if not event.user_id]
+        return self._whose.identify(result, here, self._whose.claims(result, valid, events))
 
 
 def _picked(items: Sequence[Any], indexes: Sequence[int]) -> Sequence[Any]:

@@ -142,12 +142,17 @@ class LogHistory:
             self.seen.add(np.unique(hashes[generations == generation]), int(generation))
 
 
-def columns_of(at: list[int], events: Sequence[Event], records: Sequence[Record | Unreadable]) -> EventColumns:
-    """What the judgement needs of each event and its record, as numbers; `at` are their indexes."""
+def columns_of(
+    at: list[int], events: Sequence[Event], records: Sequence[Record | Unreadable], *, headed: bool
+) -> EventColumns:
+    """What the judgement needs of each event and its record, as numbers; `at` are their indexes.
+
+    `headed`: some of the records may have headers.
+    """
     ids = _hashes([event.event_id.encode() for event in events])
     times = np.array([event.ts for event in events], np.int64)
     origins = np.zeros(len(at), np.uint64)
-    for j in [j for j, record in enumerate(records) if record.headers]:
+    for j in [j for j, record in enumerate(records) if record.headers] if headed else ():
         origins[j] = origin_mark(records[j])
     return EventColumns(np.array(at, np.int64), ids, times, origins, *_written(records, times))
 

@@ -78,6 +78,8 @@ class Classified:
     events: list[Event | None]
     rejections: dict[int, Rejection] = field(default_factory=dict)  # index to reason
     forwarded: dict[int, int] = field(default_factory=dict)  # index to the partition it belongs to
+    #: Indexes of records that have headers: of what came by itself hardly any.
+    headed: list[int] = field(default_factory=list)
     #: Claims of records of this batch that changed something, in the order of the log.
     links: list[Link] = field(default_factory=list)
     #: Claims that other partitions decide on, and aliases that this one has decided.

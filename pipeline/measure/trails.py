@@ -74,7 +74,6 @@ class Trails:
         self._layouts = [struct.Struct(f"<iB{len(fields)}{place}") for place in ("B", "I", "Bq", "Iq")]
         self._narrow = self._layouts[0]
         self._alone: dict[tuple[int, tuple[str, ...], bool], bytes] = {}
-        self._tables: dict[tuple[bytes, tuple[str, ...]], tuple[bytes, tuple[int, ...], bool] | None] = {}
         self._ends: dict[int, list[int]] = {}
         self.changed: set[str] = set()
 
@@ -168,37 +167,25 @@ class Trails:
         if flags or len(entry) - start >= _MANY * width:
             return None
         before = entry[_HEAD.size : start]
-        table = self._table(before, values)
-        if table is None:
-            return None
-        packed, places, sessions = table
-        row = self._narrow.pack(minute - base // MINUTE, registered, *places)
-        if packed is before or packed == before:
-            at = entry.find(row, start)
-            if at >= 0 and not (at - start) % width:
-                return entry
-        ttl = max(ttl, ttl_of(base, self._expires(minute, sessions)))
-        return _HEAD.pack(base, ttl, 0, len(packed)) + packed + entry[start:] + row
-
-    def _table(self, packed: bytes, values: tuple[str, ...]) -> tuple[bytes, tuple[int, ...], bool] | None:
-        """An entry's texts with these values too, the values' places there, and whether it has sessions.
-
-        None if these are too many. Ids have few combinations of values, so nearly always this is known.
-        """
-        found = self._tables.get((packed, values), ())
-        if found != ():
-            return found  # type: ignore[return-value]
-        sessions, texts = msgpack.unpackb(packed)
+        sessions, texts = msgpack.unpackb(before)
         known = len(texts)
+        places = []
         for value in values:
             if value not in texts:
                 texts.append(value)
-        after = packed if len(texts) == known else msgpack.packb((sessions, texts))
-        table = (after, tuple([texts.index(value) for value in values]), bool(sessions))
-        if len(self._tables) >= _REMEMBERED:
-            self._tables.clear()
-        self._tables[packed, values] = found = None if len(texts) > 256 else table
-        return found
+            places.append(texts.index(value))
+        row_of = self._narrow.pack
+        if len(texts) == known:
+            packed, row = before, row_of(minute - base // MINUTE, registered, *places)
+            at = entry.find(row, start)
+            if at >= 0 and not (at - start) % width:
+                return entry
+        elif len(texts) > 256:
+            return None
+        else:
+            packed, row = msgpack.packb((sessions, texts)), row_of(minute - base // MINUTE, registered, *places)
+        ttl = max(ttl, ttl_of(base, self._expires(minute, sessions)))
+        return _HEAD.pack(base, ttl, 0, len(packed)) + packed + entry[start:] + row
 
     def _fewer(self, visits: _Visits, watermark: int) -> _Visits:
         return self._closed_together(visits, watermark) if len(visits) > _MANY else visits
