@@ -54,8 +54,8 @@ class Incoming(msgspec.Struct, gc=False):
 class Manner(msgspec.Struct, gc=False):
     """What events of a request have in common that their protocol has written already."""
 
-    #: Reads one with all care, from its bytes in the request.
-    read: Callable[[bytes], Incoming | Refused]
+    #: Reads one with all care, by its place in the request.
+    read: Callable[[int], Incoming | Refused]
     #: As in Incoming.
     address: str = ""
     user_agent: str = ""
@@ -64,17 +64,17 @@ class Manner(msgspec.Struct, gc=False):
 class Written(msgspec.Struct, gc=False):
     """An event that its protocol could write in the project's form without looking closely, its time corrected.
 
-    `value` is a JSON object without a `source`. If it is surely good it is what Kafka gets; if not, `raw` is read
-    with care. Both are the same event.
+    `value` is a JSON object without a `source`. If it is surely good it is what Kafka gets; if not, the event at this
+    place in the request is read with care. Both are the same event.
     """
 
     value: bytes
-    raw: bytes
+    at: int
     manner: Manner
 
     def carefully(self) -> Incoming | Refused:
         """The event, read with care."""
-        return self.manner.read(self.raw)
+        return self.manner.read(self.at)
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):

@@ -43,11 +43,11 @@ class Native:
         sent = _asked(request, "sent")
         at = int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 16 else None
         body = request.body.removeprefix(b"\xef\xbb\xbf")
-        if at is None or abs(request.received - at) <= TOLERANCE:
+        in_time = at is None or abs(request.received - at) <= TOLERANCE
+        if in_time and (items := _items(body)) is not None:
             # The plan's form is what Kafka gets: bytes that are surely an event stay as they were sent.
-            manner = Manner(lambda raw: _careful(raw, at, address, agent), address, agent)
-            if (items := _items(body)) is not None:
-                return [Written(item.strip(), item, manner) for item in items]
+            manner = Manner(lambda place: _careful(items[place], at, address, agent), address, agent)
+            return [Written(item.strip(), place, manner) for place, item in enumerate(items)]
         found, why = _json(body)
         if why is None:
             each = found if isinstance(found, list) else [found]

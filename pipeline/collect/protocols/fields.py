@@ -36,6 +36,8 @@ _PERSONAL: Final = re.compile(r"(?:Mozilla|Opera|Dalvik)/|.*\bCFNetwork/", re.DO
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _DIGITS: Final = re.compile(r"-?[0-9]{1,18}")
+#: By what stands behind the seconds of a time.
+_THOUSANDTHS: Final = {f".{n:03}Z": n for n in range(1000)}
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 Data = Mapping[str, Any]
@@ -93,10 +95,10 @@ def milliseconds(value: Any) -> Any:
         return round(value) if isfinite(value) else value
     if not isinstance(value, str):
         return value
-    if len(value) == 24 and value[19] == "." and value[23] == "Z" and value[20:23].isdecimal() and value.isascii():
+    if (thousandths := _THOUSANDTHS.get(value[19:])) is not None and value.isascii():
         # As JavaScript writes it, and most: events of one second are many.
         whole = _second(value[:19])
-        return value if whole is None else whole + int(value[20:23])
+        return value if whole is None else whole + thousandths
     if value[4:5] != "-" and _DIGITS.fullmatch(value):
         return int(value)
     try:
