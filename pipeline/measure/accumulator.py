@@ -7,15 +7,15 @@ hour and day take in the minute's when they are looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
 from pipeline.measure.sketches import (
     Distinct,
     Union,
-    difference,
     dumped,
+    less,
     loaded,
     new_sketch,
     sketch_of,
@@ -58,12 +58,23 @@ class Whole:
             self.loose.append(group)
 
 
+class _Aside(NamedTuple):
+    """Of those whom links have taken from a window, or brought: estimates, and what a checkpoint holds of them."""
+
+    gone: float
+    gone_registrations: float
+    dumped: Sequence[Any]
+
+
+_NOBODY: Final = _Aside(0.0, 0.0, ())
+
+
 class Accumulator:
     """The counters of one window and dimension value."""
 
     __slots__ = (
-        "_come", "_come_registrations", "_gone", "_gone_registrations", "_minutes", "_registrations", "_sessions",
-        "_users", "brought", "end", "events", "value", "version", "wide",
+        "_aside", "_come", "_come_registrations", "_gone", "_gone_registrations", "_minutes", "_registrations",
+        "_sessions", "_users", "brought", "end", "events", "value", "version", "wide",
     )  # fmt: skip
 
     def __init__(self, end: int, wide: bool) -> None:
@@ -82,6 +93,8 @@ class Accumulator:
         self._come: Union | None = None
         self._come_registrations: Union | None = None
         self._gone_registrations: Union | None = None
+        #: What is told of those four, None where a link has changed them since.
+        self._aside: _Aside | None = _NOBODY
         #: Minutes that have changed since their sketches were taken in.
         self._minutes: list[Accumulator] = []
 
@@ -134,6 +147,7 @@ class Accumulator:
     def take_off(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
         """Count these (hashes of ids) no longer, and some of them as registered: they are counted as somebody else."""
         self.version = version
+        self._aside = None
         self._gone = self._gone or Union()
         update(self._gone, hashes)
         if registered:
@@ -150,6 +164,7 @@ class Accumulator:
                 self._registrations = self._registrations or Union()
                 update(self._registrations, registered)
             return
+        self._aside = None
         self._come = self._come or Union()
         update(self._come, hashes)
         if registered:
@@ -171,13 +186,21 @@ class Accumulator:
         if self._minutes:
             self._take_in()
         sessions, registrations = self._sessions, self._registrations
+        aside = self._aside or self._set_aside()
         return (
-            difference(_together(self._users, self._come), self._gone),
+            less(_together(self._users, self._come), aside.gone),
             sessions.get_estimate() if sessions else 0.0,
-            difference(_together(registrations, self._come_registrations), self._gone_registrations)
+            less(_together(registrations, self._come_registrations), aside.gone_registrations)
             if registrations or self._come_registrations
             else 0.0,
         )
+
+    def _set_aside(self) -> _Aside:
+        gone = [one for one in (self._gone, self._gone_registrations) if one is not None]
+        come = [one for one in (self._come, self._come_registrations) if one is not None]
+        users, registered = [one.get_estimate() if one else 0.0 for one in (self._gone, self._gone_registrations)]
+        found = self._aside = _Aside(users, registered, [*map(dumped, gone), *[[dumped(one)] for one in come]])
+        return found
 
     def _take_in(self) -> None:
         for minute in dict.fromkeys(self._minutes):
@@ -202,11 +225,8 @@ class Accumulator:
                 dumped(users),
                 None if self._sessions is None else dumped(self._sessions),
                 None if self._registrations is None else dumped(self._registrations),
-                *([] if self._gone is None else [dumped(self._gone)]),
-                *([] if self._gone_registrations is None else [dumped(self._gone_registrations)]),
                 *([True] if self.brought else []),
-                *([] if self._come is None else [[dumped(self._come)]]),
-                *([] if self._come_registrations is None else [[dumped(self._come_registrations)]]),
+                *(self._aside or self._set_aside()).dumped,
             )
         )
 
@@ -232,6 +252,7 @@ class Accumulator:
             accumulator._registrations = _together(accumulator._registrations, registered)
         else:
             accumulator._come, accumulator._come_registrations = came, registered
+        accumulator._aside = None
         return accumulator
 
 
@@ -294,4 +315,4 @@ def users_of(accumulators: Sequence[Accumulator | Lone]) -> float:
     """Estimated persons of several windows, each once."""
     gone = [accumulator.gone.sketch() for accumulator in accumulators if accumulator.gone is not None]
     come = [accumulator.come.sketch() for accumulator in accumulators if accumulator.come is not None]
-    return difference(union([*(each.users for each in accumulators), *come]), union(gone) if gone else None)
+    return less(union([*(each.users for each in accumulators), *come]), union(gone).get_estimate() if gone else 0.0)

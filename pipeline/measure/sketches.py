@@ -106,7 +106,7 @@ def loaded(data: bytes, wide: bool) -> Distinct:
     return found if wide else found.sketch()
 
 
-def difference(found: Distinct, gone: Union | None) -> float:
-    """Those found and not gone. Of estimates: they may miss, and there are never less than none."""
+def less(found: Distinct, gone: float) -> float:
+    """Those found without so many who are gone. Of estimates: they may miss, and there are never less than none."""
     estimate: float = found.get_estimate()
-    return estimate if gone is None else max(0.0, estimate - gone.get_estimate())
+    return max(0.0, estimate - gone)
