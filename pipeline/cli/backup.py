@@ -64,7 +64,7 @@ def restore(
     work = (
         run_restore(settings, folder, files, at, tell)
         if data is None
-        else restore_into(settings, folder, data, at, tell, kafka_of("auto", data, kafka_dir, tell))
+        else restore_into(settings, folder, data, at, tell, lambda: kafka_of("auto", data, kafka_dir, tell))
     )
     given = run(work, logging.WARNING)
     if as_json:

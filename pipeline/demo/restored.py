@@ -21,16 +21,25 @@ _HALF: Final = "restore-is-not-done"
 
 
 async def restore_into(
-    settings: Settings, folder: Path, data: Path, name: str | None, say: Callable[[str], None], kafka: Program | None
+    settings: Settings,
+    folder: Path,
+    data: Path,
+    name: str | None,
+    say: Callable[[str], None],
+    kafka: Callable[[], Program | None],
 ) -> Restored:
-    """Restore with the servers that `up` would start on `data`, which end then. Raises UserError if it isn't empty."""
+    """Restore with the servers that `up` would start on `data`, which end then. Raises UserError if it isn't empty.
+
+    `kafka` finds the one to be started. It may fetch it, into the home of whoever runs this: that may be `data`.
+    """
     _refuse_folder(data)
     repository = Repository(folder)
     repository.check(*repository.manifest(name))  # before anything is started
+    program = kafka()
     private_folder(data)
     mark = data / _HALF
     mark.touch(mode=0o600)
-    async with System(settings, data, only_servers=True, kafka=kafka) as system:
+    async with System(settings, data, only_servers=True, kafka=program) as system:
         given = await restore(system.settings, folder, data, name, say)
         if given.live:
             # The log has a new name of its own, and offsets of the one that was backed up.

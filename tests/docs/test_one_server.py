@@ -100,7 +100,7 @@ class Machine:
         if "streamgauge" in names and (words[0] in ("start", "restart") or "--now" in words):
             self.start()
         if "streamgauge-backup" in names and words[0] == "start":
-            done = subprocess.run(self.command("streamgauge-backup")[0], capture_output=True, text=True, timeout=240,
+            done = subprocess.run(self.locked("streamgauge-backup"), capture_output=True, text=True, timeout=240,
                                   env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
             assert done.returncode == 0, done.stderr
 
@@ -111,8 +111,18 @@ class Machine:
         variables = dict(line.split("=", 1) for line in re.findall(r"^Environment=(.+)$", text, re.MULTILINE))
         return self.here(command).split(), variables
 
+    def locked(self, unit: str) -> list[str]:
+        """The command of a unit, for which of the folder nothing can be written but what the unit says."""
+        text = (self.folder / f"etc/systemd/system/{unit}.service").read_text()
+        paths = " ".join(re.findall(r"^ReadWritePaths=(.+)$", text, re.MULTILINE)).split()
+        paths += [f"/var/lib/{name}" for name in re.findall(r"^StateDirectory=(.+)$", text, re.MULTILINE)]
+        bound = [f"mount --bind {at} {at} && mount -o remount,bind,rw {at}" for at in map(self.here, paths)]
+        of_all = f"mount --bind {self.folder} {self.folder} && mount -o remount,bind,ro {self.folder}"
+        unshare = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
+        return [*unshare, "sh", "-c", " && ".join([of_all, *bound, 'exec "$@"']), "sh", *self.command(unit)[0]]
+
     def start(self) -> None:
-        command, variables = self.command("streamgauge")
+        command, variables = self.locked("streamgauge"), self.command("streamgauge")[1]
         (self.folder / "var/lib/streamgauge").mkdir(mode=0o700, parents=True, exist_ok=True)  # StateDirectory
         told = {"NOTIFY_SOCKET": str(self.folder / "notify"), "WATCHDOG_USEC": "90000000"}
         with open(self.said, "ab") as journal:
