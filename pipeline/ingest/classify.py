@@ -170,7 +170,7 @@ class PartitionClassifier(LogHistory):
         """The columns of the events whose actor lives in this partition; marks the others as forwarded."""
         at = columns.at.tolist()
         events = _picked(result.events, at)
-        if self._whose.on:
+        if self._whose.on and result.headed:
             records = result.records
             for i in sorted(set(result.headed).intersection(at)):
                 event, told = result.events[i], told_person(records[i].headers)
