@@ -31,8 +31,9 @@ from schemas.duration import DAY
 
 #: What every consumer of ours is set to: an aborted transaction never happened.
 ISOLATION: Final = "read_committed"
-#: So many empty answers, where the log goes on, make a hole.
+#: So many empty answers, where the log goes on, make a hole: if another one is empty that had so long.
 HOLE_AFTER: Final = 5
+_PATIENT_MS: Final = 3_000
 #: What is handed on at once of a partition takes about so much. More of it is fetched again.
 PIECE_BYTES: Final = 16 << 20
 #: A member that reads nothing for so long loses its partitions. ClickHouse may be away for days, and that is no reason.
@@ -97,12 +98,17 @@ class _Listening:
 
     Partitions in `holes` are asked for from the offset before the wanted one: the embedded broker answers with nothing
     where a batch that it has refused has left a hole, for ever, and with what follows where there is a record.
+
+    It answers with nothing as well where it does not find the batch in time: it looks through all of a log, and of many
+    small ones that takes long. So where nobody knows yet (`unsure`) it gets more time.
     """
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self.answers: dict[int, Any] = {}
+        #: By the id of the request: the answer, and whether it had more time.
+        self.answers: dict[int, tuple[Any, bool]] = {}
         self.holes: set[TopicPartition] = set()
+        self.unsure: set[TopicPartition] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -110,12 +116,16 @@ class _Listening:
     async def send(self, node_id: int, request: Any, **more: Any) -> Any:
         if not isinstance(request, FetchRequest):
             return await self._client.send(node_id, request, **more)
-        sent = self._looking_back(request) if self.holes else request
-        answer = self.answers[id(request)] = await self._client.send(node_id, sent, **more)
+        patient = not self.unsure.isdisjoint([TopicPartition(t, p) for t, each in request.topics for p, _, _ in each])
+        sent = self._looking_back(request, patient) if self.holes else request
+        answer = await self._client.send(node_id, sent, **more)
+        self.answers[id(request)] = answer, patient
         return answer
 
-    def _looking_back(self, request: FetchRequest) -> FetchRequest:
+    def _looking_back(self, request: FetchRequest, patient: bool) -> FetchRequest:
         found = copy(request)
+        if patient:
+            found._max_wait_ms = max(found._max_wait_ms, _PATIENT_MS)
         found._topics = [
             (topic, [(p, max(0, at - (TopicPartition(topic, p) in self.holes)), size) for p, at, size in partitions])
             for topic, partitions in request.topics
@@ -149,7 +159,7 @@ class LogFetcher(Fetcher):  # type: ignore[misc]
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> bool:
         try:
             wake = await super()._proc_fetch_request(assignment, node_id, request)
-            answer = self._listening.answers.get(id(request))
+            answer, patient = self._listening.answers.get(id(request), (None, False))
         finally:
             self._listening.answers.pop(id(request), None)
         # Nobody else has run since the answer was taken in: there is no pause between.
@@ -164,22 +174,29 @@ class LogFetcher(Fetcher):  # type: ignore[misc]
                 state = assignment.state_value(tp)
                 if state.awaiting_reset:
                     self.out_of_range.add(tp)
-                self._note_hole(tp, data, state)
+                self._note_hole(tp, data, state, patient)
         return bool(wake)
 
-    def _note_hole(self, tp: TopicPartition, data: bytes, state: Any) -> None:
+    def _note_hole(self, tp: TopicPartition, data: bytes, state: Any, patient: bool) -> None:
+        asked = self._listening
         waiting = state.has_valid_position and _end(state) > state.position
-        looked_back = waiting and tp in self._listening.holes
+        looked_back = waiting and tp in asked.holes
         if looked_back and (data or not state.position) and end_of(data) <= state.position:
             # The log goes on, and not even from the offset before does anything come: it ends with a hole.
-            self.vacant[tp] = state.position, _end(state)
+            if patient:
+                self.vacant[tp] = state.position, _end(state)
+                asked.unsure.discard(tp)
+            elif self.vacant.get(tp) != (state.position, _end(state)):
+                asked.unsure.add(tp)
         if data or not waiting:
             self._nothing.pop(tp, None)
-            self._listening.holes.discard(tp)
+            asked.holes.discard(tp)
+            asked.unsure.discard(tp)
         else:
             self._nothing[tp] += 1
-            if self._nothing[tp] >= HOLE_AFTER:
-                self._listening.holes.add(tp)
+            if self._nothing[tp] >= HOLE_AFTER and tp not in asked.holes:
+                asked.holes.add(tp)
+                asked.unsure.add(tp)
 
 
 def _end(state: Any) -> int:

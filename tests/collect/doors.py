@@ -15,15 +15,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from pipeline.collect.sources import add_source, hashed
 from pipeline.embedded.broker import EmbeddedBroker
 from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.records import Classified, Outcome, Record
 from pipeline.ingest.validate import Validator
+from pipeline.kafka.consumer import LogConsumer
 from schemas.plan import Plan
 from schemas.plan_io import load_plan
 
@@ -53,20 +54,32 @@ class Said:
         return json.loads(self.body)
 
 
-async def _read(bootstrap: str) -> dict[int, list[Any]]:
+class Found(NamedTuple):
+    """A record of the topic, as it was found there."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+async def _read(bootstrap: str) -> dict[int, list[Found]]:
     """Everything that is in the topic now. The end is that of a fetch: the embedded broker tells no other."""
     topic = [TopicPartition("events", p) for p in range(PARTITIONS)]
-    consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=20
-    )
+    consumer = LogConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=20)
     await consumer.start()
     try:
         consumer.assign(topic)
-        await consumer.seek_to_beginning()
-        found: dict[int, list[Any]] = {one.partition: [] for one in topic}
-        while not all(len(found[one.partition]) == consumer.highwater(one) for one in topic):
+        for one in topic:
+            consumer.seek(one, 0)
+        found: dict[int, list[Found]] = {one.partition: [] for one in topic}
+        while any((end := consumer.readable_end(one)) is None or consumer.read_to(one) != end for one in topic):
             for one, records in (await consumer.getmany(timeout_ms=50)).items():
-                found[one.partition] += records
+                found[one.partition] += [
+                    Found(one.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records
+                ]
         return found
     finally:
         await consumer.stop()
@@ -192,7 +205,7 @@ class Door:
         named |= {name.replace("_", "-"): value for name, value in headers.items()}
         return self.ask("POST", "/v1/events" + query, data, named)
 
-    def log_of(self) -> dict[int, list[Any]]:
+    def log_of(self) -> dict[int, list[Found]]:
         """All records of the topic, by partition."""
         return asyncio.run(_read(self.broker.bootstrap))
 
@@ -200,7 +213,7 @@ class Door:
         """Where the partitions end."""
         return {partition: len(log) for partition, log in self.log_of().items()}
 
-    def new(self, before: dict[int, int]) -> list[Any]:
+    def new(self, before: dict[int, int]) -> list[Found]:
         """The records since then."""
         return [record for partition, log in self.log_of().items() for record in log[before[partition] :]]
 
@@ -208,7 +221,7 @@ class Door:
         """What a worker or an archiver makes of the whole log, by partition."""
         found = {}
         for partition, log in self.log_of().items():
-            records = [Record(r.offset, r.timestamp, r.key, r.value, tuple(r.headers), 1) for r in log]
+            records = [Record(r.offset, r.timestamp, r.key, r.value, r.headers, 1) for r in log]
             found[partition] = PartitionClassifier(self.plan, Validator(self.plan), partition, PARTITIONS).classify(
                 records
             )

@@ -34,9 +34,9 @@ async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
         yield found
 
 
-async def read(broker: EmbeddedBroker, offset: int, until: int) -> list[Any]:
+async def read(broker: EmbeddedBroker, offset: int, until: int, wait_ms: int = 50) -> list[Any]:
     """The records from an offset on, up to where the consumer has read."""
-    consumer = LogConsumer(bootstrap_servers=broker.bootstrap, fetch_max_wait_ms=50)
+    consumer = LogConsumer(bootstrap_servers=broker.bootstrap, fetch_max_wait_ms=wait_ms)
     await consumer.start()
     try:
         consumer.assign([EVENTS])
@@ -117,6 +117,15 @@ async def test_a_position_in_the_hole_that_a_refused_batch_left(broker: Embedded
     for position in range(3):
         found = await read(broker, position, end)
         assert [record.offset for record in found if record.offset >= 2] == [end - 2, end - 1]
+
+
+async def test_a_broker_that_finds_nothing_in_time_is_asked_again_with_more(broker: EmbeddedBroker) -> None:
+    """The embedded one goes through all batches of a log: of many small ones it came to none, and that was no hole."""
+    async with RawProducer(broker.bootstrap, "events") as raw:
+        for _ in range(10):
+            await raw.send(0, *[batch([Raw(b"one")])] * 500)
+    found = await read(broker, 0, 5_000, wait_ms=1)
+    assert [record.offset for record in found] == list(range(5_000))
 
 
 @pytest.mark.parametrize("before", [[], [batch(GOOD)]])
