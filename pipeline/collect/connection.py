@@ -196,15 +196,38 @@ class HttpConnection(asyncio.Protocol):
         if not (self._in_body or self._in_head or self._busy or self._stalled):
             self.until = time.monotonic() + guard.HEAD_SECONDS
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._deaf = True  # another protocol is not spoken here; the request itself is answered
+            self._feed(data)
         except httptools.HttpParserError:
             self._refuse(Failure(400, "unreadable", "this is not HTTP/1.1"))
         if self._all_head:
             self._head += len(data)  # a header that has not ended
             self._bounded()
         self._run()
+
+    def _feed(self, data: bytes) -> None:
+        """Have it parsed. Another protocol is not spoken here: a request that asks for one is read on as it is.
+
+        The parser ends where it is asked for one, before the body: a new one goes on, told the head without that.
+        """
+        rest = memoryview(data)
+        while not self._deaf:
+            try:
+                self._parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as asked:
+                if not self._asks_for_another():
+                    self._deaf = True  # a tunnel; it is answered, too
+                    return
+                method, version = self._parser.get_method(), self._parser.get_http_version().encode()
+                lines = [b"%s: %s\r\n" % (name, value) for name, value in self._headers if name != b"upgrade"]
+                head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self._target, version, b"".join(lines))
+                rest = rest[asked.args[0] :]
+                self._parser = httptools.HttpRequestParser(self)
+                self._parser.feed_data(head)
+
+    def _asks_for_another(self) -> bool:
+        """Whether the request whose head is here asks for another protocol, and is read again without that."""
+        return self._parser.should_upgrade() and self._parser.get_method() != b"CONNECT"
 
     # -- what the parser tells -----------------------------------------------------------------------------------
 
@@ -225,6 +248,8 @@ class HttpConnection(asyncio.Protocol):
         self._bounded()
 
     def on_headers_complete(self) -> None:
+        if self._asks_for_another():
+            return
         self._in_head, self._in_body, self._all_head = False, True, False
         if not (self._busy or self._stalled):
             self.until = time.monotonic() + guard.BODY_SECONDS
@@ -250,6 +275,8 @@ class HttpConnection(asyncio.Protocol):
             self._parts.append(part)
 
     def on_message_complete(self) -> None:
+        if self._in_head:
+            return  # it asks for another protocol
         self._in_body = False
         if self._deaf:
             return

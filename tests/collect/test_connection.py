@@ -133,7 +133,8 @@ async def test_a_request_in_pieces_is_one(echo: Echo, size: int) -> None:
         (b"GET /a HTTP/1.0\r\n\r\nGET /b HTTP/1.0\r\n\r\n", answer(b"GET /a 0")),
         (GET % b"a", answer(b"GET /a 0", last=False)),
         (b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nmore", answer(b"GET /a 0")),
-        (b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nxx", answer(b"GET /a 0")),
+        (b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: upgrade, close\r\nUpgrade: any\r\n\r\nxx", answer(b"GET /a 0")),
+        (b"CONNECT a:80 HTTP/1.1\r\nHost: x\r\n\r\nxx", answer(b"CONNECT a:80 0")),
         (b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
          b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: t\r\n\r\n", answer(b"POST /a 5")),
         (b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf", b""),
@@ -144,6 +145,27 @@ async def test_a_request_in_pieces_is_one(echo: Echo, size: int) -> None:
 async def test_each_way_to_ask_has_its_answer(echo: Echo, sent: bytes, said: bytes) -> None:
     found = await told(echo, sent, ends=not said.count(b"Connection: close"))
     assert found == said
+
+
+H2C = (
+    b"POST /a HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nContent-Length: 5\r\nHost: x\r\n"
+    b"HTTP2-Settings: AAEAAEAA\r\nUpgrade: h2c\r\n\r\nhello"
+)
+
+
+@pytest.mark.parametrize("size", [1, 7, len(H2C) - 5, 1_000])
+async def test_who_would_rather_speak_another_protocol_is_answered_in_this_one(echo: Echo, size: int) -> None:
+    """Java's HttpClient asks so for HTTP/2, and sends its body all the same."""
+    whole = H2C + H2C + b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close, upgrade\r\nUpgrade: h2c\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", echo.port)
+    for at in range(0, len(whole), size):
+        writer.write(whole[at : at + size])
+        await writer.drain()
+        await asyncio.sleep(0)
+    said = re.sub(rb"Date: [^\r]+\r\n", b"", await reader.read())
+    assert said == answer(b"POST /a 5", last=False) * 2 + answer(b"GET /b 0")
+    writer.close()
+    assert [came.body for came in echo.asked] == [b"hello", b"hello", b""]
 
 
 async def test_who_has_said_all_gets_the_answer_that_comes_later(echo: Echo) -> None:
