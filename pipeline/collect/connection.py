@@ -26,7 +26,7 @@ from pipeline.serve import guard
 #: Bytes of a request's target and headers; those that come in small pieces may be counted twice.
 MAX_HEAD: Final = 65_536
 #: What comes after a refusal is read and thrown away for so long, so that a client gets to see the answer. Seconds.
-_LINGER_SECONDS: Final = 1.0
+_LINGER_SECONDS: Final = 5.0
 #: How often it is looked who is late. Seconds.
 _LOOK_SECONDS: Final = 0.25
 _STATUS_LINES: Final = {one.value: b"HTTP/1.1 %d %s\r\n" % (one, one.phrase.encode()) for one in HTTPStatus}
