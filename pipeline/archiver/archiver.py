@@ -217,7 +217,11 @@ class Archiver(ConsumerRebalanceListener):  # type: ignore[misc]
             if not records:
                 return
         # aiokafka's records have the attributes of `Record`.
-        result = self._classifiers[partition].classify(records)
+        classifier = self._classifiers[partition]
+        result = classifier.classify(records)
+        # That is for checkpoints; an archiver's are the rows.
+        classifier.owners.changed.clear()
+        classifier.aliases.changed.clear()
         accepted = result.outcomes.count(Outcome.ACCEPTED)
         self.progress.totals[Outcome.ACCEPTED] += accepted
         if accepted < len(records):

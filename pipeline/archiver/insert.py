@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -61,7 +62,14 @@ class Inserter:
             self._same_topic.cancel()
 
     async def insert(self, batch: ArchiveBatch) -> None:
-        """Store a batch, however long that takes; its columns are empty then."""
+        """Store a batch, however long that takes."""
+        await self._insert_all(batch)
+        # The driver's objects are cycles. An archiver makes hardly anything else that has to be collected, so they would
+        # lie between its large buffers, or hold its rows, for hundreds of inserts: a back-fill of 10 million events took
+        # 1.3 GB. To look for them takes 3 ms, once an insert.
+        gc.collect()
+
+    async def _insert_all(self, batch: ArchiveBatch) -> None:
         if self._same_topic is not None:
             await self._same_topic
         if batch.gaps:
@@ -74,8 +82,6 @@ class Inserter:
                 rows = with_time(columns, _now())
                 await self._insert(table, [*names, STORED_AT], rows)
                 self._done(len(columns[0]), started)
-                for column in rows:
-                    column.clear()  # the driver's objects are a cycle, and would hold the rows until it is collected
 
     async def _insert_events(self, batch: ArchiveBatch) -> None:
         rows, data = batch.native(_now())

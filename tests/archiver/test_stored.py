@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from migrated import give_back, take
 
+from pipeline.archiver.insert import Inserter
 from pipeline.archiver.restore import Restoring, restore
 from pipeline.archiver.rows import (
     DUPLICATE_COLUMNS,
@@ -129,6 +131,29 @@ async def test_rows_go_when_they_were_stored_long_enough_ago(store: Store) -> No
         assert await store.merged() == left, days
         for table in ("events_raw", "rejected_raw", "duplicates_raw"):
             await store.run(f"TRUNCATE TABLE {table}")
+
+
+async def test_inserts_leave_nothing_in_memory(store: Store) -> None:
+    """Whatever the driver leaves, an archiver has so little to collect that it would stay for hundreds of inserts."""
+    inserter = Inserter(store.settings, store.connection, "")
+
+    async def insert(first: int) -> None:
+        batch = ArchiveBatch(store.settings.stream)
+        records = [look(first, "a", NOW, NOW), look(first + 1, "b", NOW, NOW, "nothing")]
+        batch.add(0, PartitionClassifier(PLAN, Validator(PLAN), 0, 1).classify(records))
+        batch.pack()
+        await inserter.insert(batch)
+
+    await insert(0)
+    gc.disable()
+    try:
+        gc.collect()
+        for number in range(1, 9):
+            await insert(2 * number)
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
+    assert inserter.inserted == 18
 
 
 async def test_records_of_many_months_make_few_parts(store: Store) -> None:
