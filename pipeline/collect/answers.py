@@ -34,7 +34,8 @@ def refusal(status: int, reason: str, detail: str, retry_after: float = 0) -> An
     if status in (429, 503):
         headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
     if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        # With a parameter, as RFC 6750 (3) asks: without one Swift's Foundation on Linux crashes.
+        headers["WWW-Authenticate"] = 'Bearer realm="events"'
     return Answer(status, to_json({"error": reason, "detail": detail}), headers=headers)
 
 

@@ -181,7 +181,8 @@ def test_without_a_good_key_nothing_is_taken(door: Door, before: dict[int, int])
         (said.status, said.data["error"])
         for said in (door.send(look(), key=""), door.send(look(), key="0" * 32), door.send(look(), key=gone))
     ] == [(401, "no_key"), (401, "unknown_key"), (403, "revoked_key")]
-    assert door.send(b"\x1f\x8b broken", key="0" * 32, Content_Encoding="gzip").status == 401
+    said = door.send(b"\x1f\x8b broken", key="0" * 32, Content_Encoding="gzip")
+    assert (said.status, said.headers["www-authenticate"]) == (401, 'Bearer realm="events"')
     assert door.new(before) == []
 
 
