@@ -15,7 +15,7 @@ from pipeline.metrics import GROUPS, Metric, Table, arguments_for, metric, metri
 from pipeline.metrics.arguments import last_day
 from pipeline.metrics.ask import ask_metric, require_plan
 from pipeline.metrics.person import ABOUT_ONE, PERSON_COLUMNS
-from pipeline.metrics.run import call
+from pipeline.metrics.run import call, is_number
 from pipeline.render.columns import unit_of
 from pipeline.render.language import CODES, Language
 from pipeline.render.metric import column_name
@@ -124,7 +124,7 @@ def _columns(table: Table) -> list[dict[str, str]]:
     for name, kind in zip(table.columns, table.types, strict=True):
         sample = next((value for value in table.column(name) if value is not None), None)
         unit = "time" if "DateTime" in kind else "day" if "Date" in kind else "text"
-        if any(word in kind for word in ("Int", "Float", "Decimal")):
+        if is_number(kind):
             unit = {"share": "share of 1", "money": "money, in the unit of the events"}.get(
                 of := unit_of(name, sample), of
             )

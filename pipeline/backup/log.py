@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgpack
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
@@ -28,6 +28,7 @@ from pipeline.backup.records import BLOB_BYTES, FILLER, KeptRecord, batches, end
 from pipeline.backup.repository import Repository
 from pipeline.errors import DependencyError, UserError
 from pipeline.kafka.consumer import LogConsumer
+from pipeline.kafka.group import beside_group
 from pipeline.kafka.topic import describe
 from pipeline.settings import Settings
 from pipeline.state.checkpoint import Positions, with_topic
@@ -103,11 +104,7 @@ async def take_state(settings: Settings, partitions: int, keep: Keep) -> dict[in
 async def wait_for_archiver(settings: Settings, positions: Mapping[int, int]) -> None:
     """Return once everything before the positions is stored. Raises DependencyError if that doesn't come."""
     topic, deadline = settings.events_topic, time.monotonic() + _ARCHIVER_SECONDS
-    consumer = AIOKafkaConsumer(
-        **settings.kafka_kwargs(), group_id=f"{settings.group}-archiver", enable_auto_commit=False
-    )
-    await consumer.start()
-    try:
+    async with beside_group(settings, f"{settings.group}-archiver") as consumer:
         tps = [TopicPartition(topic, p) for p in positions]
         consumer.assign(tps)
         begins = await consumer.beginning_offsets(tps)
@@ -125,8 +122,6 @@ async def wait_for_archiver(settings: Settings, positions: Mapping[int, int]) ->
                     behind=f"{behind:,}",
                 )
             await asyncio.sleep(0.2)
-    finally:
-        await consumer.stop()
 
 
 async def take_tail(
@@ -277,14 +272,10 @@ async def _fill(
 
 
 async def _commit(settings: Settings, group: str, positions: Mapping[int, int]) -> None:
-    consumer = AIOKafkaConsumer(**settings.kafka_kwargs(), group_id=group, enable_auto_commit=False)
-    await consumer.start()
-    try:
+    async with beside_group(settings, group) as consumer:
         offsets = {TopicPartition(settings.events_topic, p): OffsetAndMetadata(at, "") for p, at in positions.items()}
         consumer.assign(list(offsets))
         await consumer.commit(offsets)
-    finally:
-        await consumer.stop()
 
 
 class _Writer:

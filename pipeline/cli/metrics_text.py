@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 from pipeline.metrics.metric import GROUPS, Metric
 from pipeline.metrics.registry import metric as find
 from pipeline.metrics.registry import metrics
-from pipeline.metrics.run import Table
+from pipeline.metrics.run import Table, is_number
 from pipeline.render.language import ENGLISH, Language
 from pipeline.terminal import cell, console, padded, print_json, say, say_lines
 
@@ -63,7 +63,7 @@ def print_table(t: Language, metric: Metric, table: Table, arguments: Mapping[st
     for name, kind in zip(table.columns, table.types, strict=True):
         # In English as SQL names it: what is seen can be asked for.
         head = name if t.code == ENGLISH else t.of("column", name.replace("_", " "))
-        shown.add_column(head, justify="right" if "Int" in kind or "Float" in kind or "Decimal" in kind else "left")
+        shown.add_column(head, justify="right" if is_number(kind) else "left")
     for row in table.rows:
         shown.add_row(*(cell(_text(value)) for value in row))
     console().print(shown)

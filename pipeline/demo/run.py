@@ -223,7 +223,7 @@ class Demo:
         with live if console.is_terminal else contextlib.nullcontext():
             while not stop.is_set() and not sending.done():
                 numbers = await system.live()
-                health = await system.ask(system.archiver, "/health")
+                health = await system.archiver.ask("/health")
                 if numbers is not None:
                     rates.update(sum(numbers["totals"].values()))
                 if console.is_terminal:
@@ -240,7 +240,7 @@ class Demo:
         result = await verify(system.settings, plan_of(system.settings))
         counted = {name: totals.get(name, 0) for name in COUNTED}
         # What somebody has sent to the front door meanwhile comes on top.
-        door = await system.ask(system.collect, "/health")
+        door = await system.collect.ask("/health")
         more = door["acknowledged"] if door is not None else 0
         complete = sent <= sum(counted.values()) <= sent + more
         as_expected = all(self._sent[name] <= counted[name] <= self._sent[name] + more for name in counted)
@@ -286,7 +286,7 @@ async def drained(system: System, sent: int) -> dict[str, int]:
     deadline = time.monotonic() + DRAIN_SECONDS
     while True:
         numbers = await system.live()
-        health = await system.ask(system.archiver, "/health")
+        health = await system.archiver.ask("/health")
         if numbers is not None and health is not None:
             totals = numbers["totals"]
             final = sum(totals.get(name, 0) for name in ("accepted", "rejected", "duplicate", "late"))
@@ -304,10 +304,10 @@ async def drained(system: System, sent: int) -> dict[str, int]:
 
 async def _alerts(system: System) -> list[ActiveAlert] | PrometheusError:
     """The alerts that are pending or fire, none where nobody evaluates them; or why they are not known."""
-    if system.prometheus is None:
+    if system.alerting.prometheus is None:
         return []
     try:
-        return await system.prometheus.client.alerts()
+        return await system.alerting.prometheus.client.alerts()
     except PrometheusError as exc:
         return exc
 

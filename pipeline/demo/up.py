@@ -78,7 +78,7 @@ def _tell_person(t: Language, system: System, data: Path) -> None:
     for note in where(t, system):
         say(note)
     changed: tuple[str, ...] = ("KAFKA_BOOTSTRAP", "CLICKHOUSE_URL", "STREAM", "PLAN")
-    if system.clickhouse_users is not None:
+    if system.servers.clickhouse is not None:
         changed += ("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD")
     found = system.settings.environment()
     kafka = system.settings.kafka_bootstrap

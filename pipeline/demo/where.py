@@ -48,10 +48,8 @@ def where(t: Language, system: System) -> list[str]:
     settings = system.settings
     # Only of our own: a password of somebody's ClickHouse is not for the screen.
     login, curl = "", ""
-    if system.clickhouse_users is not None:
-        login = "  " + t(
-            "(user {user}, password in {file})", user=settings.clickhouse_user, file=system.clickhouse_users
-        )
+    if (ours := system.servers.clickhouse) is not None:
+        login = "  " + t("(user {user}, password in {file})", user=settings.clickhouse_user, file=ours.users_file)
         curl = f"-u {settings.clickhouse_user}:{settings.clickhouse_password.get_secret_value()} "
     query = f"SELECT event, count() FROM {settings.clickhouse_database}.events GROUP BY event"
     return [
@@ -62,7 +60,7 @@ def where(t: Language, system: System) -> list[str]:
             t("Metrics"), f"{system.worker.url}/metrics  {t('(archiver: {url})', url=f'{system.archiver.url}/metrics')}"
         ),
         *send_lines(t, system),
-        *([_line(t("Alerts"), t.said(system.alerts_note))] if system.alerts_note is not None else []),
+        *([_line(t("Alerts"), t.said(system.alerting.note))] if system.alerting.note is not None else []),
         _line(t("Try"), f"curl {curl}{settings.clickhouse_url} -d '{query}'"),
-        *map(t.said, system.notes),
+        *map(t.said, system.listening.notes),
     ]

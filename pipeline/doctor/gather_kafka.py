@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from pipeline.doctor.log import ARCHIVER_LAG, WORKER_LAG, Lag, Topics, TopicState
 from pipeline.doctor.model import Unknown
 from pipeline.kafka.consumer import LogConsumer
+from pipeline.kafka.group import beside_group
 from pipeline.kafka.topic import TopicDetails, describe_all
 from pipeline.settings import Settings
 from pipeline.topics import changelog_topic
@@ -108,18 +109,14 @@ async def _lags(settings: Settings, partitions: Sequence[TopicPartition]) -> lis
 
 
 async def _lag(settings: Settings, role: str, group: str, partitions: Sequence[TopicPartition], allowed: int) -> Lag:
-    # Without a subscription it joins nothing: it only asks what the group has committed.
-    consumer = AIOKafkaConsumer(**settings.kafka_kwargs(), group_id=group, enable_auto_commit=False)
     try:
-        await consumer.start()
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        committed = {tp: await consumer.committed(tp) for tp in partitions}
-        begins = await consumer.beginning_offsets(partitions)
+        async with beside_group(settings, group) as consumer:
+            consumer.assign(partitions)
+            ends = await consumer.end_offsets(partitions)
+            committed = {tp: await consumer.committed(tp) for tp in partitions}
+            begins = await consumer.beginning_offsets(partitions)
     except KafkaError as exc:
         return Lag(role, Unknown(f"{type(exc).__name__} for the group {group}"), allowed)
-    finally:
-        await consumer.stop()
     if all(offset is None for offset in committed.values()) and any(ends[tp] > begins[tp] for tp in partitions):
         return Lag(role, None, allowed)
     behind = (ends[tp] - (begins[tp] if committed[tp] is None else committed[tp]) for tp in partitions)

@@ -35,6 +35,10 @@ class ChildServer(ABC):
     async def start(self) -> None:
         """Start it and wait until it answers. RuntimeError if it runs already."""
 
+    @abstractmethod
+    async def answers(self) -> bool:
+        """Whether it gives a sign of life."""
+
     async def stop(self) -> None:
         """Stop it in order, within bounds."""
         child, self._child = self._child, None

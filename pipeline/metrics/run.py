@@ -53,6 +53,11 @@ class Table:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
+def is_number(kind: str) -> bool:
+    """Whether a column of that ClickHouse type is one of numbers."""
+    return any(word in kind for word in ("Int", "Float", "Decimal"))
+
+
 def today(plan: Plan, now: datetime | None = None) -> date:
     """The day that it is in the plan's time zone."""
     return (now or datetime.now(UTC)).astimezone(plan.zone).date()

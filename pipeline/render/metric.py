@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from pipeline.metrics.metric import Metric
-from pipeline.metrics.run import Table
+from pipeline.metrics.run import Table, is_number
 from pipeline.render.chart import MAX_LINES, Line
 from pipeline.render.columns import unit_of
 from pipeline.render.figure import figure
@@ -119,7 +119,7 @@ def metric_table(
         address = people(name, dict(zip(table.columns, row, strict=True))) if people is not None and value else ""
         return h("a", written, href=address) if address else written
 
-    numeric = [k for k, kind in enumerate(table.types) if any(word in kind for word in ("Int", "Float", "Decimal"))]
+    numeric = [k for k, kind in enumerate(table.types) if is_number(kind)]
     days = [k for k, kind in enumerate(table.types) if "Date" in kind and k not in numeric]
     shown_rows = [
         [shown(name, value, row) for name, value in zip(table.columns, row, strict=True)] for row in table.rows[:most]

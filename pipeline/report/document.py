@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from importlib.resources import files
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from pipeline.insight.model import Finding, FunnelFacts
 from pipeline.insight.sentences import worst
 from pipeline.insight.verdicts import campaign_verdict, experiment_verdict, interval
 from pipeline.metrics import Table
+from pipeline.metrics.run import is_number
 from pipeline.render.chart import NARROW, Line, fitting, legend
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import NONE, Language
@@ -25,8 +26,6 @@ from pipeline.report.model import CHANGED, Facts, Key, funnel_part
 
 #: Columns that a report has room for.
 _CHANNELS = ("channel", "spend", "new_users", "cac", "paying", "cost_per_buyer", "revenue", "roas")
-#: Letters of a number with its sign and unit, or of two that are bounds.
-_MOST_NUMBER: Final = 30
 _RETENTION = ("n", "users", "classic_rate", "rolling_rate")
 
 
@@ -150,7 +149,7 @@ def _keys(t: Language, facts: Facts) -> Safe:
         )
     before = t.day(facts.period.before.first) if facts.period.kind == "day" else reference_words(t, facts)
     heads = [t("Figure"), t("now"), before, t("change"), weekday_words(t, facts), t("change")]
-    return _grid(t("Key figures"), heads, rows)
+    return table(heads, rows, label=t("Key figures"), numeric=range(1, len(heads)))
 
 
 def _change(t: Language, now: float | None, then: float | None) -> str:
@@ -226,25 +225,27 @@ def _funnel(t: Language, facts: Facts, funnel: FunnelFacts, draw: Draw) -> Safe:
         h("p", t("{step} → {following}: lower since {since}.", step=c.step, following=c.following, since=t.day(c.since, weekday=True)), class_="bad-word")
         for c in funnel.changes
     ]  # fmt: skip
-    return text(h("p", worst(t, funnel)), *since, _grid(t("Funnel: {name}", name=funnel.name), heads, rows), drawn)
+    steps = table(heads, rows, label=t("Funnel: {name}", name=funnel.name), numeric=range(1, len(heads)))
+    return text(h("p", worst(t, funnel)), *since, steps, drawn)
 
 
 def _table(t: Language, label: str, found: Table | None, wanted: tuple[str, ...], empty: str) -> Safe:
     if found is None or not found.rows:
         return h("p", empty, class_="empty")
-    names = [name for name in wanted if name in found.columns]
+    types = dict(zip(found.columns, found.types, strict=True))
+    names = [name for name in wanted if name in types]
     rows = [[cell(t, name, row[name]) for name in names] for row in found.records()[:15]]
-    return _grid(label, [column_name(t, name) for name in names], rows)
+    numeric = [k for k, name in enumerate(names) if is_number(types[name])]
+    return table([column_name(t, name) for name in names], rows, label=label, numeric=numeric)
 
 
 def _campaigns(t: Language, facts: Facts) -> Safe:
-    table = facts.campaigns
-    if table is None or not table.rows:
+    if facts.campaigns is None or not facts.campaigns.rows:
         return h("p", t("No campaign ran in these days."), class_="empty")
     rows = [
         [row["campaign"], f"{t.day(row['starts'])} – {t.day(row['ends'])}", t.number(row["participants"]), t.percent(row["conversion"]),
          t.money(row["revenue"]), campaign_verdict(t, row)]
-        for row in table.records()
+        for row in facts.campaigns.records()
     ]  # fmt: skip
     heads = [
         t("Campaign"),
@@ -255,7 +256,7 @@ def _campaigns(t: Language, facts: Facts) -> Safe:
         t("Verdict"),
     ]
     return text(
-        _grid(t("Campaigns"), heads, rows),
+        table(heads, rows, label=t("Campaigns"), numeric=(2, 3, 4), whole=(1,)),
         _note(t("Who takes part chooses to: a difference shows no cause.")),
     )
 
@@ -280,7 +281,8 @@ def _experiments(t: Language, facts: Facts) -> Safe:
         t("Difference, 95 %"),
         t("Verdict"),
     ]
-    return text(_grid(t("Experiments"), heads, rows), _note(t("The 30 days up to the end of the report.")))
+    made = table(heads, rows, label=t("Experiments"), numeric=(2, 3, 4))
+    return text(made, _note(t("The 30 days up to the end of the report.")))
 
 
 def _quality(t: Language, facts: Facts) -> Safe:
@@ -298,9 +300,8 @@ def _quality(t: Language, facts: Facts) -> Safe:
          t.percent(getattr(then, name) / then.seen, 2) if then.seen else NONE]
         for name, label in names.items()
     ]  # fmt: skip
-    made = _grid(
-        t("Data quality"), [t("What became of it"), t("Records"), t("Share"), t.of("report", "the days before")], rows
-    )
+    heads = [t("What became of it"), t("Records"), t("Share"), t.of("report", "the days before")]
+    made = table(heads, rows, label=t("Data quality"), numeric=(1, 2, 3))
     why = h(
         "ul",
         *[
@@ -317,25 +318,12 @@ def _alerts(t: Language, facts: Facts) -> Safe:
     if not facts.alerts:
         return h("p", t("None fired."))
     rows = [[a.title, a.summary, _moment(t, a.since), _moment(t, a.until or a.since)] for a in facts.alerts]
-    return _grid(t("Alerts"), [t("Alert"), t("What it says"), t("First (UTC)"), t("Last (UTC)")], rows)
+    heads = [t("Alert"), t("What it says"), t("First (UTC)"), t("Last (UTC)")]
+    return table(heads, rows, label=t("Alerts"), whole=(2, 3))
 
 
 def _moment(t: Language, ms: int) -> str:
     return f"{t.day(datetime.fromtimestamp(ms / 1000, UTC).date())} {t.clock(ms)}"
-
-
-def _grid(label: str, heads: list[Any], rows: list[list[Any]]) -> Safe:
-    """A table: what begins with a digit or a sign stands on the right."""
-    right = [k for k in range(len(heads)) if rows and all(_numeric(row[k]) for row in rows)]
-    return table(heads, rows, label=label, numeric=right)
-
-
-def _numeric(value: Any) -> bool:
-    plain = str(value)
-    if isinstance(value, Safe):
-        plain = plain.split(">")[1].split("<")[0] if ">" in plain else plain
-    # A sentence may begin with a number, too.
-    return not plain or (plain[0] in "0123456789+−–" and len(plain) <= _MOST_NUMBER)
 
 
 def headline(t: Language, facts: Facts) -> list[str]:

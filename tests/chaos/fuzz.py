@@ -275,7 +275,7 @@ async def fuzz(count: int, seed: int, apache: bool, folder: Path) -> list[str]:
         for role in (system.worker, system.archiver):
             if role.process is None or role.process.pid != pids[role.name]:
                 problems.append(f"the {role.name} ended, see its log")
-            health = await system.ask(role, "/health")
+            health = await role.ask("/health")
             if not health or not health["ready"] or "records" in health["problems"]:
                 problems.append(f"health of the {role.name}: {health}")
         where = "Apache Kafka" if apache else "the embedded broker"
@@ -290,7 +290,7 @@ async def fuzz(count: int, seed: int, apache: bool, folder: Path) -> list[str]:
 
 async def _rest(system: System) -> tuple[Counter[str], Counter[str]]:
     """What worker and archiver made of the log, once they have read all of it."""
-    live, health = await system.ask(system.worker, "/live"), await system.ask(system.archiver, "/health")
+    live, health = await system.worker.ask("/live"), await system.archiver.ask("/health")
     if not live or not health or live["lag"] != 0 or health["lag"] != 0:
         return Counter(), Counter()
     return +Counter(live["totals"]), +Counter(health["totals"])

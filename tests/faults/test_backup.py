@@ -88,7 +88,7 @@ async def settled(system: System, end: int) -> None:
     """Everything is counted and stored."""
 
     async def rest() -> bool:
-        archiver, live = await system.ask(system.archiver, "/health"), await system.live()
+        archiver, live = await system.archiver.ask("/health"), await system.live()
         return bool(archiver and archiver["lag"] == 0 and live and live["lag"] == 0 and live["unpublished"] == 0
                     and sum(live["totals"].values()) >= end)  # fmt: skip
 

@@ -28,7 +28,7 @@ async def test_what_was_taken_in_is_stored_and_committed(start: Start, tmp_path:
     await send(records, kafka=system.settings.kafka_kwargs(), topic=system.settings.events_topic)
 
     async def taken_in() -> bool:
-        health = await system.ask(system.archiver, "/health")
+        health = await system.archiver.ask("/health")
         return bool(health and health["totals"]["accepted"] == 50)
 
     await until(taken_in, "taking in")

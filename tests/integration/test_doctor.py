@@ -31,7 +31,7 @@ def told(found: dict[str, Any], subject: str) -> list[tuple[str, str]]:
 
 
 async def _nothing_waits(system: System) -> bool:
-    health = await system.ask(system.archiver, "/health")
+    health = await system.archiver.ask("/health")
     return bool(health and health["ready"] and health["lag"] == 0)
 
 

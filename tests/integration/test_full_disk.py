@@ -57,7 +57,7 @@ async def test_nothing_is_committed_that_is_not_stored(tmp_path: Path) -> None:
             await send(records, kafka=system.settings.kafka_kwargs(), topic=system.settings.events_topic)
 
             async def ill() -> str | None:
-                health = await system.ask(system.archiver, "/health")
+                health = await system.archiver.ask("/health")
                 if health is None or health["ready"]:
                     return None
                 return str(health["problems"].get("clickhouse", "")) or None
@@ -69,7 +69,7 @@ async def test_nothing_is_committed_that_is_not_stored(tmp_path: Path) -> None:
             filler.unlink()
 
             async def caught_up() -> bool:
-                health = await system.ask(system.archiver, "/health")
+                health = await system.archiver.ask("/health")
                 return bool(health and health["ready"] and health["lag"] == 0)
 
             await until(caught_up, "catching up", 90)

@@ -53,7 +53,7 @@ async def test_records_of_any_time_stay_and_their_ids_are_known_after_a_restart(
             await send(number, at)
         await _counted(system, "duplicates", 12)
         await _counted(system, "events", 6)
-        live = await system.ask(system.worker, "/live")
+        live = await system.worker.ask("/live")
         assert live is not None
         # Oldest first, none of them is late.
         counted = {name: count for name, count in live["totals"].items() if count}

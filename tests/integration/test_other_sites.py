@@ -183,7 +183,7 @@ async def test_nothing_is_read_and_nothing_is_written(
         assert await rows(system, "SELECT count() FROM system.tables WHERE name = 'stolen'") == [(0,)]
         assert await rows(system, "SELECT count() FROM events_raw") == [(1,)]
         assert await topics(system) == before
-        live = await system.ask(system.worker, "/live")
+        live = await system.worker.ask("/live")
         assert live is not None
         assert live["totals"]["accepted"] == 1
         assert sum(live["totals"].values()) == 1

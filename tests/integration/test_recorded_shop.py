@@ -114,14 +114,14 @@ async def test_a_killed_worker_changes_nothing(start: Start) -> None:
     _send(system, DATA / "ecom.csv.gz")
 
     async def under_way() -> bool:
-        numbers = await system.ask(system.worker, "/live")
+        numbers = await system.worker.ask("/live")
         return bool(numbers and numbers["totals"].get("accepted"))
 
     await until(under_way, "counting")
     first.kill()
 
     async def another() -> bool:
-        return system.worker.process is not first and await system.ask(system.worker, "/live") is not None
+        return system.worker.process is not first and await system.worker.ask("/live") is not None
 
     await until(another, "the restart of the worker")
     totals = await drained(system, 31106)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from whole_system import Start, command, last_json, rows, until
 
+from pipeline.demo.role import Role
 from pipeline.demo.run import drained
-from pipeline.demo.system import Role, System
+from pipeline.demo.system import System
 from pipeline.embedded.child import Child
 from pipeline.files.sender import send
 from pipeline.ingest.sent import Sent
@@ -71,7 +72,7 @@ async def test_a_plan_that_learned_an_event_takes_it_in_later(start: Start, tmp_
     assert last_json(second.stdout) == {"looked_at": 1, "sent": 0, "still_rejected": 1}
 
     async def counted() -> bool:
-        numbers = await system.ask(system.worker, "/live")
+        numbers = await system.worker.ask("/live")
         return bool(numbers and numbers["totals"].get("accepted") == 4)
 
     await until(counted, "counting what was sent again")
@@ -87,7 +88,7 @@ async def restarted(system: System) -> None:
         before.kill()
 
         async def back(role: Role = role, before: Child = before) -> bool:
-            health = await system.ask(role, "/health")
+            health = await role.ask("/health")
             return role.process is not before and bool(health and health["ready"])
 
         await until(back, f"the restart of the {role.name}")

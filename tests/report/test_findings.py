@@ -196,10 +196,36 @@ def test_what_happened_stands_in_the_charts_over_days() -> None:
     assert "long ago" not in page
 
 
+CAMPAIGN = {
+    "campaign": "sale", "starts": date(2026, 11, 19), "ends": date(2026, 11, 20), "participants": 900,
+    "conversion": 0.2, "revenue": 500.0, "whole": True, "comparison": "others", "compared_users": 900,
+    "compared_conversion": 0.1, "extra_revenue": 100.0, "cost": 10.0, "roi": 9.0, "p_value": 0.001,
+}  # fmt: skip
+
+
+def classes(part: str, **changes: object) -> list[tuple[str, str]]:
+    """The cells of a part of the report: their classes and their texts."""
+    (section,) = sections(EN, facts(**changes), only=part)
+    return re.findall(r'<td(?: class="([a-z ]+)")?[^>]*>([^<]*)<', section)
+
+
+def test_what_is_a_number_stands_on_the_right_and_what_only_begins_with_one_does_not() -> None:
+    row = CAMPAIGN | {"campaign": "618"}
+    cells = classes("campaigns", campaigns=Table(tuple(row), (), [tuple(row.values())]))
+    assert [(how.split()[:1], said) for how, said in cells[:5]] == [
+        ([], "618"), (["day"], "Nov 19 – Nov 20"), (["n"], "900"), (["n"], "20.0 %"), (["n"], "500.00"),
+    ]  # fmt: skip
+    retained = Table(("n", "cohort", "users", "classic_rate"), ("UInt16", "Date", "UInt64", "Nullable(Float64)"),
+                     [(1, date(2026, 11, 1), 10, 0.5), (2, date(2026, 11, 1), 10, None)])  # fmt: skip
+    assert classes("retention", retention=retained) == [
+        ("n", "1"), ("n", "10"), ("n", "50.0 %"), ("n", "2"), ("n", "10"), ("n", "–"),
+    ]  # fmt: skip
+    brought = Table(("channel", "new_users"), ("String", "UInt64"), [("360", 7)])
+    assert classes("channels", channels=brought) == [("", "360"), ("n", "7")]
+
+
 def test_a_verdict_is_read_as_a_sentence_though_it_begins_with_a_number() -> None:
-    names = ("campaign", "starts", "ends", "participants", "conversion", "revenue", "whole", "comparison",
-             "compared_users", "compared_conversion", "extra_revenue", "cost", "roi", "p_value")  # fmt: skip
-    row = ("sale", date(2026, 11, 19), date(2026, 11, 20), 900, 0.2, 500.0, True, "others", 900, 0.1, 100.0, 10.0, 9.0, 0.001)  # fmt: skip
-    (section,) = sections(EN, facts(campaigns=Table(names, (), [row])), only="campaigns")
+    sale = Table(tuple(CAMPAIGN), (), [tuple(CAMPAIGN.values())])
+    (section,) = sections(EN, facts(campaigns=sale), only="campaigns")
     assert re.search(r'<td class="n"[^>]*>900<', section)
     assert re.search(r'<td(?! class="n)[^>]*>20\.0 % bought, against 10\.0 %', section)

@@ -17,7 +17,8 @@ from aiokafka import AIOKafkaProducer
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from whole_system import until
 
-from pipeline.demo.system import Role, System
+from pipeline.demo.role import Role
+from pipeline.demo.system import System
 from pipeline.serve import feed, names
 from pipeline.serve.answers import ARCHIVER_HEALTH, LIVE, WORKER_HEALTH
 from pipeline.serve.feed import MAX_LISTENERS, EventStream
@@ -71,8 +72,8 @@ async def test_every_page_says_what_its_description_says(tmp_path: Path) -> None
         await send(system)
 
         async def counted() -> bool:
-            live = await system.ask(system.worker, "/live")
-            health = await system.ask(system.archiver, "/health")
+            live = await system.worker.ask("/live")
+            health = await system.archiver.ask("/health")
             done = sum(v for k, v in live["totals"].items() if k not in BETWEEN) if live else 0
             return bool(health) and done >= EVENTS and health["lag"] == 0
 

@@ -1,4 +1,4 @@
-"""What the system asks of its parts."""
+"""A process of a role."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.demo.system import Role
+from pipeline.demo.role import Role
 from pipeline.embedded.child import Child
 
 
@@ -17,7 +17,8 @@ async def test_an_answer_of_a_process_that_took_the_port_of_ours_is_not_its(tmp_
     """Two systems that start at once may choose the same port."""
     say_pid = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
     child = Child("the worker", [sys.executable, "-c", say_pid], tmp_path / "log", supervise=supervise)
-    role = Role("worker", "the worker", child)
+    role = Role("worker", "the worker", tmp_path)
+    role.process = child
     assert not role.gave({"pid": os.getpid()})
     child.start()
 
