@@ -38,14 +38,17 @@ async def evaluating(
     settings: Settings, folder: Path, targets: Mapping[str, str], say: Callable[[str], None],
     *, kept: int | None, held: Sequence[int],
 ) -> AsyncIterator[Evaluation]:  # fmt: skip
-    """Evaluate alerts by what the `targets` (name of the role to its address) say, if Prometheus is installed.
+    """Evaluate alerts, those that are made later too, by what the `targets` (name of the role to its address) say.
+
+    Nothing is evaluated without Prometheus, or where there are no alerts and none can be made.
 
     Prometheus' data are in `folder`. It listens on the port that it has `kept`, or on any. `held` are locks.
     """
     store = open_kept(settings)
     with contextlib.closing(store) if store is not None else contextlib.nullcontext():
         plan = _plan_now(settings, store)
-        if not plan.alerting.alerts or not Prometheus.installed():
+        # Where alerts can be made in pages there may be some in a moment.
+        if not (plan.alerting.alerts or store) or not Prometheus.installed():
             yield Evaluation(note=_nobody(plan))
             return
         async with Prometheus(folder, plan, kept=kept, held=held) as prometheus:

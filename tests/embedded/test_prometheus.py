@@ -9,9 +9,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from pipeline.demo.alerting import evaluating
 from pipeline.embedded.prometheus import Prometheus
 from pipeline.kept.current import with_alert
+from pipeline.kept.store import Edit, KeptStore
 from pipeline.kept.things import make
+from pipeline.settings import Settings
 from schemas.plan_io import load_plan
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_prometheus")]
@@ -43,6 +46,19 @@ async def test_a_head_that_never_ends_is_cut_off(prometheus: Prometheus) -> None
         while await reader.read(1024):
             pass
     writer.close()
+
+
+async def test_the_first_alert_is_evaluated_though_there_was_none_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text("product: T\nevents:\n  look:\n")
+    settings = Settings(plan=str(tmp_path / "plan.yaml"), kept=tmp_path / "kept.sqlite")
+    async with evaluating(settings, tmp_path, {}, print, kept=None, held=()) as evaluation:
+        assert evaluation.prometheus is not None
+        assert "quiet" not in await evaluation.prometheus.client.rules()
+        made = make("alert", {"metric": "events", "below": 5})
+        KeptStore(tmp_path / "kept.sqlite").write([Edit("alert", "quiet", 0, made)], "ann", 1)
+        async with asyncio.timeout(30):
+            while "quiet" not in await evaluation.prometheus.client.rules():
+                await asyncio.sleep(0.1)
 
 
 async def test_another_plans_alerts_are_evaluated_without_a_restart(prometheus: Prometheus) -> None:
