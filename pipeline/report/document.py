@@ -21,7 +21,7 @@ from pipeline.render.svg import svg
 from pipeline.render.tables import table
 from pipeline.render.vega import Annotation, Chart
 from pipeline.render.vega import lines as line_chart
-from pipeline.report.findings import all_findings, part_words, reference_words, weekday_words
+from pipeline.report.findings import all_findings, part_words, reference_words, since_words, weekday_words
 from pipeline.report.model import CHANGED, Facts, Key, funnel_part
 
 #: Columns that a report has room for.
@@ -118,9 +118,14 @@ def _note(said: str) -> Safe:
 def _findings(t: Language, facts: Facts, found: list[Finding]) -> Safe:
     if not facts.key.events:
         return h("p", t("There were no events in these days."))
+    young = since_words(t, facts)
+    if not found and not facts.knows(facts.period.reference):
+        return h("p", young)
+    note = _note(young) if young else None
     if not found:
-        return h("p", t("Nothing changed by more than chance and at least 5 % against {facts}, and no step of a funnel "
-"fell.", facts=reference_words(t, facts)))  # fmt: skip
+        said = t("Nothing changed by more than chance and at least 5 % against {facts}, and no step of a funnel fell.",
+                 facts=reference_words(t, facts))  # fmt: skip
+        return text(h("p", said), note)
     items = [
         h("li",
           h("p", h("strong", ("▼ " if f.bad else "▲ ") + f.what), class_="bad-word" if f.bad else "good-word"),
@@ -129,11 +134,15 @@ def _findings(t: Language, facts: Facts, found: list[Finding]) -> Safe:
           h("p", t("How sure: "), f.sure, class_="note"))
         for f in found
     ]  # fmt: skip
-    return h("ol", *items, class_="what")
+    return text(h("ol", *items, class_="what"), note)
 
 
 def _keys(t: Language, facts: Facts) -> Safe:
     rows: list[list[Any]] = []
+    others = [
+        key if facts.knows(span) else None
+        for span, key in ((facts.period.before, facts.before), (facts.period.same_weekday, facts.same_weekday))
+    ]
     measures: list[tuple[str, str, str]] = [
         ("users", t("Active users"), "n"), ("new_users", t("New users"), "n"),
         ("sessions", t("Sessions"), "n"), ("orders", t("Orders"), "n"),
@@ -141,11 +150,10 @@ def _keys(t: Language, facts: Facts) -> Safe:
         ("paying_rate", t("Paying rate"), "p"),
     ]  # fmt: skip
     for name, label, kind in measures:
-        values = [getattr(key, name) for key in (facts.key, facts.before, facts.same_weekday)]
         form: Callable[[Any], str] = t.money if kind == "m" else t.percent if kind == "p" else t.number
-        now = values[0]
+        now, thens = getattr(facts.key, name), [None if key is None else getattr(key, name) for key in others]
         rows.append(
-            [label, h("strong", form(now)), *[x for then in values[1:] for x in (form(then), _change(t, now, then))]]
+            [label, h("strong", form(now)), *[x for then in thens for x in (form(then), _change(t, now, then))]]
         )
     before = t.day(facts.period.before.first) if facts.period.kind == "day" else reference_words(t, facts)
     heads = [t("Figure"), t("now"), before, t("change"), weekday_words(t, facts), t("change")]

@@ -59,6 +59,10 @@ INNER JOIN (
     WHERE {within} AND person IN (SELECT person FROM money WHERE {within}) GROUP BY at, person) AS a
     ON a.person = m.person AND a.at = m.at
 ARRAY JOIN [{pairs}] AS d GROUP BY at, dimension, value"""
+#: The first day with a fiftieth of the events of the busiest one: a phone whose clock is years off begins nothing.
+_SINCE: Final = """
+SELECT min(day) FROM (SELECT toDate(ts, {zone:String}) AS day, count() AS n, max(n) OVER () AS most FROM events_raw GROUP BY day)
+WHERE 50 * n >= most"""
 _QUALITY: Final = """
 SELECT e.a, e.l, d.n, r.n FROM
 (SELECT countIf(NOT late) AS a, countIf(late) AS l FROM events_raw FINAL
@@ -86,7 +90,7 @@ async def gather(
     if wanted & {CHANGED, "keys"}:
         keys = await asker.keys()
         key, before, weekday = [keys[span.first] for span in (period, period.before, period.same_weekday)]
-        facts = replace(facts, key=key, before=before, same_weekday=weekday)
+        facts = replace(facts, key=key, before=before, same_weekday=weekday, since=await asker.since())
     found: dict[str, Any] = {}
     if "keys" in wanted:
         found["daily"] = await asker.daily()
@@ -146,6 +150,11 @@ class _Asker:
             orders, buyers, revenue = money.get(first, (0, 0, 0.0))
             found[first] = Key(users.get(first, 0), new.get(first, 0), sessions, events, orders, buyers, float(revenue))
         return found
+
+    async def since(self) -> date:
+        """The first day of which there are records to speak of."""
+        first: date = (await self.store.ask(_SINCE, {"zone": str(self.plan.zone)}, keep=60)).rows[0][0]
+        return first
 
     async def people(self, kind: str) -> list[tuple[date, str, str, int]]:
         """How many were there (`there`), came new (`new`) or were there on a day (`daily`).

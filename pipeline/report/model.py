@@ -129,6 +129,8 @@ class Facts:
     key: Key = Key()
     before: Key = Key()
     same_weekday: Key = Key()
+    #: The first day of which there are records to speak of; None: all days that are told have theirs.
+    since: date | None = None
     #: By measure (users, new_users, orders, revenue), the dimensions' values in the period and in the reference.
     segments: Mapping[str, Mapping[str, tuple[Amounts, Amounts]]] = field(default_factory=dict)
     daily: Sequence[tuple[date, int, float]] = ()
@@ -146,6 +148,10 @@ class Facts:
     alerts: tuple[ActiveAlert, ...] | None = None
     #: Parts that could not be asked, with the reason.
     missing: tuple[str, ...] = ()
+
+    def knows(self, span: Period, days: int = 0) -> bool:
+        """Whether there are records of the whole span, and of so many days before it."""
+        return self.since is None or self.since <= span.first - timedelta(days=days)
 
     @property
     def reference(self) -> Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -20,8 +21,15 @@ from selenium.webdriver.chrome.service import Service
 
 T = TypeVar("T")
 
-#: Where screenshots go, to be looked at.
-SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+ROOT = Path(__file__).resolve().parents[2]
+#: Where screenshots go, to be looked at, and the pictures of the documentation.
+SHOTS, PICTURES = ROOT / "build" / "screenshots", ROOT / "docs" / "images" / "questions"
+#: What a picture of some elements takes in: a little around them, and no more than a screen's height.
+AROUND = """
+    const all = arguments[0].map(s => [...document.querySelectorAll(s)]).flat().map(e => e.getBoundingClientRect());
+    const x = Math.min(...all.map(r => r.left)) - 8, y = Math.min(...all.map(r => r.top)) - 8;
+    return {x: x + scrollX, y: y + scrollY, scale: 1, width: Math.max(...all.map(r => r.right)) + 8 - x,
+        height: Math.min(Math.max(...all.map(r => r.bottom)) + 8 - y, 760)}"""
 WIDE, NARROW = 1280, 390
 #: Whether what was left is gone. Between two pages there is a document that is complete and empty.
 ANOTHER_PAGE = "return (window.left === undefined && document.readyState === 'complete' && !!document.getElementById('content')) || null"
@@ -89,13 +97,27 @@ class Browser:
 
     def shoot(self, name: str) -> None:
         """A picture of the whole page, for whoever asked for them."""
-        if not os.environ.get("STREAMGAUGE_SCREENSHOTS"):
-            return
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        made = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "format": "png"})
-        import base64
+        if os.environ.get("STREAMGAUGE_SCREENSHOTS"):
+            self._capture(SHOTS / f"{name}.png")
 
-        (SHOTS / f"{name}.png").write_bytes(base64.b64decode(made["data"]))
+    def picture(self, name: str, *selectors: str) -> None:
+        """A picture for the documentation of what these select, in both languages, for whoever makes them anew."""
+        if not os.environ.get("STREAMGAUGE_PICTURES"):
+            return
+        self.driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})  # else it is drawn wider than it is
+        there = "return arguments[0].every(s => document.querySelector(s))"
+        for language, suffix in (("zh", "-zh"), ("en", "")):
+            self.cookie("lang", language)
+            self.driver.refresh()
+            self.until(self.filled, "the page again", 60)
+            self.until(lambda: self.js(there, selectors), f"{selectors} of {name}", 60)
+            self.js("document.querySelectorAll('main tbody details').forEach(d => d.open = true)")
+            self._capture(PICTURES / f"{name}{suffix}.png", clip=self.js(AROUND, selectors))
+
+    def _capture(self, path: Path, **more: Any) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        asked = {"captureBeyondViewport": True, "format": "png", **more}
+        path.write_bytes(base64.b64decode(self.driver.execute_cdp_cmd("Page.captureScreenshot", asked)["data"]))
 
     def complaints(self) -> list[str]:
         """What the console said since the last time: warnings and errors."""

@@ -47,6 +47,7 @@ def test_question_1_how_many_are_active_against_yesterday_at_this_time(running: 
 
     browser.until(seen, "the page and ClickHouse agree", 120)
     assert "at this time yesterday" in browser.text("[data-part^='/part/recently']")
+    browser.picture("1", "[data-of=people]", "[data-of=orders]", "[data-of=revenue]")
 
 
 def test_question_2_where_the_checkout_leaks_for_whom_since_when_and_who_they_are(
@@ -55,11 +56,13 @@ def test_question_2_where_the_checkout_leaks_for_whom_since_when_and_who_they_ar
     browser.open("/")
     said = browser.until(lambda: browser.text("[data-part^='/part/drops'] .bad"), "what fell")
     assert re.search(r"checkout → pay fell .* on android only .*since", said)
+    browser.picture("2-what-fell", "[data-part^='/part/drops'] .bad")
     click(browser, "Funnels")
     click(browser, "Who they are, and who was lost")
     asked = {name: values[0] for name, values in parse_qs(urlsplit(browser.driver.current_url).query).items()}
     assert asked["by"] == "platform"
     browser.shoot("explore-funnel")
+    browser.picture("2-for-whom", "main h3:last-of-type", "main h3:last-of-type + *")
     android = next(row for row in table(browser, "By value") if row[0] == "android")
     # platform, view_item, add_to_cart, share, checkout, share, pay, share, ...
     checkout, pay = (int(android[k].replace(",", "")) for k in (4, 6))
@@ -70,6 +73,7 @@ def test_question_2_where_the_checkout_leaks_for_whom_since_when_and_who_they_ar
         )
     assert people_there(browser) == checkout - pay
     browser.shoot("people")
+    browser.picture("2-who", "main h1", "main table")
     began = f"event = 'view_item' AND toDate(ts, {ZONE}) BETWEEN '{asked['from']}' AND '{asked['to']}'"
     steps = "event = 'add_to_cart', event = 'checkout', event = 'pay', event = 'purchase'"
     ((lost,),) = running.rows(
@@ -108,6 +112,7 @@ def test_question_3_which_channel_brings_people_who_stay(running: Running, brows
     known = {row[0]: row[7:] for row in rows}
     assert all("–" not in known[channel] for channel in ("ads", "search"))
     assert known["organic"] == ["–", "–"]
+    browser.picture("3", "[data-part^='/part/channels']")
 
 
 def test_question_4_this_campaign_against_the_one_before(running: Running, browser: Browser) -> None:
@@ -115,6 +120,7 @@ def test_question_4_this_campaign_against_the_one_before(running: Running, brows
     browser.open("/")
     press(browser, "nav a[href='/campaigns']")
     browser.shoot("campaigns")
+    browser.picture("4", "[data-part^='/part/campaign-pairs']")
     ((day,),) = running.rows(f"SELECT toDate(now64(3), {ZONE})")
     today = date.fromisoformat(day)
     operations = [
@@ -190,6 +196,7 @@ def test_question_5_did_b_win_and_may_i_believe_it(running: Running, browser: Br
         z = (p - q) / (p * (1 - p) / users + q * (1 - q) / others) ** 0.5
         said = "No difference shown" if abs(z) < 1.9 else "Better: " if z > 2.1 else "Worse: " if z < -2.1 else ""
         assert row[-1].startswith(said), (row, z)
+    browser.picture("5", "[data-part^='/part/experiments']")
 
 
 def test_question_6_whom_to_recall_as_a_file_for_the_push_team(running: Running, browser: Browser) -> None:
@@ -205,6 +212,7 @@ def test_question_6_whom_to_recall_as_a_file_for_the_push_team(running: Running,
         browser.js(
             "[...document.querySelectorAll('tbody tr')].filter(r => r.cells[4].innerText !== '0').at(-1).cells[4].querySelector('a').click()"
         )
+    browser.picture("6", "main h1", "main .buttons", "main table")
     lines = fetched(browser.js("return document.querySelector('.buttons a[href*=people]').href"))
     found = sorted(line.split(",")[0] or f"$device:{line.split(',')[1]}" for line in lines[1:])
     counted = running.rows(
@@ -232,6 +240,7 @@ def test_question_7_what_to_report_on_monday(running: Running, browser: Browser)
     figures = {row[0]: row[1] for row in rows if len(row) > 1}
     assert (figures["Orders"], figures["Active users"]) == (EN.number(orders), EN.number(people))
     assert browser.driver.find_element("css selector", "a[href^='/download/report.html']").is_displayed()
+    browser.picture("7", "main h1", "[data-part^='/part/report']")
 
 
 def test_question_8_is_my_new_event_tracked_properly(running: Running, browser: Browser, tmp_path: Path) -> None:
@@ -257,3 +266,4 @@ def test_question_8_is_my_new_event_tracked_properly(running: Running, browser: 
     running.send(tmp_path, [{"event_id": "q8c", "event": "add_to_cart", "user_id": "tester", "ts": now,
                              "properties": {"item_id": "i1", "quantity": 2, "price": 1.5}}])  # fmt: skip
     browser.until(lambda: any("accepted" in row for row in browser.js(listed) or []), "the right one", 20)
+    browser.picture("8", "table.cards")

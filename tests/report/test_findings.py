@@ -139,6 +139,23 @@ def test_what_chance_explains_or_too_few_are_behind_is_not_told() -> None:
     assert key_finding(EN, facts(same_weekday=Key()), "users") is None  # no such day yet
 
 
+def test_days_before_the_first_records_are_compared_with_nothing() -> None:
+    """Records from Nov 10 on: the Saturday before, Nov 14, is known, but new then was everybody."""
+    then = replace(KEY, users=1500, new_users=1500)
+    young = facts(same_weekday=then, since=date(2026, 11, 10))
+    assert key_finding(EN, young, "users") is not None
+    assert key_finding(EN, young, "new_users") is None
+    assert key_finding(EN, replace(young, since=date(2026, 10, 17)), "new_users") is not None
+    younger = replace(young, since=date(2026, 11, 15))
+    assert key_finding(EN, younger, "users") is None
+    said, too = markdown(EN, younger, "now"), markdown(EN, young, "now")
+    assert "| Active users | **1,000** | 1,000 | +0.0 % | – | – |" in said
+    assert "Records begin on Nov 15: there is nothing before to compare these days with." in said
+    assert "| Active users | **1,000** | 1,000 | +0.0 % | 1,500 | −33.3 % |" in too
+    assert "Records begin on Nov 10. For some weeks" in too
+    assert "数据从 11月10日 开始。" in markdown(ZH, young, "now")
+
+
 def test_more_rejected_records() -> None:
     now = Quality(900, 0, 0, 100, (("wrong_type", 90, "properties.amount"),))
     (found,) = all_findings(EN, facts(quality=now, quality_before=Quality(995, 0, 0, 5)))

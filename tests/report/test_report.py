@@ -122,6 +122,8 @@ async def test_key_figures_are_those_of_each_span_of_days_alone(
             came = (await store.ask(f"SELECT count() FROM users WHERE first_day = '{day}'")).rows[0][0]
             assert key == Key(users, came, sessions, events, orders, buyers, float(revenue))
             assert min(users, revenue) > 0
+        first_day = (await store.ask("SELECT min(day) FROM activity")).rows[0][0]
+        assert facts.since == first_day < period.same_weekday.first
         # By value, now and on the day that it is measured against; and by day.
         for measure, what in (
             ("users", "uniqExact(person) FROM activity WHERE day"),
