@@ -139,10 +139,7 @@ def _findings(t: Language, facts: Facts, found: list[Finding]) -> Safe:
 
 def _keys(t: Language, facts: Facts) -> Safe:
     rows: list[list[Any]] = []
-    others = [
-        key if facts.knows(span) else None
-        for span, key in ((facts.period.before, facts.before), (facts.period.same_weekday, facts.same_weekday))
-    ]
+    others = ((facts.period.before, facts.before), (facts.period.same_weekday, facts.same_weekday))
     measures: list[tuple[str, str, str]] = [
         ("users", t("Active users"), "n"), ("new_users", t("New users"), "n"),
         ("sessions", t("Sessions"), "n"), ("orders", t("Orders"), "n"),
@@ -151,10 +148,11 @@ def _keys(t: Language, facts: Facts) -> Safe:
     ]  # fmt: skip
     for name, label, kind in measures:
         form: Callable[[Any], str] = t.money if kind == "m" else t.percent if kind == "p" else t.number
-        now, thens = getattr(facts.key, name), [None if key is None else getattr(key, name) for key in others]
-        rows.append(
-            [label, h("strong", form(now)), *[x for then in thens for x in (form(then), _change(t, now, then))]]
-        )
+        row = [label, h("strong", form(now := getattr(facts.key, name)))]
+        for span, key in others:
+            then = getattr(key, name) if facts.knows(span, name) else None
+            row += [form(then), _change(t, now, then)]
+        rows.append(row)
     before = t.day(facts.period.before.first) if facts.period.kind == "day" else reference_words(t, facts)
     heads = [t("Figure"), t("now"), before, t("change"), weekday_words(t, facts), t("change")]
     return table(heads, rows, label=t("Key figures"), numeric=range(1, len(heads)))

@@ -16,8 +16,6 @@ from pipeline.report.model import Facts, Key
 
 #: A change of a key figure is worth a sentence from here on.
 NOTABLE: Final = 0.05
-#: For so many days after the first records, whoever was there before them comes for the first time.
-_NEWCOMERS_DAYS: Final = 28
 
 
 def all_findings(t: Language, facts: Facts) -> list[Finding]:
@@ -32,7 +30,7 @@ def all_findings(t: Language, facts: Facts) -> list[Finding]:
 def key_finding(t: Language, facts: Facts, measure: str) -> Finding | None:
     """A key figure that differs notably from the same weekday; None if it doesn't, few are behind it, or nothing is known
     of the time before."""
-    if not facts.knows(facts.period.reference, _NEWCOMERS_DAYS if measure == "new_users" else 0):
+    if not facts.knows(facts.period.reference, measure):
         return None
     now, then = float(getattr(facts.key, measure)), float(getattr(facts.reference, measure))
     if not then or (not now and measure == "revenue"):
@@ -132,7 +130,7 @@ def quality_finding(t: Language, facts: Facts) -> Finding | None:
 def since_words(t: Language, facts: Facts) -> str:
     """What can't be compared yet, because the records begin too late for it; "" if everything can."""
     reference = facts.period.reference
-    if facts.since is None or facts.knows(reference, _NEWCOMERS_DAYS):
+    if facts.since is None or facts.knows(reference, "new_users"):
         return ""
     day = t.day(facts.since)
     if not facts.knows(reference):

@@ -18,6 +18,8 @@ from schemas.plan import Plan
 Kind = Literal["day", "week"]
 #: The part of a report that says what changed.
 CHANGED: Final = "changed"
+#: For so many days after the first records a person who is new may have been there before them.
+NEWCOMERS_DAYS: Final = 28
 
 
 @dataclass(frozen=True)
@@ -149,9 +151,13 @@ class Facts:
     #: Parts that could not be asked, with the reason.
     missing: tuple[str, ...] = ()
 
-    def knows(self, span: Period, days: int = 0) -> bool:
-        """Whether there are records of the whole span, and of so many days before it."""
-        return self.since is None or self.since <= span.first - timedelta(days=days)
+    def knows(self, span: Period, measure: str = "users") -> bool:
+        """Whether there are records of the whole span; for new users of the weeks before it, too.
+
+        For some time after the first records, whoever was there before them comes for the first time.
+        """
+        before = NEWCOMERS_DAYS if measure == "new_users" else 0
+        return self.since is None or self.since <= span.first - timedelta(days=before)
 
     @property
     def reference(self) -> Key:

@@ -104,7 +104,9 @@ class Browser:
         """A picture for the documentation of what these select, in both languages, for whoever makes them anew."""
         if not os.environ.get("STREAMGAUGE_PICTURES"):
             return
-        self.driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})  # else it is drawn wider than it is
+        self.driver.execute_cdp_cmd(
+            "Emulation.setScrollbarsHidden", {"hidden": True}
+        )  # else it is drawn wider than it is
         there = "return arguments[0].every(s => document.querySelector(s))"
         for language, suffix in (("zh", "-zh"), ("en", "")):
             self.cookie("lang", language)

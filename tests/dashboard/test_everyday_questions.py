@@ -62,7 +62,7 @@ def test_question_2_where_the_checkout_leaks_for_whom_since_when_and_who_they_ar
     asked = {name: values[0] for name, values in parse_qs(urlsplit(browser.driver.current_url).query).items()}
     assert asked["by"] == "platform"
     browser.shoot("explore-funnel")
-    browser.picture("2-for-whom", "main h3:last-of-type", "main h3:last-of-type + *")
+    browser.picture("2-for-whom", "main h3:has(+ * tbody)", "main h3 + *:has(tbody)")
     android = next(row for row in table(browser, "By value") if row[0] == "android")
     # platform, view_item, add_to_cart, share, checkout, share, pay, share, ...
     checkout, pay = (int(android[k].replace(",", "")) for k in (4, 6))
@@ -212,6 +212,7 @@ def test_question_6_whom_to_recall_as_a_file_for_the_push_team(running: Running,
         browser.js(
             "[...document.querySelectorAll('tbody tr')].filter(r => r.cells[4].innerText !== '0').at(-1).cells[4].querySelector('a').click()"
         )
+    assert f"dormant · {EN.day(date.fromisoformat(day), year=True)}" in browser.text("main")
     browser.picture("6", "main h1", "main .buttons", "main table")
     lines = fetched(browser.js("return document.querySelector('.buttons a[href*=people]').href"))
     found = sorted(line.split(",")[0] or f"$device:{line.split(',')[1]}" for line in lines[1:])

@@ -152,6 +152,7 @@ def test_days_before_the_first_records_are_compared_with_nothing() -> None:
     assert "| Active users | **1,000** | 1,000 | +0.0 % | – | – |" in said
     assert "Records begin on Nov 15: there is nothing before to compare these days with." in said
     assert "| Active users | **1,000** | 1,000 | +0.0 % | 1,500 | −33.3 % |" in too
+    assert "| New users | **100** | – | – | – | – |" in too
     assert "Records begin on Nov 10. For some weeks" in too
     assert "数据从 11月10日 开始。" in markdown(ZH, young, "now")
 

@@ -28,6 +28,7 @@ from pipeline.explore.written import write, write_cell
 from pipeline.metrics import metrics
 from pipeline.metrics.spreadsheet import harmless
 from pipeline.render.html import Child, Safe, h, text
+from pipeline.render.language import Language
 from pipeline.render.metric import column_name, metric_title
 from pipeline.render.tables import table
 from schemas.duration import HOUR
@@ -154,16 +155,14 @@ def _of_kind(context: Context, question: WithPeople, cell: Cell) -> list[str]:
             ]
         case Retention():
             cohort = ""
-            if cell.at.isascii() and cell.at.isdecimal() and len(cell.at) < 8:
-                number = int(cell.at)
-                if question.grain == "hour":
-                    cohort = f"{datetime.fromtimestamp(number * HOUR / 1000, context.plan.zone):%Y-%m-%d %H:%M}"
-                elif (12 if question.grain == "month" else 0) <= number < 60_000:
-                    cohort = first_day(question.grain, number, monday=question.monday).isoformat()
+            if question.grain != "hour":
+                cohort = _first_day(t, question, cell.at)
+            elif _numbers(cell.at):
+                cohort = f"{datetime.fromtimestamp(int(cell.at) * HOUR / 1000, context.plan.zone):%Y-%m-%d %H:%M}"
             came = t("came back in period {n}", n=cell.n)
             return [t("cohort {cohort}", cohort=cohort), came if cell.n >= 0 else ""]
         case Lifecycle():
-            return [STATES[cell.n % len(STATES)]]
+            return [t.of("state", STATES[cell.n % len(STATES)]), _first_day(t, question, cell.at)]
         case Paths():
             return [cell.at]
         case OfMetric():
@@ -171,3 +170,14 @@ def _of_kind(context: Context, question: WithPeople, cell: Cell) -> list[str]:
             row = [f"{column_name(t, key)} {value or none}" for key, value in zip(of.keys, cell.values, strict=True)]
             return [metric_title(t, metric), *row, column_name(t, tuple(of.columns)[cell.n])]
     return [cell.at]
+
+
+def _numbers(at: str) -> bool:
+    return at.isascii() and at.isdecimal() and len(at) < 8
+
+
+def _first_day(t: Language, question: Retention | Lifecycle, at: str) -> str:
+    """The first day of the period of that number; "" if there is none."""
+    if not _numbers(at) or not (12 if question.grain == "month" else 0) <= int(at) < 60_000:
+        return ""
+    return t.day(first_day(question.grain, int(at), monday=question.monday), year=True)
