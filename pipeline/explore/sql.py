@@ -9,13 +9,15 @@ from datetime import date
 from typing import Any, Final
 
 from pipeline.queries.conditions import quoted
+from pipeline.queries.memory import before_disk
 
 _PLACE: Final = re.compile(r"\{([dv]\d+):[A-Za-z0-9()]+\}")
 #: What every question is asked with, in its own text: so it is bounded wherever it is run.
 SECONDS, MEMORY, ROWS = 30, 2_000_000_000, 10_000
+_BEFORE_DISK: Final = before_disk(MEMORY)
 SETTINGS: Final = (
     f"SETTINGS max_execution_time = {SECONDS}, max_memory_usage = {MEMORY}, "
-    f"max_bytes_before_external_group_by = {MEMORY // 2}, max_bytes_before_external_sort = {MEMORY // 2}"
+    f"max_bytes_before_external_group_by = {_BEFORE_DISK}, max_bytes_before_external_sort = {_BEFORE_DISK}"
 )
 
 

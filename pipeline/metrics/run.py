@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.metrics.metric import Metric
 from pipeline.queries.conditions import quoted
+from pipeline.queries.memory import before_disk
 from schemas.plan import Plan
 
 if TYPE_CHECKING:  # a client of ClickHouse takes half a second to load; whoever only lists metrics needs none
@@ -28,9 +29,8 @@ class Limits:
         return {
             "max_execution_time": str(self.seconds),
             "max_memory_usage": str(self.memory_bytes),
-            # Of a large result of GROUP BY or ORDER BY the half may go to disk instead of failing.
-            "max_bytes_before_external_group_by": str(self.memory_bytes // 2),
-            "max_bytes_before_external_sort": str(self.memory_bytes // 2),
+            "max_bytes_before_external_group_by": str(before_disk(self.memory_bytes)),
+            "max_bytes_before_external_sort": str(before_disk(self.memory_bytes)),
         }
 
 
