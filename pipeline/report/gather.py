@@ -59,10 +59,11 @@ INNER JOIN (
     WHERE {within} AND person IN (SELECT person FROM money WHERE {within}) GROUP BY at, person) AS a
     ON a.person = m.person AND a.at = m.at
 ARRAY JOIN [{pairs}] AS d GROUP BY at, dimension, value"""
-#: The first day with a fiftieth of the events of the busiest one: a phone whose clock is years off begins nothing.
+#: The day by which one in 200 of all events had happened: a phone whose clock is years off begins nothing, and neither
+#: does a day on which much more happened than ever before.
 _SINCE: Final = """
-SELECT min(day) FROM (SELECT toDate(ts, {zone:String}) AS day, count() AS n, max(n) OVER () AS most FROM events_raw GROUP BY day)
-WHERE 50 * n >= most"""
+SELECT quantileExactWeighted(0.005)(day, n)
+FROM (SELECT toDate(ts, {zone:String}) AS day, count() AS n FROM events_raw GROUP BY day)"""
 _QUALITY: Final = """
 SELECT e.a, e.l, d.n, r.n FROM
 (SELECT countIf(NOT late) AS a, countIf(late) AS l FROM events_raw FINAL
