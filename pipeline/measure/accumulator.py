@@ -256,6 +256,12 @@ class Accumulator:
         return accumulator
 
 
+def end_of(data: bytes) -> int:
+    """The end (epoch ms) of the window whose accumulator `dump` wrote."""
+    end: int = msgpack.unpackb(data)[0]
+    return end
+
+
 def _together(found: Distinct | None, more: Union | None) -> Distinct:
     """What either has seen; neither changes."""
     if more is None:

@@ -313,6 +313,10 @@ class Activity:
         horizon = {grain: closing(self.plan, grain, watermark) for grain in self._grains}
         return [key for key, accumulator in self.accumulators.items() if accumulator.end <= horizon[key.grain]]
 
+    def all_closed(self, watermark: int) -> int:
+        """Up to when (epoch ms) windows of every kind that end by then are closed."""
+        return min(closing(self.plan, grain, watermark) for grain in self._grains)
+
     def drop(self, keys: Iterable[WindowKey]) -> None:
         """Forget accumulators (closed, and kept by whoever needs them)."""
         for key in keys:

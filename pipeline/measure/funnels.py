@@ -8,6 +8,7 @@ except for the attribution `any`, which gets a view without breakdown.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
@@ -249,6 +250,11 @@ class Funnels:
         if view is not None:
             view.counters.load((key.bucket, key.value), data[8:])
             view.versions[key.bucket, key.value] = int.from_bytes(data[:8], "big")
+
+    def final_at(self, key: CounterKey) -> int:
+        """When (epoch ms) no event from then on can change a counter; never, if the plan has no such funnel."""
+        view = self._views.get((key.funnel, key.definition, key.breakdown))
+        return sys.maxsize if view is None else view.spec.final_at(key.bucket)
 
     def changed_actors(self) -> Iterator[tuple[tuple[str, str, str], dict[str, bytes]]]:
         """The actors' entries that changed since the last call, by funnel, definition and breakdown.

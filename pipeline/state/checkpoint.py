@@ -47,7 +47,7 @@ class Checkpoint:
 
 
 def encode(checkpoint: Checkpoint, writer: bytes) -> Iterator[bytes]:
-    """The records of one checkpoint; `writer` tells apart the parts of two workers' checkpoints."""
+    """The records of one checkpoint; `writer` tells apart the parts of two: no two may have the same."""
     entries = checkpoint.entries
     ends = list(accumulate([len(key) + len(value) + 12 for key, value in entries]))
     groups: list[list[Entry]] = []
@@ -135,7 +135,7 @@ class MemorySnapshot:
     def apply(self, position: int, meta: dict[str, Any], entries: Iterable[Entry], offset: int | None) -> None:
         """Of two values of an entry the later one counts."""
         entries = list(entries)
-        if self.position is None or position > self.position:
+        if self.position is None or position >= self.position:
             # Nearly always: nothing that is here can be later.
             self.values.update(entries)
             self.position, self.meta = position, meta

@@ -98,7 +98,7 @@ class Disk:
                 if found is not None and found[:_POSITION_BYTES] > stamp:
                     continue
             batch.put(key, stamp + value)
-        if self.position is None or position > self.position:
+        if newest:
             self.position, self.meta = position, meta
         self._write(batch, offset)
 

@@ -21,6 +21,7 @@ from pipeline.ingest.links import Owners
 from pipeline.ingest.records import Classified, Outcome, Record, Unreadable
 from pipeline.ingest.seen import U64, SeenIds, distinct
 from pipeline.ingest.validate import Validator
+from pipeline.measure.accumulator import end_of
 from pipeline.measure.activity import Activity, WindowKey
 from pipeline.measure.entries import Entries, in_memory
 from pipeline.measure.funnel_view import CounterKey
@@ -87,6 +88,8 @@ class PartitionState:
         self.in_doubt = False
         self._rewrite: Iterator[Entry] | None = None
         self._expired_minute = 0
+        #: Every window and bucket of counters that is over before this (epoch ms) has been published: nobody needs it.
+        self.settled = self._saved_settled = 0
         #: Keys that are not needed any more, until a later checkpoint says so; kept with a disk only.
         self._dropped: list[bytes] = []
         self._generation = 0
@@ -194,7 +197,7 @@ class PartitionState:
     @property
     def unsaved(self) -> bool:
         """Whether there is something that the last checkpoint doesn't hold."""
-        return self.position != self.saved_position
+        return self.position != self.saved_position or self.settled != self._saved_settled
 
     def checkpoint(self, rewrite: int = REWRITE_SLICE) -> Checkpoint:
         """Everything that changed since the last checkpoint, as of `position`.
@@ -222,7 +225,7 @@ class PartitionState:
             entries.append((_pack(_TAKEN, generation, self.position, number), marks.tobytes()))
         self._unsaved_accumulators, self._unsaved_counters, self._unsaved_ids = set(), set(), []
         self.persons.unsaved_taken = []
-        self.saved_position = self.position
+        self.saved_position, self._saved_settled = self.position, self.settled
         if self.disk is not None and self._generation != self.classifier.seen.generation:
             self._generation = self.classifier.seen.generation
             self._dropped += self._old_marks(self.disk, _IDS, self.classifier.seen)
@@ -271,6 +274,7 @@ class PartitionState:
             "totals": [self.totals[outcome] for outcome in Outcome],
             "reasons": self.reasons,
             "gaps": self.gaps,
+            "settled": self.settled,
             "topic": self.topic_id,
         }
 
@@ -296,7 +300,9 @@ class PartitionState:
         self.disk.drop(checkpoint.dropped)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take over what a changelog holds. All of it is published again: what was in flight is not known.
+        """Take over what a changelog holds, without what is settled.
+
+        All else is published again: what was in flight is not known.
 
         Raises AnotherTopicError if that was counted from another topic.
         """
@@ -318,8 +324,10 @@ class PartitionState:
         self.totals = dict(zip(Outcome, [*meta["totals"], *[0] * len(Outcome)], strict=False))
         self.reasons = dict(meta["reasons"])
         self.gaps = [(first, end, watermark) for first, end, watermark in meta.get("gaps", ())]
+        self.settled = self._saved_settled = meta.get("settled", 0)
         ids: dict[int, list[U64]] = {}
         taken: dict[int, list[U64]] = {}
+        gone: list[bytes] = []
         prefixes = tuple(self._in_memory)
         for key, value in snapshot.items():
             if not value:
@@ -332,9 +340,16 @@ class PartitionState:
             kind, *rest = msgpack.unpackb(key, use_list=False)
             if kind == _ACTIVITY:
                 name, start, dimension, values = rest
-                self.activity.load(WindowKey(name, start, dimension, values), value)
+                if end_of(value) <= self.settled:
+                    gone.append(key)
+                else:
+                    self.activity.load(WindowKey(name, start, dimension, values), value)
             elif kind == _FUNNEL_COUNTER:
-                self.funnels.load_counter(CounterKey(*rest), value)
+                counter = CounterKey(*rest)
+                if self.funnels.final_at(counter) < self.settled:
+                    gone.append(key)
+                else:
+                    self.funnels.load_counter(counter, value)
             elif kind in (_IDS, _TAKEN):
                 marks = ids if kind == _IDS else taken
                 marks.setdefault(rest[0], []).append(np.frombuffer(value, np.uint64))
@@ -345,6 +360,8 @@ class PartitionState:
             seen.move_to(generation)
             seen.add(distinct(np.concatenate(ids[generation])))
         self.persons.restore_taken(taken)
+        if self.disk is not None:
+            self._dropped += gone
         self._unpublished_accumulators = set(self.activity.accumulators)
         self._unpublished_counters = set(self.funnels.counter_keys())
 
@@ -424,8 +441,14 @@ class PartitionState:
             return
         ten_minutes = minute // 10 != self._expired_minute // 10
         self._expired_minute = minute
-        closed = [key for key in self.activity.closed(self.watermark) if key not in self._unpublished_accumulators]
+        closed = self.activity.closed(self.watermark)
+        if kept := self._unpublished_accumulators.intersection(closed):
+            closed = [key for key in closed if key not in kept]
         self.activity.drop(closed)
+        settled = self.activity.all_closed(self.watermark)
+        over = any(self.funnels.final_at(key) < settled for key in self._unpublished_counters)
+        if not (kept or over or any(self._in_flight)):
+            self.settled = max(self.settled, settled)
         counters = self.funnels.expire(self.watermark, self._unpublished_counters) if ten_minutes else []
         if ten_minutes:
             self.persons.trails.expire(self.watermark - self.plan.lateness)

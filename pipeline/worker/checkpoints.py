@@ -32,7 +32,6 @@ class Checkpoints:
 
     def __init__(self, app: WorkerApp, settings: Settings) -> None:
         self._app, self._settings = app, settings
-        self._writer = os.urandom(8)
         self._undelivered: dict[int, list[asyncio.Task[int]]] = {}
         #: By partition, how many records those are, and of how many bytes.
         self._undelivered_size: dict[int, tuple[int, int]] = {}
@@ -100,7 +99,7 @@ class Checkpoints:
         if waiting:
             await asyncio.gather(*waiting)
         topic = self._app.table.changelog_topic.get_topic_name()
-        parts = [Outgoing(topic, partition, None, value) for value in encode(checkpoint, self._writer)]
+        parts = [Outgoing(topic, partition, None, value) for value in encode(checkpoint, os.urandom(8))]
         last = await self._app.delivery.deliver(parts)
         self.truncation.wrote(partition, sum(len(part.value or b"") for part in parts))
         if checkpoint.rewritten:

@@ -280,6 +280,79 @@ def test_closed_windows_leave_memory_once_they_are_published() -> None:
     assert Outcome.ACCEPTED in state.totals
 
 
+def test_what_is_closed_and_published_is_not_restored() -> None:
+    """A burst leaves a million windows in the changelog: whoever starts again needs those alone that may change."""
+    state = new_state()
+    state.fold([Record(0, START, None, event(0, "u", "look", START))])
+    later = START + 3 * 3_600_000
+    state.fold([Record(1, later, None, event(1, "u", "look", later))])
+    before = changelog(state)
+    assert {key.start for key in restored(before).activity.accumulators if key.grain == "minute"} == {
+        START - START % 60_000,
+        later - later % 60_000,
+    }
+    state.changed_rows(later)
+    state.published()
+    state.expire()
+    assert state.unsaved  # though no record has come
+    again = restored([*before, *changelog(state)])
+    assert not again.unsaved
+    assert {(key.grain, key.start) for key in again.activity.accumulators} == {
+        ("minute", later - later % 60_000),
+        ("hour", later - later % 3_600_000),
+        ("day", 1_790_006_400_000),
+        ("day_utc", 1_789_948_800_000),
+    }
+    assert {key.bucket for key in again.funnels.counter_keys() if key.funnel == "buying"} == {later - later % 3_600_000}
+
+
+steps = st.lists(
+    st.one_of(st.integers(1, 12), st.sampled_from(["publish", "lost", "save", "crash"])), min_size=1, max_size=30
+)
+
+
+@given(logs, steps)
+@settings(deadline=None)
+def test_what_is_published_in_the_end_is_the_same_whatever_crashed(log: list[Record], steps: list[int | str]) -> None:
+    """Nothing is forgotten that readers have not got."""
+
+    def publish(state: PartitionState, into: dict[Any, Any]) -> None:
+        rows, counters, _ = state.changed_rows(START)
+        for row in [*rows, *counters]:
+            key = row[: row._fields.index("version")]
+            if key not in into or into[key].version <= row.version:
+                into[key] = row
+        state.published()
+        state.expire()
+
+    def told(rows: dict[Any, Any]) -> dict[Any, Any]:
+        return {
+            key: (row.events, row.amount, round(row.users), round(row.registrations)) if hasattr(row, "events")
+            else (row.users, row.step_count, tuple(sorted(each.items()) for each in row.bins))
+            for key, row in rows.items() if hasattr(row, "events") or any(row.users)
+        }  # fmt: skip
+
+    state, written, published = new_state(), list[bytes](), dict[Any, Any]()
+    for step in steps:
+        if isinstance(step, int):
+            state.fold(log[state.position : state.position + step])
+        elif step == "publish":
+            publish(state, published)
+        elif step == "lost":
+            state.changed_rows(START)
+            state.publish_again()
+        elif step == "save":
+            written += changelog(state)
+        else:
+            state = restored(written)
+    state.fold(log[state.position :])
+    publish(state, published)
+    whole, expected = new_state(), dict[Any, Any]()
+    whole.fold(log)
+    publish(whole, expected)
+    assert told(published) == told(expected)
+
+
 def test_the_last_half_hour_is_whole_with_a_shorter_lateness() -> None:
     """A window that is closed and published still counts in the sliding spans."""
     state = new_state()
