@@ -67,15 +67,7 @@ def funnel_period_sql(
     if seen is not None:
         last = min(last, seen)
         end = min(end, last)
-    events = sorted({step.event for step in (*funnel.steps, *funnel.exclude)})
-    names = "1" if "strict_order" in funnel.modes else f"event IN ({', '.join(map(quoted, events))})"
-    fields = ", ".join(("person", "session_id", "event", *CONTEXT_FIELDS, "properties"))
-    # The column by its full name: `ts` alone would be the number of the same name.
-    source = (
-        f"(SELECT {fields}, toUnixTimestamp64Milli(e.ts) AS ts FROM events AS e "
-        f"WHERE {moments_sql(str(first), str(last), 'e.ts')} "
-        f"AND NOT late AND {names}{f' AND ({only})' if only else ''})"
-    )
+    source = _events_sql(funnel, first, last, only)
     fields_by = [name for name in by.split(",") if name]
     query = funnel_query(plan, funnel, fields_by[0] if fields_by else "", source)
     if len(fields_by) > 1:
@@ -88,13 +80,40 @@ def funnel_period_sql(
         query = replace(query, breakdown=f"concat({f', {mark}, '.join(values)})")
     if daily:
         start, stop = bucket_templates("day", plan.timezone)
-        # A first step of the days after the span is there for the sake of others' later steps only.
-        where = " AND ".join(filter(None, (query.where, f"(ts < {end} OR NOT ({query.steps[0]}))")))
-        query = replace(query, bucket_start=start, bucket_end=stop, where=where, times=False)
+        # Who begins on the days after the span, which are there for the sake of others' later steps, is in a bucket 0
+        # that nobody entered.
+        start = f"if({{0}} < {end}, {start.format('{0}')}, 0)"
+        query = replace(query, bucket_start=start, bucket_end=stop, times=False)
     else:
         start, stop = (f"toUInt64({moment} + 0 * {{}})" for moment in (first, end))
         query = replace(query, bucket_start=start, bucket_end=stop, times=times)
     return funnel_sql(query)
+
+
+def funnel_spans_sql(plan: Plan, funnel: Funnel, spans: Sequence[tuple[int, int]]) -> str:
+    """The query for cohorts of several spans `[first, end)` (epoch ms), in order and apart, in one look at the events.
+
+    A bucket each, by its first moment, without step times. Who began elsewhere is in a bucket 0 that nobody entered.
+    """
+    source = _events_sql(funnel, spans[0][0], spans[-1][1] + funnel.window)
+    start = ", ".join(f"{{0}} >= {first} AND {{0}} < {end}, {first}" for first, end in spans)
+    stop = ", ".join(f"{{0}} = {first}, {end}" for first, end in spans)
+    query = funnel_query(plan, funnel, "", source)
+    start, stop = (f"toUInt64(multiIf({cases}, 0))" for cases in (start, stop))
+    return funnel_sql(replace(query, bucket_start=start, bucket_end=stop, times=False))
+
+
+def _events_sql(funnel: Funnel, first: int, last: int, only: str = "") -> str:
+    """What follows FROM: the events of `[first, last)` that matter to the funnel, `only` those of a condition."""
+    events = sorted({step.event for step in (*funnel.steps, *funnel.exclude)})
+    names = "1" if "strict_order" in funnel.modes else f"event IN ({', '.join(map(quoted, events))})"
+    fields = ", ".join(("person", "session_id", "event", *CONTEXT_FIELDS, "properties"))
+    # The column by its full name: `ts` alone would be the number of the same name.
+    return (
+        f"(SELECT {fields}, toUnixTimestamp64Milli(e.ts) AS ts FROM events AS e "
+        f"WHERE {moments_sql(str(first), str(last), 'e.ts')} "
+        f"AND NOT late AND {names}{f' AND ({only})' if only else ''})"
+    )
 
 
 def funnel_rows(rows: Sequence[Sequence[Any]]) -> list[FunnelPeriodRow]:

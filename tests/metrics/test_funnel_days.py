@@ -9,7 +9,13 @@ import pytest
 
 from metrics.world import PLAN, World, event
 from pipeline.measure.periods import day_start
-from pipeline.queries.funnel_period import funnel_days, funnel_days_sql, funnel_period_sql, funnel_rows
+from pipeline.queries.funnel_period import (
+    funnel_days,
+    funnel_days_sql,
+    funnel_period_sql,
+    funnel_rows,
+    funnel_spans_sql,
+)
 
 FIRST, LAST = date(2026, 11, 2), date(2026, 11, 4)
 DIMENSIONS = ("platform", "app_version", "platform,app_version", "channel")
@@ -62,3 +68,34 @@ async def test_a_value_with_the_mark_in_it_moves_no_other(world: World) -> None:
     assert {name: list(values) for name, values in segments.items()} == {
         "platform": ["a b"], "app_version": ["2"], "platform,app_version": ["a b / 2"], "channel": ["ads"],
     }  # fmt: skip
+
+
+async def test_what_follows_the_last_day_ends_a_strict_order_as_it_does_live(world: World) -> None:
+    """An event after midnight that is no next step ends the chain of whoever began before, a first step too."""
+    await world.tell([
+        event("ann", "look", "2026-11-04 23:50"),
+        event("ann", "look", "2026-11-05 00:05"),
+        event("ann", "cart", "2026-11-05 00:10"),
+        event("bob", "look", "2026-11-04 23:50"),
+        event("bob", "cart", "2026-11-05 00:10"),
+    ])  # fmt: skip
+    funnel = PLAN.funnels["buying"].model_copy(update={"modes": ("strict_order",)})
+    bounds = day_start(FIRST, PLAN.zone), day_start(LAST + timedelta(days=1), PLAN.zone)
+    for sql in (
+        funnel_period_sql(PLAN, funnel, *bounds, daily=True),
+        funnel_period_sql(PLAN, funnel, *bounds),
+        funnel_spans_sql(PLAN, funnel, [bounds]),
+    ):
+        assert [row.users for row in funnel_rows(await world.sql(sql))] == [(2, 1, 0)]
+
+
+@pytest.mark.parametrize("modes", [(), ("strict_order",), ("strict_increase",)])
+async def test_spans_in_one_look_are_each_alone(world: World, modes: tuple[str, ...]) -> None:
+    """Whoever begins in several counts in each; a gap between them is nobody's."""
+    await world.tell([*EVENTS, event("eve", "look", "2026-11-03 12:00"), event("eve", "cart", "2026-11-03 12:01")])
+    funnel = PLAN.funnels["buying"].model_copy(update={"modes": modes})
+    days = [day_start(FIRST + timedelta(days=k), PLAN.zone) for k in range(4)]
+    for spans in ([(days[0], days[1]), (days[1], days[3])], [(days[0], days[1]), (days[2], days[3])]):
+        together = funnel_rows(await world.sql(funnel_spans_sql(PLAN, funnel, spans)))
+        alone = [row for one in spans for row in funnel_rows(await world.sql(funnel_period_sql(PLAN, funnel, *one)))]
+        assert [(row.bucket, row.users) for row in together] == [(row.bucket, row.users) for row in alone]
