@@ -8,7 +8,7 @@ from functools import partial
 from importlib.resources import files
 from typing import Any, Protocol
 
-from pipeline.insight.model import Finding, FunnelFacts
+from pipeline.insight.model import FunnelFacts
 from pipeline.insight.sentences import worst
 from pipeline.insight.verdicts import campaign_verdict, experiment_verdict, interval
 from pipeline.metrics import Table
@@ -21,7 +21,8 @@ from pipeline.render.svg import svg
 from pipeline.render.tables import table
 from pipeline.render.vega import Annotation, Chart
 from pipeline.render.vega import lines as line_chart
-from pipeline.report.findings import all_findings, part_words, reference_words, since_words, weekday_words
+from pipeline.report.changed import part_of_changed, what_changed
+from pipeline.report.findings import all_findings, part_words, reference_words, weekday_words
 from pipeline.report.model import CHANGED, Facts, Key, funnel_part
 
 #: Columns that a report has room for.
@@ -81,9 +82,12 @@ def still(chart: Chart, *, narrow: bool = False) -> Safe:
 
 
 def sections(t: Language, facts: Facts, draw: Draw = still, only: str = "") -> list[Safe]:
-    """The parts of the report, most important first; or `only` one of them (see `parts_of`), of which the facts are."""
+    """The parts of the report, most important first; or `only` one of them (see `parts_of`, `changed_parts`), of which
+    the facts are."""
+    if only.startswith(f"{CHANGED} "):
+        return [part_of_changed(t, facts, only)]
     made: list[tuple[str, Callable[[], Safe]]] = [
-        (CHANGED, lambda: _section(t("What changed"), _findings(t, facts, all_findings(t, facts)))),
+        (CHANGED, lambda: _section(t("What changed"), what_changed(t, facts))),
         ("keys", lambda: _section(t("Key figures"), _keys(t, facts), _curve(t, facts, draw))),
         *[(funnel_part(f.name), partial(_of_funnel, t, facts, f, draw)) for f in facts.funnels],
         ("retention", lambda: _section(t("Retention"), _table(t, t("Retention"), facts.retention, _RETENTION, t("Nobody joined in the last five weeks.")),
@@ -113,28 +117,6 @@ def _section(name: str, *content: Any) -> Safe:
 
 def _note(said: str) -> Safe:
     return h("p", said, class_="note")
-
-
-def _findings(t: Language, facts: Facts, found: list[Finding]) -> Safe:
-    if not facts.key.events:
-        return h("p", t("There were no events in these days."))
-    young = since_words(t, facts)
-    if not found and not facts.knows(facts.period.reference):
-        return h("p", young)
-    note = _note(young) if young else None
-    if not found:
-        said = t("Nothing changed by more than chance and at least 5 % against {facts}, and no step of a funnel fell.",
-                 facts=reference_words(t, facts))  # fmt: skip
-        return text(h("p", said), note)
-    items = [
-        h("li",
-          h("p", h("strong", ("▼ " if f.bad else "▲ ") + f.what), class_="bad-word" if f.bad else "good-word"),
-          h("p", f.why) if f.why else None,
-          h("p", t("To do: "), f.advice) if f.advice else None,
-          h("p", t("How sure: "), f.sure, class_="note"))
-        for f in found
-    ]  # fmt: skip
-    return text(h("ol", *items, class_="what"), note)
 
 
 def _keys(t: Language, facts: Facts) -> Safe:

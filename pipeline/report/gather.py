@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final
@@ -22,10 +22,24 @@ from pipeline.queries.funnel_period import (
     funnel_days_sql,
     funnel_period_sql,
     funnel_rows,
+    funnel_spans_sql,
 )
-from pipeline.report.model import CHANGED, Facts, Key, Quality, ReportPeriod, funnel_part, parts_of
+from pipeline.report.model import (
+    CHANGED,
+    CHANGED_MONEY,
+    CHANGED_PEOPLE,
+    CHANGED_QUALITY,
+    Facts,
+    Key,
+    Quality,
+    ReportPeriod,
+    changed_parts,
+    changed_steps,
+    funnel_part,
+    parts_of,
+)
 from pipeline.report.people import DIMENSIONS as KEY_DIMENSIONS
-from pipeline.report.people import people_sql
+from pipeline.report.people import parted_people_sql, people_sql
 from schemas.plan import Funnel, Plan
 
 #: Period in which breaks are looked for, up to the last one of the report.
@@ -79,35 +93,38 @@ GROUP BY reason ORDER BY n DESC, reason LIMIT 5"""
 async def gather(
     store: Store, plan: Plan, period: ReportPeriod, now: int, parts: Collection[str] | None = None
 ) -> Facts:
-    """What is told in these `parts` (see `parts_of`), of the whole report if none are named, as things stand at `now`
-    (epoch ms). What several need is asked once.
+    """What is told in these `parts` (see `parts_of` and `changed_parts`), of the whole report if none are named, as
+    things stand at `now` (epoch ms). What several need is asked once.
 
     Raises StoreError if the key figures can't be had, UserError if the views are another plan's; other parts may be missing.
     """
     await require_plan(store, plan)
     asker = _Asker(store, plan, period, now)
     wanted = set(parts_of(plan) if parts is None else parts)
-    facts = Facts(plan.product, period)
-    if wanted & {CHANGED, "keys"}:
-        keys = await asker.keys()
-        key, before, weekday = [keys[span.first] for span in (period, period.before, period.same_weekday)]
-        facts = replace(facts, key=key, before=before, same_weekday=weekday, since=await asker.since())
+    if CHANGED in wanted:
+        wanted |= set(changed_parts(plan))
     found: dict[str, Any] = {}
+    if wanted & {"keys", CHANGED_PEOPLE, CHANGED_MONEY}:
+        await asker.keys(whole="keys" in wanted, people=CHANGED_PEOPLE in wanted, money=CHANGED_MONEY in wanted)
+        key, before, weekday = [asker.key[span.first] for span in (period, period.before, period.same_weekday)]
+        found |= {"key": key, "before": before, "same_weekday": weekday, "since": await asker.since()}
+        found["segments"] = asker.segments
     if "keys" in wanted:
         found["daily"] = await asker.daily()
-    if CHANGED in wanted:
-        found["segments"] = await asker.segments()
-    named = [name for name in plan.funnels if wanted & {CHANGED, funnel_part(name)}]
-    found["funnels"] = tuple([await asker.funnel(name, plan.funnels[name]) for name in named])
+    funnels = [
+        await asker.funnel(name, funnel, whole=funnel_part(name) in wanted)
+        for name, funnel in plan.funnels.items()
+        if wanted & {funnel_part(name), changed_steps(name)}
+    ]
     for name, metric, arguments in _metrics(plan, period, now):
         if name in wanted or (name == "allocation" and "experiments" in wanted):
             found[name] = await asker.metric(metric, arguments)
-    if wanted & {CHANGED, "quality"}:
+    if wanted & {CHANGED_QUALITY, "quality"}:
         found |= {"quality": await asker.quality(period), "quality_before": await asker.quality(period.before)}
     if "alerts" in wanted:
         found["alerts"] = await asker.alerts()
     happened = tuple((local(one.moment(plan.zone), plan.zone).date(), one.text) for one in plan.annotations)
-    return replace(facts, **found, happened=happened, missing=tuple(asker.missing))
+    return Facts(plan.product, period, **found, funnels=tuple(funnels), happened=happened, missing=tuple(asker.missing))
 
 
 def _metrics(plan: Plan, period: ReportPeriod, now: int) -> list[tuple[str, str, dict[str, str]]]:
@@ -126,6 +143,8 @@ def _metrics(plan: Plan, period: ReportPeriod, now: int) -> list[tuple[str, str,
     ]
 
 
+#: What is counted of people, by the kind of `people_sql`.
+_MEASURES: Final = {"there": "users", "new": "new_users"}
 #: Measure to dimension to the values now and then.
 Segments = dict[str, dict[str, tuple[dict[str, Amount], dict[str, Amount]]]]
 
@@ -136,99 +155,133 @@ class _Asker:
         self.missing: list[str] = []
         #: By the first day: the days of the report and the two spans beside them.
         self.spans: dict[date, Period] = {one.first: one for one in (period, period.before, period.same_weekday)}
+        #: The key figures of each, as far as they were asked for.
+        self.key: dict[date, Key] = dict.fromkeys(self.spans, Key())
+        self.segments: Segments = {}
 
-    async def keys(self) -> dict[date, Key]:
-        """The key figures of the report's spans, by their first day."""
-        at, within = self._in(self.spans)
-        rows = (await self.store.ask(_SEEN.format(at=at, within=within), keep=60)).rows
-        seen = {row[0]: row[1:] for row in rows}
-        money = {row[1]: row[2:] for row in await self.money() if not row[0]}
-        users = {first: n for first, dimension, _, n in await self.people("there") if not dimension}
-        new = {first: n for first, dimension, _, n in await self.people("new") if not dimension}
-        found = {}
-        for first in self.spans:
-            sessions, events = seen.get(first, (0, 0))
-            orders, buyers, revenue = money.get(first, (0, 0, 0.0))
-            found[first] = Key(users.get(first, 0), new.get(first, 0), sessions, events, orders, buyers, float(revenue))
-        return found
+    async def keys(self, *, whole: bool, people: bool, money: bool) -> None:
+        """Ask for all key figures (`whole`), or for those of people and of money, with what they are made of."""
+        if people:
+            await self._parted_people()
+        if whole:
+            for first, sessions, events in await self._seen():
+                self._put(first, sessions=sessions, events=events)
+            for kind, first, n in await self._people():
+                if kind != "daily":
+                    self._put(first, **{_MEASURES[kind]: n})
+        if whole or money:
+            for is_day, first, orders, buyers, revenue in await self._money():
+                if not is_day:
+                    self._put(first, orders=orders, buyers=buyers, revenue=float(revenue))
+        if money:
+            await self._parted_money()
+
+    def _put(self, first: date, **figures: Any) -> None:
+        if first in self.key:
+            self.key[first] = replace(self.key[first], **figures)
 
     async def since(self) -> date:
         """The first day of which there are records to speak of."""
         first: date = (await self.store.ask(_SINCE, {"zone": str(self.plan.zone)}, keep=60)).rows[0][0]
         return first
 
-    async def people(self, kind: str) -> list[tuple[date, str, str, int]]:
-        """How many were there (`there`), came new (`new`) or were there on a day (`daily`).
-
-        By the first day of a span of the report or the day, a dimension ("" for all) and its value.
-        """
+    async def _people(self) -> list[tuple[str, date, int]]:
+        """How many were there (`there`) or came new (`new`), by the first day of a span; and of each day (`daily`)."""
         spans = list(self.spans)
         first, last = self._days()
-        listed = [(one.first, one.last, *self._bounds(one)) for one in self.spans.values()]
-        rows = (await self.store.ask(people_sql(listed, first, last), keep=60)).rows
+        sql = people_sql([self._bounds(one) for one in self.spans.values()], first, last)
         return [
-            (first + timedelta(days=at - 1) if kind == "daily" else spans[at - 1], dimension, value, n)
-            for found, at, _, dimension, value, n in rows
-            if found == kind
+            (kind, first + timedelta(days=at - 1) if kind == "daily" else spans[at - 1], n)
+            for kind, at, n in (await self.store.ask(sql, keep=60)).rows
         ]
 
-    async def money(self) -> list[tuple[Any, ...]]:
+    async def _parted_people(self) -> None:
+        """People of the period and of the one that findings are measured against, by dimension."""
+        compared = self._compared()
+        for kind, at, _, dimension, value, n in (
+            await self.store.ask(parted_people_sql([self._bounds(self.spans[one]) for one in compared]), keep=60)
+        ).rows:
+            measure = _MEASURES[kind]
+            if dimension:
+                self._segment(measure, compared[at - 1], dimension, value, n, n)
+            else:
+                self._put(compared[at - 1], **{measure: n})
+
+    async def _seen(self) -> list[tuple[date, int, int]]:
+        """Sessions and events, by the first day of a span."""
+        at, within = self._in(self.spans)
+        return [
+            (row[0], row[1], row[2]) for row in (await self.store.ask(_SEEN.format(at=at, within=within), keep=60)).rows
+        ]
+
+    async def _money(self) -> list[tuple[Any, ...]]:
         """Whether it is of a day, its date or the span's first day; orders, buyers, revenue."""
         at, within = self._in(self.spans)
         first, last = self._days()
         return (await self.store.ask(_MONEY.format(at=at, within=within), {"first": first, "last": last}, keep=60)).rows
 
+    async def _parted_money(self) -> None:
+        """Orders and revenue of the period and of the one that findings are measured against, by dimension."""
+        at, within = self._in({first: self.spans[first] for first in self._compared()})
+        firsts = ", ".join(f"argMinIf({name}, ts, {name} != '') AS {name}" for name in KEY_DIMENSIONS)
+        sql = _MONEY_BY.format(at=at, within=within, pairs=_PAIRS, firsts=firsts)
+        for first, dimension, value, orders, order_squares, revenue, squares in (
+            await self.store.ask(sql, keep=60)
+        ).rows:
+            self._segment("orders", first, dimension, value, orders, order_squares)
+            self._segment("revenue", first, dimension, value, revenue, squares)
+
+    def _compared(self) -> tuple[date, date]:
+        return self.period.first, self.period.reference.first
+
+    def _segment(self, measure: str, first: date, dimension: str, value: Any, total: float, squares: float) -> None:
+        spans = self.segments.setdefault(measure, {}).setdefault(dimension, ({}, {}))
+        spans[0 if first == self.period.first else 1][str(value)] = Amount(float(total), float(squares))
+
     async def daily(self) -> tuple[tuple[date, int, float], ...]:
         """People and revenue of each day before the report's end on which somebody was there."""
-        revenue = {row[1]: float(row[4]) for row in await self.money() if row[0]}
-        return tuple((day, n, revenue.get(day, 0.0)) for day, _, _, n in sorted(await self.people("daily")))
+        revenue = {row[1]: float(row[4]) for row in await self._money() if row[0]}
+        return tuple(
+            sorted((day, n, revenue.get(day, 0.0)) for kind, day, n in await self._people() if kind == "daily")
+        )
 
     def _days(self) -> tuple[date, date]:
         last = self.period.last_whole
         return last - timedelta(days=LOOK_BACK - 1), last
 
-    async def segments(self) -> Segments:
-        """Key figures by dimension, in the period and in the one that findings are measured against."""
-        found: Segments = {}
-        now, then = self.period.first, self.period.reference.first
-
-        def put(measure: str, row: Sequence[Any], total: float, squares: float) -> None:
-            at, dimension, value = row[:3]
-            if dimension and at in (now, then):
-                spans = found.setdefault(measure, {}).setdefault(dimension, ({}, {}))
-                spans[0 if at == now else 1][str(value)] = Amount(float(total), float(squares))
-
-        for measure, kind in (("new_users", "new"), ("users", "there")):
-            for row in await self.people(kind):
-                put(measure, row, row[3], row[3])
-        at, within = self._in({first: self.spans[first] for first in (now, then)})
-        firsts = ", ".join(f"argMinIf({name}, ts, {name} != '') AS {name}" for name in KEY_DIMENSIONS)
-        sql = _MONEY_BY.format(at=at, within=within, pairs=_PAIRS, firsts=firsts)
-        for paid in (await self.store.ask(sql, keep=60)).rows:
-            put("orders", paid, paid[3], paid[4])
-            put("revenue", paid, paid[5], paid[6])
-        return found
-
-    async def funnel(self, name: str, funnel: Funnel) -> FunnelFacts:
+    async def funnel(self, name: str, funnel: Funnel, *, whole: bool) -> FunnelFacts:
+        """The steps that fell; `whole`, how many took each step in the period and in the one before as well."""
         titles = tuple(step.title for step in funnel.steps)
-        before = self.period.before
-        back = (self.period.first - before.first).days
-        users = await self._funnel_users(funnel, self.period, self.now)
-        # As it stood when it was as old as this one: of both as many have had the time to go on.
-        earlier = await self._funnel_users(funnel, before, moment_back(self.now, back, self.plan.zone))
+        users, earlier = await self._funnel_users(funnel) if whole else ((), ())
         days = mature_days(Period(*self._days()), daily_window(funnel), self.now, self.plan.zone)
         if days is None:
             return FunnelFacts(name, titles, users, earlier)
         questions = funnel_days_sql(self.plan, funnel, *self._bounds(days), DIMENSIONS)
         rows = [row for sql in questions for row in (await self.store.ask(sql, keep=60)).rows]
-        whole, segments = funnel_days(rows, self.plan.zone)
-        found = changes(name, titles, whole, segments)
-        return FunnelFacts(name, titles, users, earlier, tuple(sorted(whole.items())), found)
+        all_, segments = funnel_days(rows, self.plan.zone)
+        found = changes(name, titles, all_, segments)
+        return FunnelFacts(name, titles, users, earlier, tuple(sorted(all_.items())), found)
 
-    async def _funnel_users(self, funnel: Funnel, span: Period, seen: int) -> tuple[int, ...]:
-        sql = funnel_period_sql(self.plan, funnel, *self._bounds(span), seen=seen, times=False)
-        rows = funnel_rows((await self.store.ask(sql, keep=60)).rows)
-        return rows[0].users if rows else (0,) * len(funnel.steps)
+    async def _funnel_users(self, funnel: Funnel) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """By step, in the period and in the one before."""
+        spans = [self.period, self.period.before]
+        # As it stood when it was as old as this one: of both as many have had the time to go on.
+        back = (self.period.first - self.period.before.first).days
+        seen = moment_back(self.now, back, self.plan.zone)
+        bounds = [self._bounds(span) for span in spans]
+        if bounds[1][1] + funnel.window <= seen:
+            # Both are what they will be: one look at the events for both.
+            questions = [funnel_spans_sql(self.plan, funnel, sorted(bounds))]
+        else:
+            questions = [
+                funnel_period_sql(self.plan, funnel, *one, seen=moment, times=False)
+                for one, moment in zip(bounds, (self.now, seen), strict=True)
+            ]
+        rows = [row for sql in questions for row in funnel_rows((await self.store.ask(sql, keep=60)).rows)]
+        users = {row.bucket: row.users for row in rows}
+        nobody = (0,) * len(funnel.steps)
+        now, before = [users.get(first, nobody) for first, _ in bounds]
+        return now, before
 
     async def metric(self, name: str, given: dict[str, str]) -> Table | None:
         """A metric of the catalogue; None, with a word under `missing`, if it can't be had."""

@@ -16,8 +16,9 @@ from pipeline.metrics import Table
 from schemas.plan import Plan
 
 Kind = Literal["day", "week"]
-#: The part of a report that says what changed.
+#: The part of a report that says what changed, and what it is made of besides the funnels' steps.
 CHANGED: Final = "changed"
+CHANGED_PEOPLE, CHANGED_MONEY, CHANGED_QUALITY = "changed people", "changed money", "changed quality"
 #: For so many days after the first records a person who is new may have been there before them.
 NEWCOMERS_DAYS: Final = 28
 
@@ -75,6 +76,16 @@ def week_period(day: date) -> ReportPeriod:
 def funnel_part(name: str) -> str:
     """The part about a funnel."""
     return f"funnel {name}"
+
+
+def changed_steps(name: str) -> str:
+    """The part of what changed that is about a funnel's steps."""
+    return f"changed steps {name}"
+
+
+def changed_parts(plan: Plan) -> tuple[str, ...]:
+    """What the part `changed` is made of: each can be asked for by itself."""
+    return (CHANGED_PEOPLE, CHANGED_MONEY, *map(changed_steps, plan.funnels), CHANGED_QUALITY)
 
 
 def parts_of(plan: Plan) -> tuple[str, ...]:

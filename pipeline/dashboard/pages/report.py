@@ -14,11 +14,12 @@ from pipeline.render.figure import figure
 from pipeline.render.html import Safe, h, text
 from pipeline.render.language import Language
 from pipeline.render.vega import Chart
+from pipeline.report.changed import nothing_changed
 from pipeline.report.dates import asked_period
 from pipeline.report.document import html, part_of_period, sections, title
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
-from pipeline.report.model import Facts, ReportPeriod, parts_of
+from pipeline.report.model import CHANGED, Facts, ReportPeriod, changed_parts, parts_of
 
 #: Seconds that a report is kept: of days that are over, until something is stored it stays what it is.
 _KEEP: Final = 120.0
@@ -44,14 +45,23 @@ def body(context: Context) -> Safe:
         facts = Facts(context.plan.product, _period(context))
     except UserError as exc:
         return text(asked, note_bad(t.said(exc)))
-    parts = [lazy(context, "report", rows=6, of=name) for name in parts_of(context.plan)]
-    return text(asked, taken, h("div", *_head(t, facts), *parts, class_="report"))
+    parts = [lazy(context, "report", rows=6, of=name) for name in parts_of(context.plan) if name != CHANGED]
+    return text(asked, taken, h("div", *_head(t, facts), _changed(context, facts), *parts, class_="report"))
+
+
+def _changed(context: Context, facts: Facts) -> Safe:
+    """What changed: each part is shown when it is found, and the script puts them in one list."""
+    t = context.t
+    nothing = h("p", nothing_changed(t, facts), class_="nothing", hidden=True)
+    parts = [lazy(context, "report", rows=1, of=name) for name in changed_parts(context.plan)]
+    return h("section", h("h2", t("What changed")), h("ol", class_="what"), *parts, nothing,
+             class_="panel", data_together=True)  # fmt: skip
 
 
 async def found(context: Context) -> Safe:
     """One of the report's parts, or all. Raises UserError, StoreError."""
     t, only = context.t, context.query.get("of", "")
-    only = only if only in parts_of(context.plan) else ""
+    only = only if only in (*parts_of(context.plan), *changed_parts(context.plan)) else ""
     facts = await _facts(context, only, stale=_STALE)
 
     def draw(chart: Chart, *, narrow: bool = False) -> Safe:

@@ -22,6 +22,7 @@ async function load(part) {
     if (html !== part.shown && !part.querySelector("[data-hold][open]")) {
       renew(part, html);
       part.shown = html;
+      gather(part);
       part.querySelectorAll("[data-part]").forEach((inner) => seen.observe(inner));
     }
   } catch {
@@ -47,6 +48,18 @@ function renew(part, html) {
   for (const node of [...template.content.childNodes]) {
     if (newer.includes(node)) takeOver(older[next++], node); else part.insertBefore(node, older[next] ?? null);
   }
+}
+
+// What several parts have found is one list, the heaviest first; that there is nothing is said when all have looked.
+function gather(part) {
+  const whole = part.closest("[data-together]");
+  if (!whole) return;
+  const list = whole.querySelector("ol"), parts = [...whole.querySelectorAll("[data-part]")];
+  const found = [...list.children, ...part.querySelectorAll("li[data-rank]")];
+  list.replaceChildren(...found.sort((a, b) => a.dataset.rank - b.dataset.rank));
+  part.querySelector("ol")?.remove();
+  const silent = parts.every((one) => one.shown !== undefined) && !found.length && !whole.querySelector("[data-said]");
+  whole.querySelector(".nothing").hidden = !silent;
 }
 
 function takeOver(figure, newer) {
