@@ -6,10 +6,9 @@ Pure: rows in, sentences out. Used by the dashboard and the report. The tests of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import erfc, sqrt
 from typing import Any, Final
 
-from pipeline.insight.significance import ENOUGH, z_of_shares
+from pipeline.insight.significance import ENOUGH
 from pipeline.render.language import Language
 
 #: Users that a variant must have before anything is said of it.
@@ -89,23 +88,20 @@ def _campaign(t: Language, row: Mapping[str, Any], people: int, others: int) -> 
     return said
 
 
-def campaign_change(t: Language, row: Mapping[str, Any], before: Mapping[str, Any]) -> str:
-    """What a row of `campaign_results` says beside that of another operation: of those who took part, did more buy?
-
-    Two-proportion z-test, pooled, as if nobody had taken part in both.
-    """
-    people, others = row["participants"], before["participants"]
+def campaign_change(t: Language, row: Mapping[str, Any]) -> str:
+    """What a row of `campaign_compare` says: of those who took part, did more buy than of the one before?"""
+    people, others = row["participants"], row["before_participants"]
     if not people:
         return t("Nobody took part yet.")
     if min(people, others) < ENOUGH:
         return t("Too few users to compare ({fewest}).", fewest=t.number(min(people, others)))
-    p = erfc(abs(z_of_shares(before["buyers"], others, row["buyers"], people)) / sqrt(2))
+    # Without a test as many bought: all of them, or nobody.
+    p = 1.0 if row["p_value"] is None else float(row["p_value"])
     if p >= SURE:
         return t("Bought as before: a difference within chance ({p}).", p=p_text(t, p))
-    points = t.points(row["buyers"] / people - before["buyers"] / others)
-    better = row["buyers"] * others > before["buyers"] * people
+    difference = row["conversion"] - row["before_conversion"]
     return t(
-        "More of them bought: {points}, {p}." if better else "Fewer of them bought: {points}, {p}.",
-        points=points,
+        "More of them bought: {points}, {p}." if difference > 0 else "Fewer of them bought: {points}, {p}.",
+        points=t.points(difference),
         p=p_text(t, p),
     )

@@ -42,7 +42,7 @@ MONEY_WORDS: Final = frozenset(
 )
 MONEY_NAMES: Final = frozenset(
     {"average_order", "mean_value", "value_difference", "value_difference_low", "value_difference_high", "revenue_per_user",
-     "compared_revenue_per_user", "cost_per_buyer", "cost_per_registration"}
+     "compared_revenue_per_user", "before_revenue_per_user", "cost_per_buyer", "cost_per_registration"}
 )  # fmt: skip
 
 Unit = Literal["share", "milliseconds", "seconds", "money", "count", "number"]

@@ -47,14 +47,19 @@ def test_an_operation() -> None:
 
 
 def test_an_operation_against_the_one_before() -> None:
-    """By the pooled test of two proportions: 60 of 200 against 40 of 200 is z = 2.3094."""
-    this, before = {"participants": 200, "buyers": 60}, {"participants": 200, "buyers": 40}
-    assert campaign_change(EN, this, before) == "More of them bought: +10.0 points, p = 0.021."
-    assert campaign_change(EN, before, this) == "Fewer of them bought: −10.0 points, p = 0.021."
-    assert campaign_change(EN, before, before) == "Bought as before: a difference within chance (p = 1.000)."
-    assert campaign_change(EN, {"participants": 29, "buyers": 29}, before) == "Too few users to compare (29)."
-    assert campaign_change(EN, {"participants": 0, "buyers": 0}, before) == "Nobody took part yet."
-    assert campaign_change(ZH, this, before).startswith("购买率更高：+10.0")
+    def row(people: int, conversion: float | None, before: float, p_value: float | None) -> dict[str, Any]:
+        return {"participants": people, "conversion": conversion, "before_participants": 200,
+                "before_conversion": before, "p_value": p_value}  # fmt: skip
+
+    more = row(200, 0.3, 0.2, 0.0209)
+    assert campaign_change(EN, more) == "More of them bought: +10.0 points, p = 0.021."
+    assert campaign_change(EN, row(200, 0.2, 0.3, 0.0209)) == "Fewer of them bought: −10.0 points, p = 0.021."
+    assert campaign_change(EN, row(200, 0.2, 0.2, 1.0)) == "Bought as before: a difference within chance (p = 1.000)."
+    # Nobody bought, then or now: there is nothing to test.
+    assert campaign_change(EN, row(200, 0.0, 0.0, None)) == "Bought as before: a difference within chance (p = 1.000)."
+    assert campaign_change(EN, row(29, 1.0, 0.2, 0.0001)) == "Too few users to compare (29)."
+    assert campaign_change(EN, row(0, None, 0.2, None)) == "Nobody took part yet."
+    assert campaign_change(ZH, more).startswith("购买率更高：+10.0")
 
 
 def test_an_operation_that_is_not_over_says_so() -> None:

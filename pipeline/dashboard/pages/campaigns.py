@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 from pipeline.dashboard.context import Context
@@ -17,11 +15,8 @@ from pipeline.render.html import Child, Safe, h, text
 from pipeline.render.metric import definition
 from pipeline.render.tables import table
 
-#: Operations that are set against the one before: each may cost a question of its own.
-_COMPARED: Final = 8
 #: Letters of names that are not broken.
 _SHORT: Final = 16
-_ALL: Final = "SELECT name, kind, starts, ends FROM campaigns ORDER BY ends DESC, name DESC LIMIT 10000"
 
 
 def _panels(context: Context) -> Safe:
@@ -41,7 +36,7 @@ body = group_page("campaigns", before=_panels)
 async def verdicts(context: Context) -> Safe:
     """A row for each operation, with the verdict."""
     t = context.t
-    metric, rows, arguments = await _rows(context)
+    metric, rows, arguments = await _rows(context, "campaign_results")
     what, people = definition(t, metric), people_of(context, metric, arguments)
     made: list[list[Child]] = [
         [row["campaign"], f"{t.day(row['starts'])} – {t.day(row['ends'])}", linked(t.number(row["participants"]), people("participants", row)),
@@ -57,29 +52,20 @@ async def verdicts(context: Context) -> Safe:
                  empty=t("No campaign in these days: `streamgauge import campaigns FILE` brings them in."))  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """An operation and the one before it, rows of `campaign_results`; of how many days, if not of all."""
-
-    row: Mapping[str, Any]
-    before: Mapping[str, Any]
-    days: int | None
-
-
 async def pairs(context: Context) -> Safe:
     """A row for each operation that has one before it: both figures, and whether more of those who took part bought."""
     t = context.t
-    metric, rows, _ = await _rows(context)
+    metric, rows, _ = await _rows(context, "campaign_compare")
     what = definition(t, metric)
     made: list[list[Child]] = [
         [
-            pair.row["campaign"], _named(context, pair),
-            *[text(form(pair.row[name]), " ", h("br"), dim(t("before: {then}", then=form(pair.before[name]))))
+            row["campaign"], _before(context, row),
+            *[text(form(row[name]), " ", h("br"), dim(t("before: {then}", then=form(row[f"before_{name}"]))))
               for name, form in (("participants", t.number), ("conversion", t.percent), ("revenue_per_user", t.money),
                                  ("returned_rate", t.percent))],
-            h("strong", campaign_change(t, pair.row, pair.before), class_="verdict-cell"),
+            h("strong", campaign_change(t, row), class_="verdict-cell"),
         ]
-        for pair in await _pairs(context, metric, rows)
+        for row in rows
     ]  # fmt: skip
     heads = [
         t("Campaign"), t("The one before"), t("Took part"), term(t("Bought"), what),
@@ -94,39 +80,17 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[int]:
     return [0] if all(len(row["campaign"]) <= _SHORT for row in rows) else []
 
 
-def _named(context: Context, pair: _Pair) -> Child:
-    t, name = context.t, pair.before["campaign"]
-    return (
-        name
-        if pair.days is None
-        else text(name, " ", h("br"), dim(t("its first {n} day{s}", n=pair.days, s="s" if pair.days > 1 else "")))
-    )
+def _before(context: Context, row: Mapping[str, Any]) -> Child:
+    """The one before, and of how many days if it is told of its first ones alone."""
+    t, name, days = context.t, row["before"], row["before_days"]
+    if row["whole"]:
+        return name
+    return text(name, " ", h("br"), dim(t("its first {n} day{s}", n=days, s="s" if days > 1 else "")))
 
 
-async def _pairs(context: Context, metric: Metric, rows: Sequence[Mapping[str, Any]]) -> list[_Pair]:
-    """Of an operation that isn't over, the one before up to the same day of it."""
-    everything = (await context.store.ask(_ALL, keep=30.0)).dicts()
-    answered = {row["campaign"]: row for row in rows}
-    found = []
-    for row in rows[:_COMPARED]:
-        last = next((o for o in everything if o["kind"] == row["kind"] and o["ends"] < row["starts"]), None)
-        days = None if row["whole"] else (context.today - row["starts"]).days
-        if last is None or (days is not None and days < 1):
-            continue
-        before = answered.get(last["name"]) if days is None else None
-        if before is None:
-            given = {"from": last["starts"], "to": last["starts"]}
-            if days is not None:
-                given["until"] = last["starts"] + timedelta(days=days - 1)
-            alone = (await run_metric(context, metric, given))[0].records()
-            before = next(one for one in alone if one["campaign"] == last["name"])
-        found.append(_Pair(row, before, days))
-    return found
-
-
-async def _rows(context: Context) -> tuple[Metric, list[dict[str, Any]], dict[str, Any]]:
-    """The operations of the page's days, the last one first, and the arguments that they were asked with."""
-    metric = known("campaign_results")
+async def _rows(context: Context, name: str) -> tuple[Metric, list[dict[str, Any]], dict[str, Any]]:
+    """What a metric says of the operations of the page's days, the last one first, and what it was asked with."""
+    metric = known(name)
     assert metric is not None
     first, last = context.period(30)
     found, arguments = await run_metric(context, metric, {"from": first, "to": last})
