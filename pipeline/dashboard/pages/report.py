@@ -54,7 +54,7 @@ def _changed(context: Context, facts: Facts) -> Safe:
     t = context.t
     nothing = h("p", nothing_changed(t, facts), class_="nothing", hidden=True)
     parts = [lazy(context, "report", rows=1, of=name) for name in changed_parts(context.plan)]
-    return h("section", h("h2", t("What changed")), h("ol", class_="what"), *parts, nothing,
+    return h("section", h("h2", t("What changed")), h("ol", class_="what"), nothing, *parts,
              class_="panel", data_together=True)  # fmt: skip
 
 
