@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterator
 from typing import Protocol
 
 from pipeline.measure.funnel_state import expires_at
+from schemas.duration import HOUR
 
 
 class Entries(Protocol):
@@ -37,15 +38,22 @@ NewEntries = Callable[[str, str, str], Entries]
 class MemoryEntries(dict[str, bytes]):
     """Entries in memory."""
 
+    #: How many were left when all were looked at last, and at which horizon that was.
+    _left = _looked_at = 0
+
     def actors(self) -> Iterator[str]:
         """All actors as of now."""
         return iter(list(self))
 
     def drop_expired(self, horizon: int, keep: Container[str]) -> int:
-        """Drop all expired entries but those in `keep`."""
+        """Drop all expired entries but those in `keep`, if there are a quarter more than were left the last time, or
+        an hour has gone by: to look at all of them takes its time, and in a back-fill ten minutes are over in no time."""
+        if 4 * len(self) < 5 * self._left and horizon < self._looked_at + HOUR:
+            return 0
         old = [actor for actor, entry in self.items() if expires_at(entry) < horizon and actor not in keep]
         for actor in old:
             del self[actor]
+        self._left, self._looked_at = len(self), horizon
         return len(old)
 
 
