@@ -6,12 +6,13 @@ and of them those that a column counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
 from pipeline.errors import UserError
+from pipeline.explore.metric_view import MetricPeople
+from pipeline.explore.people_business import BUSINESS
+from pipeline.explore.people_growth import GROWTH
 from pipeline.explore.question import Cell, OfMetric
 from pipeline.explore.sql import Values
 from pipeline.metrics.arguments import arguments_for
@@ -19,65 +20,10 @@ from pipeline.metrics.registry import metrics
 from schemas.names import shown
 from schemas.plan import Plan
 
-
-@dataclass(frozen=True)
-class MetricPeople:
-    """Where the people of a metric are.
-
-    `view` is what follows FROM, `keys` are the columns that name a row, `row` is the condition that a person is in it,
-    and `columns` says of each column that counts people whom of them it counts. `{NAME}` is an argument of the metric,
-    `{of_NAME}` the row's value of a key.
-    """
-
-    view: str
-    keys: tuple[str, ...]
-    row: str
-    columns: Mapping[str, str]
-
-
 #: Metrics whose numbers no other question of Explore counts alike.
-METRIC_PEOPLE: Final[dict[str, MetricPeople]] = {
-    "new_users": MetricPeople(
-        "users",
-        ("day", "channel", "campaign"),
-        "channel = {of_channel} AND campaign = {of_campaign}",
-        {"new": "toString(first_day) = {of_day}", "registered": "toString(joined_day) = {of_day}"},
-    ),
-    "retention_by": MetricPeople(
-        "users_by(dimension = {dimension}, return_event = {return_event})",
-        ("value", "n"),
-        "by = {of_value} AND joined_day BETWEEN {from} AND {to} AND joined_day + {of_n} <= {until}",
-        {
-            "users": "1",
-            "classic": "has(active_days, assumeNotNull(joined_day) + {of_n})",
-            "rolling": "arrayExists(d -> d >= assumeNotNull(joined_day) + {of_n} AND d <= {until}, active_days)",
-        },
-    ),
-    "experiment_results": MetricPeople(
-        "experiment_outcomes(from = {from}, to = {to}, experiment = {experiment}, goal = {goal})",
-        ("experiment", "variant"),
-        "experiment = {of_experiment} AND variant = {of_variant}",
-        {"users": "1", "converted": "has_converted"},
-    ),
-    "experiment_allocation": MetricPeople(
-        "experiment_users(from = {from}, to = {to}, experiment = {experiment})",
-        ("experiment", "variant"),
-        "experiment = {of_experiment} AND first_variant = {of_variant}",
-        {"users": "1", "also_in_another": "in_several"},
-    ),
-    "campaign_results": MetricPeople(
-        "campaign_people(from = {from}, to = {to}, until = {until})",
-        ("campaign",),
-        "name = {of_campaign}",
-        {
-            "participants": "part = 'participants'",
-            "buyers": "part = 'participants' AND has_bought",
-            "compared_users": "part != 'participants'",
-        },
-    ),
-}
+METRIC_PEOPLE: Final[dict[str, MetricPeople]] = {**GROWTH, **BUSINESS}
 #: Keys that are numbers, at most this one.
-_MOST: Final = {"n": 65_535}
+_MOST: Final = {"n": 65_535, "days": 65_535, "first": 65_535, "last": 65_535, "step": 255, "up_to_seconds": 10**10}
 
 
 def metric_people(asked: OfMetric, cell: Cell, plan: Plan, values: Values) -> str:
@@ -95,11 +41,17 @@ def metric_people(asked: OfMetric, cell: Cell, plan: Plan, values: Values) -> st
 def _bound(value: Any, values: Values) -> str:
     if isinstance(value, date):
         return values.day(value)
-    return values.text(value) if isinstance(value, str) else ""  # other arguments choose rows, no people
+    if isinstance(value, str):
+        return values.text(value)
+    if isinstance(value, int):
+        return str(int(value))
+    if all(isinstance(one, str) for one in value):
+        return values.texts(value)
+    return f"[{', '.join(str(int(one)) for one in value)}]"
 
 
 def _number(key: str, value: str) -> str:
-    if not (value.isascii() and value.isdecimal() and len(value) < 7 and int(value) <= _MOST[key]):
+    if not (value.isascii() and value.isdecimal() and len(value) < 12 and int(value) <= _MOST[key]):
         raise UserError(
             "{name} is a whole number from {low} to {high}, not {given}",
             name=key,
