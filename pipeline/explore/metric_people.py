@@ -23,7 +23,7 @@ from schemas.plan import Plan
 #: Metrics whose numbers no other question of Explore counts alike.
 METRIC_PEOPLE: Final[dict[str, MetricPeople]] = {**GROWTH, **BUSINESS}
 #: Keys that are numbers, at most this one.
-_MOST: Final = {"n": 65_535, "days": 65_535, "first": 65_535, "last": 65_535, "step": 255, "up_to_seconds": 10**10}
+_MOST: Final = {"n": 65_535, "days": 65_535, "first": 65_535, "last": 65_535, "step": 255}
 
 
 def metric_people(asked: OfMetric, cell: Cell, plan: Plan, values: Values) -> str:
@@ -51,7 +51,7 @@ def _bound(value: Any, values: Values) -> str:
 
 
 def _number(key: str, value: str) -> str:
-    if not (value.isascii() and value.isdecimal() and len(value) < 12 and int(value) <= _MOST[key]):
+    if not (value.isascii() and value.isdecimal() and len(value) < 7 and int(value) <= _MOST[key]):
         raise UserError(
             "{name} is a whole number from {low} to {high}, not {given}",
             name=key,

@@ -46,8 +46,10 @@ class MemoryEntries(dict[str, bytes]):
         return iter(list(self))
 
     def drop_expired(self, horizon: int, keep: Container[str]) -> int:
-        """Drop all expired entries but those in `keep`, if there are a quarter more than were left the last time, or
-        an hour has gone by: to look at all of them takes its time, and in a back-fill ten minutes are over in no time."""
+        """Drop all expired entries but those in `keep`, if there are a quarter more than were left, or an hour is over.
+
+        To look at all of them takes its time, and in a back-fill ten minutes are over at once.
+        """
         if 4 * len(self) < 5 * self._left and horizon < self._looked_at + HOUR:
             return 0
         old = [actor for actor, entry in self.items() if expires_at(entry) < horizon and actor not in keep]

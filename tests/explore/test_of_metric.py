@@ -27,7 +27,7 @@ from pipeline.explore.people import people_sql
 from pipeline.explore.question import Scope
 from pipeline.explore.written import write
 from pipeline.metrics import arguments_for, metrics, run
-from schemas.side_tables import Campaign
+from schemas.side_tables import Campaign, Spend
 
 #: Arguments besides the days, and the columns whose numbers lead to people.
 ASKED: list[tuple[str, dict[str, Any], set[str]]] = [
@@ -65,13 +65,42 @@ ASKED: list[tuple[str, dict[str, Any], set[str]]] = [
     ("paths_from", {"start": "look", "depth": 2}, {"users"}),
     ("paths_to", {"target": "buy", "depth": 2}, {"users"}),
     ("paths_to", {"target": "buy", "depth": 2, "collapse": 0}, set()),
+    ("retention_bracket", {"starts": [0, 1, 4], "dimension": "platform"}, {"users", "active"}),
+    ("active_days_distribution", {}, {"users"}),
+    ("acquisition_by_channel", {"days": 3, "until": LAST}, {"users", "registered", "activated", "paid"}),
+    ("acquisition_by_channel", {"days": 3, "by_campaign": 1}, {"users", "registered", "activated", "paid"}),
+    ("acquisition_cost", {}, {"new_users", "registered", "paying"}),
+    ("acquisition_cost", {"by_campaign": 1}, {"new_users", "registered", "paying"}),
+    ("channel_quality", {"days": 2}, {"new_users"}),
+    ("ltv_cac", {"days": 2}, {"new_users"}),
+    ("payback", {"days": 2, "until": date(2026, 12, 1)}, {"users"}),
+    ("ltv", {"period": "day"}, {"users"}),
+    ("ltv", {"period": "week"}, {"users"}),
+    ("activation", {"days": 3}, {"users", "activated"}),
+    ("activation_time", {"until": date(2026, 12, 1)}, {"users"}),
+    ("onboarding", {"days": 3, "until": date(2026, 12, 1)}, {"joined", "users"}),
+    ("conversion_time", {"steps": ["look", "cart"], "within": 86_400}, {"users"}),
+    (
+        "funnel_compare",
+        {
+            "steps": ["look", "cart"],
+            "within": 600,
+            "compare_from": FIRST,
+            "compare_to": FIRST + timedelta(days=2),
+            "from": FIRST + timedelta(days=3),
+            "to": FIRST + timedelta(days=5),
+            "until": date(2026, 12, 1),
+        },
+        {"users", "compare_users"},
+    ),
     ("segments", {}, set()),
     ("buyers", {}, set()),
 ]
 #: Of these also under a filter.
 FILTERED = (
     "retention", "revenue", "active_users", "paths_from", "churn", "new_users", "retention_by", "experiment_results",
-    "experiment_allocation", "campaign_results",
+    "experiment_allocation", "campaign_results", "acquisition_by_channel", "acquisition_cost", "onboarding",
+    "funnel_compare",
 )  # fmt: skip
 #: Cells of a column that are looked behind: each costs a question.
 LOOKED_AT = 3
@@ -83,7 +112,7 @@ async def done(world: World) -> list[Done]:
     joined = {e.person: min(o.at for o in found if o.person == e.person) for e in found}
     await world.tell(
         [
-            *(event(person, "join", at.isoformat(), platform="ios") for person, at in joined.items()),
+            *(event(person, "join", at.isoformat(), platform="ios", channel="ads") for person, at in joined.items()),
             *(event(e.person, e.name, e.at.isoformat(), {"amount": 5}, platform=e.platform) for e in found),
             *[
                 event(e.person, "see", e.at.isoformat(), {"experiment": name, "variant": "ab"[k % 3 == 0]},
@@ -103,6 +132,7 @@ async def done(world: World) -> list[Done]:
         world,
         Campaign(name="sale", starts=date(2026, 10, 28), ends=date(2026, 11, 2), comparison="others"),
         Campaign(name="check-in", starts=date(2026, 11, 3), ends=date(2026, 11, 7), comparison="before"),
+        Spend.model_validate({"day": "2026-11-02", "channel": "ads", "amount": "10"}),
     )
     return found
 
