@@ -16,7 +16,7 @@ from pipeline.state.checkpoint import Checkpoint, Restorer, encode
 from pipeline.state.disk import Disk, DiskEntries
 from pipeline.state.partition import PartitionState
 
-from .test_partition import PLAN, VALIDATOR, facts, logs, new_state, numbered, values
+from .test_partition import PLAN, START, VALIDATOR, event, facts, logs, new_state, numbered, values
 
 pytestmark = pytest.mark.usefixtures("needs_rocksdb")
 
@@ -149,6 +149,29 @@ def test_a_disk_from_before_a_rewrite_of_the_changelog(log: list[Record], saves:
         whole.fold(log)
         assert _open(facts(last.state), last.state.watermark) == _open(facts(whole), last.state.watermark)
         last.close()
+
+
+def test_what_is_settled_leaves_a_disk_that_was_made_again_from_the_changelog(tmp_path: Path) -> None:
+    changelog = Log()
+    owner = Owner(tmp_path / "a", changelog, b"a")
+    later = START + 3 * 3_600_000
+    owner.state.fold([Record(0, START, None, event(0, "u", "look", START))])
+    owner.state.fold([Record(1, later, None, event(1, "u", "look", later))])
+    owner.save(False, 1)
+    owner.state.changed_rows(later)
+    owner.state.published()
+    owner.state.expire()
+    owner.save(False, 1)
+    owner.close()
+    again = Owner(tmp_path / "b", changelog, b"b")
+    hours = {key.start for key in again.state.activity.accumulators if key.grain == "hour"}
+    assert hours == {later - later % 3_600_000}
+    kept = len(list(again.disk.keys(b"\x95\xa1a")))
+    again.state.fold([Record(2, later, None, event(2, "u", "look", later))])
+    again.save(False, 1)
+    assert len(list(again.disk.keys(b"\x95\xa1a"))) < kept
+    assert {key.start for key in again.state.activity.accumulators if key.grain == "hour"} == hours
+    again.close()
 
 
 def test_entries_leave_memory_once_they_are_on_disk_and_the_disk_once_they_expire(tmp_path: Path) -> None:
