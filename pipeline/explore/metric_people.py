@@ -23,7 +23,7 @@ from schemas.plan import Plan
 #: Metrics whose numbers no other question of Explore counts alike.
 METRIC_PEOPLE: Final[dict[str, MetricPeople]] = {**GROWTH, **BUSINESS}
 #: Keys that are numbers, at most this one.
-_MOST: Final = {"n": 65_535, "days": 65_535, "first": 65_535, "last": 65_535, "step": 255}
+_MOST: Final = {"n": 65_535, "days": 65_535, "first": 65_535, "last": 65_535, "step": 255, "depth": 64}
 
 
 def metric_people(asked: OfMetric, cell: Cell, plan: Plan, values: Values) -> str:

@@ -15,6 +15,7 @@ from metrics.side_tables import put
 from metrics.world import PLAN, World, event
 
 from explore.asking import people, scope
+from explore.business_metrics import BUSINESS_ASKED, BUSINESS_FILTERED, business_events
 from explore.test_by_another_way import FIRST, LAST, Done
 from explore.test_by_another_way import drawn as people_of
 from pipeline.dashboard.pages import behind, groups
@@ -24,6 +25,7 @@ from pipeline.explore.filters import make_filter
 from pipeline.explore.given import AddressReader
 from pipeline.explore.of_metric import people_behind
 from pipeline.explore.people import people_sql
+from pipeline.explore.people_business import BUSINESS
 from pipeline.explore.question import Scope
 from pipeline.explore.written import write
 from pipeline.metrics import arguments_for, metrics, run
@@ -95,12 +97,13 @@ ASKED: list[tuple[str, dict[str, Any], set[str]]] = [
     ),
     ("segments", {}, set()),
     ("buyers", {}, set()),
+    *BUSINESS_ASKED,
 ]
 #: Of these also under a filter.
 FILTERED = (
     "retention", "revenue", "active_users", "paths_from", "churn", "new_users", "retention_by", "experiment_results",
     "experiment_allocation", "campaign_results", "acquisition_by_channel", "acquisition_cost", "onboarding",
-    "funnel_compare",
+    "funnel_compare", *BUSINESS_FILTERED,
 )  # fmt: skip
 #: Cells of a column that are looked behind: each costs a question.
 LOOKED_AT = 3
@@ -122,6 +125,7 @@ async def done(world: World) -> list[Done]:
             *(event(e.person, "joinsale", e.at.isoformat(), {"sale": ("sale", "check-in")[k % 2]}, platform=e.platform,
                     campaign="" if k % 6 else "spring")
               for k, e in enumerate(found) if k % 3 == 0),
+            *business_events(found),
             # Long away: dormant within the days, the second back after it.
             event("gone", "look", f"{FIRST - timedelta(days=25)} 10:00", platform="ios"),
             event("back", "look", f"{FIRST - timedelta(days=25)} 10:00", platform="ios"),
@@ -182,6 +186,16 @@ async def _rows(world: World, name: str, arguments: dict[str, Any], filtered: Sc
     return rows
 
 
+@pytest.mark.parametrize("name", [name for name, of in BUSINESS.items() if of.keys and "depth" not in of.keys])
+def test_what_names_a_row_is_a_value_and_no_sql(name: str) -> None:
+    hostile = "') OR 1 = 1 --{to}"
+    given = AddressReader({"metric": name, "is1": hostile, "is2": hostile}, PLAN, date(2027, 1, 1), True)
+    question = read_with_people(given, "metric")
+    sql = people_sql(question, read_cell(given, question), PLAN)
+    assert hostile not in sql.text
+    assert hostile in sql.values.values()
+
+
 async def test_in_a_page_they_are_links_where_people_may_be_looked_at(world: World) -> None:
     await world.tell(
         [
@@ -215,6 +229,7 @@ async def test_in_a_page_they_are_links_where_people_may_be_looked_at(world: Wor
         ({"metric": "retention_by", "is2": "1) OR (1"}, "n is a whole number from 0 to 65535"),
         ({"metric": "retention_by", "is2": "65536"}, "n is a whole number from 0 to 65535"),
         ({"metric": "retention_by", "is2": "٣"}, "n is a whole number from 0 to 65535"),
+        ({"metric": "invitation_chains", "is1": "65"}, "depth is a whole number from 0 to 64"),
         ({"metric": "retention_by", "dimension": "user.tier"}, "dimension"),
         ({"metric": "new_users", "o1": "is", "f1": "user.tier", "v1": "gold"}, "is an attribute of users"),
     ],
