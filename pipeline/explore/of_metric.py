@@ -126,6 +126,8 @@ def _funnel(number: _Number) -> Behind | None:
 
 
 def _cohort(number: _Number) -> Behind | None:
+    if number.column == "rolling":
+        return _own(number)
     joined = _events_of(registrations(number.plan)) if registrations(number.plan) else EventSet()
     if joined is None:
         return None
@@ -195,6 +197,7 @@ def _events_of(meanings: Sequence[Meaning]) -> EventSet | None:
 
 #: Metric to its columns that count people, and to who they are.
 _METRICS: Final[dict[str, tuple[tuple[str, ...], Callable[[_Number], Behind | None]]]] = {
+    **{name: (tuple(of.columns), _own) for name, of in METRIC_PEOPLE.items()},
     "active_users_daily": (("users",), _day),
     "active_users": (("dau", "wau", "mau"), _days_up_to),
     "active_users_calendar": (("users",), _period),
@@ -202,11 +205,10 @@ _METRICS: Final[dict[str, tuple[tuple[str, ...], Callable[[_Number], Behind | No
     "feature_penetration": (("users",), _event),
     "funnel": (("users", "dropped"), _funnel),
     "funnel_by": (("users",), _funnel),
-    "retention": (("users", "classic"), _cohort),
+    "retention": (("users", "classic", "rolling"), _cohort),
     "user_lifecycle": (("new", "returning", "resurrected", "dormant"), _lifecycle),
     "churn": (("users_before", "churned"), _churn),
     "revenue": (("buyers", "active_users"), _buyers),
     "paths_from": (("users",), _path),
     "paths_to": (("users",), _path),
-    **{name: (tuple(of.columns), _own) for name, of in METRIC_PEOPLE.items()},
 }

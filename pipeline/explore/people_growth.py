@@ -13,6 +13,11 @@ _NEW_IN_TIME: Final = MetricPeople(
     "first_day BETWEEN {from} AND least({to}, {until} - {days}) AND channel = {of_channel}",
     {"new_users": "1"},
 )
+_COHORT: Final = (
+    "toDate(multiIf({period} = 'month', toStartOfMonth(assumeNotNull(joined_day)), "
+    "{period} = 'week', toMonday(assumeNotNull(joined_day)), assumeNotNull(joined_day)))"
+)
+_NAMES: Final = "(SELECT names FROM event_names)"
 #: Users, each with when it was activated (`at`).
 _ACTIVATED: Final = (
     "users AS u LEFT JOIN (SELECT person, toNullable(min(ts)) AS at FROM activations GROUP BY person) AS a "
@@ -38,6 +43,16 @@ GROWTH: Final[dict[str, MetricPeople]] = {
             "classic": "has(active_days, assumeNotNull(joined_day) + {of_n})",
             "rolling": "arrayExists(d -> d >= assumeNotNull(joined_day) + {of_n} AND d <= {until}, active_days)",
         },
+    ),
+    # Users and `classic` are asked of Explore.
+    "retention": MetricPeople(
+        f"(SELECT person, {_COHORT} AS cohort, arrayFilter(d -> d >= joined_day AND d <= {{to}}, active_days) AS days, "
+        "toUInt32(dateDiff(if({period} = 'month', 'month', 'day'), cohort, arrayMax(days)) "
+        "/ if({period} = 'week', 7, 1)) AS last "
+        "FROM users WHERE joined_day BETWEEN {from} AND {to} AND notEmpty(days))",
+        ("cohort", "n"),
+        "toString(cohort) = {of_cohort}",
+        {"rolling": "last >= {of_n}"},
     ),
     "retention_bracket": MetricPeople(
         "users_by(dimension = {dimension}, return_event = {return_event})",
@@ -89,9 +104,7 @@ GROWTH: Final[dict[str, MetricPeople]] = {
         "users", ("channel",), "first_day BETWEEN {from} AND {to} AND channel = {of_channel}", {"users": "1"}
     ),
     "ltv": MetricPeople(
-        "(SELECT person, toDate(multiIf({period} = 'month', toStartOfMonth(assumeNotNull(joined_day)), "
-        "{period} = 'week', toMonday(assumeNotNull(joined_day)), assumeNotNull(joined_day))) AS cohort "
-        "FROM users WHERE joined_day BETWEEN {from} AND {to})",
+        f"(SELECT person, {_COHORT} AS cohort FROM users WHERE joined_day BETWEEN {{from}} AND {{to}})",
         ("cohort",),
         "toString(cohort) = {of_cohort}",
         {"users": "1"},
@@ -136,5 +149,22 @@ GROWTH: Final[dict[str, MetricPeople]] = {
         ("step",),
         "level >= {of_step}",
         {"users": "is_now", "compare_users": "NOT is_now"},
+    ),
+    "instead_of": MetricPeople(
+        f"(SELECT person, length(path) + 1 - indexOf(arrayReverse(path), indexOf({_NAMES}, {{step}})) AS at, "
+        "arrayPushBack(path, 0)[at + 1] AS number FROM session_paths(from = {from}, to = {to}, collapse = 1) "
+        f"WHERE has(path, indexOf({_NAMES}, {{step}})) "
+        f"AND NOT has(arraySlice(path, at + 1), indexOf({_NAMES}, {{next}})))",
+        ("event",),
+        f"if(number = 0, '(end)', {_NAMES}[number]) = {{of_event}}",
+        {"users": "1"},
+    ),
+    "transitions": MetricPeople(
+        "(SELECT person, arrayJoin(arrayZip(arrayPushFront(path, 0), arrayPushBack(path, 0))) AS pair "
+        "FROM session_paths(from = {from}, to = {to}, collapse = {collapse}))",
+        ("event", "next"),
+        f"if(pair.1 = 0, '(start)', {_NAMES}[pair.1]) = {{of_event}} "
+        f"AND if(pair.2 = 0, '(end)', {_NAMES}[pair.2]) = {{of_next}}",
+        {"users": "1"},
     ),
 }

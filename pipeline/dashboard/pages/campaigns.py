@@ -55,14 +55,16 @@ async def verdicts(context: Context) -> Safe:
 async def pairs(context: Context) -> Safe:
     """A row for each operation that has one before it: both figures, and whether more of those who took part bought."""
     t = context.t
-    metric, rows, _ = await _rows(context, "campaign_compare")
-    what = definition(t, metric)
+    metric, rows, arguments = await _rows(context, "campaign_compare")
+    what, people = definition(t, metric), people_of(context, metric, arguments)
     made: list[list[Child]] = [
         [
             row["campaign"], _before(context, row),
-            *[text(form(row[name]), " ", h("br"), dim(t("before: {then}", then=form(row[f"before_{name}"]))))
-              for name, form in (("participants", t.number), ("conversion", t.percent), ("revenue_per_user", t.money),
-                                 ("returned_rate", t.percent))],
+            *[text(linked(form(row[name]), people(counted, row)), " ", h("br"),
+                   dim(t("before: {then}", then=form(row[f"before_{name}"]))))
+              for name, form, counted in (("participants", t.number, "participants"), ("conversion", t.percent, "buyers"),
+                                          ("revenue_per_user", t.money, "revenue_per_user"),
+                                          ("returned_rate", t.percent, "returned_rate"))],
             h("strong", campaign_change(t, row), class_="verdict-cell"),
         ]
         for row in rows
