@@ -170,7 +170,7 @@ def worst(t: Language, funnel: FunnelFacts) -> str:
     if k is None:
         return t("Too few users to say where most are lost.")
     share = funnel.users[k] / funnel.users[k - 1]
-    said = t(
+    return t(
         "Most are lost at {before} → {step}: {share} go on ({users} of {all}).",
         before=funnel.titles[k - 1],
         step=funnel.titles[k],
@@ -178,6 +178,3 @@ def worst(t: Language, funnel: FunnelFacts) -> str:
         users=t.number(funnel.users[k]),
         all=t.number(funnel.users[k - 1]),
     )
-    if not funnel.changes:
-        said += " " + t("No step fell surely in the last four weeks.")
-    return said

@@ -23,7 +23,7 @@ from pipeline.render.vega import Annotation, Chart
 from pipeline.render.vega import lines as line_chart
 from pipeline.report.changed import part_of_changed, what_changed
 from pipeline.report.findings import all_findings, part_words, reference_words, weekday_words
-from pipeline.report.model import CHANGED, Facts, Key, funnel_part
+from pipeline.report.model import CHANGED, Facts, Key, days_of, funnel_part, users_of
 
 #: Columns that a report has room for.
 _CHANNELS = ("channel", "spend", "new_users", "cac", "paying", "cost_per_buyer", "revenue", "roas")
@@ -82,10 +82,15 @@ def still(chart: Chart, *, narrow: bool = False) -> Safe:
 
 
 def sections(t: Language, facts: Facts, draw: Draw = still, only: str = "") -> list[Safe]:
-    """The parts of the report, most important first; or `only` one of them (see `parts_of`, `changed_parts`), of which
-    the facts are."""
+    """The parts of the report, most important first; or `only` one of them, or of their pieces (see `parts_of` and
+    `pieces_of`), of which the facts are."""
     if only.startswith(f"{CHANGED} "):
         return [part_of_changed(t, facts, only)]
+    for funnel in facts.funnels:
+        if only == users_of(funnel.name):
+            return [_funnel_users(t, funnel)]
+        if only == days_of(funnel.name):
+            return [_funnel_days(t, facts, funnel, draw)]
     made: list[tuple[str, Callable[[], Safe]]] = [
         (CHANGED, lambda: _section(t("What changed"), what_changed(t, facts))),
         ("keys", lambda: _section(t("Key figures"), _keys(t, facts), _curve(t, facts, draw))),
@@ -108,7 +113,12 @@ def sections(t: Language, facts: Facts, draw: Draw = still, only: str = "") -> l
 
 
 def _of_funnel(t: Language, facts: Facts, funnel: FunnelFacts, draw: Draw) -> Safe:
-    return _section(t("Funnel: {name}", name=funnel.name), _funnel(t, facts, funnel, draw))
+    return _section(funnel_title(t, funnel.name), _funnel_users(t, funnel), _funnel_days(t, facts, funnel, draw))
+
+
+def funnel_title(t: Language, name: str) -> str:
+    """What the part about a funnel is called."""
+    return t("Funnel: {name}", name=name)
 
 
 def _section(name: str, *content: Any) -> Safe:
@@ -170,7 +180,7 @@ def _marks(facts: Facts, days: Sequence[date]) -> list[Annotation]:
     return [Annotation(place, " · ".join(words)[:200]) for place, words in sorted(found.items())]
 
 
-def _funnel(t: Language, facts: Facts, funnel: FunnelFacts, draw: Draw) -> Safe:
+def _funnel_users(t: Language, funnel: FunnelFacts) -> Safe:
     rows: list[list[Any]] = []
     for k, name in enumerate(funnel.titles):
         now = funnel.users[k] / funnel.users[k - 1] if k and funnel.users[k - 1] else None
@@ -192,6 +202,11 @@ def _funnel(t: Language, facts: Facts, funnel: FunnelFacts, draw: Draw) -> Safe:
         t.of("report", "the days before"),
         t("change"),
     ]
+    steps = table(heads, rows, label=funnel_title(t, funnel.name), numeric=range(1, len(heads)))
+    return text(h("p", worst(t, funnel)), steps)
+
+
+def _funnel_days(t: Language, facts: Facts, funnel: FunnelFacts, draw: Draw) -> Safe:
     lines = [
         Line(f"{funnel.titles[k - 1]} → {funnel.titles[k]}",
              [users[k] / users[k - 1] if users[k - 1] >= 10 else None for _, users in funnel.daily])
@@ -213,8 +228,9 @@ def _funnel(t: Language, facts: Facts, funnel: FunnelFacts, draw: Draw) -> Safe:
         h("p", t("{step} → {following}: lower since {since}.", step=c.step, following=c.following, since=t.day(c.since, weekday=True)), class_="bad-word")
         for c in funnel.changes
     ]  # fmt: skip
-    steps = table(heads, rows, label=t("Funnel: {name}", name=funnel.name), numeric=range(1, len(heads)))
-    return text(h("p", worst(t, funnel)), *since, steps, drawn)
+    if funnel.daily and not since:
+        since = [h("p", t("No step fell surely in the last four weeks."))]
+    return text(*since, drawn)
 
 
 def _table(t: Language, label: str, found: Table | None, wanted: tuple[str, ...], empty: str) -> Safe:

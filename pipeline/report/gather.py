@@ -35,8 +35,10 @@ from pipeline.report.model import (
     ReportPeriod,
     changed_parts,
     changed_steps,
+    days_of,
     funnel_part,
     parts_of,
+    users_of,
 )
 from pipeline.report.people import DIMENSIONS as KEY_DIMENSIONS
 from pipeline.report.people import parted_people_sql, people_sql
@@ -93,7 +95,7 @@ GROUP BY reason ORDER BY n DESC, reason LIMIT 5"""
 async def gather(
     store: Store, plan: Plan, period: ReportPeriod, now: int, parts: Collection[str] | None = None
 ) -> Facts:
-    """What is told in these `parts` (see `parts_of` and `changed_parts`), of the whole report if none are named, as
+    """What is told in these `parts` (see `parts_of` and `pieces_of`), of the whole report if none are named, as
     things stand at `now` (epoch ms). What several need is asked once.
 
     Raises StoreError if the key figures can't be had, UserError if the views are another plan's; other parts may be missing.
@@ -112,9 +114,14 @@ async def gather(
     if "keys" in wanted:
         found["daily"] = await asker.daily()
     funnels = [
-        await asker.funnel(name, funnel, whole=funnel_part(name) in wanted)
+        await asker.funnel(
+            name,
+            funnel,
+            users=bool(wanted & {funnel_part(name), users_of(name)}),
+            days=bool(wanted & {funnel_part(name), days_of(name), changed_steps(name)}),
+        )
         for name, funnel in plan.funnels.items()
-        if wanted & {funnel_part(name), changed_steps(name)}
+        if wanted & {funnel_part(name), users_of(name), days_of(name), changed_steps(name)}
     ]
     for name, metric, arguments in _metrics(plan, period, now):
         if name in wanted or (name == "allocation" and "experiments" in wanted):
@@ -249,18 +256,18 @@ class _Asker:
         last = self.period.last_whole
         return last - timedelta(days=LOOK_BACK - 1), last
 
-    async def funnel(self, name: str, funnel: Funnel, *, whole: bool) -> FunnelFacts:
-        """The steps that fell; `whole`, how many took each step in the period and in the one before as well."""
+    async def funnel(self, name: str, funnel: Funnel, *, users: bool, days: bool) -> FunnelFacts:
+        """How many took each step in the period and in the one before (`users`); the days, and steps that fell (`days`)."""
         titles = tuple(step.title for step in funnel.steps)
-        users, earlier = await self._funnel_users(funnel) if whole else ((), ())
-        days = mature_days(Period(*self._days()), daily_window(funnel), self.now, self.plan.zone)
-        if days is None:
-            return FunnelFacts(name, titles, users, earlier)
-        questions = funnel_days_sql(self.plan, funnel, *self._bounds(days), DIMENSIONS)
+        now, before = await self._funnel_users(funnel) if users else ((), ())
+        known = mature_days(Period(*self._days()), daily_window(funnel), self.now, self.plan.zone) if days else None
+        if known is None:
+            return FunnelFacts(name, titles, now, before)
+        questions = funnel_days_sql(self.plan, funnel, *self._bounds(known), DIMENSIONS)
         rows = [row for sql in questions for row in (await self.store.ask(sql, keep=60)).rows]
         all_, segments = funnel_days(rows, self.plan.zone)
         found = changes(name, titles, all_, segments)
-        return FunnelFacts(name, titles, users, earlier, tuple(sorted(all_.items())), found)
+        return FunnelFacts(name, titles, now, before, tuple(sorted(all_.items())), found)
 
     async def _funnel_users(self, funnel: Funnel) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """By step, in the period and in the one before."""

@@ -78,6 +78,16 @@ def funnel_part(name: str) -> str:
     return f"funnel {name}"
 
 
+def users_of(name: str) -> str:
+    """Of the part about a funnel how many took each step; `days_of` is the rest."""
+    return f"users of {name}"
+
+
+def days_of(name: str) -> str:
+    """Of the part about a funnel its days."""
+    return f"days of {name}"
+
+
 def changed_steps(name: str) -> str:
     """The part of what changed that is about a funnel's steps."""
     return f"changed steps {name}"
@@ -86,6 +96,11 @@ def changed_steps(name: str) -> str:
 def changed_parts(plan: Plan) -> tuple[str, ...]:
     """What the part `changed` is made of: each can be asked for by itself."""
     return (CHANGED_PEOPLE, CHANGED_MONEY, *map(changed_steps, plan.funnels), CHANGED_QUALITY)
+
+
+def pieces_of(plan: Plan) -> tuple[str, ...]:
+    """Pieces of parts, each of which can be asked for by itself: of what changed, and of the funnels."""
+    return (*changed_parts(plan), *[of(name) for name in plan.funnels for of in (users_of, days_of)])
 
 
 def parts_of(plan: Plan) -> tuple[str, ...]:

@@ -249,14 +249,9 @@ async def in_parts(context: Context) -> str:
     """The report as somebody reads it who scrolls down the page."""
     page = str(report.body(context))
     parts = [unquote_plus(part) for part in re.findall(r'data-part="/part/report\?of=([^"]+)"', page)]
-    assert parts[:6] == [
-        "changed people",
-        "changed money",
-        "changed steps buying",
-        "changed quality",
-        "keys",
-        "funnel buying",
-    ]
+    assert parts[:7] == [
+        "changed people", "changed money", "changed steps buying", "changed quality", "keys", "users of buying", "days of buying",
+    ]  # fmt: skip
     page = re.sub('<p class="nothing".*?</p>', "", page)
     told = [str(await report.found(replace(context, query={"of": part}))) for part in parts]
     return "".join([page[page.index("<h2") :], *told])

@@ -16,10 +16,20 @@ from pipeline.render.language import Language
 from pipeline.render.vega import Chart
 from pipeline.report.changed import nothing_changed
 from pipeline.report.dates import asked_period
-from pipeline.report.document import html, part_of_period, sections, title
+from pipeline.report.document import funnel_title, html, part_of_period, sections, title
 from pipeline.report.gather import gather
 from pipeline.report.markdown import markdown
-from pipeline.report.model import CHANGED, Facts, ReportPeriod, changed_parts, parts_of
+from pipeline.report.model import (
+    CHANGED,
+    Facts,
+    ReportPeriod,
+    changed_parts,
+    days_of,
+    funnel_part,
+    parts_of,
+    pieces_of,
+    users_of,
+)
 
 #: Seconds that a report is kept: of days that are over, until something is stored it stays what it is.
 _KEEP: Final = 120.0
@@ -45,8 +55,16 @@ def body(context: Context) -> Safe:
         facts = Facts(context.plan.product, _period(context))
     except UserError as exc:
         return text(asked, note_bad(t.said(exc)))
-    parts = [lazy(context, "report", rows=6, of=name) for name in parts_of(context.plan) if name != CHANGED]
-    return text(asked, taken, h("div", *_head(t, facts), _changed(context, facts), *parts, class_="report"))
+    drawn = {CHANGED: _changed(context, facts)}
+    drawn |= {funnel_part(name): _funnel(context, name) for name in context.plan.funnels}
+    parts = [drawn.get(name) or lazy(context, "report", rows=6, of=name) for name in parts_of(context.plan)]
+    return text(asked, taken, h("div", *_head(t, facts), *parts, class_="report"))
+
+
+def _funnel(context: Context, name: str) -> Safe:
+    """A funnel: how many took each step doesn't wait for its days."""
+    parts = [lazy(context, "report", rows=3, of=of(name)) for of in (users_of, days_of)]
+    return h("section", h("h2", funnel_title(context.t, name)), *parts, class_="panel")
 
 
 def _changed(context: Context, facts: Facts) -> Safe:
@@ -61,7 +79,7 @@ def _changed(context: Context, facts: Facts) -> Safe:
 async def found(context: Context) -> Safe:
     """One of the report's parts, or all. Raises UserError, StoreError."""
     t, only = context.t, context.query.get("of", "")
-    only = only if only in (*parts_of(context.plan), *changed_parts(context.plan)) else ""
+    only = only if only in (*parts_of(context.plan), *pieces_of(context.plan)) else ""
     facts = await _facts(context, only, stale=_STALE)
 
     def draw(chart: Chart, *, narrow: bool = False) -> Safe:
