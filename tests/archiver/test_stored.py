@@ -166,7 +166,8 @@ async def test_records_of_many_months_make_few_parts(store: Store) -> None:
         "SELECT table, count() FROM system.parts WHERE active AND database = currentDatabase() "
         "AND table IN ('rejected_raw', 'duplicates_raw') GROUP BY table ORDER BY table"
     )
-    assert parts == [("duplicates_raw", 1), ("rejected_raw", 1)]
+    # One for each insert, or two where ClickHouse took it in two blocks; not one for each month.
+    assert [(table, count <= 2) for table, count in parts] == [("duplicates_raw", True), ("rejected_raw", True)]
 
 
 async def test_what_was_sent_on_from_where_another_came_from_is_stored_with_its_outcome(store: Store) -> None:

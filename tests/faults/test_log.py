@@ -44,7 +44,7 @@ async def _totals(world: World, **right: int) -> None:
     def story() -> str:
         return "\n".join(role.last_words(5) for role in world.roles.values())
 
-    await until(there, f"both count {right}", 60, story)
+    await until(there, f"both count {right}", 120, story)
 
 
 async def _ended(world: World, code: int, saying: str) -> None:
