@@ -109,7 +109,7 @@ FILTERED = (
     "funnel_compare", *BUSINESS_FILTERED,
 )  # fmt: skip
 #: Cells of a column that are looked behind: each costs a question.
-LOOKED_AT = 3
+LOOKED_AT = 2
 
 
 @pytest.fixture
