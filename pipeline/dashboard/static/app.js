@@ -58,7 +58,7 @@ function gather(part) {
   const found = [...list.children, ...part.querySelectorAll("li[data-rank]")];
   list.replaceChildren(...found.sort((a, b) => a.dataset.rank - b.dataset.rank));
   part.querySelector("ol")?.remove();
-  const silent = parts.every((one) => one.shown !== undefined) && !found.length && !whole.querySelector("[data-said]");
+  const silent = parts.every((one) => one.shown !== undefined) && !found.length && !whole.querySelector("[data-said], .problem");
   whole.querySelector(".nothing").hidden = !silent;
 }
 
