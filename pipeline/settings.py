@@ -32,6 +32,8 @@ PREFIX = "PIPELINE_"
 _CONFIG = "PIPELINE_CONFIG"
 
 _TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+#: What a stream may be called, a pattern.
+STREAM_NAME = r"^[A-Za-z0-9._-]{1,64}$"
 _Days = Annotated[int, Field(ge=1, le=36_500)]
 _Port = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -48,7 +50,7 @@ class Settings(BaseSettings):
     )
     stream: str = Field(
         "main",
-        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        pattern=STREAM_NAME,
         description="Names this incarnation of the topic: a new one is needed when its offsets start anew",
     )
 

@@ -1,4 +1,4 @@
-"""Inserting events that don't come by Kafka: the past of a simulated product, and test data.
+"""Inserting events that don't come by Kafka: files of the past, that of a simulated product, and test data.
 
 They are judged by the worker's own rules, as one partition of a stream of their own, and numbered: what is loaded
 again with the same stream replaces itself.
@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final
 
-from pipeline.archiver.rows import EVENT_COLUMNS, EVENTS_TABLE, LINK_COLUMNS, STORED_AT, ArchiveBatch, with_time
+from pipeline.archiver.rows import EVENTS_TABLE, STORED_AT, ArchiveBatch, with_time
 from pipeline.errors import UserError
 from pipeline.ingest.classify import PartitionClassifier
 from pipeline.ingest.records import Record
@@ -25,26 +25,34 @@ from schemas.translatable import Foreign
 
 #: The stream of what was loaded, where nobody says otherwise. The live figures and `verify` don't look at it.
 HISTORY: Final = "history"
+#: Records that are judged together, and inserted.
 _CHUNK: Final = 20_000
+_INSERTED: Final = 100_000
 _SETTINGS: Final = {"max_partitions_per_insert_block": 0}
 
 
-def batches(plan: Plan, records: Iterable[Sent], stream: str = HISTORY) -> Iterator[ArchiveBatch]:
+def batches(
+    plan: Plan, records: Iterable[Sent], stream: str = HISTORY, *, keep_rejected: bool = False
+) -> Iterator[ArchiveBatch]:
     """The events of `records` (in the order of their times), judged and packed.
 
-    Raises UserError if the plan rejects one of them.
+    Raises UserError if the plan rejects one of them, unless rejected ones are to be kept as such.
     """
     classifier = PartitionClassifier(plan, Validator(plan), 0, 1)
     numbered = enumerate(records)
+    batch = ArchiveBatch(stream)
     while found := [Record(number, sent.at, sent.key, sent.value, ()) for number, sent in islice(numbered, _CHUNK)]:
         result = classifier.classify(found)
-        for why in result.rejections.values():
+        for why in result.rejections.values() if not keep_rejected else ():
             raise UserError(
                 "an event doesn't fit the plan: {reason}: {detail}", reason=why.reason, detail=Foreign(why.detail)
             )
-        batch = ArchiveBatch(stream)
         batch.add(0, result)
         batch.pack(1)
+        if batch.records >= _INSERTED:
+            yield batch
+            batch = ArchiveBatch(stream)
+    if batch.records:
         yield batch
 
 
@@ -88,19 +96,29 @@ async def load(
 
 
 async def insert(client: Any, made: Iterator[ArchiveBatch], progress: Callable[[int], None] | None = None) -> int:
-    """Insert what `batches` made; returns how many events there are."""
+    """Insert what `batches` made; returns how many events there are. The next batch is made meanwhile."""
     stored = 0
-    while (batch := await asyncio.to_thread(next, made, None)) is not None:
-        now = int(time.time() * 1000)
-        if batch.links[0]:
-            names = [*LINK_COLUMNS, STORED_AT]
-            await client.insert(
-                "links_raw", with_time(batch.links, now), column_names=names, column_oriented=True, settings=_SETTINGS
-            )
-        rows, data = batch.native(now)
-        if rows:
-            await client.raw_insert(EVENTS_TABLE, [*EVENT_COLUMNS, STORED_AT], data, _SETTINGS, "Native")
-        stored += rows
-        if progress is not None:
-            progress(stored)
+    following = asyncio.create_task(asyncio.to_thread(next, made, None))
+    try:
+        while (batch := await following) is not None:
+            following = asyncio.create_task(asyncio.to_thread(next, made, None))
+            stored += await _insert(client, batch)
+            if progress is not None:
+                progress(stored)
+    finally:
+        following.cancel()
     return stored
+
+
+async def _insert(client: Any, batch: ArchiveBatch) -> int:
+    now = int(time.time() * 1000)
+    rows, data = batch.native(now)
+    for table, names, columns in batch.tables():
+        if table == EVENTS_TABLE and rows:
+            await client.raw_insert(table, [*names, STORED_AT], data, _SETTINGS, "Native")
+        elif columns[0]:
+            await client.insert(
+                table, with_time(columns, now), column_names=[*names, STORED_AT], column_oriented=True,
+                settings=_SETTINGS,
+            )  # fmt: skip
+    return rows

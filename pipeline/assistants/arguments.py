@@ -218,7 +218,7 @@ class PeopleBehind(QuestionArgument):
         default_factory=list, max_length=MAX_BY, description="The row's values of the breakdown, in the order of `by`."
     )
     lost: bool = Field(False, description="Of funnel: those who took the step before and not this one.")
-    rows: int = Field(50, ge=1, le=LISTED, description="At most so many people, those seen last.")
+    rows: int = Field(50, ge=1, le=LISTED, description="At most so many people, those seen lately first.")
 
 
 class DescribePlan(Arguments):

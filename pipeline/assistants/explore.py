@@ -50,7 +50,7 @@ async def people_behind(sources: AnswerSources, asked: PeopleBehind) -> dict[str
     return {
         **_about(sources, found), "number": write_cell(found.cell), **told,
         "rows_in_all": rows[0][-1] if rows else 0,
-        "notes": [OF_STRANGERS, "those seen last are listed; rows_in_all says how many there are", *_ignored(found)],
+        "notes": [OF_STRANGERS, "those seen lately are listed first; rows_in_all says how many there are", *_ignored(found)],
         "sql": sql.shown(),
     }  # fmt: skip
 

@@ -28,6 +28,7 @@ from pipeline.cli import (
     kept,
     metrics,
     plan,
+    rebuild,
     rejected,
     replay,
     report,
@@ -53,7 +54,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (demo, roles, report, files, simulate, replay, database, doctor, backup, assistants):
+for commands in (demo, roles, report, files, simulate, replay, rebuild, database, doctor, backup, assistants):
     app.add_typer(commands.app)
 app.add_typer(plan.app, name="plan")
 app.add_typer(rejected.app, name="rejected")

@@ -32,7 +32,7 @@ def metric_people(asked: OfMetric, cell: Cell, plan: Plan, values: Values) -> st
     arguments = arguments_for(metrics()[asked.metric], dict(asked.arguments), plan, asked.scope.last)
     given = {name: _bound(value, values) for name, value in arguments.items()}
     for key, value in zip(of.keys, cell.values, strict=True):
-        given[f"of_{key}"] = _number(key, value) if key in _MOST else values.text(value)
+        given[f"of_{key}"] = _value(key, value, values)
     column = tuple(of.columns.values())[cell.n]
     view, row, counted = (text.format_map(given) for text in (of.view, of.row, column))
     return f"    SELECT DISTINCT person FROM {view} WHERE {row} AND {counted}"
@@ -48,6 +48,17 @@ def _bound(value: Any, values: Values) -> str:
     if all(isinstance(one, str) for one in value):
         return values.texts(value)
     return f"[{', '.join(str(int(one)) for one in value)}]"
+
+
+def _value(key: str, value: str, values: Values) -> str:
+    if key in _MOST:
+        return _number(key, value)
+    if key != "day":
+        return values.text(value)
+    try:
+        return values.day(date.fromisoformat(value))
+    except ValueError:
+        raise UserError("{name} is a day like 2026-11-30, not {given}", name=key, given=shown(value)) from None
 
 
 def _number(key: str, value: str) -> str:

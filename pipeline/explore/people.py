@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from pipeline.explore.distribution import distribution_people
@@ -32,9 +33,15 @@ COLUMNS: Final = ("user_id", "device", "first_seen", "last_seen", "platform", "c
 
 
 def people_sql(question: WithPeople, cell: Cell, plan: Plan, most: int = LISTED) -> Sql:
-    """The persons, the latest seen first, with the columns `COLUMNS` and `all_of_them`, how many there are."""
+    """The persons, the latest seen first, with the columns `COLUMNS` and `all_of_them`, how many there are.
+
+    Of more than `most` those are taken that were seen last, of those seen in the last week of the question's days under
+    the id that names them, and then others by name: to look up when everybody was seen last, as a user and on each of
+    their devices, would take longer than all the rest.
+    """
     values = Values()
     behind = persons_of(question, cell, plan, values)
+    week = values.day(question.scope.last - timedelta(days=6))
     device = len(DEVICE) + 1
     filters = settings_of(question, plan) if isinstance(question, Paths | OfMetric) else ""
     return values.sql(f"""\
@@ -48,19 +55,27 @@ SELECT
     count() AS events,
     sum(value) AS revenue,
     person,
-    count() OVER () AS all_of_them
-FROM events
-WHERE person IN (
+    any(found) AS all_of_them
+FROM events INNER JOIN
+(
+    SELECT behind.person AS person, count() OVER () AS found
+    FROM
+    (
 {behind}
-)
+    ) AS behind
+    LEFT JOIN (
+        SELECT counted_as, max(ts) AS seen FROM events_raw WHERE toDate(ts) >= {week} GROUP BY counted_as
+    ) AS recent ON recent.counted_as = behind.person
+    ORDER BY seen DESC, person
+    LIMIT {most}
+) AS listed USING (person)
 GROUP BY person
 ORDER BY last_seen DESC, person
-LIMIT {most}
 {SETTINGS}{filters}""")
 
 
 def persons_of(question: WithPeople, cell: Cell, plan: Plan, values: Values) -> str:
-    """A sub-query of the persons behind a cell."""
+    """A sub-query of the persons behind a cell, each once."""
     match question:
         case Trend():
             return trend_people(question, cell, plan, values)

@@ -123,9 +123,9 @@ BUSINESS: Final[dict[str, MetricPeople]] = {
         "rfm_between(from = {from}, to = {to})", ("segment",), "segment = {of_segment}", {"users": "1"}
     ),
     "sessions_daily": MetricPeople(
-        "sessions_between(from = {from}, to = {to})", ("day",), "toString(day) = {of_day}", {"users": "1"}
+        "sessions_between(from = {of_day}, to = {of_day})", ("day",), "{of_day} BETWEEN {from} AND {to}", {"users": "1"}
     ),
-    "ad_revenue": MetricPeople("ad_impressions", ("day",), f"toString(day) = {{of_day}} AND {_DAYS}", {"viewers": "1"}),
+    "ad_revenue": MetricPeople("ad_impressions", ("day",), f"day = {{of_day}} AND {_DAYS}", {"viewers": "1"}),
     "coupon_use": MetricPeople("coupons", ("code",), f"code = {{of_code}} AND {_DAYS}", {"users": "1"}),
     "survey_response": MetricPeople(
         f"""(
@@ -147,7 +147,7 @@ BUSINESS: Final[dict[str, MetricPeople]] = {
     "content_daily": MetricPeople(
         "content_actions",
         ("day",),
-        f"item != '' AND toString(day) = {{of_day}} AND {_DAYS}",
+        f"item != '' AND day = {{of_day}} AND {_DAYS}",
         {"readers": "action = 'view'", "creators": "action = 'create'"},
     ),
     "content_ranking": MetricPeople(

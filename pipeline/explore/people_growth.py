@@ -32,7 +32,7 @@ GROWTH: Final[dict[str, MetricPeople]] = {
         "users",
         ("day", "channel", "campaign"),
         "channel = {of_channel} AND campaign = {of_campaign}",
-        {"new": "toString(first_day) = {of_day}", "registered": "toString(joined_day) = {of_day}"},
+        {"new": "first_day = {of_day}", "registered": "joined_day = {of_day}"},
     ),
     "retention_by": MetricPeople(
         "users_by(dimension = {dimension}, return_event = {return_event})",
@@ -113,7 +113,7 @@ GROWTH: Final[dict[str, MetricPeople]] = {
         f"(SELECT u.person AS person, joined_day, at IS NOT NULL AND at < joined + toIntervalDay({{days}}) AS in_time "
         f"FROM {_ACTIVATED} WHERE joined_day BETWEEN {{from}} AND {{to}})",
         ("day",),
-        "toString(joined_day) = {of_day}",
+        "joined_day = {of_day}",
         {"users": "1", "activated": "in_time"},
     ),
     "activation_time": MetricPeople(

@@ -63,12 +63,24 @@ def retention_people(retention: Retention, cell: Cell, plan: Plan, values: Value
     """A sub-query of the persons of a cohort (`at`, its number) who came back in period `n`; all of them for -1; or of
     those who did not."""
     back = "1" if cell.n < 0 else f"{'NOT ' if cell.lost else ''}has(periods, {cell.n})"
-    cohort = f"toString(cohort) = {values.text(cell.at)}" if cell.at else "1"
-    return f"SELECT DISTINCT person FROM (\n{_persons(retention, plan, values)}\n) WHERE {cohort} AND {back}"
+    if not cell.at:
+        return f"SELECT DISTINCT person FROM (\n{_persons(retention, plan, values)}\n) WHERE {back}"
+    cohort = f"= {values.text(cell.at)}"
+    scope = scope_sql(retention.scope, plan.timezone, values)
+    period = number_of_period(retention.grain, monday=retention.monday)
+    # Of nobody else need be known when they came: that would be gathered for everybody.
+    begun = (
+        f"SELECT person FROM activity WHERE {scope} AND {names_sql((retention.start,), values)} "
+        f"AND toString({period}) {cohort}"
+    )
+    return (
+        f"SELECT DISTINCT person FROM (\n{_persons(retention, plan, values, begun)}\n) "
+        f"WHERE toString(cohort) {cohort} AND {back}"
+    )
 
 
-def _persons(retention: Retention, plan: Plan, values: Values) -> str:
-    """One row a person and cohort: the periods after it in which the person came back."""
+def _persons(retention: Retention, plan: Plan, values: Values, of: str = "") -> str:
+    """One row a person and cohort: the periods after it in which the person came back; `of` some persons only."""
     scope = retention.scope
     begin = day_start(scope.first, plan.zone)
     starts = "arrayZip(begun.1, begun.2)"
@@ -88,7 +100,7 @@ def _persons(retention: Retention, plan: Plan, values: Values) -> str:
                 toUnixTimestamp64Milli(ts) AS ms
             FROM activity
             WHERE {scope_sql(scope, plan.timezone, values, ever=retention.first_time)}
-                AND {names_sql((retention.start, retention.back), values)}
+                AND {names_sql((retention.start, retention.back), values)}{f" AND person IN ({of})" if of else ""}
         )
         GROUP BY person
     )

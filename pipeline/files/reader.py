@@ -23,7 +23,8 @@ from pipeline.files.detect import SAMPLE_BYTES, Found, Given, detect
 from pipeline.files.mapping import ColumnMapping
 from pipeline.files.numbers import number_text
 from pipeline.files.packing import open_bytes, title
-from pipeline.files.rows import BadRow, Row, lines, rows, utf8
+from pipeline.files.plain import actor_of_line
+from pipeline.files.rows import BadRow, Row, json_lines, lines, rows, utf8
 from pipeline.files.times import parse_time
 from schemas.plan import Plan
 from schemas.translatable import Foreign, Sentence, said_of
@@ -133,7 +134,11 @@ def read_events(
 
 def events(file: Opened, reading: Reading, on_bad: Callable[[BadLineError], None] | None = None) -> Iterator[FileEvent]:
     """The events of an open file; what is none goes to `on_bad`, or is raised."""
-    for row in each_row(file):
+    numbered = _read_lines(file) if file.found.format == "JSON lines" and not reading.changes else each_row(file)
+    for row in numbered:
+        if isinstance(row, FileEvent):
+            yield row
+            continue
         try:
             line = event_of(row, reading, file.found)
         except BadRow as bad:
@@ -143,6 +148,17 @@ def events(file: Opened, reading: Reading, on_bad: Callable[[BadLineError], None
             on_bad(problem)
             continue
         yield line
+
+
+def _read_lines(file: Opened) -> Iterator[FileEvent | Row]:
+    """The lines of JSON: those that are sent as they are as events, the others as rows."""
+    for number, raw in lines(file.stream):
+        line = raw.strip()
+        actor = actor_of_line(line)
+        if actor is not None:
+            yield FileEvent(number, actor, line)
+        else:
+            yield from json_lines(iter([(number, raw)]), file.found)
 
 
 def records(file: Opened, reading: Reading, on_bad: Callable[[BadLineError], None]) -> Iterator[tuple[int, bytes]]:

@@ -108,7 +108,7 @@ def rows(stream: io.BufferedReader, found: Found) -> Iterator[Row]:
     if found.format == "CSV":
         return _csv_rows(lines(stream), found)
     if found.format == "JSON lines":
-        return _json_lines(lines(stream), found)
+        return json_lines(lines(stream), found)
     return _json_items(stream, found)
 
 
@@ -124,7 +124,8 @@ def not_text(raw: bytes, found: Found) -> Sentence | None:
     return None
 
 
-def _json_lines(numbered: Iterator[tuple[int, bytes]], found: Found) -> Iterator[Row]:
+def json_lines(numbered: Iterator[tuple[int, bytes]], found: Found) -> Iterator[Row]:
+    """The rows of lines of JSON, each with its number."""
     for number, raw in numbered:
         line = raw.strip()
         if not line:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,14 +79,24 @@ class Comparison:
 
     async def query(self, sql: str, **parameters: Any) -> list[Any]:
         """The rows of the answer; `stream`, `left_out` and `versions` are bound for all."""
-        parameters["stream"] = self.settings.stream
-        parameters["left_out"] = list(self.result.left_out)
-        parameters["versions"] = [self.versions.get(p, 0) for p in range(max(self.versions, default=-1) + 1)]
-        return await self.connection.query(sql, parameters)
+        return await self.connection.query(sql, self._bound(parameters))
 
-    def events(self, columns: str = "*") -> str:
-        """A sub-query of the events that count live, with their persons by what the workers know."""
-        rows = f"(SELECT {columns} FROM {self.before('events_raw')} AND NOT late)"
+    def _bound(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **parameters,
+            "stream": self.settings.stream,
+            "left_out": list(self.result.left_out),
+            "versions": [self.versions.get(p, 0) for p in range(max(self.versions, default=-1) + 1)],
+        }
+
+    async def command(self, sql: str, settings: Mapping[str, Any], **parameters: Any) -> None:
+        """Run a statement with the same bound values."""
+        bound = self._bound(parameters)
+        await self.connection.run(lambda client: client.command(sql, parameters=bound, settings=dict(settings)))
+
+    def events(self, columns: str = "*", only: str = "") -> str:
+        """A sub-query of the events that count live (`only` some), with their persons by what the workers know."""
+        rows = f"(SELECT {columns} FROM {self.before('events_raw')} AND NOT late{only})"
         return with_person(rows, owners(self.before("links_raw"), self.before("handovers_raw"), self.hops))
 
     def before(self, table: str) -> str:

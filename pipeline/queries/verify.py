@@ -37,7 +37,11 @@ async def verify(settings: Settings, plan: Plan) -> Verification:
         await comparison.connection.close()
 
 
-async def _compared(comparison: Comparison) -> Verification:
+async def prepare(comparison: Comparison) -> None:
+    """Find out up to where the live windows are folded, and note where the archive doesn't hold what was folded.
+
+    Raises UserError if there is no such stream, or it is another product's.
+    """
     await require_stream(comparison.connection, comparison.settings, "live_partition_raw")
     # Another version of the plan is compared; another product has nothing in common.
     await require_product(comparison.connection, comparison.settings, comparison.plan)
@@ -51,6 +55,10 @@ async def _compared(comparison: Comparison) -> Verification:
     await _partitions(comparison, partitions)
     aliases = await comparison.query(f"SELECT count() FROM {comparison.before('links_raw')} AND kind = 'alias'")
     comparison.hops = MAX_HOPS if aliases[0][0] else 1
+
+
+async def _compared(comparison: Comparison) -> Verification:
+    await prepare(comparison)
     await _active(comparison)
     await compare_windows(comparison)
     await compare_funnels(comparison)

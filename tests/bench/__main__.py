@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import catalogue, everyday, machine, month, pages, sections
+from . import catalogue, everyday, lists, machine, month, pages, sections
 from .document import rewrite
 from .rows import read, show, write
 from .sizes import Sizes, quick
@@ -25,6 +25,8 @@ def main() -> int:
         return catalogue.main(sys.argv[2:])
     if sys.argv[1:2] == ["pages"]:
         return pages.main(sys.argv[2:])
+    if sys.argv[1:2] == ["lists"]:
+        return lists.main(sys.argv[2:])
     if sys.argv[1:2] == ["questions"]:
         return everyday.main(sys.argv[2:])
     if sys.argv[1:2] == ["month"]:

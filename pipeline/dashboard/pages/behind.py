@@ -67,7 +67,7 @@ async def people(context: Context) -> Safe:
     rows = [_row(context, dict(zip(COLUMNS, row, strict=False))) for row in found]
     shown = t("{n} person", n=1) if total == 1 else t("{n} people", n=t.number(total))
     if total > LISTED:
-        shown += t(", the {listed} seen last are listed", listed=LISTED)
+        shown += t(", {listed} of them are listed, those seen lately first", listed=LISTED)
     most = t("Download CSV (at most {in_file})", in_file=t.number(IN_FILE))
     query = urlencode({**write(question), **write_cell(cell)})
     return text(

@@ -6,6 +6,7 @@ import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.apache.kafka.streams.CloseOptions;
@@ -24,6 +25,8 @@ import org.apache.kafka.streams.processor.api.Record;
  * <p>Ends once `--expected` records are handled, their rows written and all of it committed.
  */
 public final class StreamsJob {
+    private static final int LARGEST = 16 << 20;
+
     private StreamsJob() {}
 
     /** Hands records to the partition's state, and rows on, once a second. */
@@ -120,6 +123,9 @@ public final class StreamsJob {
         settings.put(StreamsConfig.producerPrefix(ProducerConfig.BATCH_SIZE_CONFIG), 256 << 10);
         settings.put(StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG), 50);
         settings.put(StreamsConfig.producerPrefix(ProducerConfig.COMPRESSION_TYPE_CONFIG), "lz4");
+        // The ids of one commit are one record: of 2 s at this rate more than the megabyte that a record may have.
+        settings.put(StreamsConfig.producerPrefix(ProducerConfig.MAX_REQUEST_SIZE_CONFIG), LARGEST);
+        settings.put(StreamsConfig.topicPrefix(TopicConfig.MAX_MESSAGE_BYTES_CONFIG), LARGEST);
         return settings;
     }
 }

@@ -1,0 +1,67 @@
+"""`python -m tests.bench lists`: how long the people behind the numbers of the catalogue take to be listed.
+
+Of each metric whose numbers have people by a rule of their own, the first number of each column that has any, asked by
+its address as a click on it does, alone, of a dashboard that has asked nothing before. The data are those
+of `python -m tests.bench catalogue`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Sequence
+from html import unescape
+from urllib.parse import parse_qs
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.explore.metric_people import METRIC_PEOPLE
+from pipeline.settings import Settings
+
+from . import machine
+from .pages import PANEL, arguments, dashboard, got, opened
+from .rows import Row, rounded, write
+
+
+def main(words: Sequence[str]) -> int:
+    """Measure; exit 1 if a list takes longer than a panel may."""
+    args = arguments("lists", __doc__).parse_args(words)
+    console = Console() if sys.stdout.isatty() else Console(width=140)
+    table = Table("people behind", "how many", "seconds", title_justify="left", title="Lists of people")
+
+    async def measured() -> list[Row]:
+        found = []
+        async with opened(args, console) as (settings, _):
+            for metric in [name for name in args.only.split(",") if name] or METRIC_PEOPLE:
+                async with dashboard(settings) as (url, web):
+                    _, html = await got(web, f"{url}/part/metric?metric={metric}")
+                for column, address in _first(html).items():
+                    taken = [await _listed(settings, address) for _ in range(args.runs)]
+                    name = f"{metric}, number {column}"
+                    found.append(Row(f"people of {name}", "s", rounded(*[s for s, _ in taken]), PANEL, at_most=True))
+                    people = re.search(r"<strong[^>]*>([\d,]+)", taken[0][1])
+                    row = [name, people[1] if people else "?", " ".join(f"{s:.2f}" for s, _ in taken)]
+                    table.add_row(*row, style="red" if found[-1].bad else "")
+                    print(*row, file=sys.stderr)
+        return found
+
+    rows = asyncio.run(measured())
+    console.print(table)
+    console.print(machine.describe(), style="dim")
+    write(rows, args.out)
+    return 1 if any(row.bad for row in rows) else 0
+
+
+async def _listed(settings: Settings, address: str) -> tuple[float, str]:
+    async with dashboard(settings) as (url, web):
+        return await got(web, url + "/part" + address)
+
+
+def _first(html: str) -> dict[str, str]:
+    """The first address of people of each column."""
+    found: dict[str, str] = {}
+    for address in map(unescape, re.findall(r'href="(/people\?[^"]*)"', html)):
+        found.setdefault(parse_qs(address.partition("?")[2]).get("n", ["0"])[0], address)
+    return found
