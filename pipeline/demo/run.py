@@ -21,7 +21,7 @@ from rich.live import Live
 
 from pipeline import terminal
 from pipeline.alerts.prometheus import ActiveAlert, PrometheusError
-from pipeline.archiver.load import HISTORY, ahead, batches, insert
+from pipeline.archiver.load import HISTORY, ahead, history_batches, insert
 from pipeline.archiver.rows import ArchiveBatch
 from pipeline.clickhouse.client import connect
 from pipeline.clickhouse.side_tables import insert as insert_sides
@@ -100,7 +100,7 @@ class Demo:
             past = None
             if self._days:
                 history = self.history(self._since)
-                past = _Past(history, ahead(batches(self._plan, history.records())))
+                past = _Past(history, ahead(history_batches(self._plan, history.records())))
             console.print(t("Starting the broker, ClickHouse, the worker and the archiver …"))
             async with System(
                 self._settings, folder, usual_ports=True, log_since_ms=self._since,

@@ -7,11 +7,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from pipeline.archiver.load import HISTORY, batches, insert
+from pipeline.archiver.load import HISTORY, batches, insert, numbered
 from pipeline.clickhouse.client import Connection, connect
 from pipeline.errors import UserError
-from pipeline.files.reader import BadLineError, Reading, open_file, read_events
-from pipeline.ingest.sent import Sent
+from pipeline.files.reader import BadLineError, FileEvent, Reading, open_file, read_events
 from pipeline.progress import progress_bar
 from pipeline.queries.rebuild import rebuild
 from pipeline.settings import STREAM_NAME, Settings
@@ -26,7 +25,7 @@ _MAX_SHOWN = 100
 _STANDS = """
 INSERT INTO live_partition_raw (stream, partition, version, watermark, lateness_ms, accepted, late, duplicate, rejected,
     moved, repeated, links, updated_at, active_1m, active_5m, active_30m)
-SELECT {stream:String}, 0, {records:UInt64}, max(ts), 0, count(), 0,
+SELECT {stream:String}, 0, max(offset) + 1, max(ts), 0, count(), 0,
     (SELECT count() FROM duplicates_raw FINAL WHERE stream = {stream:String} AND outcome = 'duplicate'),
     (SELECT count() FROM rejected_raw FINAL WHERE stream = {stream:String}), 0, 0, 0, now64(3), 0, 0, 0
 FROM events_raw FINAL WHERE stream = {stream:String}"""
@@ -82,16 +81,13 @@ class _Loaded:
 
     def __init__(self, skip_bad: bool, again: bool, t: Speech) -> None:
         self._skip_bad, self.again, self._t = skip_bad, again, t
-        self.events = self.records = self.bad = self.rejected = 0
+        self.events = self.bad = self.rejected = 0
         self.seconds = 0.0
 
-    def read(self, files: Sequence[str], reading: Reading) -> Iterator[Sent]:
-        """The records of the files, as if they were written now: all that they tell of has happened."""
-        now = min(int(time.time() * 1000), LATEST_TS)
+    def read(self, files: Sequence[str], reading: Reading) -> Iterator[FileEvent]:
+        """The events of the files."""
         for file in files:
-            for line in read_events(file, reading, on_bad=self._skip if self._skip_bad else None):
-                self.records += 1
-                yield Sent(now, line.key, line.value)
+            yield from read_events(file, reading, on_bad=self._skip if self._skip_bad else None)
 
     def _skip(self, problem: BadLineError) -> None:
         self.bad += 1
@@ -115,14 +111,16 @@ async def _load(
         )
         if known and not loaded.again:
             raise UserError(
-                "the stream {stream} has {n} events already: if they are of these files, --again stores them anew, else "
-                "--stream names another",
+                "the stream {stream} has {n} events already: if they are of these files, --again stores them anew, "
+                "else --stream names another",
                 stream=settings.stream, n=f"{known:,}",
             )  # fmt: skip
         begun = time.monotonic()
         # Nothing of the past is late: its windows are computed when all of it is there.
         anytime = plan.model_copy(update={"lateness": LATEST_TS})
-        made = batches(anytime, loaded.read(files, reading), settings.stream, keep_rejected=True)
+        # As if they were written now: all that they tell of has happened.
+        records = numbered(loaded.read(files, reading), int(time.time() * 1000))
+        made = batches(anytime, records, settings.stream, keep_rejected=True)
         with progress_bar(t("storing events"), None) as show:
             loaded.events = await insert(client, made, show)
         loaded.seconds = time.monotonic() - begun
@@ -138,9 +136,8 @@ async def _load(
                 "(ALTER TABLE events_raw DELETE WHERE stream = '{stream}'), and store them anew",
                 stream=settings.stream, stored=stored, events=loaded.events,
             )  # fmt: skip
-        if loaded.records:
-            bound = {**named, "records": loaded.records}
-            await connection.run(lambda client: client.command(_STANDS, parameters=bound))
+        if stored:
+            await connection.run(lambda client: client.command(_STANDS, parameters=named))
     finally:
         await client.close()
         await connection.close()

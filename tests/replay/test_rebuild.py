@@ -75,7 +75,8 @@ def events(seed: int, count: int) -> list[str]:
             who["user_id"] = f"u{person}"
         name = rng.choice(("look", "look", "look", "buy", "join"))
         event: dict[str, Any] = {
-            "event_id": f"e{number}", "event": name, **who, "ts": ts, "platform": rng.choice(("ios", "web", "tv", "car", ""))
+            "event_id": f"e{number}", "event": name, **who, "ts": ts,
+            "platform": rng.choice(("ios", "web", "tv", "car", "")),
         }  # fmt: skip
         if name == "buy":
             event["properties"] = {"amount": rng.randrange(1, 1000) / 100}
