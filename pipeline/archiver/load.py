@@ -124,7 +124,7 @@ async def load(
 async def insert(client: Any, made: Iterator[ArchiveBatch], progress: Callable[[int], None] | None = None) -> int:
     """Insert what `batches` made; returns how many events there are. The next batch is made meanwhile."""
     stored = 0
-    # Looking for cycles among the records would take a third of the time; the driver's are looked for after each insert.
+    # Looking for cycles among the records would take a third of the time. Those of the driver are looked for below.
     collects = gc.isenabled()
     gc.disable()
     following = asyncio.create_task(asyncio.to_thread(next, made, None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -40,11 +41,59 @@ def people_sql(question: WithPeople, cell: Cell, plan: Plan, most: int = LISTED)
     their devices, would take longer than all the rest.
     """
     values = Values()
+    return values.sql(f"""\
+{_about("any(found)")}
+FROM events INNER JOIN
+(
+{_listed(question, cell, plan, values, most)}
+) AS listed USING (person)
+GROUP BY person
+ORDER BY last_seen DESC, person
+{_settings(question, plan)}""")
+
+
+def listed_sql(question: WithPeople, cell: Cell, plan: Plan) -> Sql:
+    """Who is in the list, `person`, and `found`, how many there are: the first half of `people_sql`, known sooner."""
+    values = Values()
+    return values.sql(f"{_listed(question, cell, plan, values, LISTED)}\n{_settings(question, plan)}")
+
+
+def details_sql(question: WithPeople, plan: Plan, listed: Sequence[str], found: int) -> Sql:
+    """The second half: the same rows as `people_sql` of those who are listed, of so many as were `found`."""
+    values = Values()
+    return values.sql(f"""\
+{_about(str(int(found)))}
+FROM events
+WHERE person IN {values.texts(listed)}
+GROUP BY person
+ORDER BY last_seen DESC, person
+{_settings(question, plan)}""")
+
+
+def _settings(question: WithPeople, plan: Plan) -> str:
+    return SETTINGS + (settings_of(question, plan) if isinstance(question, Paths | OfMetric) else "")
+
+
+def _listed(question: WithPeople, cell: Cell, plan: Plan, values: Values, most: int) -> str:
     behind = persons_of(question, cell, plan, values)
     week = values.day(question.scope.last - timedelta(days=6))
+    return f"""\
+SELECT behind.person AS person, count() OVER () AS found
+FROM
+(
+{behind}
+) AS behind
+LEFT JOIN
+(
+    SELECT counted_as, max(ts) AS seen FROM events_raw WHERE toDate(ts) >= {week} GROUP BY counted_as
+) AS recent ON recent.counted_as = behind.person
+ORDER BY seen DESC, person
+LIMIT {most}"""
+
+
+def _about(found: str) -> str:
     device = len(DEVICE) + 1
-    filters = settings_of(question, plan) if isinstance(question, Paths | OfMetric) else ""
-    return values.sql(f"""\
+    return f"""\
 SELECT
     if(startsWith(person, '{DEVICE}'), '', person) AS user_id,
     if(user_id = '', substring(person, {device}), argMaxIf(anonymous_id, ts, anonymous_id != '')) AS device,
@@ -55,23 +104,7 @@ SELECT
     count() AS events,
     sum(value) AS revenue,
     person,
-    any(found) AS all_of_them
-FROM events INNER JOIN
-(
-    SELECT behind.person AS person, count() OVER () AS found
-    FROM
-    (
-{behind}
-    ) AS behind
-    LEFT JOIN (
-        SELECT counted_as, max(ts) AS seen FROM events_raw WHERE toDate(ts) >= {week} GROUP BY counted_as
-    ) AS recent ON recent.counted_as = behind.person
-    ORDER BY seen DESC, person
-    LIMIT {most}
-) AS listed USING (person)
-GROUP BY person
-ORDER BY last_seen DESC, person
-{SETTINGS}{filters}""")
+    {found} AS all_of_them"""
 
 
 def persons_of(question: WithPeople, cell: Cell, plan: Plan, values: Values) -> str:

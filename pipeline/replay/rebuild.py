@@ -25,7 +25,9 @@ _MAX_SHOWN = 100
 _STANDS = """
 INSERT INTO live_partition_raw (stream, partition, version, watermark, lateness_ms, accepted, late, duplicate, rejected,
     moved, repeated, links, updated_at, active_1m, active_5m, active_30m)
-SELECT {stream:String}, 0, max(offset) + 1, max(ts), 0, count(), 0,
+SELECT {stream:String}, 0, greatest(max(offset),
+        (SELECT max(offset) FROM duplicates_raw WHERE stream = {stream:String}),
+        (SELECT max(offset) FROM rejected_raw WHERE stream = {stream:String})) + 1, max(ts), 0, count(), 0,
     (SELECT count() FROM duplicates_raw FINAL WHERE stream = {stream:String} AND outcome = 'duplicate'),
     (SELECT count() FROM rejected_raw FINAL WHERE stream = {stream:String}), 0, 0, 0, now64(3), 0, 0, 0
 FROM events_raw FINAL WHERE stream = {stream:String}"""
@@ -136,8 +138,12 @@ async def _load(
                 "(ALTER TABLE events_raw DELETE WHERE stream = '{stream}'), and store them anew",
                 stream=settings.stream, stored=stored, events=loaded.events,
             )  # fmt: skip
-        if stored:
-            await connection.run(lambda client: client.command(_STANDS, parameters=named))
+        if not stored:
+            raise UserError(
+                "no line of the files is an event of the plan ({n} rejected): see `streamgauge rejected`",
+                n=f"{loaded.rejected:,}",
+            )  # fmt: skip
+        await connection.run(lambda client: client.command(_STANDS, parameters=named))
     finally:
         await client.close()
         await connection.close()

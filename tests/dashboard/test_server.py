@@ -81,7 +81,7 @@ async def test_every_page_is_found_under_one_task(start: Start, web: aiohttp.Cli
 
 async def test_where_single_people_are_off_there_is_no_way_to_one(start: Start, web: aiohttp.ClientSession) -> None:
     paths = ["/person?id=u1", "/download/person.csv?id=u1", "/download/person.json?id=u1"]
-    paths += ["/people", "/part/people", "/download/people.csv"]
+    paths += ["/people", "/part/people", "/part/people-list", "/download/people.csv"]
     paths += [f"/part/{name}?id=u1" for name in PARTS if name.startswith("person")]
     for shown, status in ((True, {200, 400, 503}), (False, {404})):
         url = await start(dashboard_people=shown)

@@ -82,12 +82,18 @@ async def test_steps_of_everybody_beside_a_breakdown_lead_to_everybody(world: Wo
 async def test_the_people_are_listed_with_what_is_known_of_them(world: World) -> None:
     await world.tell(EVENTS)
     asked = {"kind": "trend", "from": "2026-11-07", "to": "2026-11-07", "m1": "people", "e1": "look", "by": "platform"}
-    html = await answer(world, behind.people, **asked, n="0", at="2026-11-07", is1="ios")
-    assert cells(html)[1] == ["ann", "–", "2026-11-07 09:00", "2026-11-08 09:00", "ios", "–", "4", "20.00"]
+    one = {**asked, "n": "0", "at": "2026-11-07", "is1": "ios"}
+    html = await answer(world, behind.people, **one)
     assert words(html).startswith("1 person")
+    assert 'data-part="/part/people-list?' in html
+    html = await answer(world, behind.listed, **one)
+    assert cells(html)[1] == ["ann", "–", "2026-11-07 09:00", "2026-11-08 09:00", "ios", "–", "4", "20.00"]
     assert re.search(r'href="/person\?id=ann"', html)
-    said = words(await answer(world, behind.people, **asked, n="0", is1="nowhere"))
-    assert said.startswith("0 people Nobody.")
+    nobody = {**asked, "n": "0", "is1": "nowhere"}
+    html = await answer(world, behind.people, **nobody)
+    assert words(html).startswith("0 people Nobody.")
+    assert "data-part" not in html
+    assert words(await answer(world, behind.listed, **nobody)) == "Nobody."
     with pytest.raises(UserError, match="n is the number of one of the series, from 0, not '7'"):
         await answer(world, behind.people, **asked, n="7", is1="ios")
 

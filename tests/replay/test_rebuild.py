@@ -20,7 +20,7 @@ from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.files.plain import actor_of_line
 from pipeline.settings import Settings
 
-pytestmark = pytest.mark.usefixtures("needs_embedded")
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded")]
 
 PLAN = """
 product: Test

@@ -85,6 +85,7 @@ PARTS: Final[dict[str, PartOfPage]] = {
     "campaign-pairs": campaigns.pairs,
     "explore": explore.result,
     "people": behind.people,
+    "people-list": behind.listed,
     "board-chart": boards.chart_part,
     "suggestions": bar.suggestions,
     "events": events.rows,

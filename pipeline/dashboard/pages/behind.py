@@ -21,7 +21,7 @@ from pipeline.errors import UserError
 from pipeline.explore.address import read_cell, read_with_people
 from pipeline.explore.lifecycle import STATES
 from pipeline.explore.metric_people import METRIC_PEOPLE
-from pipeline.explore.people import COLUMNS, IN_FILE, LISTED, people_sql
+from pipeline.explore.people import COLUMNS, IN_FILE, LISTED, details_sql, listed_sql, people_sql
 from pipeline.explore.question import BuiltFunnel, Cell, Lifecycle, OfMetric, Paths, Retention, Trend, WithPeople
 from pipeline.explore.scope import first_day
 from pipeline.explore.written import write, write_cell
@@ -56,27 +56,38 @@ def body(context: Context) -> Safe:
 
 
 async def people(context: Context) -> Safe:
-    """The list, the latest seen first."""
+    """How many they are, and the place for the list: what it says of each takes another look at the events."""
     t = context.t
     question, cell = _asked(context)
-    sql = people_sql(question, cell, context.plan)
-    found = (await ask(context, sql)).rows
+    found = (await ask(context, listed_sql(question, cell, context.plan))).rows
     total = found[0][-1] if found else 0
-    heads = [t("User"), t("Device"), t("First seen"), t("Last seen"), t("Platform"),
-             t("Channel"), t("Events"), t("Revenue")]  # fmt: skip
-    rows = [_row(context, dict(zip(COLUMNS, row, strict=False))) for row in found]
     shown = t("{n} person", n=1) if total == 1 else t("{n} people", n=t.number(total))
     if total > LISTED:
         shown += t(", {listed} of them are listed, those seen lately first", listed=LISTED)
     most = t("Download CSV (at most {in_file})", in_file=t.number(IN_FILE))
     query = urlencode({**write(question), **write_cell(cell)})
+    sql = people_sql(question, cell, context.plan)
     return text(
         h("p", h("strong", shown, class_="count")),
         h("div", h("a", most, href=f"/download/people.csv?{query}"), class_="buttons") if found else None,
-        table(heads, rows, label=t.of("list", "People"), numeric=(6, 7), empty=t("Nobody.")),
+        lazy(context, "people-list", rows=8) if found else h("p", t("Nobody."), class_="empty"),
         h("details", h("summary", t("As a query")), h("pre", sql.shown(), id="query0", tabindex="0"),
           h("div", h("button", t("Copy"), type="button", data_copy="query0"), class_="buttons")),
     )  # fmt: skip
+
+
+async def listed(context: Context) -> Safe:
+    """Who they are, the latest seen first."""
+    t = context.t
+    question, cell = _asked(context)
+    rows = (await ask(context, listed_sql(question, cell, context.plan))).rows
+    if rows:
+        sql = details_sql(question, context.plan, [row[0] for row in rows], rows[0][1])
+        rows = (await ask(context, sql)).rows
+    heads = [t("User"), t("Device"), t("First seen"), t("Last seen"), t("Platform"),
+             t("Channel"), t("Events"), t("Revenue")]  # fmt: skip
+    lines = [_row(context, dict(zip(COLUMNS, row, strict=False))) for row in rows]
+    return table(heads, lines, label=t.of("list", "People"), numeric=(6, 7), empty=t("Nobody."))
 
 
 async def download(context: Context) -> tuple[str, str, bytes]:

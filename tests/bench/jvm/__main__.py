@@ -17,12 +17,14 @@ from pipeline.errors import UserError
 from pipeline.settings import plan_of
 
 from .. import machine
-from ..rows import FAILED, Row, rounded, show, write
+from ..rows import FAILED, Row, read, rounded, show, write
+from ..sections import ABOUT
 from . import jvm, ours, traffic
 from .equal import Figures, differences, folded, written
 from .ground import Ground, new_ground, now_ms
 from .measured import Measured
 from .plan import document
+from .report import rewrite
 
 _OURS = "worker"
 _ODD = 60_000
@@ -42,7 +44,15 @@ def main() -> int:
         "--quick", action="store_true", help="200,000 and 100,000 events, one run: to see that it works"
     )
     parser.add_argument("--out", type=Path, default=Path("build/bench-jvm.json"), help="where the figures go")
+    parser.add_argument(
+        "--document", action="store_true", help="put the figures into docs/performance.md; measure nothing"
+    )
     args = parser.parse_args()
+    if args.document:
+        kept = read(args.out)
+        about = next(row.note for row in kept if row.name == ABOUT)
+        rewrite(Path("docs/performance.md"), [row for row in kept if row.name != ABOUT], about)
+        return 0
     if unknown := [name for name in args.systems if name not in names]:
         parser.error(f"no system {', '.join(unknown)}: there are {', '.join(names)}")
     if args.quick:
@@ -56,7 +66,7 @@ def main() -> int:
     runs = "1 run" if args.runs == 1 else f"{args.runs} runs"
     sizes = f"{runs}, {args.events:,} events of 230 bytes, {args.large:,} of 900; each on one core"
     show(rows, f"The same job on {machine.describe()}", sizes, console)
-    write(rows, args.out)
+    write([*rows, Row(ABOUT, "", note=f"{machine.describe()}; {sizes}")], args.out)
     console.print(f"written to {args.out}", style="dim")
     return 1 if any(row.bad for row in rows) else 0
 
