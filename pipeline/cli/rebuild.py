@@ -27,7 +27,7 @@ app = typer.Typer()
 
 @app.command()
 def rebuild(
-    files: Annotated[list[str] | None, typer.Argument(metavar="[FILE...]", help=FILE_HELP)] = None,
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help=FILE_HELP)] = None,
     stream: Annotated[
         str | None, typer.Option(help="What the events are stored as: a name of their own, such as history.")
     ] = None,

@@ -135,7 +135,7 @@ async def _load(
         if stored != loaded.events:
             raise UserError(
                 "the stream {stream} has {stored} events, of which these files have {events}: delete the stream "
-                "(ALTER TABLE events_raw DELETE WHERE stream = '{stream}'), and store them anew",
+                "(`ALTER TABLE events_raw DELETE WHERE stream = '{stream}'`), and store them anew",
                 stream=settings.stream, stored=stored, events=loaded.events,
             )  # fmt: skip
         if not stored:
