@@ -170,12 +170,23 @@ class _Rebuild:
         over: Callable[[str], str], to_end: Callable[[str], str], span: tuple[int, int], **parameters: Any,
     ) -> int:  # fmt: skip
         """Set the rows that are there of these windows to nothing, then insert those that are `counted`."""
-        kept = ("start", "end", "value")
+        kept, fresh = ("start", "end", "value"), ""
         listed = ", ".join((*names, *columns))
         low, high = span
         named = " AND ".join(f"{column} = {value}" for column, value in names.items())
         at = "toUnixTimestamp64Milli(start)"
         here = f"stream = {{stream:String}} AND {named} AND {at} >= {low} AND {at} < {high} AND {over(to_end(at))}"
+        if not self._whole:
+            # Of the last records that were folded some may have closed a window that others stand in: a worker that is
+            # killed now would write its rows again, of the very same version.
+            rows = await self._comparison.query(
+                f"SELECT DISTINCT {at} FROM {table} FINAL WHERE {here} "
+                "AND version >= {versions:Array(UInt64)}[partition + 1]",
+                **parameters,
+            )
+            parameters["last"] = [row[0] for row in rows]
+            fresh = " AND NOT has({last:Array(Int64)}, at)"
+            here += fresh.replace("at)", f"{at})")
         nothing = ", ".join(name if name in kept else _NOTHING[table].get(name, "0") for name in columns)
         await self._comparison.command(
             f"INSERT INTO {table} (stream, partition, version, {listed}) SELECT stream, partition, "
@@ -184,14 +195,14 @@ class _Rebuild:
             _SETTINGS, **parameters,
         )  # fmt: skip
         found = ", ".join(expression or column for column, expression in columns.items())
-        rows = (
+        computed = (
             f"SELECT {', '.join(names.values())}, {found} FROM ({counted}) "
-            f"WHERE at >= {low} AND at < {high} AND {over(to_end('at'))}"
+            f"WHERE at >= {low} AND at < {high} AND {over(to_end('at'))}{fresh}"
         )
         version = self._comparison.versions[self._partition]
         await self._comparison.command(
             f"INSERT INTO {table} (stream, partition, version, {listed}) "
-            f"SELECT {{stream:String}}, {self._partition}, {version}, * FROM ({rows})",
+            f"SELECT {{stream:String}}, {self._partition}, {version}, * FROM ({computed})",
             _SETTINGS, **parameters,
         )  # fmt: skip
         written = f"SELECT count() FROM {table} FINAL WHERE {here} AND partition = {self._partition}"

@@ -64,12 +64,17 @@ def event(
 
 
 class System:
-    """What worker and archiver would have written for these events, in the given partitions."""
+    """What worker and archiver would have written for these events, in the given partitions, folded by `batch`."""
 
     def __init__(
-        self, server: EmbeddedClickHouse, events: list[dict[str, Any]], partitions: int = 2, now: int = START
+        self,
+        server: EmbeddedClickHouse,
+        events: list[dict[str, Any]],
+        partitions: int = 2,
+        now: int = START,
+        batch: int = 1_000_000,
     ) -> None:
-        self.server, self.now = server, now
+        self.server, self.now, self.batch = server, now, batch
         actors = [fields.get("user_id") or fields["anonymous_id"] for fields in events]
         homes = partitions_of([actor.encode() for actor in actors], partitions).tolist()
         self.logs: list[list[Record]] = [[] for _ in range(partitions)]
@@ -86,7 +91,8 @@ class System:
         for partition, log in enumerate(self.logs):
             if log:
                 state = PartitionState(PLAN, self.validator, partition, len(self.logs))
-                state.fold(log)
+                for first in range(0, len(log), self.batch):
+                    state.fold(log[first : first + self.batch])
                 activity, funnels, row = state.changed_rows(self.now)
                 await publisher.publish(activity, funnels, [row])
                 batch.add(partition, PartitionClassifier(PLAN, self.validator, partition, len(self.logs)).classify(log))
