@@ -10,7 +10,8 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.commit import OffsetFetchRequest
 
 from pipeline.errors import DependencyError
 from pipeline.settings import Settings
@@ -44,7 +45,7 @@ async def _wait_for_coordinator(settings: Settings, group: str) -> None:
         await client.bootstrap()
         while True:
             try:
-                await client.coordinator_lookup(CoordinationType.GROUP, group)
+                await _ask(client, group)
                 return
             except KafkaError as exc:
                 if not exc.retriable:
@@ -57,3 +58,11 @@ async def _wait_for_coordinator(settings: Settings, group: str) -> None:
             await asyncio.sleep(_AGAIN_SECONDS)
     finally:
         await client.close()
+
+
+async def _ask(client: AIOKafkaClient, group: str) -> None:
+    """Ask the group's coordinator for what was committed: one that is named may not have read its groups yet."""
+    node = await client.coordinator_lookup(CoordinationType.GROUP, group)
+    answer = await client.send(node, OffsetFetchRequest(group, None))
+    if answer.error_code:
+        raise for_code(answer.error_code)

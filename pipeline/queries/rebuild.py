@@ -17,6 +17,7 @@ from pipeline.measure.funnels import definition_of
 from pipeline.measure.windows import SLIDING, bounds, grains
 from pipeline.queries.activity import activity_sql, window_end
 from pipeline.queries.comparison import Comparison
+from pipeline.queries.conditions import moments_sql
 from pipeline.queries.funnel import funnel_sql
 from pipeline.queries.memory import before_disk
 from pipeline.queries.plan_funnels import funnel_query
@@ -101,9 +102,7 @@ class _Rebuild:
 
     def _source(self, low: int, high: int) -> str:
         """The events that count live from `low` up to `high`, with their persons."""
-        days = f"toDate(ts) BETWEEN toDate({low // 1000 - 86_400}) AND toDate({high // 1000 + 86_400})"
-        between = f"ts >= fromUnixTimestamp64Milli({low}) AND ts < fromUnixTimestamp64Milli({high})"
-        return self._comparison.events(f"*, {_MICRO}", f" AND {days} AND {between}")
+        return self._comparison.events(f"*, {_MICRO}", f" AND {moments_sql(str(low), str(high))}")
 
     def _over(self, end: str, grain: str = "") -> str:
         """The condition that nobody adds to what ends then, an expression (epoch ms)."""
