@@ -14,6 +14,8 @@ from pipeline.errors import UserError
 from pipeline.queries.rebuild import rebuild
 from schemas.duration import DAY
 
+pytestmark = pytest.mark.integration
+
 WINDOWS = (
     "SELECT grain, start, end, dimension, value, events, amount, users, sessions, registrations "
     "FROM live_activity WHERE events > 0 ORDER BY ALL"
