@@ -28,7 +28,7 @@ from schemas.plan import Funnel, Plan
 
 #: Events that are counted together, about: their ids have to be in memory.
 _EVENTS_AT_ONCE: Final = 2_000_000
-_MEMORY: Final = 4_000_000_000
+_MEMORY: Final = 2_000_000_000
 _SECONDS: Final = 3_600
 _SETTINGS: Final = {
     "max_memory_usage": _MEMORY,
