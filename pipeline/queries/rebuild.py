@@ -185,7 +185,7 @@ class _Rebuild:
             )
             parameters["last"] = [row[0] for row in rows]
             fresh = " AND NOT has({last:Array(Int64)}, at)"
-            here += fresh.replace("at)", f"{at})")
+            here += f" AND NOT has({{last:Array(Int64)}}, {at})"
         nothing = ", ".join(name if name in kept else _NOTHING[table].get(name, "0") for name in columns)
         await self._comparison.command(
             f"INSERT INTO {table} (stream, partition, version, {listed}) SELECT stream, partition, "

@@ -43,18 +43,19 @@ async def rebuild_files(
     line that is no event unless `skip_bad`, for a stream that has events unless `again`; DependencyError.
     """
     own = settings.model_copy(update={"stream": stream or (HISTORY if files else settings.stream)})
-    if files and own.stream == settings.stream:
+    if not re.fullmatch(STREAM_NAME, own.stream):
+        raise UserError("--stream {stream} is not a name: letters, digits, . _ -", stream=repr(own.stream))
+    counted_live = own.stream == settings.stream or await _is_of_a_topic(own)
+    if files and counted_live:
         raise UserError(
             "the stream {stream} is that of Kafka's log: give files another, with --stream", stream=own.stream
         )
-    if not re.fullmatch(STREAM_NAME, own.stream):
-        raise UserError("--stream {stream} is not a name: letters, digits, . _ -", stream=repr(own.stream))
     loaded = _Loaded(skip_bad, again, t)
     if files:
         await _load(own, plan, files, reading, loaded, t)
     begun = time.monotonic()
     with progress_bar(t("computing windows"), loaded.events or None) as show:
-        found = await rebuild(own, plan, whole=own.stream != settings.stream, progress=show)
+        found = await rebuild(own, plan, whole=not counted_live, progress=show)
     seconds = time.monotonic() - begun
     if as_json:
         print_json({
@@ -76,6 +77,17 @@ async def rebuild_files(
     for name in found.untimed:
         say(t("the funnel {name} has no times between its steps: SQL doesn't know them under strict_once", name=name))
     return 1 if loaded.bad or loaded.rejected else 0
+
+
+async def _is_of_a_topic(settings: Settings) -> bool:
+    """Whether a worker or an archiver has said of which topic the stream is: others than those of the settings may."""
+    connection = Connection(settings)
+    try:
+        named = {"stream": settings.stream}
+        rows = await connection.query("SELECT count() FROM topics_raw WHERE stream = {stream:String}", named)
+        return bool(rows[0][0])
+    finally:
+        await connection.close()
 
 
 class _Loaded:

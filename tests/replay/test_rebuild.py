@@ -167,6 +167,23 @@ async def test_a_changed_plan_is_counted_of_what_is_stored(settings: Settings, p
     assert (after["ok"], after["in_one_plan"]) == (True, [])
 
 
+async def test_a_stream_of_another_topic_is_that_of_its_worker(settings: Settings, plan: Path, tmp_path: Path) -> None:
+    file = tmp_path / "year.jsonl"
+    file.write_text("\n".join(events(3, 200)) + "\n")
+    asked = ["rebuild", "--plan", plan, "--stream", "other"]
+    stored = json.loads(await streamgauge(settings, *asked, file, "--json"))
+    connection = Connection(settings)
+    try:
+        await connection.insert("topics_raw", ["stream", "topic", "id"], [["other"], ["events-b"], ["ab12"]])
+    finally:
+        await connection.close()
+    said = await streamgauge(settings, *asked, file, "--again", code=2)
+    assert "the stream other is that of Kafka's log: give files another, with --stream" in said
+    # Every row is of the version up to which the stream is folded: a worker might write each again.
+    assert stored["windows"] > 0
+    assert json.loads(await streamgauge(settings, *asked, "--json"))["windows"] == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
