@@ -63,6 +63,7 @@ async def _wait_for_coordinator(settings: Settings, group: str) -> None:
 async def _ask(client: AIOKafkaClient, group: str) -> None:
     """Ask the group's coordinator for what was committed: one that is named may not have read its groups yet."""
     node = await client.coordinator_lookup(CoordinationType.GROUP, group)
-    answer = await client.send(node, OffsetFetchRequest(group, None))
+    # Of no partition: to be asked for all of them is what the embedded broker answers in a form of its own.
+    answer = await client.send(node, OffsetFetchRequest(group, []))
     if answer.error_code:
         raise for_code(answer.error_code)

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
 
 from embedded.waiting import runs, wait_until
 from pipeline.embedded.broker import EmbeddedBroker
 from pipeline.embedded.child import free_port
 from pipeline.errors import UserError
+from pipeline.kafka.group import beside_group
+from pipeline.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("needs_embedded")]
 
@@ -50,6 +53,16 @@ async def test_records_come_back_whole_and_in_order(broker: EmbeddedBroker, comp
     assert [(record.key, record.value) for record in got] == sent
     assert [record.offset for record in got] == list(range(500))
     assert {(record.timestamp, record.headers) for record in got} == {(1767225600000, (("h", b"\x00"),))}
+
+
+async def test_what_a_group_has_committed_is_asked_for_from_outside(broker: EmbeddedBroker) -> None:
+    await broker.create_topics({"events": 2})
+    settings, at = Settings(kafka_bootstrap=broker.bootstrap), TopicPartition("events", 1)
+    for before, after in ((None, 7), (7, 9)):
+        async with beside_group(settings, "g") as group:
+            group.assign([at])
+            assert await group.committed(at) == before
+            await group.commit({at: OffsetAndMetadata(after, "")})
 
 
 async def test_two_members_share_a_group_and_go_on_from_its_commits(broker: EmbeddedBroker) -> None:
