@@ -24,6 +24,6 @@ def actor_of_line(line: bytes) -> bytes | None:
         found: Any = _READ(line)
         ts, actor = found["ts"], found.get("user_id") or found.get("anonymous_id")
         whole = type(ts) is int and _FIRST_MS <= ts <= _LAST_MS and "event_id" in found and type(actor) is str
-        return actor.encode() if whole and len(line) <= MAX_RECORD_BYTES else None
+        return actor.encode() if whole and actor and len(line) <= MAX_RECORD_BYTES else None
     except (msgspec.MsgspecError, UnicodeError, RecursionError, LookupError, TypeError, AttributeError):
         return None

@@ -53,5 +53,6 @@ def test_most_lines_are() -> None:
         b"null",
         b'{"ts":1760004000000}',
         b'{"event_id":"e","user_id":7,"ts":1760004000000}',
+        b'{"event_id":"e","user_id":null,"anonymous_id":"","ts":1760004000000}',
     ):
         assert actor_of_line(line) is None
