@@ -73,6 +73,11 @@ async def _funnel(comparison: Comparison, name: str, funnel: Funnel, definitions
                 )
             comparison.result.in_one_plan.append(said)
             continue
+        if comparison.removed_up_to >= 0:
+            # Somebody who entered may have begun before.
+            complete = comparison.removed_up_to + funnel.window
+            live = {key: cell for key, cell in live.items() if key[0] > complete}
+            expected = {key: cell for key, cell in expected.items() if key[0] > complete}
         since = min((start for start, _ in live), default=0)
         if min((start for start, _ in expected), default=since) < since:
             comparison.result.in_one_plan.append(

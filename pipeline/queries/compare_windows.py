@@ -11,6 +11,7 @@ from pipeline.queries.activity import activity_sql, window_end, window_start
 from pipeline.queries.comparison import Comparison, close, taken_off, when
 from pipeline.queries.conditions import value_sql
 from pipeline.queries.persons import ID
+from pipeline.queries.removed import kept_days
 from schemas.duration import MINUTE
 from schemas.translatable import Sentence
 
@@ -24,7 +25,7 @@ async def compare_windows(comparison: Comparison) -> None:
     rows = await comparison.query(
         f"SELECT {window_start('minute', '')} AS start FROM {comparison.before('events_raw')} GROUP BY start "
         "HAVING max(stored_at) < now() - toIntervalDay({days:UInt32})",
-        days=comparison.settings.minute_retention_days,
+        days=await kept_days(comparison, "live_activity_raw", comparison.settings.minute_retention_days),
     )
     removed = {row[0] for row in rows}
     since = await _counted_since(comparison)
@@ -52,7 +53,7 @@ async def compare_windows(comparison: Comparison) -> None:
                 continue
             # What was late when the plan changed may still have come into the windows before.
             young = since.get(name, 0) > since.get("", 0)
-            first = since[name] + comparison.plan.lateness if young else -1
+            first = max(comparison.removed_up_to, since[name] + comparison.plan.lateness if young else -1)
             rows = await comparison.query(
                 "SELECT toUnixTimestamp64Milli(start), value, sum(events), toInt128(sum(amount) * 1000000), "
                 "sum(users), sum(sessions), sum(registrations), "

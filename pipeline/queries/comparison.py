@@ -57,6 +57,8 @@ class Verification:
     linked_later: int = 0
     #: What only one of the plans has, the worker's or ours, and was not compared: a sentence each.
     in_one_plan: list[Sentence] = field(default_factory=list)
+    #: What was not compared because its events may be gone by now: their retention is over.
+    removed: Sentence | None = None
     ok: bool = True
 
     def differ(self, measure: str, where: str, live: Any, archived: Any) -> None:
@@ -76,6 +78,8 @@ class Comparison:
         self.versions: dict[int, int] = {}
         #: Links that lead from one id to its person: more than one where there are aliases.
         self.hops = MAX_HOPS
+        #: What begins up to then (epoch ms) may lack events that retention has removed; -1: nothing has gone.
+        self.removed_up_to = -1
 
     async def query(self, sql: str, **parameters: Any) -> list[Any]:
         """The rows of the answer; `stream`, `left_out` and `versions` are bound for all."""

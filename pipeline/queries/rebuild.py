@@ -25,6 +25,7 @@ from pipeline.queries.verify import prepare
 from pipeline.settings import Settings
 from schemas.duration import DAY, MINUTE
 from schemas.plan import Funnel, Plan
+from schemas.translatable import Sentence
 
 #: Events that are counted together, about: their ids have to be in memory.
 _EVENTS_AT_ONCE: Final = 2_000_000
@@ -48,6 +49,8 @@ class Rebuilt:
     funnels: int = 0
     #: Funnels whose step times SQL does not know.
     untimed: list[str] = field(default_factory=list)
+    #: What stays as it was counted, for its events may be gone.
+    removed: Sentence | None = None
 
 
 async def rebuild(
@@ -75,7 +78,7 @@ class _Rebuild:
     def __init__(self, comparison: Comparison, *, whole: bool, progress: Callable[[int], None] | None) -> None:
         self._comparison, self._plan, self._whole = comparison, comparison.plan, whole
         self._progress = progress or (lambda _: None)
-        self._result = Rebuilt()
+        self._result = Rebuilt(removed=comparison.result.removed)
         self._partition = min(comparison.versions, default=0)
         self._watermark = self._lateness = 0
 
@@ -113,6 +116,11 @@ class _Rebuild:
             closed = min(closed, self._watermark - self._plan.max_future - SLIDING * MINUTE)
         return f"{end} <= {closed}"
 
+    def _kept(self, low: int, before: int = 0) -> int:
+        """From where on nothing has gone that counts there; what begins earlier keeps what was counted live."""
+        removed = self._comparison.removed_up_to
+        return low if removed < 0 else max(low, removed + before + 1)
+
     async def _windows(self, first: int, end: int) -> None:
         for grain in grains(self._plan.zone):
             low, high = _start(grain, first, self._plan), _start(grain, end, self._plan)
@@ -130,7 +138,8 @@ class _Rebuild:
                         "amount": "toDecimal128(amount, 6) / 1000000",
                     },
                     f"SELECT toInt64(start) AS at, * EXCEPT start FROM ({counted})",
-                    partial(self._over, grain=grain), to_end, (low, high), grain=grain, name=",".join(dimension),
+                    partial(self._over, grain=grain), to_end, (self._kept(low), high),
+                    grain=grain, name=",".join(dimension),
                 )  # fmt: skip
                 self._result.windows += written
 
@@ -159,7 +168,7 @@ class _Rebuild:
                 "bins": "arrayMap(b -> mapFromArrays(arrayMap(i -> toInt32(i), b.1), b.2), bins)",
             },
             f"SELECT toInt64(bucket) AS at, * EXCEPT bucket FROM ({funnel_sql(query)})",
-            self._over, settled, (low, high),
+            self._over, settled, (self._kept(low, funnel.window), high),
             name=name, definition=definition_of(funnel, self._plan), breakdown=breakdown,
         )  # fmt: skip
         self._result.funnels += written

@@ -19,6 +19,7 @@ from pipeline.queries.compare_funnels import compare_funnels
 from pipeline.queries.compare_windows import compare_windows
 from pipeline.queries.comparison import Comparison, Verification, close, taken_off
 from pipeline.queries.persons import ID
+from pipeline.queries.removed import find_removed, is_older, kept_days
 from pipeline.settings import Settings
 from schemas.duration import MINUTE
 from schemas.plan import Plan
@@ -87,7 +88,10 @@ async def _gaps(comparison: Comparison) -> None:
 async def _partitions(comparison: Comparison, partitions: list[Any]) -> None:
     """Every record that the worker classified must have been stored as what it was classified."""
     deadline = time.monotonic() + CATCH_UP_SECONDS
-    expired = await _older_than(comparison, comparison.settings.rejected_retention_days)
+    await find_removed(comparison, {row[0]: row[2] + row[3] for row in partitions})
+    days = await kept_days(comparison, "rejected_raw", comparison.settings.rejected_retention_days)
+    # Rejected records and duplicates have a retention of their own.
+    may_go = 0 if comparison.result.removed else 2 if await is_older(comparison, days) else 4
     while True:
         stored: dict[int, list[int]] = {p: [0, 0, 0, 0] for p in comparison.versions}
         for table, columns in (("events_raw", (0, 1)), ("rejected_raw", (2,)), ("duplicates_raw", (3,))):
@@ -101,10 +105,9 @@ async def _partitions(comparison: Comparison, partitions: list[Any]) -> None:
                 for column, count in zip(columns, (first, second), strict=False):
                     stored.setdefault(partition, [0, 0, 0, 0])[column] = count
         live = {row[0]: list(row[2:]) for row in partitions}
-        if expired:
-            # Rejected records and duplicates are kept for a shorter time: some have gone, none may be too many.
-            for partition, counts in live.items():
-                counts[2:] = map(min, counts[2:], stored[partition][2:])
+        for partition, counts in live.items():
+            # Of what may have gone some are missing, and none may be too many.
+            counts[may_go:] = map(min, counts[may_go:], stored[partition][may_go:])
         if stored == live or time.monotonic() > deadline:
             break
         await asyncio.sleep(0.5)
@@ -115,16 +118,6 @@ async def _partitions(comparison: Comparison, partitions: list[Any]) -> None:
             comparison.result.records += ours
             if ours != theirs:
                 comparison.result.differ(f"{measure} records", f"partition {partition}", ours, theirs)
-
-
-async def _older_than(comparison: Comparison, days: int) -> bool:
-    """Whether events were stored longer ago than so many days."""
-    rows = await comparison.query(
-        "SELECT count() FROM events_raw WHERE stream = {stream:String} "
-        "AND stored_at < now() - toIntervalDay({days:UInt32})",
-        days=days,
-    )
-    return bool(rows[0][0])
 
 
 async def _active(comparison: Comparison) -> None:

@@ -22,6 +22,8 @@ def summary(t: Language, result: Verification) -> str:
         said += t(", {n} windows still moving", n=result.moving)
     for partition, why in sorted(result.left_out.items()):
         said += t("; partition {partition} not compared: {why}", partition=partition, why=t.said(why))
+    if result.removed:
+        said += t("; not compared: {why}", why=t.said(result.removed))
     if result.in_one_plan:
         said += t("; the plan has changed: {n} things not compared", n=len(result.in_one_plan))
     return said

@@ -62,6 +62,7 @@ async def rebuild_files(
             "stream": own.stream, "files": list(files), "events": loaded.events, "rejected": loaded.rejected,
             "bad_lines": loaded.bad, "load_seconds": round(loaded.seconds, 3), "windows": found.windows,
             "funnels": found.funnels, "rebuild_seconds": round(seconds, 3), "without_times": found.untimed,
+            "not_computed": None if found.removed is None else str(found.removed),
         })  # fmt: skip
         return 1 if loaded.bad or loaded.rejected else 0
     if files:
@@ -74,6 +75,8 @@ async def rebuild_files(
             say(t("{n} don't fit the plan: see `streamgauge rejected`", n=f"{loaded.rejected:,}"))
     say(t("{windows} windows and {funnels} rows of funnels computed in {seconds} s", windows=f"{found.windows:,}",
           funnels=f"{found.funnels:,}", seconds=f"{seconds:.1f}"))  # fmt: skip
+    if found.removed is not None:
+        say(t("not computed: {why}", why=t.said(found.removed)))
     for name in found.untimed:
         say(t("the funnel {name} has no times between its steps: SQL doesn't know them under strict_once", name=name))
     return 1 if loaded.bad or loaded.rejected else 0

@@ -1,0 +1,115 @@
+"""Events whose retention is over are gone, and that is no difference; what is lost otherwise is one."""
+
+from __future__ import annotations
+
+import pytest
+from queries.counted import PLAN, START, System, event
+from queries.test_rebuild import WINDOWS, random_events
+
+from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.queries.rebuild import rebuild
+from pipeline.render.language import Language
+from pipeline.render.verification import summary
+from schemas.duration import DAY, HOUR
+
+pytestmark = pytest.mark.integration
+
+SYNC = "SETTINGS mutations_sync = 2"
+TTL = "ALTER TABLE events_raw MODIFY TTL toDateTime(stored_at) + INTERVAL {} DAY SETTINGS mutations_sync = 2"
+
+
+async def grow_old(system: System, before: int, days: int, *, remove: bool = True) -> None:
+    """What happened before then (epoch ms) was stored so many days ago; ClickHouse has looked at it, or not yet."""
+    old = f"now64(3) - INTERVAL {days} DAY"
+    await system.run(
+        f"ALTER TABLE events_raw UPDATE stored_at = {old} WHERE toUnixTimestamp64Milli(ts) < {before} {SYNC}"
+    )
+    await system.run(
+        f"ALTER TABLE live_activity_raw UPDATE updated_at = {old} WHERE toUnixTimestamp64Milli(end) <= {before} {SYNC}"
+    )
+    if remove:
+        await system.run("OPTIMIZE TABLE events_raw FINAL")
+        await system.run("OPTIMIZE TABLE live_activity_raw FINAL")
+
+
+async def _stored(system: System) -> int:
+    return int((await system.connection.query("SELECT count() FROM events_raw FINAL"))[0][0])
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+async def test_days_whose_events_are_gone_are_not_compared(server: EmbeddedClickHouse, partitions: int) -> None:
+    half = START + 36 * HOUR
+    async with System(server, random_events(11, 900), partitions) as system:
+        whole = await system.verify()
+        await grow_old(system, half, 366)
+        assert 300 < await _stored(system) < 600
+        found = await system.verify()
+        assert found.differences == []
+        assert whole.windows / 4 < found.windows < whole.windows * 3 / 4
+        assert whole.funnels / 4 < found.funnels < whole.funnels * 3 / 4
+        assert found.removed is not None
+        assert str(found.removed).startswith("what began up to 2026-09-2")
+        assert summary(Language("en"), found).endswith(f"; not compared: {found.removed}")
+        assert str(found.removed).endswith("Z, for events are kept for 365 days")
+
+        # Nothing else that is missing is taken for that.
+        await system.run(f"ALTER TABLE events_raw DELETE WHERE ts >= fromUnixTimestamp64Milli({half + DAY}) {SYNC}")
+        differences = (await system.verify()).differences
+        assert {"events", "users by step"} <= {one.measure for one in differences}
+
+
+async def test_rows_that_are_still_there_may_go_at_any_time(server: EmbeddedClickHouse) -> None:
+    """ClickHouse removes what is over when it merges; between two queries of `verify`, say."""
+    async with System(server, random_events(12, 300), 2) as system:
+        await system.run("ALTER TABLE events_raw REMOVE TTL")
+        try:
+            await grow_old(system, START + DAY, 366, remove=False)
+            assert await _stored(system) == 300
+            found = await system.verify()
+        finally:
+            await system.run(TTL.format(365))
+    assert found.differences == []
+    assert found.removed is not None
+
+
+async def test_the_retention_is_that_of_the_table(server: EmbeddedClickHouse) -> None:
+    """Who changes it changes the table, as docs/operate.md says; the setting stays what it was."""
+    async with System(server, random_events(13, 300), 1) as system:
+        await grow_old(system, START + DAY, 11)
+        assert (await system.verify()).removed is None
+        await system.run(TTL.format(10))
+        try:
+            await system.run("OPTIMIZE TABLE events_raw FINAL")
+            assert await _stored(system) < 300
+            found = await system.verify()
+        finally:
+            await system.run(TTL.format(365))
+    assert found.differences == []
+    assert str(found.removed).endswith("for events are kept for 10 days")
+
+
+async def test_a_partition_that_has_lost_nothing_does_not_hide_the_others(server: EmbeddedClickHouse) -> None:
+    """Its first event came yesterday: that is not where the archive begins."""
+    late = [event(9_000 + i, f"n{i}", "look", START + 60 * HOUR) for i in range(40)]
+    events = sorted([*random_events(14, 400), *late], key=lambda one: one["ts"])
+    async with System(server, events, 8) as system:
+        await grow_old(system, START + 12 * HOUR, 366)
+        found = await system.verify()
+        assert found.differences == []
+        changed = "INSERT INTO live_activity_raw SELECT * REPLACE (events + 1 AS events) FROM live_activity_raw FINAL "
+        await system.run(f"{changed} WHERE grain = 'hour' AND dimension = '' AND start >= '2026-09-22 12:00:00'")
+        assert {one.measure for one in (await system.verify()).differences} == {"events"}
+
+
+async def test_what_was_counted_of_events_that_are_gone_stays(server: EmbeddedClickHouse) -> None:
+    async with System(server, random_events(15, 600), 2) as system:
+        before = await system.connection.query(WINDOWS)
+        await grow_old(system, START + 36 * HOUR, 366)
+        for whole in (True, False):
+            result = await rebuild(system.settings, PLAN, whole=whole)
+            assert result.removed is not None
+        after = await system.connection.query(WINDOWS)
+        # Windows of a minute have a retention of their own.
+        kept = [row for row in before if row[0] != "minute"]
+        assert [row for row in after if row[0] != "minute"] == kept
+        assert (await system.verify()).differences == []
