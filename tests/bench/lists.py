@@ -28,7 +28,10 @@ from .rows import Row, rounded, write
 
 def main(words: Sequence[str]) -> int:
     """Measure; exit 1 if a list takes longer than a panel may."""
-    args = arguments("lists", __doc__).parse_args(words)
+    parser = arguments("lists", __doc__)
+    args = parser.parse_args(words)
+    if unknown := set(filter(None, args.only.split(","))) - METRIC_PEOPLE.keys():
+        parser.error(f"no people of {sorted(unknown)[0]}: {', '.join(METRIC_PEOPLE)}")
     console = Console() if sys.stdout.isatty() else Console(width=140)
     table = Table("people behind", "how many", "seconds", "who", title_justify="left", title="Lists of people")
 

@@ -47,7 +47,10 @@ _SOMEBODY: Final = "SELECT person FROM events ORDER BY ts DESC LIMIT 1"
 
 def main(words: Sequence[str]) -> int:
     """Measure; exit 1 if a page or a panel takes longer than it may."""
-    args = arguments("pages", __doc__).parse_args(words)
+    parser = arguments("pages", __doc__)
+    args = parser.parse_args(words)
+    if unknown := set(filter(None, args.only.split(","))) - {page.path for page in PAGES}:
+        parser.error(f"there is no page {sorted(unknown)[0]}: {', '.join(page.path for page in PAGES)}")
     console = Console() if sys.stdout.isatty() else Console(width=140)
     rows = asyncio.run(_measure(args, console))
     console.print(machine.describe(), style="dim")
