@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pipeline.clickhouse.client import Connection
 from pipeline.ingest.links import MAX_HOPS
@@ -19,6 +19,8 @@ from schemas.translatable import Sentence
 USERS_RELATIVE_ERROR = 4 * 1.04 / 2 ** (LG_K / 2)
 #: Small counts are exact but for rounding and a few hash collisions.
 USERS_ABSOLUTE_ERROR = 3
+#: For an answer: most of what is asked is of all events, and no page waits for it.
+_SECONDS: Final = 600.0
 
 
 @dataclass
@@ -72,7 +74,8 @@ class Comparison:
 
     def __init__(self, settings: Settings, plan: Plan) -> None:
         self.settings, self.plan = settings, plan
-        self.connection = Connection(settings)
+        seconds = max(_SECONDS, settings.clickhouse_timeout_s)
+        self.connection = Connection(settings.model_copy(update={"clickhouse_timeout_s": seconds}))
         self.result = Verification()
         #: By partition.
         self.versions: dict[int, int] = {}
