@@ -80,7 +80,8 @@ class Settings(BaseSettings):
     clickhouse_verify: bool = Field(True, description="Check the server's certificate (https)")
     clickhouse_ca: Path | None = Field(None, description="Authorities that sign the server's certificate")
     clickhouse_timeout_s: float = Field(60.0, ge=1, le=3600, description="For an answer of ClickHouse")
-    retention_days: _Days = Field(365, description="Days that events are kept, from when they were stored")
+    # So that a month is there beside the same one of last year.
+    retention_days: _Days = Field(400, description="Days that events are kept, from when they were stored")
     minute_retention_days: _Days = Field(30, description="Days that live windows of a minute are kept")
     rejected_retention_days: _Days = Field(30, description="The same for rejected records and duplicates")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from pipeline.measure.activity import OTHER
 from pipeline.measure.windows import SLIDING, grains
@@ -15,17 +15,22 @@ from pipeline.queries.removed import kept_days
 from schemas.duration import MINUTE
 from schemas.translatable import Sentence
 
+#: How far the archiver may have been behind the worker without a word here of what that left. Seconds.
+_BEHIND: Final = 86_400
+
 
 async def compare_windows(comparison: Comparison) -> None:
     """All windows of both plans; what was counted by another plan is named. Notes what differs."""
     # Multiplied in 128 bits: in the column's own 64, nine million would be too much.
     micro = "toInt128(toDecimal128(value, 6) * 1000000) AS value_micro"
     source = comparison.events(f"*, {micro}")
-    # Live windows of a minute are kept for a shorter time than raw events.
+    # Live windows of a minute are kept for a shorter time than raw events, and from when they were written: where the
+    # archiver was behind, that was long before their events were stored.
+    days = await kept_days(comparison, "live_activity_raw", comparison.settings.minute_retention_days)
     rows = await comparison.query(
         f"SELECT {window_start('minute', '')} AS start FROM {comparison.before('events_raw')} GROUP BY start "
-        "HAVING max(stored_at) < now() - toIntervalDay({days:UInt32})",
-        days=await kept_days(comparison, "live_activity_raw", comparison.settings.minute_retention_days),
+        "HAVING max(stored_at) < now() - toIntervalSecond({seconds:UInt32})",
+        seconds=days * 86_400 - min(_BEHIND, days * 43_200),
     )
     removed = {row[0] for row in rows}
     since = await _counted_since(comparison)

@@ -14,7 +14,10 @@ from typing import Final
 from pipeline.queries.comparison import Comparison, when
 from schemas.translatable import Sentence
 
-_DAYS: Final = re.compile(r"\bTTL\b.*?toIntervalDay\(([0-9]+)\)", re.DOTALL)
+_TTL: Final = re.compile(r"\bTTL\b.*?\btoInterval(Day|Week|Month|Quarter|Year)\(([0-9]+)\)", re.DOTALL)
+#: Days of each at least.
+_DAYS: Final = {"Day": 1, "Week": 7, "Month": 28, "Quarter": 90, "Year": 365}
+_FOR_GOOD: Final = 36_500
 #: What was stored again after a crash has a later `stored_at` than what came after it. Seconds.
 _MARGIN: Final = 3600
 #: What was stored before may be gone, or go while it is looked at.
@@ -22,13 +25,18 @@ _SINCE: Final = "now64(3) - toIntervalDay({days:UInt32}) + toIntervalSecond({mar
 
 
 async def kept_days(comparison: Comparison, table: str, otherwise: int) -> int:
-    """For how many days a table keeps its rows: it may have been altered since the settings made it."""
+    """For how many days a table keeps its rows; `otherwise` if it says so in a way that isn't known here.
+
+    It may have been altered since the settings made it.
+    """
     rows = await comparison.query(
         "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
         table=table,
     )
-    found = _DAYS.search(rows[0][0]) if rows else None
-    return int(found[1]) if found else otherwise
+    if rows and not re.search(r"\bTTL\b", rows[0][0]):
+        return _FOR_GOOD
+    found = _TTL.search(rows[0][0]) if rows else None
+    return _DAYS[found[1]] * int(found[2]) if found else otherwise
 
 
 async def is_older(comparison: Comparison, days: int) -> bool:
