@@ -124,7 +124,7 @@ async def test_a_row_stays_whatever_time_its_record_has(store: Store, timestamp:
 async def test_rows_go_when_they_were_stored_long_enough_ago(store: Store) -> None:
     # By the clock of ClickHouse, which removes them: on other days than today (tests/days.py) ours is another.
     now = (await store.ask("SELECT toUnixTimestamp64Milli(now64(3))"))[0][0]
-    for number, (days, left) in enumerate([(29, [1, 1, 1]), (31, [1, 0, 0]), (364, [1, 0, 0]), (366, [0, 0, 0])]):
+    for number, (days, left) in enumerate([(29, [1, 1, 1]), (31, [1, 0, 0]), (399, [1, 0, 0]), (401, [0, 0, 0])]):
         at = 10 * number
         records = [look(at, "a", NOW, NOW), look(at + 1, "a", NOW, NOW), look(at + 2, "b", NOW, NOW, "nothing")]
         await store.insert(records, now - days * DAY)
