@@ -64,13 +64,15 @@ async def find_removed(comparison: Comparison, counted: Mapping[int, int]) -> No
     stored = {row[0]: row[1:] for row in rows}
     ends = await comparison.query(
         "SELECT partition, toUnixTimestamp64Milli(watermark) FROM live_partition_raw FINAL "
-        "WHERE stream = {stream:String}"
-    )
-    watermarks = {row[0]: row[1] for row in ends}
+        f"WHERE stream = {{stream:String}} AND watermark < {_SINCE}",
+        days=days, margin=_MARGIN,
+    )  # fmt: skip
+    # Of a partition with events of since then not all can be gone.
+    idle = {row[0]: row[1] for row in ends}
     for partition, number in counted.items():
         there, old, last_old, first_kept = stored.get(partition, (0, 0, 0, 0))
         if old or there != number:
-            reached = last_old if old else first_kept if there else watermarks[partition]
+            reached = last_old if old else first_kept if there else idle.get(partition, -1)
             comparison.removed_up_to = max(comparison.removed_up_to, reached)
     if comparison.removed_up_to >= 0:
         comparison.result.removed = Sentence(

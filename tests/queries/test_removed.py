@@ -74,6 +74,15 @@ async def test_rows_that_are_still_there_may_go_at_any_time(server: EmbeddedClic
     assert found.removed is not None
 
 
+async def test_a_partition_of_which_all_is_lost_is_found(server: EmbeddedClickHouse) -> None:
+    async with System(server, random_events(17, 200), 1) as system:
+        await grow_old(system, START + DAY, 401)
+        await system.run(f"ALTER TABLE events_raw DELETE WHERE 1 {SYNC}")
+        found = await system.verify()
+    assert found.removed is None
+    assert str(found.differences[0]) == "accepted records of partition 0: live 200, archived 0"
+
+
 @pytest.mark.parametrize(("interval", "days"), [("10 DAY", 10), ("1 WEEK", 7), ("2 MONTH", 56)])
 async def test_the_retention_is_that_of_the_table(server: EmbeddedClickHouse, interval: str, days: int) -> None:
     """Who changes it changes the table, as docs/operate.md says; the setting stays what it was."""
