@@ -9,17 +9,22 @@ begins as those of funnels do (`funnel_state.HEAD`), with the time from which on
 
     base   int64    minute of the first visit that was noted, epoch ms
     ttl    uint32   seconds from base until every window is closed, less the lateness (`funnel_state.expires_at`)
-    flags  uint16   WIDE: the places are 32 bits; BROUGHT: there are visits that were handed over
+    flags  uint16   WIDE: the places are 32 bits; BROUGHT: there are visits that were handed over; PLACED: as said here
     size   uint32   bytes of the texts
-    texts  msgpack  the sessions, and the values of the visits, each once
+    texts           the sessions as a list of msgpack, then the values of the visits: each uint16 length, and UTF-8
     visits          of each: its minute after base int32, whether it registered uint8, and for each field the place of
-                    its value among the texts, uint8 or uint32; where BROUGHT, at which watermark it was counted, int64
+                    its value, uint8 or uint32; where BROUGHT, at which watermark it was counted, int64
+
+A place is where a value's length and text stand, in bytes after the beginning of the texts: whoever adds an event looks
+for them there, and reads nothing else. It does not matter if they are found across others: whoever reads them has the
+same value. Entries that are not PLACED are those of older states: all texts are msgpack, and a place is a number.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from itertools import repeat
 from typing import Final, NamedTuple
 
@@ -38,10 +43,13 @@ from schemas.plan import Plan
 _MANY = 24
 #: Visits that are handed over for an id are noted until it has so many: a forged handover may have any number.
 MOST_VISITS: Final = 10_000
-_WIDE, _BROUGHT = 1, 2
+_WIDE, _BROUGHT, _PLACED = 1, 2, 4
 #: What an entry begins with: base, ttl, flags, size.
 _HEAD: Final = struct.Struct(f"{HEAD.format}I")
-#: Entries of one visit, and ends of minutes' windows, that are remembered: they are those of many ids.
+_LENGTH: Final = struct.Struct("<H")
+#: Texts of an id without sessions: msgpack's empty list.
+_NO_SESSIONS: Final = 0x90
+#: Entries of one visit, texts, and ends of minutes' windows, that are remembered: they are those of many ids.
 _REMEMBERED: Final = 4096
 
 #: A minute and the values of the plan's fields there, and at which watermark that was counted if it was handed over
@@ -70,9 +78,9 @@ class Trails:
         self._steps_ms = max(
             [funnel.window + 2 * 86_400_000 for funnel in plan.funnels.values() if funnel.per == "session"], default=0
         )
-        #: By flags.
+        #: By flags, without PLACED.
         self._layouts = [struct.Struct(f"<iB{len(fields)}{place}") for place in ("B", "I", "Bq", "Iq")]
-        self._narrow = self._layouts[0]
+        self._texts: dict[str, bytes] = {}
         self._alone: dict[tuple[int, tuple[str, ...], bool], bytes] = {}
         self._ends: dict[int, list[int]] = {}
         self.changed: set[str] = set()
@@ -80,25 +88,27 @@ class Trails:
     def add(self, events: Sequence[Event], watermark: int) -> None:
         """Note accepted events of ids that belong to nobody."""
         registration = self._plan.registration
-        by_id: dict[str, list[tuple[Visit, str | None]]] = {}
+        #: Ids that need more than a visit at their entry's end, with what is to be noted from there on.
+        slow: dict[str, list[tuple[Visit, str | None]]] = {}
         columns = [text_values(events, name) for name in self._fields]
         for event, values in zip(events, zip(*columns, strict=True) if columns else repeat(()), strict=False):
+            identifier, session = event.actor, (event.session_id or None) if self._by_session else None
             visit = (event.ts // MINUTE, values, event.name == registration)
-            by_id.setdefault(event.actor, []).append((visit, (event.session_id or None) if self._by_session else None))
-        for identifier, own in by_id.items():
             before = self.entries.get(identifier) or b""
-            entry: bytes | None = before
-            for visit, session in own:
-                entry = self._with(entry or b"", visit, session)
-                if entry is None:
-                    break
+            entry = self._with(before, visit) if session is None and identifier not in slow else None
             if entry is None:
-                visits, sessions = self._read(before)
-                for (minute, values, registered), session in own:
-                    visits[minute, values, _OWN] = visits.get((minute, values, _OWN), False) or registered
-                    if session:
-                        sessions[session] = None
-                entry = self._encode(self._fewer(visits, watermark), sessions)
+                slow.setdefault(identifier, []).append((visit, session))
+            elif entry is not before:
+                self.entries[identifier] = entry
+                self.changed.add(identifier)
+        for identifier, own in slow.items():
+            before = self.entries.get(identifier) or b""
+            visits, sessions = self._read(before)
+            for (minute, values, registered), session in own:
+                visits[minute, values, _OWN] = visits.get((minute, values, _OWN), False) or registered
+                if session:
+                    sessions[session] = None
+            entry = self._encode(self._fewer(visits, watermark), sessions)
             if entry != before:
                 self.entries[identifier] = entry
                 self.changed.add(identifier)
@@ -150,10 +160,8 @@ class Trails:
         self.entries[identifier] = self._encode(self._fewer(visits, watermark), sessions)
         self.changed.add(identifier)
 
-    def _with(self, entry: bytes, visit: Visit, session: str | None) -> bytes | None:
+    def _with(self, entry: bytes, visit: Visit) -> bytes | None:
         """The short way: an entry with one visit more. None if it would be a long one, or has to be made anew."""
-        if session:
-            return None
         minute, values, registered = visit
         if not entry:
             alone = self._alone.get(visit)
@@ -163,29 +171,37 @@ class Trails:
                 alone = self._alone[visit] = self._encode({(minute, values, _OWN): registered}, {})
             return alone
         base, ttl, flags, size = _HEAD.unpack_from(entry)
-        start, width = _HEAD.size + size, self._narrow.size
-        if flags or len(entry) - start >= _MANY * width:
+        layout, begin = self._layouts[flags & _WIDE], _HEAD.size
+        start = begin + size
+        if flags | _WIDE != _PLACED | _WIDE or len(entry) - start >= _MANY * layout.size:
             return None
-        before = entry[_HEAD.size : start]
-        sessions, texts = msgpack.unpackb(before)
-        known = len(texts)
+        new = b""
         places = []
         for value in values:
-            if value not in texts:
-                texts.append(value)
-            places.append(texts.index(value))
-        row_of = self._narrow.pack
-        if len(texts) == known:
-            packed, row = before, row_of(minute - base // MINUTE, registered, *places)
-            at = entry.find(row, start)
-            if at >= 0 and not (at - start) % width:
-                return entry
-        elif len(texts) > 256:
+            text = self._texts.get(value) or self._text(value)
+            place = entry.find(text, begin, start) - begin
+            if place < 0:
+                if (place := new.find(text)) < 0:
+                    place, new = len(new), new + text
+                place += size
+            places.append(place)
+        if places and not flags & _WIDE and max(places) > 255:
             return None
-        else:
-            packed, row = msgpack.packb((sessions, texts)), row_of(minute - base // MINUTE, registered, *places)
-        ttl = max(ttl, ttl_of(base, self._expires(minute, sessions)))
-        return _HEAD.pack(base, ttl, 0, len(packed)) + packed + entry[start:] + row
+        row = layout.pack(minute - base // MINUTE, registered, *places)
+        if not new:
+            at = entry.find(row, start)
+            if at >= 0 and not (at - start) % layout.size:
+                return entry
+        ttl = max(ttl, ttl_of(base, self._expires(minute, entry[begin] != _NO_SESSIONS)))
+        return b"".join([_HEAD.pack(base, ttl, flags, size + len(new)), entry[begin:start], new, entry[start:], row])
+
+    def _text(self, value: str) -> bytes:
+        """A value as it stands among the texts."""
+        if len(self._texts) >= _REMEMBERED:
+            self._texts.clear()
+        raw = value.encode()
+        found = self._texts[value] = _LENGTH.pack(len(raw)) + raw
+        return found
 
     def _fewer(self, visits: _Visits, watermark: int) -> _Visits:
         return self._closed_together(visits, watermark) if len(visits) > _MANY else visits
@@ -221,7 +237,7 @@ class Trails:
             self._ends[minute] = ends
         return ends
 
-    def _expires(self, minute: int, sessions: object) -> int:
+    def _expires(self, minute: int, sessions: bool) -> int:
         closed = self._ends_of(minute)[-1]
         return max(closed, (minute + 1) * MINUTE + self._steps_ms) if sessions else closed
 
@@ -229,34 +245,38 @@ class Trails:
         if not visits:
             return b""
         base, latest = next(iter(visits))[0], max(visits)[0]
+        texts = bytearray(msgpack.packb(list(sessions)))
         places: dict[str, int] = {}
+        for value in dict.fromkeys(value for _, values, _ in visits for value in values):
+            text = self._text(value)
+            if (place := texts.find(text)) < 0:
+                place = len(texts)
+                texts += text
+            places[value] = place
         brought = any(counted_at != _OWN for _, _, counted_at in visits)
+        wide = max(places.values(), default=0) > 255
+        layout = self._layouts[(_WIDE if wide else 0) | (_BROUGHT if brought else 0)]
         rows = [
-            (
-                minute - base,
-                registered,
-                *[places.setdefault(value, len(places)) for value in values],
-                *([counted_at] if brought else []),
+            layout.pack(
+                minute - base, registered, *[places[value] for value in values], *([counted_at] if brought else [])
             )
             for (minute, values, counted_at), registered in visits.items()
         ]
-        flags = (_WIDE if len(places) > 256 else 0) | (_BROUGHT if brought else 0)
-        layout = self._layouts[flags]
-        texts = msgpack.packb((list(sessions), list(places)))
-        ttl = ttl_of(base * MINUTE, self._expires(latest, sessions))
-        head = _HEAD.pack(base * MINUTE, ttl, flags, len(texts))
-        return b"".join([head, texts, *[layout.pack(*row) for row in rows]])
+        flags = _PLACED | (_WIDE if wide else 0) | (_BROUGHT if brought else 0)
+        ttl = ttl_of(base * MINUTE, self._expires(latest, bool(sessions)))
+        return b"".join([_HEAD.pack(base * MINUTE, ttl, flags, len(texts)), texts, *rows])
 
     def _read(self, entry: bytes) -> tuple[_Visits, dict[str, None]]:
         if not entry:
             return {}, {}
         base, _, flags, size = _HEAD.unpack_from(entry)
         start = _HEAD.size + size
-        sessions, texts = msgpack.unpackb(entry[_HEAD.size : start])
+        texts = entry[_HEAD.size : start]
+        sessions, value_of = _placed(texts) if flags & _PLACED else _numbered(texts)
         first, visits = base // MINUTE, _Visits()
-        for minute, registered, *places in self._layouts[flags].iter_unpack(entry[start:]):
+        for minute, registered, *places in self._layouts[flags & ~_PLACED].iter_unpack(entry[start:]):
             counted_at = places.pop() if flags & _BROUGHT else _OWN
-            key = (first + minute, tuple([texts[place] for place in places]), counted_at)
+            key = (first + minute, tuple([value_of(place) for place in places]), counted_at)
             visits[key] = visits.get(key, False) or bool(registered)
         return visits, dict.fromkeys(sessions)
 
@@ -269,3 +289,22 @@ class Trails:
         for identifier in self.entries.actors():
             if entry := self.entries.get(identifier):
                 yield identifier, entry
+
+
+def _placed(texts: bytes) -> tuple[list[str], Callable[[int], str]]:
+    """The sessions, and the value at a place."""
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(texts)
+
+    @cache
+    def value_of(place: int) -> str:
+        (length,) = _LENGTH.unpack_from(texts, place)
+        return texts[place + 2 : place + 2 + length].decode()
+
+    return unpacker.unpack(), value_of
+
+
+def _numbered(texts: bytes) -> tuple[list[str], Callable[[int], str]]:
+    """As `_placed`, of an older state."""
+    sessions, values = msgpack.unpackb(texts)
+    return sessions, values.__getitem__

@@ -101,3 +101,44 @@ def test_of_minutes_that_are_over_one_visit_an_hour_is_kept() -> None:
         assert len(found.entries.get("$device:d") or b"") < 300
     # Of ten hours the last 35 minutes (half an hour and `max_future`), and the day, of which the others are one visit.
     assert len(found.of("$device:d", T + 599 * MINUTE).visits) <= 40
+
+
+#: What an older state holds of visits (look on web, and on ios a minute later as it registered), with a session.
+OLDER = bytes.fromhex(
+    "80da32c899010000f0d200000000180000009291a2733194a46c6f6f6ba3776562a46a6f696ea3696f730000000000000101000000010203"
+)
+
+
+def test_an_entry_of_an_older_state_is_read_and_goes_on() -> None:
+    found = trails()
+    found.entries["$device:d"] = OLDER
+    first = T // MINUTE
+    before = [(first, ("look", "web"), False), (first + 1, ("join", "ios"), True)]
+    assert found.of("$device:d", T) == (before, ["s1"])
+    found.add([look(2, "ios")], T)
+    assert found.of("$device:d", T) == ([*before, (first + 2, ("look", "ios"), False)], ["s1"])
+
+
+#: Texts of which each may be found across the length and the beginning of others.
+ODD = ["", "\x00", "\x00\x00", "\x01\x00", "\x01\x00a", "a", "\x00\x01\x00a", "b" * 255, "b" * 256, "b\x90", "é" * 200]
+
+
+@given(st.lists(st.builds(look, st.integers(0, 3), st.sampled_from(ODD), st.sampled_from(ODD)), max_size=20))
+def test_values_that_look_like_parts_of_others_stay_themselves(events: list[Event]) -> None:
+    one_by_one, at_once = trails(), trails()
+    for event in events:
+        one_by_one.add([event], T)
+    at_once.add(events, T)
+    visits = {(event.ts // MINUTE, (event.name, event.platform)) for event in events}
+    assert one_by_one.of("$device:d", T) == at_once.of("$device:d", T) == (sorted((*v, False) for v in visits), [])
+
+
+def test_the_same_visit_again_leaves_the_same_bytes() -> None:
+    found = trails()
+    for _ in range(2):
+        for value in ODD:
+            found.add([look(0, value)], T)
+            if value == ODD[-1]:
+                once = found.entries.get("$device:d")
+        found.changed.clear()
+    assert found.entries.get("$device:d") == once
