@@ -265,12 +265,14 @@ class Funnels:
             changed, view.changed = view.changed, {}
             yield key, changed
 
-    def all_actors(self) -> Iterator[tuple[tuple[str, str, str, str], bytes]]:
-        """Every actor's state, as it is when its turn comes: the caller may fold in between."""
-        for (name, definition, breakdown), view in self._views.items():
-            for actor in view.actors.actors():
-                if entry := view.actors.get(actor):
-                    yield (name, definition, breakdown, actor), entry
+    def all_actors(self) -> Iterator[tuple[tuple[str, str, str], Iterator[tuple[str, bytes]]]]:
+        """Every actor's state, as it is when its turn comes, by funnel, definition and breakdown.
+
+        The caller may fold in between.
+        """
+        for key, view in self._views.items():
+            get = view.actors.get
+            yield key, ((actor, entry) for actor in view.actors.actors() if (entry := get(actor)))
 
     def expire(self, watermark: int, keep: set[CounterKey]) -> list[CounterKey]:
         """Forget what no event can change any more, except buckets of counters in `keep`; returns those forgotten."""

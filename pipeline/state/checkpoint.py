@@ -26,8 +26,9 @@ from pipeline.errors import UserError
 #: Kafka's default limit of a record is 1 MiB.
 MAX_PART_BYTES: Final = 700_000
 #: Of what is written: a program that doesn't know what an entry means must not read it. It rises with each change of an
-#: entry's form or meaning, and with each kind of entry that is new; 2 has persons.
-VERSION: Final = 2
+#: entry's form or meaning, and with each kind of entry that is new; 2 has persons, 3 trails whose values are found by
+#: where they stand.
+VERSION: Final = 3
 
 #: Key and value of one entry of the state.
 Entry = tuple[bytes, bytes]

@@ -249,8 +249,11 @@ class PartitionState:
 
     def _everything(self) -> Iterator[Entry]:
         # Each part lists its keys when it is reached; what has gone by its turn needs no writing.
-        for actor_key, entry in self.funnels.all_actors():
-            yield _pack(_FUNNEL_ACTOR, *actor_key), entry
+        pack_one = _packer.pack
+        for view, actors in self.funnels.all_actors():
+            prefix = _prefix(_FUNNEL_ACTOR, *view)
+            for actor, entry in actors:
+                yield prefix + pack_one(actor), entry
         for key, value in self.funnels.dump(None):
             yield _pack(_FUNNEL_COUNTER, *key), value
         for cell_key in list(self.activity.accumulators):

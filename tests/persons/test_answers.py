@@ -376,7 +376,7 @@ def test_of_what_was_sent_on_nothing_is_remembered_that_the_archive_does_not_hol
 
 def in_funnels(log: Log) -> set[str]:
     """Of whom the funnels of the first partition keep something."""
-    return {key[3] for key, _ in log.cluster.states[0].funnels.all_actors()}
+    return {actor for _, actors in log.cluster.states[0].funnels.all_actors() for actor, _ in actors}
 
 
 def test_what_a_device_has_left_is_forgotten_with_its_windows_and_with_a_link() -> None:

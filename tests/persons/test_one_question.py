@@ -105,7 +105,8 @@ def test_live_counts_as_many_persons_as_there_are_people(simulated: Path) -> Non
     for batch in batches(iter((simulated / "events.jsonl").read_bytes().splitlines())):
         state.fold(batch)
     # Exactly, where a funnel follows everybody; by the sketches of all minutes together, within four of their errors.
-    assert len({key[3] for key, _ in state.funnels.all_actors() if key[0] == "anybody"}) == PEOPLE
+    anybody = [actors for (name, _, _), actors in state.funnels.all_actors() if name == "anybody"]
+    assert len({actor for actors in anybody for actor, _ in actors}) == PEOPLE
     minutes = [
         found for key, found in state.activity.accumulators.items() if (key.grain, key.dimension) == ("minute", "")
     ]

@@ -20,10 +20,10 @@ def record(version: int) -> bytes:
 
 def test_what_is_written_says_its_format() -> None:
     [written] = encode(Checkpoint(7, META, [(b"\x91\xa1k", b"v")]), b"w")
-    assert msgpack.unpackb(written)[0][0] == 2
+    assert msgpack.unpackb(written)[0][0] == 3
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_checkpoint_of_before_is_read(version: int) -> None:
     restorer = Restorer()
     restorer.add(record(version), 0)
@@ -32,13 +32,13 @@ def test_a_checkpoint_of_before_is_read(version: int) -> None:
     assert restorer.snapshot.position == 7
 
 
-@pytest.mark.parametrize("version", [0, 3, 4, 99])
+@pytest.mark.parametrize("version", [0, 4, 5, 99])
 def test_a_checkpoint_of_a_newer_version_is_refused(version: int) -> None:
     restorer = Restorer()
     with pytest.raises(UserError) as caught:
         restorer.add(record(version), 0)
     assert str(caught.value) == (
-        f"the changelog holds a state of format {version}, this version of Streamgauge reads up to 2: go on with the "
+        f"the changelog holds a state of format {version}, this version of Streamgauge reads up to 3: go on with the "
         "version that wrote it, or count anew with another PIPELINE_GROUP"
     )
     assert restorer.snapshot.position is None
@@ -48,13 +48,13 @@ def test_a_checkpoint_of_a_newer_version_is_refused(version: int) -> None:
 def test_a_folder_of_before_is_read_and_one_of_a_newer_version_refused(tmp_path: Path) -> None:
     disk = Disk(tmp_path)
     disk.apply(7, META, [(b"\x91\xa1k", b"v")], 3)
-    for written, offset in (((7, META, 3, 0), 3), ((7, META, 4, 0, 2), 4)):
+    for written, offset in (((7, META, 3, 0), 3), ((7, META, 4, 0, 2), 4), ((7, META, 5, 0, 3), 5)):
         disk._db.put(b"meta", msgpack.packb(written))
         disk.close()
         disk = Disk(tmp_path)
         assert (disk.position, disk.offset, list(disk.items())) == (7, offset, [(b"\x91\xa1k", b"v")])
-    disk._db.put(b"meta", msgpack.packb((7, META, 3, 0, 3, "what comes later")))
+    disk._db.put(b"meta", msgpack.packb((7, META, 3, 0, 4, "what comes later")))
     disk.close()
     for _ in range(2):
-        with pytest.raises(UserError, match=rf"^the folder {tmp_path} holds a state of format 3, this version "):
+        with pytest.raises(UserError, match=rf"^the folder {tmp_path} holds a state of format 4, this version "):
             Disk(tmp_path)
