@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-from pipeline.measure.entries import NewEntries, in_memory
+from pipeline.measure.entries import NewEntries, in_memory, kept
 from pipeline.measure.funnel import FunnelSpec
 from pipeline.measure.funnel_steps import SEPARATOR, StepIndex, by_name
 from pipeline.measure.funnel_view import CounterKey, FunnelView
@@ -271,8 +271,7 @@ class Funnels:
         The caller may fold in between.
         """
         for key, view in self._views.items():
-            get = view.actors.get
-            yield key, ((actor, entry) for actor in view.actors.actors() if (entry := get(actor)))
+            yield key, kept(view.actors)
 
     def expire(self, watermark: int, keep: set[CounterKey]) -> list[CounterKey]:
         """Forget what no event can change any more, except buckets of counters in `keep`; returns those forgotten."""

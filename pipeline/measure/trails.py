@@ -32,7 +32,7 @@ import msgpack
 
 from pipeline.measure.activity import Visit
 from pipeline.measure.conditions import text_values
-from pipeline.measure.entries import Entries
+from pipeline.measure.entries import Entries, kept
 from pipeline.measure.funnel_state import HEAD, ttl_of
 from pipeline.measure.windows import bounds, closing, grains
 from schemas.duration import MINUTE
@@ -286,9 +286,7 @@ class Trails:
 
     def dump(self) -> Iterator[tuple[str, bytes]]:
         """Every trail, as it is when its turn comes."""
-        for identifier in self.entries.actors():
-            if entry := self.entries.get(identifier):
-                yield identifier, entry
+        return kept(self.entries)
 
 
 def _placed(texts: bytes) -> tuple[list[str], Callable[[int], str]]:
