@@ -58,22 +58,11 @@ class Whole:
             self.loose.append(group)
 
 
-class _Aside(NamedTuple):
-    """Of those whom links have taken from a window, or brought: estimates, and what a checkpoint holds of them."""
-
-    gone: float
-    gone_registrations: float
-    dumped: Sequence[Any]
-
-
-_NOBODY: Final = _Aside(0.0, 0.0, ())
-
-
 class Accumulator:
     """The counters of one window and dimension value."""
 
     __slots__ = (
-        "_aside", "_come", "_come_registrations", "_gone", "_gone_registrations", "_minutes", "_registrations",
+        "_come", "_come_registrations", "_gone", "_gone_registrations", "_minutes", "_registrations",
         "_sessions", "_users", "brought", "end", "events", "value", "version", "wide",
     )  # fmt: skip
 
@@ -93,8 +82,6 @@ class Accumulator:
         self._come: Union | None = None
         self._come_registrations: Union | None = None
         self._gone_registrations: Union | None = None
-        #: What is told of those four, None where a link has changed them since.
-        self._aside: _Aside | None = _NOBODY
         #: Minutes that have changed since their sketches were taken in.
         self._minutes: list[Accumulator] = []
 
@@ -147,7 +134,6 @@ class Accumulator:
     def take_off(self, hashes: Sequence[int], registered: Sequence[int], version: int) -> None:
         """Count these (hashes of ids) no longer, and some of them as registered: they are counted as somebody else."""
         self.version = version
-        self._aside = None
         self._gone = self._gone or Union()
         update(self._gone, hashes)
         if registered:
@@ -164,7 +150,6 @@ class Accumulator:
                 self._registrations = self._registrations or Union()
                 update(self._registrations, registered)
             return
-        self._aside = None
         self._come = self._come or Union()
         update(self._come, hashes)
         if registered:
@@ -185,22 +170,16 @@ class Accumulator:
         """Estimates of users, sessions and registrations."""
         if self._minutes:
             self._take_in()
-        sessions, registrations = self._sessions, self._registrations
-        aside = self._aside or self._set_aside()
+        users, sessions, registrations = self._users, self._sessions, self._registrations
+        if self._come is not None:
+            users = _together(users, self._come)
+        if self._come_registrations is not None:
+            registrations = _together(registrations, self._come_registrations)
         return (
-            less(_together(self._users, self._come), aside.gone),
+            less(users, self._gone),
             sessions.get_estimate() if sessions else 0.0,
-            less(_together(registrations, self._come_registrations), aside.gone_registrations)
-            if registrations or self._come_registrations
-            else 0.0,
+            less(registrations, self._gone_registrations) if registrations else 0.0,
         )
-
-    def _set_aside(self) -> _Aside:
-        gone = [one for one in (self._gone, self._gone_registrations) if one is not None]
-        come = [one for one in (self._come, self._come_registrations) if one is not None]
-        users, registered = [one.get_estimate() if one else 0.0 for one in (self._gone, self._gone_registrations)]
-        found = self._aside = _Aside(users, registered, [*map(dumped, gone), *[[dumped(one)] for one in come]])
-        return found
 
     def _take_in(self) -> None:
         for minute in dict.fromkeys(self._minutes):
@@ -216,6 +195,8 @@ class Accumulator:
     def dump(self) -> bytes:
         """The accumulator as bytes, for a checkpoint."""
         users = self.users
+        gone = [one for one in (self._gone, self._gone_registrations) if one is not None]
+        come = [one for one in (self._come, self._come_registrations) if one is not None]
         return _packer.pack(  # type: ignore[no-any-return]
             (
                 self.end,
@@ -226,7 +207,8 @@ class Accumulator:
                 None if self._sessions is None else dumped(self._sessions),
                 None if self._registrations is None else dumped(self._registrations),
                 *([True] if self.brought else []),
-                *(self._aside or self._set_aside()).dumped,
+                *map(dumped, gone),
+                *[[dumped(one)] for one in come],
             )
         )
 
@@ -252,7 +234,6 @@ class Accumulator:
             accumulator._registrations = _together(accumulator._registrations, registered)
         else:
             accumulator._come, accumulator._come_registrations = came, registered
-        accumulator._aside = None
         return accumulator
 
 
@@ -321,4 +302,4 @@ def users_of(accumulators: Sequence[Accumulator | Lone]) -> float:
     """Estimated persons of several windows, each once."""
     gone = [accumulator.gone.sketch() for accumulator in accumulators if accumulator.gone is not None]
     come = [accumulator.come.sketch() for accumulator in accumulators if accumulator.come is not None]
-    return less(union([*(each.users for each in accumulators), *come]), union(gone).get_estimate() if gone else 0.0)
+    return less(union([*(each.users for each in accumulators), *come]), union(gone) if gone else None)

@@ -14,7 +14,8 @@ from datasketches import hll_sketch, hll_union, tgt_hll_type
 
 LG_K: Final = 12
 Hashes = npt.NDArray[np.int64]
-_TYPE: Final = tgt_hll_type.HLL_4
+#: A byte a register: one of half a byte is smaller, and takes a hundred times as long to become part of a union.
+_TYPE: Final = tgt_hll_type.HLL_8
 #: Up to here a sketch knows its hashes and estimates from their number; from somewhat more on it surely has registers.
 _FEW, _MANY = 450, 650
 
@@ -38,7 +39,7 @@ class Union:
         """How many it has seen."""
         found: float = self._union.get_estimate()
         if not self._is_merged and found > _FEW:
-            self.update(self._union.get_result(tgt_hll_type.HLL_8))
+            self.update(self.sketch())
             self._is_merged = found > _MANY
             found = self._union.get_estimate()
         return found
@@ -93,20 +94,26 @@ def dumped(found: Distinct) -> bytes:
 
 
 def union(sketches: Iterable[hll_sketch]) -> Union:
-    """Everything that any of `sketches` has seen."""
-    result = Union()
+    """Everything that any of `sketches` has seen, to be looked at."""
+    result, many = Union(), 0
     for sketch in sketches:
         result.update(sketch)
+        many += sketch.get_estimate() > _MANY
+    # After a merge, an estimate is dear: the first one should be that of what was merged.
+    if many == 1:
+        result.update(result.sketch())
+    result._is_merged = many > 0
     return result
 
 
 def loaded(data: bytes, wide: bool) -> Distinct:
     """What `dumped` gave, so that it can be updated again: a sketch read back from its compact form can't."""
-    found = union([hll_sketch.deserialize(data)])
+    found = Union()
+    found.update(hll_sketch.deserialize(data))
     return found if wide else found.sketch()
 
 
-def less(found: Distinct, gone: float) -> float:
-    """Those found without so many who are gone. Of estimates: they may miss, and there are never less than none."""
+def less(found: Distinct, gone: Union | None) -> float:
+    """Estimate of those found without those who are gone. Both may miss, and there are never less than none."""
     estimate: float = found.get_estimate()
-    return max(0.0, estimate - gone)
+    return estimate if gone is None else max(0.0, estimate - gone.get_estimate())
