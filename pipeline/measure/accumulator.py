@@ -7,7 +7,7 @@ hour and day take in the minute's when they are looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgpack
 

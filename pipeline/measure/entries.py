@@ -31,13 +31,6 @@ class Entries(Protocol):
         """
 
 
-def kept(entries: Entries) -> Iterator[tuple[str, bytes]]:
-    """Every entry that holds something, as it is when its turn comes: entries may be put and dropped meanwhile."""
-    for actor in entries.actors():
-        if entry := entries.get(actor):
-            yield actor, entry
-
-
 #: Makes the entries of a view: (funnel, definition, breakdown).
 NewEntries = Callable[[str, str, str], Entries]
 

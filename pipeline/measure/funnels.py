@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-from pipeline.measure.entries import NewEntries, in_memory, kept
+from pipeline.measure.entries import Entries, NewEntries, in_memory
 from pipeline.measure.funnel import FunnelSpec
 from pipeline.measure.funnel_steps import SEPARATOR, StepIndex, by_name
 from pipeline.measure.funnel_view import CounterKey, FunnelView
@@ -265,13 +265,10 @@ class Funnels:
             changed, view.changed = view.changed, {}
             yield key, changed
 
-    def all_actors(self) -> Iterator[tuple[tuple[str, str, str], Iterator[tuple[str, bytes]]]]:
-        """Every actor's state, as it is when its turn comes, by funnel, definition and breakdown.
-
-        The caller may fold in between.
-        """
+    def all_actors(self) -> Iterator[tuple[tuple[str, str, str], Entries]]:
+        """Every actor's state, by funnel, definition and breakdown."""
         for key, view in self._views.items():
-            yield key, kept(view.actors)
+            yield key, view.actors
 
     def expire(self, watermark: int, keep: set[CounterKey]) -> list[CounterKey]:
         """Forget what no event can change any more, except buckets of counters in `keep`; returns those forgotten."""

@@ -23,7 +23,7 @@ same value. Entries that are not PLACED are those of older states: all texts are
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import repeat
 from typing import Final, NamedTuple
@@ -32,7 +32,7 @@ import msgpack
 
 from pipeline.measure.activity import Visit
 from pipeline.measure.conditions import text_values
-from pipeline.measure.entries import Entries, kept
+from pipeline.measure.entries import Entries
 from pipeline.measure.funnel_state import HEAD, ttl_of
 from pipeline.measure.windows import bounds, closing, grains
 from schemas.duration import MINUTE
@@ -283,10 +283,6 @@ class Trails:
     def expire(self, horizon: int) -> None:
         """Forget trails of which every window is closed at `horizon` (epoch ms)."""
         self.entries.drop_expired(horizon, self.changed)
-
-    def dump(self) -> Iterator[tuple[str, bytes]]:
-        """Every trail, as it is when its turn comes."""
-        return kept(self.entries)
 
 
 def _placed(texts: bytes) -> tuple[list[str], Callable[[int], str]]:

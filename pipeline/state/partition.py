@@ -249,23 +249,17 @@ class PartitionState:
 
     def _everything(self) -> Iterator[Entry]:
         # Each part lists its keys when it is reached; what has gone by its turn needs no writing.
-        pack_one = _packer.pack
         for view, actors in self.funnels.all_actors():
-            prefix = _prefix(_FUNNEL_ACTOR, *view)
-            for actor, entry in actors:
-                yield prefix + pack_one(actor), entry
+            yield from _one_by_one(_prefix(_FUNNEL_ACTOR, *view), actors)
         for key, value in self.funnels.dump(None):
             yield _pack(_FUNNEL_COUNTER, *key), value
         for cell_key in list(self.activity.accumulators):
             accumulator = self.activity.accumulators.get(cell_key)
             if accumulator is not None:
                 yield _pack(_ACTIVITY, *cell_key), accumulator.dump()
-        for one in self._owners.actors():
-            yield _pack(_OWNER, one), self._owners.get(one) or b""
-        for one in self._aliases.actors():
-            yield _pack(_ALIAS, one), self._aliases.get(one) or b""
-        for one, entry in self.persons.trails.dump():
-            yield _pack(_TRAIL, one), entry
+        yield from _one_by_one(_prefix(_OWNER), self._owners)
+        yield from _one_by_one(_prefix(_ALIAS), self._aliases)
+        yield from _one_by_one(_prefix(_TRAIL), self.persons.trails.entries)
         for kind, seen in ((_IDS, self.classifier.seen), (_TAKEN, self.persons.taken)):
             for number, (generation, hashes) in enumerate(seen.dump()):
                 yield _pack(kind, generation, self.position, _REWRITTEN + number), hashes.tobytes()
@@ -473,6 +467,14 @@ def _pack(*parts: Any) -> bytes:
 def _prefix(*kind: str) -> bytes:
     """The key of an entry without its last part, the actor."""
     return _pack(*kind, "")[:-1]
+
+
+def _one_by_one(prefix: bytes, entries: Entries) -> Iterator[Entry]:
+    """Every entry that holds something, as it is when its turn comes: entries may be put and dropped meanwhile."""
+    pack, get = _packer.pack, entries.get
+    for one in entries.actors():
+        if entry := get(one):
+            yield prefix + pack(one), entry
 
 
 class _Packed(dict[str, bytes]):

@@ -14,6 +14,7 @@ from pipeline.ingest.links import person_header
 from pipeline.ingest.partitioner import partitions_of
 from pipeline.ingest.records import ORIGIN_HEADER, Record
 from pipeline.ingest.validate import Validator
+from pipeline.measure.entries import Entries
 from pipeline.measure.rows import ActivityRow, FunnelRow
 from pipeline.measure.windows import grains
 from pipeline.replay.live import collect
@@ -155,6 +156,11 @@ class Cluster:
         for state in self.states:
             collect(found, state, grains(self.plan.zone))
         return found
+
+
+def held(entries: Entries) -> dict[str, bytes]:
+    """What is kept of each, by id."""
+    return {one: entry for one in entries.actors() if (entry := entries.get(one))}
 
 
 def figures(found: Measures) -> dict[Any, Any]:

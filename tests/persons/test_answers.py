@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from persons.cluster import Cluster, home_of
+from persons.cluster import Cluster, held, home_of
 from pydantic_core import to_json
 
 from pipeline.measure.funnels import CounterKey
@@ -376,7 +376,7 @@ def test_of_what_was_sent_on_nothing_is_remembered_that_the_archive_does_not_hol
 
 def in_funnels(log: Log) -> set[str]:
     """Of whom the funnels of the first partition keep something."""
-    return {actor for _, actors in log.cluster.states[0].funnels.all_actors() for actor, _ in actors}
+    return {actor for _, entries in log.cluster.states[0].funnels.all_actors() for actor in held(entries)}
 
 
 def test_what_a_device_has_left_is_forgotten_with_its_windows_and_with_a_link() -> None:
@@ -385,14 +385,14 @@ def test_what_a_device_has_left_is_forgotten_with_its_windows_and_with_a_link() 
     other = by_home("o", 0)
     log.send("look", T, device=D0)
     log.send("look", T, device=other)
-    assert dict(trails.dump()).keys() == {f"$device:{D0}", f"$device:{other}"}
+    assert held(trails.entries).keys() == {f"$device:{D0}", f"$device:{other}"}
     assert in_funnels(log) == {f"$device:{D0}", f"$device:{other}"}
     log.send("join", T + 1, device=D0, user=U1)
-    assert dict(trails.dump()).keys() == in_funnels(log) == {f"$device:{other}"}
+    assert held(trails.entries).keys() == in_funnels(log) == {f"$device:{other}"}
     log.send("look", T + 72 * HOUR, user=U0)
     log.cluster.states[0].checkpoint()
     log.cluster.states[0].expire()
-    assert dict(trails.dump()).keys() == {U0}  # with aliases, a user may turn out to be another
+    assert held(trails.entries).keys() == {U0}  # with aliases, a user may turn out to be another
 
 
 @pytest.mark.parametrize("user", [U0, U1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from persons.cluster import figures
+from persons.cluster import figures, held
 from persons.test_answers import D0, D1, DAY, HOUR, MINUTE, TEXT, U0, U1, V0, V1, Log, T, by_home
 from pydantic_core import to_json
 
@@ -125,7 +125,7 @@ def test_devices_that_become_shared_within_one_batch() -> None:
     log.cluster.drain()
     assert log.users() == 5
     state = log.cluster.states[0]
-    assert not [one for one, _ in state.persons.trails.dump() if one.startswith("$device:")]
+    assert not [one for one in held(state.persons.trails.entries) if one.startswith("$device:")]
 
 
 @pytest.mark.parametrize("at_once", [True, False])

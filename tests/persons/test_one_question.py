@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from persons.cluster import held
 from whole_system import command
 
 from pipeline.clickhouse.client import Connection
@@ -105,8 +106,8 @@ def test_live_counts_as_many_persons_as_there_are_people(simulated: Path) -> Non
     for batch in batches(iter((simulated / "events.jsonl").read_bytes().splitlines())):
         state.fold(batch)
     # Exactly, where a funnel follows everybody; by the sketches of all minutes together, within four of their errors.
-    anybody = [actors for (name, _, _), actors in state.funnels.all_actors() if name == "anybody"]
-    assert len({actor for actors in anybody for actor, _ in actors}) == PEOPLE
+    anybody = [entries for (name, _, _), entries in state.funnels.all_actors() if name == "anybody"]
+    assert len({actor for entries in anybody for actor in held(entries)}) == PEOPLE
     minutes = [
         found for key, found in state.activity.accumulators.items() if (key.grain, key.dimension) == ("minute", "")
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from persons.cluster import home_of
+from persons.cluster import held, home_of
 from persons.test_answers import D0, D1, DAY, HOUR, MINUTE, TEXT, U0, U1, V0, V1, Log, T, in_funnels
 from pydantic_core import to_json
 
@@ -89,7 +89,7 @@ def test_what_a_device_has_left_does_not_come_back_with_a_restart(save: Save) ->
     save(log)
     log.send("join", T + 1, device=D0, user=U1)
     restart(log, saved)
-    trails: dict[str, Any] = dict(log.cluster.states[0].persons.trails.dump())
+    trails: dict[str, Any] = held(log.cluster.states[0].persons.trails.entries)
     assert f"$device:{D0}" not in trails
     assert in_funnels(log) == set()
 
