@@ -23,8 +23,8 @@ same value. Entries that are not PLACED are those of older states: all texts are
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import repeat
 from typing import Final, NamedTuple
 
@@ -81,7 +81,8 @@ class Trails:
         #: By flags, without PLACED.
         self._layouts = [struct.Struct(f"<iB{len(fields)}{place}") for place in ("B", "I", "Bq", "Iq")]
         self._texts: dict[str, bytes] = {}
-        self._alone: dict[tuple[int, tuple[str, ...], bool], bytes] = {}
+        self._alone: dict[Visit, bytes] = {}
+        self._visit_of: dict[bytes, Visit] = {}
         self._ends: dict[int, list[int]] = {}
         self.changed: set[str] = set()
 
@@ -124,7 +125,7 @@ class Trails:
         visits, sessions = self._read(entry)
         own = {visit: registered for visit, registered in visits.items() if visit[2] == _OWN}
         found = self._closed_together(own, watermark)
-        return Trail([(*visit[:2], found[visit]) for visit in sorted(found)], list(sessions))
+        return Trail([(minute, values, found[minute, values, _OWN]) for minute, values, _ in sorted(found)], [*sessions])
 
     def brought(self, identifier: str, watermark: int) -> dict[int, list[Visit]]:
         """What was handed over for an id, by the watermark at which a window must be open so that it is counted there.
@@ -168,7 +169,9 @@ class Trails:
             if alone is None:
                 if len(self._alone) >= _REMEMBERED:
                     self._alone.clear()
+                    self._visit_of.clear()
                 alone = self._alone[visit] = self._encode({(minute, values, _OWN): registered}, {})
+                self._visit_of[alone] = visit
             return alone
         base, ttl, flags, size = _HEAD.unpack_from(entry)
         layout, begin = self._layouts[flags & _WIDE], _HEAD.size
@@ -269,14 +272,21 @@ class Trails:
     def _read(self, entry: bytes) -> tuple[_Visits, dict[str, None]]:
         if not entry:
             return {}, {}
+        if (alone := self._visit_of.get(entry)) is not None:
+            return {(alone[0], alone[1], _OWN): alone[2]}, {}
         base, _, flags, size = _HEAD.unpack_from(entry)
         start = _HEAD.size + size
         texts = entry[_HEAD.size : start]
-        sessions, value_of = _placed(texts) if flags & _PLACED else _numbered(texts)
         first, visits = base // MINUTE, _Visits()
+        if flags & _PLACED:
+            sessions = _first_of(texts) if texts[0] != _NO_SESSIONS else ()
+            value_of = partial(_placed, texts)
+        else:
+            sessions, values = msgpack.unpackb(texts)
+            value_of = values.__getitem__
         for minute, registered, *places in self._layouts[flags & ~_PLACED].iter_unpack(entry[start:]):
             counted_at = places.pop() if flags & _BROUGHT else _OWN
-            key = (first + minute, tuple([value_of(place) for place in places]), counted_at)
+            key = (first + minute, tuple(map(value_of, places)), counted_at)
             visits[key] = visits.get(key, False) or bool(registered)
         return visits, dict.fromkeys(sessions)
 
@@ -285,20 +295,14 @@ class Trails:
         self.entries.drop_expired(horizon, self.changed)
 
 
-def _placed(texts: bytes) -> tuple[list[str], Callable[[int], str]]:
-    """The sessions, and the value at a place."""
+def _first_of(texts: bytes) -> list[str]:
+    """The sessions."""
     unpacker = msgpack.Unpacker()
     unpacker.feed(texts)
-
-    @cache
-    def value_of(place: int) -> str:
-        (length,) = _LENGTH.unpack_from(texts, place)
-        return texts[place + 2 : place + 2 + length].decode()
-
-    return unpacker.unpack(), value_of
+    return unpacker.unpack()  # type: ignore[no-any-return]
 
 
-def _numbered(texts: bytes) -> tuple[list[str], Callable[[int], str]]:
-    """As `_placed`, of an older state."""
-    sessions, values = msgpack.unpackb(texts)
-    return sessions, values.__getitem__
+def _placed(texts: bytes, place: int) -> str:
+    """The value at a place."""
+    start = place + _LENGTH.size
+    return texts[start : start + texts[place] + (texts[place + 1] << 8)].decode()
