@@ -14,18 +14,25 @@
 WITH changes AS
 (
     -- A user is counted on a span of days: from an active day until `width` days after it, longer if active again
-    -- meanwhile. Adding 1 where a span begins and taking it off where it ends costs less than 30 unions a day.
-    SELECT width, change.1 AS at, sum(change.2) AS delta
+    -- meanwhile. Adding 1 where a span begins and taking it off where it ends costs less than 30 unions a day. Those of
+    -- the same days are taken together: of many users most have days that others have, too.
+    SELECT width, change.1 AS at, sum(change.2 * people) AS delta
     FROM
     (
         SELECT
-            arraySort(groupUniqArray(toUInt32(day))) AS days,
+            days,
+            toInt64(count()) AS people,
             arrayJoin([1, 7, 30]) AS width,
             arrayFilter((d, i) -> i = 1 OR d - days[i - 1] > width, days, arrayEnumerate(days)) AS begins,
             arrayFilter((d, i) -> i = length(days) OR days[i + 1] - d > width, days, arrayEnumerate(days)) AS ends
-        FROM activity
-        WHERE day BETWEEN {from:Date} - 29 AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 30 AND {to:Date} + 1
-        GROUP BY person
+        FROM
+        (
+            SELECT arraySort(groupUniqArray(toUInt32(day))) AS days
+            FROM activity
+            WHERE day BETWEEN {from:Date} - 29 AND {to:Date} AND toDate(ts) BETWEEN {from:Date} - 30 AND {to:Date} + 1
+            GROUP BY person
+        )
+        GROUP BY days
     )
     ARRAY JOIN arrayConcat(arrayMap(d -> (d, 1), begins), arrayMap(d -> (toUInt32(d + width), -1), ends)) AS change
     GROUP BY width, at
