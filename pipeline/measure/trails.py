@@ -125,7 +125,7 @@ class Trails:
         visits, sessions = self._read(entry)
         own = {visit: registered for visit, registered in visits.items() if visit[2] == _OWN}
         found = self._closed_together(own, watermark)
-        return Trail([(minute, values, found[minute, values, _OWN]) for minute, values, _ in sorted(found)], [*sessions])
+        return Trail([(*visit[:2], found[visit]) for visit in sorted(found)], list(sessions))
 
     def brought(self, identifier: str, watermark: int) -> dict[int, list[Visit]]:
         """What was handed over for an id, by the watermark at which a window must be open so that it is counted there.

@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import tempfile
 import time
+from dataclasses import asdict
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import aiohttp
@@ -20,7 +24,8 @@ from pipeline.topics import ensure_topics
 from schemas.plan_io import ready_plans
 
 from .events import USERS, make_events, produce
-from .place import Place, check, new_place, role_process
+from .persons_alone import LINKS, Options
+from .place import Place, check, new_place, program, role_process
 from .rows import Row, rounded
 from .run import Say
 from .sizes import Sizes
@@ -29,7 +34,6 @@ from .worker import look
 #: Events of a device alone, of all; and how much slower the worker may be than without `identity`, at the first one.
 SHARES: Final = (0.1, 0.5)
 SLOWER: Final = 0.9
-LINKS: Final = ("login", "never")
 #: Of how many pieces each worker gets its events.
 _PIECES: Final = 12
 _PARTS: Final = ("all events", "the first third", "the second third", "the last third")
@@ -67,6 +71,30 @@ async def section(sizes: Sizes, say: Say) -> list[Row]:
             ratios = [a[part] / b[part] for a, b in zip(found["login"], found["never"], strict=True)]
             target = SLOWER if share == SHARES[0] and name == _PARTS[-1] else None
             rows.append(Row(f"with identity to without, {kind}, {name}", "x", rounded(*ratios), target))
+        rows += await _alone(sizes, share, kind, say)
+    return rows
+
+
+async def _alone(sizes: Sizes, share: float, kind: str, say: Say) -> list[Row]:
+    """The live state of both in one process, which nothing else can slow down differently."""
+    options = Options(3 * sizes.events, min(sizes.events // 5, USERS), share)
+    say(f"{share:.0%} anonymous, the live state alone")
+    with tempfile.TemporaryDirectory(prefix="streamgauge-bench-") as folder:
+        found = [await program("persons_alone", [json.dumps(asdict(options))], Path(folder)) for _ in range(sizes.runs)]
+    rows = []
+    for part, name in enumerate(_PARTS[1:]):
+        about = f"live state alone, {kind}, {name}"
+        for unit in ("us", "bytes"):
+            rows += [
+                Row(
+                    f"{about}, link: {link}: {'CPU' if unit == 'us' else 'checkpoints'}",
+                    "µs/event" if unit == "us" else "bytes/event",
+                    rounded(*[each[f"{link} {unit} {part}"] for each in found]),
+                )
+                for link in LINKS
+            ]
+        ratios = [each[f"never us {part}"] / each[f"login us {part}"] for each in found]
+        rows.append(Row(f"{about}: with identity to without", "x", rounded(*ratios)))
     return rows
 
 
