@@ -274,13 +274,15 @@ class Activity:
         places: dict[tuple[tuple[int, ...], str, tuple[str, ...]], tuple[int, list[int], list[int]]] = {}
         by_visit: dict[tuple[tuple[int, ...], tuple[str, ...]], list[tuple[int, list[int], list[int]]]] = {}
         ends: dict[tuple[int, int], tuple[int, ...]] = {}
+        spans: dict[int, list[tuple[str, int, int]]] = {}
         dimensions = [("", ()), *self._dimensions]
         for who, visits, watermark in those:
             digest = hash_of(who)
             for minute, values, registered in visits:
                 open_ = ends.get((minute, watermark))
                 if open_ is None:
-                    open_ = ends[minute, watermark] = self._open(minute, watermark)
+                    around = spans[minute] = spans.get(minute) or self._spans(minute)
+                    open_ = ends[minute, watermark] = self._open(around, watermark)
                 own = by_visit.get((open_, values))
                 if own is None:
                     own = by_visit[open_, values] = [
@@ -293,17 +295,17 @@ class Activity:
                         registrations.append(digest)
         found: dict[tuple[WindowKey, int], tuple[list[int], list[int]]] = {}
         for (open_, name, value), (minute, hashes, registrations) in places.items():
-            for (grain, start, end), is_open in zip(self._spans(minute), open_, strict=True):
+            for (grain, start, end), is_open in zip(spans[minute], open_, strict=True):
                 if is_open:
                     all_ = found.setdefault((WindowKey(grain, start, name, value), end), ([], []))
                     all_[0].extend(hashes)
                     all_[1].extend(registrations)
         return found
 
-    def _open(self, minute: int, watermark: int) -> tuple[int, ...]:
-        """By grain, the end of the window around a minute if that is open at `watermark`, else 0."""
-        spans = zip(self._spans(minute), self._closing, strict=True)
-        return tuple([end if end > watermark + ahead else 0 for (_, _, end), ahead in spans])
+    def _open(self, spans: Iterable[tuple[str, int, int]], watermark: int) -> tuple[int, ...]:
+        """By grain, the end of these windows around a minute if that is open at `watermark`, else 0."""
+        ends = zip(spans, self._closing, strict=True)
+        return tuple([end if end > watermark + ahead else 0 for (_, _, end), ahead in ends])
 
     def _spans(self, minute: int) -> list[tuple[str, int, int]]:
         return [(grain, *bounds(grain, minute * MINUTE, self.plan.zone)) for grain in self._grains]
