@@ -7,12 +7,14 @@ from typing import Any
 
 import msgpack
 import pytest
+from datasketches import hll_sketch, tgt_hll_type
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pipeline.measure.accumulator import Accumulator, Group
 from pipeline.measure.activity import Activity, WindowKey
-from pipeline.measure.sketches import dumped, sketch_of, union
+from pipeline.measure.sketches import LG_K, dumped, hash_of, sketch_of, union, update
 from schemas.event import Event
 from schemas.plan import Plan
 
@@ -165,6 +167,27 @@ def test_whom_links_brought_to_an_hour_is_read_where_an_earlier_version_kept_the
     again = Activity(plan())
     again.load(key, activity.accumulators[key].dump())
     assert again.accumulators[key].figures() == activity.accumulators[key].figures()
+
+
+@pytest.mark.parametrize("grain", ["minute", "hour"])
+@pytest.mark.parametrize("users", [3, 500, 2_000])
+def test_sketches_of_half_a_byte_a_register_are_read_as_earlier_versions_wrote_them(grain: str, users: int) -> None:
+    old = hll_sketch(LG_K, tgt_hll_type.HLL_4)
+    hashes = [hash_of(f"u{n}") for n in range(users)]
+    update(old, hashes)
+    key, more = WindowKey(grain, START, "", ()), [hash_of(f"v{n}") for n in range(users)]
+    figures = []
+    for sketch in (old, sketch_of(hashes)):
+        activity = Activity(plan())
+        activity.load(key, msgpack.packb((START + 60_000, 7, users, "0", sketch.serialize_compact(), None, None)))
+        accumulator = activity.accumulators[key]
+        assert isinstance(accumulator, Accumulator)
+        before = accumulator.figures()
+        accumulator.count(Group(users, 0, more, [], []), 8)
+        figures.append((before, accumulator.figures()))
+    assert figures[0] == figures[1]
+    assert figures[0][0][0] == pytest.approx(users, rel=4 * 0.01625)
+    assert figures[0][1][0] == pytest.approx(2 * users, rel=4 * 0.01625)
 
 
 def test_recent_users_come_from_the_minutes() -> None:
