@@ -14,7 +14,7 @@ from datasketches import hll_sketch, hll_union, tgt_hll_type
 
 LG_K: Final = 12
 Hashes = npt.NDArray[np.int64]
-#: A byte a register: one of half a byte is smaller, and takes a hundred times as long to become part of a union.
+#: A byte a register: of one of half a byte, which is smaller, a union takes a hundred times as long to begin.
 _TYPE: Final = tgt_hll_type.HLL_8
 #: Up to here a sketch knows its hashes and estimates from their number; from somewhat more on it surely has registers.
 _FEW, _MANY = 450, 650

@@ -279,7 +279,7 @@ class Trails:
         texts = entry[_HEAD.size : start]
         first, visits = base // MINUTE, _Visits()
         if flags & _PLACED:
-            sessions = _first_of(texts) if texts[0] != _NO_SESSIONS else ()
+            sessions = _sessions_of(texts) if texts[0] != _NO_SESSIONS else ()
             value_of = partial(_placed, texts)
         else:
             sessions, values = msgpack.unpackb(texts)
@@ -295,8 +295,8 @@ class Trails:
         self.entries.drop_expired(horizon, self.changed)
 
 
-def _first_of(texts: bytes) -> list[str]:
-    """The sessions."""
+def _sessions_of(texts: bytes) -> list[str]:
+    """The sessions that texts begin with."""
     unpacker = msgpack.Unpacker()
     unpacker.feed(texts)
     return unpacker.unpack()  # type: ignore[no-any-return]

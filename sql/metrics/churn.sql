@@ -13,35 +13,25 @@
 -- chart: line x=period y=churn_rate
 SELECT
     multiIf({period:String} = 'month', addMonths(before, 1), {period:String} = 'week', before + 7, before + 1) AS period,
-    sum(people) AS users_before,
-    if(whole, sumIf(people, NOT stayed), NULL) AS churned,
+    count() AS users_before,
+    if(whole, countIf(NOT stayed), NULL) AS churned,
     churned / users_before AS churn_rate,
     multiIf({period:String} = 'month', toLastDayOfMonth(period), {period:String} = 'week', period + 6, period)
         <= {to:Date} AS whole
 FROM
 (
     SELECT
-        people,
+        groupUniqArray(toDate(multiIf(
+            {period:String} = 'month', toStartOfMonth(day), {period:String} = 'week', toMonday(day), day))) AS periods,
         arrayJoin(periods) AS before,
         has(periods, multiIf(
             {period:String} = 'month', addMonths(before, 1), {period:String} = 'week', before + 7, before + 1)) AS stayed
-    FROM
-    (
-        -- Users of the same periods are taken together: of many most have those that others have, too.
-        SELECT periods, count() AS people
-        FROM
-        (
-            SELECT arraySort(groupUniqArray(toDate(multiIf(
-                {period:String} = 'month', toStartOfMonth(day), {period:String} = 'week', toMonday(day), day)))) AS periods
-            FROM activity
-            -- The period before `from` too: its users are those of the first row.
-            WHERE day BETWEEN multiIf({period:String} = 'month', addMonths(toStartOfMonth({from:Date}), -1),
-                    {period:String} = 'week', toMonday({from:Date}) - 7, {from:Date} - 1) AND {to:Date}
-                AND toDate(ts) BETWEEN {from:Date} - 62 AND {to:Date} + 1
-            GROUP BY person
-        )
-        GROUP BY periods
-    )
+    FROM activity
+    -- The period before `from` too: its users are those of the first row.
+    WHERE day BETWEEN multiIf({period:String} = 'month', addMonths(toStartOfMonth({from:Date}), -1),
+            {period:String} = 'week', toMonday({from:Date}) - 7, {from:Date} - 1) AND {to:Date}
+        AND toDate(ts) BETWEEN {from:Date} - 62 AND {to:Date} + 1
+    GROUP BY person
 )
 WHERE period <= {to:Date}
 GROUP BY before

@@ -24,7 +24,7 @@ from pipeline.topics import ensure_topics
 from schemas.plan_io import ready_plans
 
 from .events import USERS, make_events, produce
-from .persons_alone import LINKS, Options
+from .persons_alone import LINKS, PIECES, Options
 from .place import Place, check, new_place, program, role_process
 from .rows import Row, rounded
 from .run import Say
@@ -34,8 +34,6 @@ from .worker import look
 #: Events of a device alone, of all; and how much slower the worker may be than without `identity`, at the first one.
 SHARES: Final = (0.1, 0.5)
 SLOWER: Final = 0.9
-#: Of how many pieces each worker gets its events.
-_PIECES: Final = 12
 _PARTS: Final = ("all events", "the first third", "the second third", "the last third")
 _SECONDS = 600.0
 #: Looking costs the worker something: about as often as a dashboard does.
@@ -60,7 +58,7 @@ async def section(sizes: Sizes, say: Say) -> list[Row]:
         for number in range(1, sizes.runs + 1):
             say(f"{share:.0%} anonymous, run {number} of {sizes.runs}")
             for link, cpu in (await _run(share, events, sizes.events // 5)).items():
-                thirds = [sum(cpu[n : n + _PIECES // 3]) for n in range(0, _PIECES, _PIECES // 3)]
+                thirds = [sum(cpu[n : n + PIECES // 3]) for n in range(0, PIECES, PIECES // 3)]
                 found[link].append([events / sum(cpu), *[events / 3 / seconds for seconds in thirds]])
         kind = f"{share:.0%} of the events anonymous"
         for part, name in enumerate(_PARTS):
@@ -112,8 +110,8 @@ async def _run(share: float, events: int, users: int) -> dict[str, list[float]]:
             await ensure_topics(settings)
             role = await stack.enter_async_context(role_process("worker", settings, place.data / f"persons-{link}.log"))
             workers.append(_Worker(settings, [role], []))
-        size = events // _PIECES
-        for piece in range(_PIECES):
+        size = events // PIECES
+        for piece in range(PIECES):
             at = slice(piece * size, (piece + 1) * size)
             for worker in workers if piece % 2 else workers[::-1]:
                 await _measure(place, session, worker, keys[at], values[at], (piece + 1) * size)

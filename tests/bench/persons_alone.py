@@ -31,7 +31,8 @@ from .stages import BATCH
 LINKS: Final = ("login", "never")
 #: Checkpoints (every 2 s) and rows (every second) at 50,000 events a second in 4 partitions.
 _CHECKPOINT_RECORDS, _ROWS_RECORDS = 25_000, 50_000
-_PIECES: Final = 12
+#: Of how many pieces each side gets its events.
+PIECES: Final = 12
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,14 @@ def costs(options: Options) -> dict[str, float]:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)  # as the worker has it
-    size = options.events // _PIECES
-    for piece in range(_PIECES):
+    size = options.events // PIECES
+    for piece in range(PIECES):
         at = slice(piece * size, (piece + 1) * size)
         for link in LINKS if piece % 2 else LINKS[::-1]:
             sides[link].fold(homes[at], keys[at], values[at])
-    third, found = _PIECES // 3, dict[str, float]()
+    third, found = PIECES // 3, dict[str, float]()
     for link, side in sides.items():
-        for number, pieces in enumerate(slice(n, n + third) for n in range(0, _PIECES, third)):
+        for number, pieces in enumerate(slice(n, n + third) for n in range(0, PIECES, third)):
             found[f"{link} us {number}"] = sum(side.cpu[pieces]) / size / third * 1e6
             found[f"{link} bytes {number}"] = sum(side.written[pieces]) / size / third
     return found
